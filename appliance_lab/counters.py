@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.backup.vault.replicas import replica_names, replica_of
+from appliance.node.handle import Node
 from appliance_lab.story import require
 
 MAGIC = b"BORG_SEG"

@@ -8,7 +8,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from appliance.agent import databases, people, shares
 from appliance.agent.decisions import (
     BackUp,
     Catalogue,
@@ -27,18 +26,13 @@ from appliance.agent.decisions import (
     Work,
 )
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
-from appliance.agent.ready import lay_ahead, learn_ahead
-from appliance.agent.replaced_trees import forget_trees, look_at_trees
 from appliance.backup import writer
-from appliance.backup.acts import load_acts
 from appliance.backup.alarms import alarm_of
-from appliance.backup.branch_run import save_branches
 from appliance.backup.chain import chain_of
 from appliance.backup.drill import drill
 from appliance.backup.exchange import exchange
 from appliance.backup.fetch import short_name
 from appliance.backup.filling import unread_in
-from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.push import Pushed
 from appliance.backup.replaced import forget_replaced
@@ -50,8 +44,14 @@ from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
+from appliance.branches.backup import save_branches
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, Postponed
-from appliance.failover.told import is_handing_over
+from appliance.failover.forms import databases, people, shares
+from appliance.failover.replaced_trees import forget_trees, look_at_trees
+from appliance.failover.warm_standby import lay_ahead, learn_ahead
+from appliance.node.acts import load_acts
+from appliance.node.failover_status import is_handing_over
+from appliance.node.handle import Node
 from appliance.restore.catalogue import caught_up
 from appliance.restore.job import keep_apart
 from appliance.restore.undo import expire

@@ -20,12 +20,12 @@ from appliance.agent.decisions import Wait, Work
 from appliance.agent.memory import Memory, Outcome
 from appliance.agent.observe import Observer, agent_lock, now_of
 from appliance.agent.thorough import measures
-from appliance.backup.node import Node, open_node
 from appliance.errors import ApplianceError
 from appliance.host.notify import WATCHDOG, notify, watchdog_seconds
 from appliance.host.wake import Waiter, Woken
 from appliance.monitor import sheet
 from appliance.monitor.view import Now, Running, View
+from appliance.node.handle import Node, open_node
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 SIGNALS = STOP_SIGNALS | {signal.SIGHUP}

@@ -6,17 +6,17 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from appliance.agent import voter_doubts
 from appliance.backup.elsewhere import served
-from appliance.backup.node import Node
 from appliance.errors import ApplianceError
 from appliance.host import care, confined, time_sources
 from appliance.host.layout import NodeLayout
 from appliance.monitor.states import Reason, State
 from appliance.monitor.view import Machine
+from appliance.node.handle import Node
 from appliance.trust import pki
 from appliance.trust.keys import PURPOSES
 from appliance.units import DAY, format_duration
+from appliance.voter import checks
 
 CERTIFICATE = "certificate.pem"
 PUBLIC_CERTIFICATE = "live/pages/fullchain.pem"
@@ -47,7 +47,7 @@ def apart(node: Node) -> tuple[Reason, ...]:
     """What is wrong with the node itself and no service: its keys, its pages' name, its voter, its disks."""
     on_host = (*_disks(), *_clock(served(node)), *_kernel(confined.why_not())) if node.layout.is_this_host else ()
     now = node.clock.now()
-    return (*_keys(node), *_public_certificate(node.layout, now), *voter_doubts.doubts(node.layout, now), *on_host)
+    return (*_keys(node), *_public_certificate(node.layout, now), *checks.doubts(node.layout, now), *on_host)
 
 
 def _modified(file: Path) -> float | None:

@@ -12,20 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from appliance.accounts.desk import Desk
-from appliance.agent.kept_acts import JudgedActs
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.agent.observe_left import generation_of, held_of_old, left, newest_held
 from appliance.agent.observe_unended import restored_services, unended_restores
-from appliance.agent.replaced_trees import put_aside
-from appliance.agent.served import programs_of, see_failover
 from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, as_known, back_from, missing_of, newest_whole, older_held
 from appliance.backup import accepted, saved
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.elsewhere import comes_back, moves
 from appliance.backup.header_sizes import size_of_raw
 from appliance.backup.left_behind import told as told_left_behind
-from appliance.backup.node import Node
 from appliance.backup.overtaken import is_given_away
 from appliance.backup.overtaken import load as load_overtaken
 from appliance.backup.replaced import replaced_repositories
@@ -46,6 +42,9 @@ from appliance.backup.vault.replicas import replica_names, replica_of
 from appliance.backup.vault.store import HEADER, Holding, size_of
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
+from appliance.failover.kept_acts import JudgedActs
+from appliance.failover.replaced_trees import put_aside
+from appliance.failover.served import programs_of, see_failover
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
 from appliance.monitor.stood import Failover
@@ -63,6 +62,7 @@ from appliance.monitor.view import (
     View,
     Written,
 )
+from appliance.node.handle import Node
 from appliance.territory.implicit import homes, implicit_name, is_implicit
 from appliance.territory.model import Service
 from appliance.trust.bundle import Bundle, Terms

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from appliance.backup.node import Node
 from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.freeze import why_frozen
@@ -10,6 +9,7 @@ from appliance.backup.vault.replicas import replica_names, replica_of
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_seconds
 from appliance.monitor.view import Generation, Held
+from appliance.node.handle import Node
 from appliance.trust.generation import Header
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.monitor.view import Unended
+from appliance.node.handle import Node
 from appliance.restore.job import Job
 from appliance.restore.unended import give_up_words, line_of, unended
 from appliance.units import as_typed, printable

@@ -11,12 +11,12 @@ from pathlib import Path
 from appliance.agent.decide import Pace
 from appliance.agent.loop import SIGNALS, Loop
 from appliance.agent.observe import agent_lock
-from appliance.backup.node import Node, open_node
 from appliance.errors import Busy
 from appliance.host.files import locked
 from appliance.host.notify import READY, STOPPING, notify
 from appliance.host.wake import Waiter
 from appliance.monitor.view import Running
+from appliance.node.handle import Node, open_node
 
 GRACE_SECONDS = 5.0
 """How long work may go on after SIGTERM. A backup may have hours to go: what takes longer is cut, and cuts heal."""

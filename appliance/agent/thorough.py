@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from appliance.agent.machine import apart, how_kept
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer
-from appliance.backup.node import Node
 from appliance.monitor.measures import measure
 from appliance.monitor.metrics import Sample
 from appliance.monitor.status import Status, judge
 from appliance.monitor.view import AgentSeen, Now, View
+from appliance.node.handle import Node
 
 
 @dataclass(frozen=True)

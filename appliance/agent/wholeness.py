@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.store import HEADER, Holding
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
 from appliance.monitor.view import Missing
+from appliance.node.handle import Node
 from appliance.territory.model import Service
 from appliance.trust.declared import declared_at
 from appliance.trust.generation import Header, fields_of

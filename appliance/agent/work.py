@@ -16,9 +16,9 @@ import appliance
 from appliance.agent.act import failed, perform
 from appliance.agent.decisions import Work, from_words, to_words
 from appliance.agent.memory import Outcome, outcome_from_json
-from appliance.backup.node import open_node
 from appliance.errors import ApplianceError
 from appliance.host.children import die_with_parent
+from appliance.node.handle import open_node
 
 
 def command_line(parent: int, state: Path, work: Work) -> tuple[str, ...]:

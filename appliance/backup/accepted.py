@@ -16,13 +16,13 @@ from pathlib import Path
 from appliance.backup.adopt import own_repository
 from appliance.backup.manifest import Accepted, Manifest
 from appliance.backup.manifests import manifest_of, manifests, part_of
-from appliance.backup.node import Node
 from appliance.backup.sources.model import Prepared
 from appliance.borg.client import Borg
 from appliance.borg.names import time_of
 from appliance.errors import UsageError
 from appliance.host.files import locked, write_atomic
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 from appliance.units import as_typed, format_count, printable
 
 FORMAT = 1

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from appliance.backup.exchange import Findings
 from appliance.backup.fetch import short_name
-from appliance.backup.node import Node
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.obey import passed_over
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.store import Holding
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.node.handle import Node
 
 
 def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:

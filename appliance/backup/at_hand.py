@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.backup.proven import FETCHED, HELD, Proven
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import size_of
 from appliance.host.files import copy_whole, link_own, sha256_file
+from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 
 

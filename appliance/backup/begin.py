@@ -8,7 +8,6 @@ from appliance.backup.adopt import install_key, own_repository
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.grants import granters_of
-from appliance.backup.node import Node
 from appliance.backup.vault.replicas import replica_of
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
@@ -18,6 +17,7 @@ from appliance.errors import NotFound, Refused
 from appliance.escrow.envelopes import RECOVERY, ServiceKey, ensure, read_key
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 from appliance.secret import Secret
 from appliance.trust.grant import Grant, make_request
 from appliance.trust.keys import load_key, public_line

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.history import HEADER, History, documents, previous_of, remove_folder
-from appliance.backup.node import Node
 from appliance.errors import NotFound, Refused
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
+from appliance.node.handle import Node
 from appliance.trust.generation import NO_PARENT, Entry, GenerationId, Header, epoch_of, parse_list, read_header
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters

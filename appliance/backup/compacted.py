@@ -22,13 +22,13 @@ from collections.abc import Callable
 from appliance.backup import saved
 from appliance.backup.chain import Chain, Sealed
 from appliance.backup.lineage import remember
-from appliance.backup.node import Node
 from appliance.backup.readers import holders_read
 from appliance.backup.seal import is_compacting, seal
 from appliance.borg.folder import SPARE_BYTES, index_bytes, reserve_lifted
 from appliance.errors import NoSpace
 from appliance.host import reserve
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 from appliance.units import MIB
 

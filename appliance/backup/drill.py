@@ -22,7 +22,6 @@ from pathlib import Path
 from appliance.backup.compare import compare_contents, compare_items, read_dumps
 from appliance.backup.manifest import Manifest
 from appliance.backup.manifests import manifests
-from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.backup.proofs import ROOM, Drilled, Proofs, load_proofs, proving, save_proofs
 from appliance.backup.rehearsal import Rehearsed, untried
@@ -34,6 +33,7 @@ from appliance.errors import NoSpace, NotFound
 from appliance.host.command import run
 from appliance.host.files import make_private_folder
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 from appliance.restore.jobs import SPARE_BYTES, sync
 from appliance.territory.model import Service
 from appliance.units import DAY, GIB, HOUR, format_bytes, format_duration

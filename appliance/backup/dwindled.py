@@ -7,9 +7,9 @@ from collections.abc import Collection
 from appliance.backup.chain import Chain
 from appliance.backup.fetch import Survey
 from appliance.backup.header_sizes import size_of
-from appliance.backup.node import Node
 from appliance.backup.sized import Sized, dwindled
 from appliance.backup.vault.replicas import replica_of
+from appliance.node.handle import Node
 from appliance.trust.generation import Header
 
 

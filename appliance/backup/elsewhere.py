@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 
 from appliance.backup.chain import chain_of
-from appliance.backup.node import Node
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.replicas import replica_of
-from appliance.failover.told import load_of_boot
 from appliance.host.served import read_served
+from appliance.node.failover_status import load_of_boot
+from appliance.node.handle import Node
 from appliance.units import as_typed
 
 

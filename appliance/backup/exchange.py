@@ -22,7 +22,6 @@ from pathlib import Path
 
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import short_name
-from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, forget, note_overtaken
 from appliance.backup.peers import Lines
 from appliance.backup.push import check_lineage
@@ -41,6 +40,7 @@ from appliance.backup.vault.store import Holding
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
+from appliance.node.handle import Node
 from appliance.trust.bundle import Bundle
 from appliance.trust.generation import GenerationId
 from appliance.trust.grant import Grant

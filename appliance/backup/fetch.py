@@ -17,7 +17,6 @@ from pathlib import Path
 from appliance.backup.at_hand import place_at_hand
 from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.grants import granters_of
-from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, Lines, connect
 from appliance.backup.proven import FETCHED, Proven
 from appliance.backup.shown import read_shown
@@ -32,6 +31,7 @@ from appliance.backup.vault.store import HEADER, LIST, Holding
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
 from appliance.host.files import make_private_folder
+from appliance.node.handle import Node
 from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, parse_list, read_header
 
 

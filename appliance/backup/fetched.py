@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from appliance.backup.chain import Sealed, chain_of
 from appliance.backup.fetched_key import staging
-from appliance.backup.node import Node
 from appliance.backup.proven import FETCHED, Proven
 from appliance.errors import IntegrityError, NotFound
 from appliance.host.files import write_atomic
+from appliance.node.handle import Node
 from appliance.trust.generation import epoch_of, parse_list, read_header
 
 HEADER, LIST = ".header", ".list"  # no path of a generation begins with a dot

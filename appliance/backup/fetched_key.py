@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.borg.folder import repository_id
 from appliance.errors import NotFound
 from appliance.escrow.envelopes import RECOVERY, ServiceKey, open_envelope, read_key
+from appliance.node.handle import Node
 from appliance.secret import Secret
 
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.kept_grants import KeptGrants
-from appliance.backup.node import Node
 from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.replicas import replica_of
+from appliance.node.handle import Node
 from appliance.trust.granters import Granters, is_confirmed
 
 FAILOVER_KEEPS = ("known-grant", "granted")
-"""The newest grant that others showed, and one that waits to be adopted: files of a service (`agent/failover.py`)."""
+"""The newest grant that others showed, and one that waits to be adopted: files of a service (`failover/program.py`)."""
 
 
 def granters_of(node: Node, service: str) -> Granters:

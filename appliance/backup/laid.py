@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.elsewhere import moves
-from appliance.backup.node import Node
 from appliance.borg.model import Repository
 from appliance.borg.nonce import next_nonce
-from appliance.failover.kept import FILE, load
+from appliance.node.failover_state import FILE, load
+from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from appliance.backup.chain import Chain
-from appliance.backup.node import Node
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.node.handle import Node
 from appliance.trust.generation import fields_of
 from appliance.units import DAY
 

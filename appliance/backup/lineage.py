@@ -15,11 +15,11 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from appliance.backup.chain import Chain, Sealed
-from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, look_first
 from appliance.errors import Refused
 from appliance.host.files import locked, write_atomic
 from appliance.host.identity import machine_id
+from appliance.node.handle import Node
 
 
 def remember(node: Node, service: str, sealed: Sealed) -> None:

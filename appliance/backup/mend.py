@@ -14,11 +14,11 @@ from pathlib import Path
 
 from appliance.backup.chain import Sealed, chain_of
 from appliance.backup.fetch import fetch
-from appliance.backup.node import Node
 from appliance.backup.seal import lost
 from appliance.errors import ApplianceError, NotFound
 from appliance.host.files import fsync_folder, locked, sha256_file
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 
 

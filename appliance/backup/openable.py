@@ -16,7 +16,6 @@ from appliance.backup.adopt import Locate, open_copy, own_repository
 from appliance.backup.chain import Sealed, chain_of
 from appliance.backup.fetch import Survey, fetch, fetch_newest, read_held, short_name, survey_all
 from appliance.backup.fetched_key import open_key, staging
-from appliance.backup.node import Node
 from appliance.backup.source_names import AUTO, GENERATION, LOCAL, PEER, STANDBY
 from appliance.backup.vault.replicas import replica_of
 from appliance.borg.client import Borg
@@ -25,6 +24,7 @@ from appliance.errors import NotFound, Refused, UsageError
 from appliance.escrow.envelopes import ServiceKey
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 from appliance.restore.schema import remove_catalogue
 from appliance.secret import Secret
 from appliance.trust.generation import Entry, parse_list

@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from appliance.backup.acts import load_acts
 from appliance.backup.filling import filling_of, lacking_of
-from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.borg.contents import Contents
 from appliance.borg.model import Progress
 from appliance.borg.names import time_of
 from appliance.errors import Busy, IntegrityError, NotFound
+from appliance.node.acts import load_acts
+from appliance.node.handle import Node
 from appliance.restore.carry import Ground, carry_out, no_raw
 from appliance.restore.fill import Fill
 from appliance.restore.job import keep_apart

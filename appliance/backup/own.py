@@ -11,9 +11,9 @@ is fed from it is made anew. Of a voter's store the newest copy is in it, which 
 
 from __future__ import annotations
 
-from appliance.backup.node import Node
 from appliance.errors import Refused
 from appliance.host.journal import journal_files
+from appliance.node.handle import Node
 from appliance.territory.model import Service
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from appliance.backup.grants import granters_of
-from appliance.backup.node import Node
 from appliance.backup.pace import at_once, pace_of
 from appliance.backup.shown import read_shown
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
@@ -29,6 +28,7 @@ from appliance.host.ssh import (
     pipes_of,
     start_client,
 )
+from appliance.node.handle import Node
 from appliance.trust.bundle import Member
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.backup.hashes import HashCache
-from appliance.backup.node import Node
+from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 
 HELD, FETCHED = "held", "fetched"

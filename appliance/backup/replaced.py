@@ -4,7 +4,7 @@ Each takeover and each return leaves one, as large as the service, and a node th
 monthly upgrade fills its disk by that. The newest one stays: it is what this node wrote last before. Older ones are
 removed once this node has sealed under its present grant, and that is held. One with another id is the repository of
 before a revocation, which a person removes (docs/how-to/revoke.md). Of the files that lay in place before, see
-`agent/replaced_trees.py`.
+`failover/replaced_trees.py`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.backup.chain import chain_of
-from appliance.backup.node import Node
 from appliance.backup.writer import safety_of
 from appliance.borg.folder import repository_id
 from appliance.errors import ApplianceError
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 
 _NAME = re.compile(r"replaced-([0-9]+)(?:\.([0-9]+))?")
 

@@ -15,7 +15,6 @@ from appliance.backup.ahead import send_ahead
 from appliance.backup.chain import Sealed
 from appliance.backup.fetch import read_held
 from appliance.backup.grants import granters_of
-from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Head, connect, read_head
 from appliance.backup.push import send_needed
 from appliance.backup.readers import check_reads
@@ -24,6 +23,7 @@ from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, RECEIPT, Holding
 from appliance.errors import ApplianceError, IntegrityError
+from appliance.node.handle import Node
 from appliance.trust.act import Act
 from appliance.trust.receipt import read_receipt
 

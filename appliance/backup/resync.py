@@ -13,7 +13,6 @@ from appliance.backup.fetch import Survey, fetch_newest
 from appliance.backup.fetched_key import staging
 from appliance.backup.laid import hold_until_laid, is_used
 from appliance.backup.lineage import remember, sealed_under
-from appliance.backup.node import Node
 from appliance.backup.overtaken import forget
 from appliance.backup.peers import Lines
 from appliance.backup.proven import FETCHED, Proven
@@ -23,6 +22,7 @@ from appliance.borg.folder import repository_id
 from appliance.errors import Refused
 from appliance.escrow.envelopes import ServiceKey
 from appliance.host.files import locked
+from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 
 

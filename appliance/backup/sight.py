@@ -14,8 +14,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from appliance.backup.acts import load_acts
-from appliance.backup.node import Node
 from appliance.backup.targets import Target, lost_nodes, targets
 from appliance.backup.unseen import UNSEEN_SECONDS, is_fresh, parties, unseen
 from appliance.backup.vault.evidence import read_own_receipt
@@ -25,6 +23,8 @@ from appliance.backup.vault.store import RELAY
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.node.acts import load_acts
+from appliance.node.handle import Node
 from appliance.trust.absence import Absence, make_absence, read_absence
 from appliance.trust.keys import load_key
 

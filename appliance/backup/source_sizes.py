@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from appliance.backup.manifest import Manifest
-from appliance.backup.node import Node
 from appliance.backup.shrunken import Read, Shrunken, Sizes
 from appliance.backup.vault.floor import ROOM_BYTES_MIN
 from appliance.borg.names import time_of
 from appliance.errors import UsageError
 from appliance.host.files import locked, write_atomic
+from appliance.node.handle import Node
 from appliance.territory.implicit import is_implicit
 from appliance.units import DAY
 

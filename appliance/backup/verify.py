@@ -17,12 +17,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from appliance.backup.filling import unread_in
-from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.backup.proofs import Damaged, Round, load_proofs, proving, save_proofs
 from appliance.borg.client import Borg
 from appliance.borg.errors import ArchiveMissing, BorgFailed, BorgKilled, PathMissing, RepositoryDamaged
 from appliance.clock import utc_text
+from appliance.node.handle import Node
 from appliance.restore.catalogue import caught_up
 from appliance.restore.walk import Stored, total_bytes, unsound, walk
 from appliance.units import DAY, GIB

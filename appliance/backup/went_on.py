@@ -11,10 +11,10 @@ from contextlib import suppress
 
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.history import previous_of
-from appliance.backup.node import Node
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, Holding
 from appliance.errors import ApplianceError
+from appliance.node.handle import Node
 
 type Read = Callable[[str], bytes]
 type Place = tuple[Chain | Holding, Read]

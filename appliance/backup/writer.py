@@ -37,7 +37,6 @@ from appliance.backup.manifests import (
     resolve,
     warned,
 )
-from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, note_overtaken, noted
 from appliance.backup.overtaken import forget as forget_overtaken
 from appliance.backup.own import own_paths
@@ -61,6 +60,7 @@ from appliance.clock import utc_text
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.host.files import locked
 from appliance.host.identity import machine_id
+from appliance.node.handle import Node
 from appliance.territory.implicit import is_implicit
 from appliance.territory.served import DATABASE, database_socket
 from appliance.trust.grant import Grant

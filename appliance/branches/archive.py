@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.chain import Chain
-from appliance.backup.kept_branches import Branch
 from appliance.backup.vault.limits import CURRENT_EPOCH_SHARE
 from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Created, Item
 from appliance.borg.names import branch_name, branch_of
 from appliance.borg.resume import is_complete
+from appliance.branches.store import Branch
 from appliance.clock import utc_seconds, utc_text
 from appliance.errors import NoSpace
 from appliance.host.command import CommandTimeout

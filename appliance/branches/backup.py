@@ -15,20 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from appliance.backup.adopt import own_repository
-from appliance.backup.branched import (
-    ASKED_SECONDS_MAX,
-    SECONDS_MAX,
-    added_bytes,
-    common_archive,
-    is_known,
-    leaving,
-    room_for,
-    save_branch,
-    saved_branches,
-)
 from appliance.backup.chain import Chain, chain_of
-from appliance.backup.kept_branches import Branch, Settled, branches, settle
-from appliance.backup.node import Node
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed
 from appliance.backup.sources import Failure
@@ -47,9 +34,22 @@ from appliance.backup.writer import (
 from appliance.borg.client import Borg
 from appliance.borg.names import branch_of
 from appliance.borg.nonce import check_nonce, next_nonce
+from appliance.branches.archive import (
+    ASKED_SECONDS_MAX,
+    SECONDS_MAX,
+    added_bytes,
+    common_archive,
+    is_known,
+    leaving,
+    room_for,
+    save_branch,
+    saved_branches,
+)
+from appliance.branches.store import Branch, Settled, branches, settle
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy, NoSpace, Postponed
 from appliance.host.files import locked, write_atomic
+from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 from appliance.units import DAY
 

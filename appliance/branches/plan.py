@@ -1,4 +1,4 @@
-"""How a branch that a node keeps (`backup/kept_branches.py`) is brought back into what others went on with.
+"""How a branch that a node keeps (`branches/store.py`) is brought back into what others went on with.
 
 Merging changes nothing in it. What merging replaces is kept, as a restore does.
 """
@@ -16,16 +16,16 @@ from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
 from appliance.backup.adopt import free_name, own_repository
-from appliance.backup.branched import common_archive, walk
 from appliance.backup.chain import chain_of
-from appliance.backup.kept_branches import Branch, Settled, branches, settle
-from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here
 from appliance.borg.client import Borg
+from appliance.branches.archive import common_archive, walk
+from appliance.branches.merge import Merge, Trees, differing, plan_merge
+from appliance.branches.store import Branch, Settled, branches, settle
 from appliance.errors import NotFound, Refused, UsageError
-from appliance.failover.merging import Merge, Trees, differing, plan_merge
 from appliance.host.files import locked, make_private_folder, sha256_file
 from appliance.host.opened import refuse_open
+from appliance.node.handle import Node
 from appliance.restore.jobs import sync
 from appliance.restore.place import keep_all, named_errors, place_all, survey
 

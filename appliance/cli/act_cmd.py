@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from appliance.backup.acts import accept_act, load_acts
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -22,6 +21,7 @@ from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import ApplianceError, NotFound, UsageError
+from appliance.node.acts import accept_act, load_acts
 from appliance.trust.act import ACTS, ANY_SERVICE, GENERATION, Act, act_line, check_operator, claim, make_act, read_act
 from appliance.trust.bundle import Bundle
 from appliance.trust.in_force import in_force, takes_back

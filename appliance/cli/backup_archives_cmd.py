@@ -11,7 +11,6 @@ from appliance.backup.adopt import own_repository
 from appliance.backup.forgetting import choose
 from appliance.backup.keep import Drop
 from appliance.backup.manifests import read_all
-from appliance.backup.node import Node
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository
 from appliance.cli import backup_text as text
@@ -19,6 +18,7 @@ from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.errors import NotFound
+from appliance.node.handle import Node
 from appliance.units import format_count
 
 

@@ -10,7 +10,6 @@ import click
 from appliance.backup.accepted import accept, acceptable
 from appliance.backup.chain import chain_of
 from appliance.backup.manifest import Accepted
-from appliance.backup.node import Node
 from appliance.backup.source_sizes import check_shrunken
 from appliance.backup.source_sizes import confirm as confirm_sizes
 from appliance.backup.writer import own_grant
@@ -19,6 +18,7 @@ from appliance.cli.confirm import confirm as ask
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.clock import utc_text
+from appliance.node.handle import Node
 from appliance.units import format_bytes, format_count, printable
 
 

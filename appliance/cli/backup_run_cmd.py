@@ -7,14 +7,13 @@ from dataclasses import replace
 import click
 
 from appliance.backup import writer
-from appliance.backup.branch_run import save_branches
 from appliance.backup.chain import chain_of
 from appliance.backup.counted import Safety
 from appliance.backup.elsewhere import comes_back, known_writer, moves
-from appliance.backup.node import Node
 from appliance.backup.overtaken import load as load_overtaken
 from appliance.backup.sight import current_targets
 from appliance.borg.model import Progress
+from appliance.branches.backup import save_branches
 from appliance.cli import backup_text as text
 from appliance.cli.arguments import (
     command,
@@ -24,7 +23,8 @@ from appliance.cli.arguments import (
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, Refused
-from appliance.failover.told import is_handing_over
+from appliance.node.failover_status import is_handing_over
+from appliance.node.handle import Node
 from appliance.units import format_count
 
 ANSWERS_MIN = 2  # with fewer, an older state cannot be told from the newest

@@ -9,8 +9,6 @@ import click
 
 from appliance.backup.begin import check_grant, check_is_named, history
 from appliance.backup.chain import chain_of
-from appliance.backup.node import Node
-from appliance.backup.renew import begin_or_renew, take_begun, wants_renewal
 from appliance.cli.arguments import (
     FILE_TYPE,
     SERVICE_TYPE,
@@ -25,6 +23,8 @@ from appliance.cli.arguments import (
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.errors import NotFound, UsageError
+from appliance.membership.renew import begin_or_renew, take_begun, wants_renewal
+from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 from appliance.units import as_typed
 

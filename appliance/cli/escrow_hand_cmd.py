@@ -10,15 +10,15 @@ from pathlib import Path
 import click
 
 from appliance.backup.begin import history
-from appliance.backup.handing import hand as seal_to
-from appliance.backup.handing import take as keep
-from appliance.backup.handing import take_by_paper
-from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, read_file
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, IntegrityError, NotFound, UsageError
+from appliance.membership.handover import hand as seal_to
+from appliance.membership.handover import take as keep
+from appliance.membership.handover import take_by_paper
+from appliance.node.handle import Node
 
 
 @click.command()

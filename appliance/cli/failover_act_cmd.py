@@ -8,10 +8,8 @@ from pathlib import Path
 
 import click
 
-from appliance.backup.acts import accept_act
 from appliance.backup.elsewhere import served
 from appliance.backup.fetch import survey_all
-from appliance.backup.node import Node
 from appliance.backup.vault.replicas import replica_of
 from appliance.cli.act_cmd import taken_back_text
 from appliance.cli.arguments import (
@@ -28,8 +26,10 @@ from appliance.cli.failover_store import ask
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.errors import NotFound, Refused
-from appliance.failover.model import Policy
+from appliance.failover.fsm.model import Policy
 from appliance.failover.moving import View
+from appliance.node.acts import accept_act
+from appliance.node.handle import Node
 from appliance.territory.model import Service
 from appliance.trust.act import Act, read_act
 from appliance.trust.in_force import takes_back

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from appliance.agent.broker import serve
 from appliance.cli.output import say
 from appliance.cli.this_layout import this_layout
+from appliance.voter.program import serve
 
 
 @click.command()

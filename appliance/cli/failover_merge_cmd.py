@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from appliance.agent.branches import Compared, choose, compare, leave
-from appliance.agent.branches import merge as carry_out
+from appliance.branches.plan import Compared, choose, compare, leave
+from appliance.branches.plan import merge as carry_out
 from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node

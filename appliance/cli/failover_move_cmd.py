@@ -13,6 +13,7 @@ from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Intent
 from appliance.errors import OK, WARNINGS, ApplianceError, Refused
+from appliance.failover.fsm.timers import Timers
 from appliance.failover.moving import (
     Plan,
     View,
@@ -24,7 +25,6 @@ from appliance.failover.moving import (
     staying,
     told_at_last,
 )
-from appliance.failover.timers import Timers
 from appliance.territory.implicit import is_implicit
 from appliance.units import MINUTE
 

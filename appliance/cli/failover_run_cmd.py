@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from appliance.agent.failover import serve
 from appliance.cli.output import say
 from appliance.cli.this_layout import this_layout
+from appliance.failover.program import serve
 
 
 @click.command()

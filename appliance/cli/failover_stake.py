@@ -12,7 +12,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from appliance.backup.fetch import Survey, survey_all
-from appliance.backup.node import Node
 from appliance.backup.proofs import load_proofs
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.replicas import replica_of
@@ -20,6 +19,7 @@ from appliance.cli.arguments import command
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
 from appliance.failover.moving import WORK_SECONDS
+from appliance.node.handle import Node
 from appliance.trust.generation import Header
 from appliance.units import format_duration
 

@@ -9,17 +9,17 @@ from typing import Any
 import click
 
 from appliance.agent.observe import now_of
-from appliance.agent.served import see_program
-from appliance.backup.kept_branches import waiting
-from appliance.backup.node import Node
+from appliance.branches.store import waiting
 from appliance.cli.arguments import command, service_argument
 from appliance.cli.failover_store import Store, ask
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Moved
 from appliance.errors import WARNINGS, ApplianceError
-from appliance.failover.told import load_of_boot
+from appliance.failover.served import see_program
 from appliance.monitor.failover import silent_reason
+from appliance.node.failover_status import load_of_boot
+from appliance.node.handle import Node
 from appliance.territory.implicit import is_implicit
 
 WATCH_EVERY_SECONDS = 1.0

@@ -9,14 +9,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from appliance.agent.failover import brokers_of
 from appliance.backup.fetch import survey
 from appliance.backup.grants import granters_of
-from appliance.backup.node import Node
 from appliance.backup.peers import Head
 from appliance.backup.vault.replicas import replica_of
 from appliance.clock import utc_seconds
-from appliance.coordination.broker import Acts, check_report, may_announce
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Intent
 from appliance.coordination.remote import Remote
@@ -24,9 +21,12 @@ from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError
 from appliance.failover.moving import View
 from appliance.failover.papers import Papers
+from appliance.failover.program import brokers_of
+from appliance.node.handle import Node
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
 from appliance.units import HOUR
+from appliance.voter.broker import Acts, check_report, may_announce
 
 ATTEND_SECONDS_MAX = 3.0
 UNTAKEN_SECONDS = HOUR

@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from appliance.cli.output import emit
-from appliance.failover.model import DOES, State
-from appliance.failover.row import Row
-from appliance.failover.table import TABLE, rows_of
+from appliance.failover.fsm.model import DOES, State
+from appliance.failover.fsm.row import Row
+from appliance.failover.fsm.table import TABLE, rows_of
 
 
 @click.command("table")

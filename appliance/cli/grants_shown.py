@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.backup.grants import shown_grants
-from appliance.backup.node import open_node
 from appliance.errors import ApplianceError
 from appliance.host.layout import NodeLayout
+from appliance.node.handle import open_node
 
 
 def grants_shown(layout: NodeLayout) -> dict[str, Any]:

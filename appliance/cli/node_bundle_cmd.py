@@ -8,15 +8,15 @@ from pathlib import Path
 
 import click
 
-from appliance.backup.door import write_door
-from appliance.backup.node import Node, open_node
-from appliance.backup.taking import take_bundle
 from appliance.cli.arguments import FILE_TYPE, command, dry_run_option, naming, read_file
 from appliance.cli.caller import caller_address
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import this_layout
 from appliance.host.layout import NodeLayout, state_of_this_host
 from appliance.host.ssh import write_server_config
+from appliance.membership.bundle import take_bundle
+from appliance.membership.sshd import write_door
+from appliance.node.handle import Node, open_node
 from appliance.provision.apply import THIS_HOST
 from appliance.provision.callers import Caller, operators_first
 from appliance.trust.bundle import read_bundle

@@ -15,10 +15,10 @@ from appliance.cli.territory_key import public_line, territory_key_option
 from appliance.cli.this_layout import this_layout
 from appliance.clock import SystemClock, utc_text
 from appliance.config.collected import DATE
-from appliance.failover.promises import begin_promises
 from appliance.host.identity import machine_id
 from appliance.trust.identity import create_identity, load_identity, shown_keys
 from appliance.trust.signed import fingerprint
+from appliance.voter.promises import begin_promises
 
 
 @click.command()

@@ -8,13 +8,13 @@ import click
 
 from appliance import strict_json
 from appliance.backup.elsewhere import known_writer
-from appliance.backup.leaving import Holds, missing
 from appliance.cli.arguments import FILE_TYPE, read_file
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.cli.vault_care_cmd import held_services
 from appliance.cli.vault_list_cmd import holds_json
 from appliance.errors import IntegrityError, Refused
+from appliance.membership.leave import Holds, missing
 
 
 @click.command()

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from appliance.backup.revoking import Renewal, renewals
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, check_writable, dry_run_option, naming, read_file, write_file
 from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say, table
@@ -24,6 +23,7 @@ from appliance.cli.territory_confirm import (
 from appliance.clock import SystemClock, utc_text
 from appliance.config.confirming import Confirming, former_voters_after, unconfirmed_after
 from appliance.errors import Refused, UsageError
+from appliance.membership.revoke import Renewal, renewals
 from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle, voter_keys
 from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key, public_line

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from appliance.agent.databases import rehearse
 from appliance.backup.drill import Planned, planned
 from appliance.backup.drill import drill as run_drill
 from appliance.backup.mend import find_rotten
@@ -18,6 +17,7 @@ from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, IntegrityError
+from appliance.failover.forms.databases import rehearse
 from appliance.units import format_bytes, format_count, format_duration, printable
 
 

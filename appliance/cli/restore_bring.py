@@ -12,7 +12,6 @@ from typing import Any, Literal
 import click
 
 from appliance.backup.filling import Filling, filling_of, lacking_of
-from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.backup.source_names import GENERATION
 from appliance.borg.client import Borg
@@ -25,6 +24,7 @@ from appliance.cli.output import progress, say
 from appliance.cli.restore_served import check_writable_here
 from appliance.cli.restore_source import no_archive, open_source
 from appliance.errors import WARNINGS, NotFound, Refused, UsageError
+from appliance.node.handle import Node
 from appliance.restore.job import NOT_TYPED, Job, Typed
 from appliance.restore.jobs import contents_of, contents_with, plan
 from appliance.restore.jobs import run as run_job

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 
 from appliance.backup.elsewhere import lays_its_files
-from appliance.backup.node import Node
 from appliance.borg.errors import PathMissing
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
@@ -27,6 +26,7 @@ from appliance.cli.restore_options import paper_option, source_option, typed_sou
 from appliance.cli.restore_source import open_source
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, ApplianceError, NotFound
+from appliance.node.handle import Node
 from appliance.restore.job import Typed, jobs
 from appliance.restore.unended import asked_for
 from appliance.territory.implicit import is_implicit

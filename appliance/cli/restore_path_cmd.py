@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 import click
 
-from appliance.agent.replaced_trees import sweep_trees
-from appliance.backup.node import Node
 from appliance.backup.openable import OpenedSource
 from appliance.borg.model import Kind
 from appliance.cli import restore_text as text
@@ -31,8 +29,10 @@ from appliance.cli.this_layout import this_layout
 from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock
 from appliance.errors import NotFound, UsageError
+from appliance.failover.replaced_trees import sweep_trees
 from appliance.host.ageing import AgeingClock
 from appliance.host.journal import Journal
+from appliance.node.handle import Node
 from appliance.restore import search
 from appliance.restore.ended import expire_orders
 from appliance.restore.job import UNENDED, Job, Typed, jobs

@@ -6,9 +6,9 @@ import os
 from contextlib import suppress
 
 from appliance.backup.elsewhere import lays_its_files, server_elsewhere
-from appliance.backup.node import Node
 from appliance.cli.arguments import command
 from appliance.errors import Refused
+from appliance.node.handle import Node
 
 
 def check_writable_here(node: Node, service: str) -> None:

@@ -11,13 +11,13 @@ from pathlib import PurePosixPath
 from appliance.backup.dwindled import held_by_anybody
 from appliance.backup.fetch import short_name, survey_all
 from appliance.backup.filling import unread_in
-from appliance.backup.node import Node
 from appliance.backup.openable import WITH_PAPER, OpenedSource, open_best
 from appliance.borg.client import Borg
 from appliance.cli.arguments import command
 from appliance.cli.output import progress, say
 from appliance.cli.this_node import typed_paper
 from appliance.errors import NotFound, UsageError
+from appliance.node.handle import Node
 from appliance.restore import search
 from appliance.restore.catalogue import catch_up, has_archives, is_current
 from appliance.restore.model import Version

@@ -14,7 +14,6 @@ from appliance.backup.fetch import Survey, survey_all
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.fetched_key import staging
 from appliance.backup.grants import granters_of
-from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here, key_of, offer_less
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.cli import backup_text as text
@@ -35,6 +34,7 @@ from appliance.cli.output import emit, say
 from appliance.cli.resync_doubt import check_dwindled, check_heard, check_taking, show_dwindled, warn
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, ApplianceError, NotFound, UsageError
+from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 from appliance.units import as_typed
 

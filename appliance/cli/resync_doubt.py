@@ -10,12 +10,12 @@ from appliance.backup.dwindled import held_by_anybody, lost_most
 from appliance.backup.elsewhere import comes_back, given_away, is_candidate, is_heard, moves, server_elsewhere
 from appliance.backup.fetch import Survey, fetch_papers, short_name
 from appliance.backup.header_sizes import size_of
-from appliance.backup.node import Node
 from appliance.backup.openable import offer_less
 from appliance.backup.sized import Sized
 from appliance.cli.arguments import command
 from appliance.cli.output import say
 from appliance.errors import WARNINGS, ApplianceError, Refused
+from appliance.node.handle import Node
 from appliance.trust.generation import Header
 from appliance.units import format_bytes, format_count
 

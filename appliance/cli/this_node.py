@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import sys
 
-from appliance.backup.node import Node, open_node
 from appliance.cli.output import say
 from appliance.cli.this_layout import this_layout
 from appliance.escrow import paper_key
 from appliance.escrow.keyboard import typed_key
+from appliance.node.handle import Node, open_node
 from appliance.secret import Secret
 
 STANDARD_INPUT = 0

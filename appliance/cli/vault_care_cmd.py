@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from appliance.backup.node import Node
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.freeze import why_frozen
@@ -20,6 +19,7 @@ from appliance.cli.arguments import SERVICE_TYPE, command, dry_run_option
 from appliance.cli.output import emit, progress, say, table
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, NotFound
+from appliance.node.handle import Node
 from appliance.units import format_bytes
 
 SHOW_EVERY_SECONDS = 2.0

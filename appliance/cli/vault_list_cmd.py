@@ -7,9 +7,7 @@ from typing import Any
 
 import click
 
-from appliance.backup.acts import load_acts
 from appliance.backup.fetch import short_name
-from appliance.backup.node import Node
 from appliance.backup.peers import connect
 from appliance.backup.replicate import ask_head
 from appliance.backup.replicate import replicate as replicate_to
@@ -24,6 +22,8 @@ from appliance.cli.vault_care_cmd import held_services
 from appliance.clock import utc_text
 from appliance.config.remember import kept_until
 from appliance.errors import ApplianceError
+from appliance.node.acts import load_acts
+from appliance.node.handle import Node
 from appliance.trust.in_force import in_force
 from appliance.units import format_bytes, format_count
 

@@ -8,7 +8,6 @@ import click
 
 from appliance.backup.exchange import catch_up
 from appliance.backup.exchange import exchange as compare_holders
-from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.replicate import Replicated
 from appliance.cli.arguments import NAME_TYPE, SERVICE_TYPE, dry_run_option
@@ -16,6 +15,7 @@ from appliance.cli.output import emit, table
 from appliance.cli.this_node import this_node
 from appliance.cli.vault_care_cmd import held_services
 from appliance.errors import WARNINGS, ApplianceError, NotFound, Unreachable
+from appliance.node.handle import Node
 from appliance.territory.implicit import implicit_name
 
 

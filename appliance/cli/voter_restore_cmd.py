@@ -12,10 +12,10 @@ from appliance.cli.arguments import FILE_TYPE, dry_run_option
 from appliance.cli.output import emit
 from appliance.cli.this_layout import layout_as_root
 from appliance.cli.voter_settle_cmd import member_here
-from appliance.coordination import restoring
 from appliance.errors import Forbidden
 from appliance.provision.voter import MEMORY, UNIT
 from appliance.trust.root_bundle import territory_for_root
+from appliance.voter import restoring
 
 
 @click.command("restore")

@@ -12,14 +12,14 @@ from appliance.cli.arguments import NAME_TYPE, dry_run_option
 from appliance.cli.output import emit, table
 from appliance.cli.this_layout import this_layout
 from appliance.coordination.argv import Member
-from appliance.coordination.care import Care, Listed
 from appliance.coordination.gateway import Voter
-from appliance.coordination.members import Changes, changes, settle
 from appliance.coordination.tls import client_tls
 from appliance.errors import Refused, UsageError
 from appliance.provision import voter as voters
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import Identity, load_territory
+from appliance.voter.etcd_admin import Care, Listed
+from appliance.voter.members import Changes, changes, settle
 
 
 @click.command()

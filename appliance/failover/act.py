@@ -13,14 +13,15 @@ from appliance.coordination.port import Holder, Lost
 from appliance.coordination.rules import LEASE_SECONDS_MAX
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.claiming import REQUEST_SECONDS_MAX, acquire, claim_on, hear
+from appliance.failover.fsm.model import STOPPING, Action, Decision
 from appliance.failover.giving_up import release, resume_writes, sync
-from appliance.failover.kept import Lease
-from appliance.failover.model import STOPPING, Action, Branch, Decision
 from appliance.failover.observe import acts_in_force, promoting, promotions, record_of
 from appliance.failover.papers import newest
 from appliance.failover.situation import Situation
 from appliance.failover.votes import above_next, ask_all
 from appliance.host.files import write_atomic
+from appliance.node.branch import Branch
+from appliance.node.failover_state import Lease
 from appliance.trust.act import Act
 from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import public_line

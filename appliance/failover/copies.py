@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import appliance
-from appliance.agent.current import Current
 from appliance.backup.chain import chain_of
 from appliance.backup.laid import files_are_here
 from appliance.backup.vault.latest import Latest
@@ -23,6 +22,7 @@ from appliance.backup.vault.stored import Stored
 from appliance.backup.went_on import goes_on_without
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.ports import Presented, Synced
+from appliance.node.current import Current
 from appliance.trust.grant import Grant
 from appliance.units import HOUR
 
@@ -213,7 +213,7 @@ class BackupCopies:
 
     async def _call(self, service: str) -> Process:
         state = str(self._current.node.layout.root)
-        argv = (sys.executable, "-sP", "-m", "appliance.agent.takeover", str(os.getpid()), state, service)
+        argv = (sys.executable, "-sP", "-m", "appliance.failover.takeover", str(os.getpid()), state, service)
         env = {**os.environ, "PYTHONPATH": str(Path(appliance.__file__).parent.parent)}
         pipe = asyncio.subprocess.PIPE
         how: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "limit": ANSWER_BYTES_MAX, "env": env}

@@ -12,7 +12,7 @@ from dataclasses import replace
 from appliance.clock import utc_text
 from appliance.coordination.port import Holding
 from appliance.errors import Refused
-from appliance.failover.model import Decision
+from appliance.failover.fsm.model import Decision
 from appliance.failover.ports import Synced
 from appliance.failover.situation import Situation
 from appliance.host.files import write_atomic

@@ -18,12 +18,13 @@ from appliance.errors import ApplianceError
 from appliance.failover.act import perform, tie
 from appliance.failover.adopted import note_adopted
 from appliance.failover.claiming import REQUEST_SECONDS_MAX, hear
-from appliance.failover.model import STOPPING, Action, Branch, Decision, Seen, State
+from appliance.failover.fsm.model import STOPPING, Action, Decision, Seen, State
+from appliance.failover.fsm.row import WRITING
+from appliance.failover.fsm.table import decide
 from appliance.failover.observe import is_due, observe
-from appliance.failover.row import WRITING
 from appliance.failover.situation import Situation
-from appliance.failover.table import decide
-from appliance.failover.told import Told, save
+from appliance.node.branch import Branch
+from appliance.node.failover_status import Told, save
 from appliance.units import MINUTE
 
 LOOKS_IN_A_LEASE = 30

@@ -8,11 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping
 
-from appliance.agent.current import Current
-from appliance.backup.acts import act_files, judge_act
-from appliance.backup.node import Node
 from appliance.errors import ApplianceError
 from appliance.host.files import mark_of
+from appliance.node.acts import act_files, judge_act
+from appliance.node.current import Current
+from appliance.node.handle import Node
 from appliance.trust.act import OBEYED_BY_FAILOVER, Act
 
 AGAIN_SECONDS = 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from appliance.failover.model import Action, Copy, Proof, Record, Seen, Wishes
+from appliance.failover.fsm.model import Action, Copy, Proof, Record, Seen, Wishes
 from appliance.failover.night import is_night
 from appliance.failover.papers import newest
 from appliance.failover.situation import Situation

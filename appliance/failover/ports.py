@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from appliance.failover.model import Local
+from appliance.failover.fsm.model import Local
 from appliance.trust.grant import Grant
 
 

@@ -14,17 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import appliance
-from appliance.agent.copies import BackupCopies
-from appliance.agent.current import Current, files_of
-from appliance.agent.holders import follow_holders
-from appliance.agent.host_services import GROUND, HostCopies, HostNetwork, HostServices, HostWatchdog
-from appliance.agent.kept_acts import KeptActs
-from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
-from appliance.agent.served import failover_lock
-from appliance.backup.acts import note_act
 from appliance.backup.elsewhere import served
 from appliance.backup.grants import granters_of
-from appliance.backup.node import Node
 from appliance.clock import SystemClock
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Alive
@@ -32,15 +23,24 @@ from appliance.coordination.remote import Broker, Remote
 from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.attending import Says, Shown, attend_all, until_turn
+from appliance.failover.copies import BackupCopies
+from appliance.failover.forms.host_services import GROUND, HostCopies, HostNetwork, HostServices, HostWatchdog
+from appliance.failover.forms.process_services import FileWatchdog, ProcessNetwork, ProcessServices
 from appliance.failover.keeper import Keeper
+from appliance.failover.kept_acts import KeptActs
 from appliance.failover.papers import Papers
 from appliance.failover.ports import Copies, Network, Services, Watchdog
+from appliance.failover.routes import follow_holders
+from appliance.failover.served import failover_lock
 from appliance.failover.situation import Site, Situation, begin
-from appliance.failover.told import path_of
 from appliance.host.files import locked, make_private_folder, mark_of, write_atomic
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
 from appliance.host.served import read_served
 from appliance.host.stopping import stop_asked
+from appliance.node.acts import note_act
+from appliance.node.current import Current, files_of
+from appliance.node.failover_status import path_of
+from appliance.node.handle import Node
 from appliance.trust import pki
 from appliance.trust.bundle import Bundle
 from appliance.trust.held import make_held

@@ -25,12 +25,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
-from appliance.agent.current import files_of
 from appliance.backup.adopt import open_aside, own_repository
-from appliance.backup.branched import is_same, walk
 from appliance.backup.chain import Chain, chain_of
-from appliance.backup.kept_branches import branches
-from appliance.backup.node import Node
 from appliance.backup.replaced import is_succeeded, replaced_repositories
 from appliance.backup.sources.excludes import expressions, matcher
 from appliance.backup.went_on import goes_on_without
@@ -39,11 +35,15 @@ from appliance.borg.client import Borg
 from appliance.borg.model import Item, Repository
 from appliance.borg.names import is_numbered
 from appliance.borg.names import number_of as generation_of
+from appliance.branches.archive import is_same, walk
+from appliance.branches.store import branches
 from appliance.errors import IntegrityError, Refused
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.laying import REPLACED, number_of
 from appliance.host.layout import ServiceLayout
 from appliance.monitor.view import PutAside
+from appliance.node.current import files_of
+from appliance.node.handle import Node
 from appliance.restore.place import open_folder, walk_to
 from appliance.territory.model import SHARES
 from appliance.territory.served import SHARE

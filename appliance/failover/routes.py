@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
-from appliance.agent.host_services import ask_hands
 from appliance.errors import ApplianceError
+from appliance.failover.forms.host_services import ask_hands
 from appliance.failover.situation import Site
 from appliance.host.served import Moving
 from appliance.trust.grant import Grant

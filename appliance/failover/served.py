@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance.backup.elsewhere import served
-from appliance.backup.kept_branches import waiting
-from appliance.backup.node import Node
-from appliance.failover.model import Action
-from appliance.failover.told import Told, load_of_boot
+from appliance.branches.store import waiting
+from appliance.failover.fsm.model import Action
 from appliance.host.layout import NodeLayout
 from appliance.monitor.stood import Failover, Stood
 from appliance.monitor.view import Now
+from appliance.node.failover_status import Told, load_of_boot
+from appliance.node.handle import Node
 from appliance.territory.model import Service
 from appliance.trust.act import Act
 from appliance.trust.in_force import in_force

@@ -16,15 +16,15 @@ from appliance.clock import Clock
 from appliance.coordination.port import Claim, Coordination, State
 from appliance.coordination.remote import Remote
 from appliance.errors import ApplianceError
-from appliance.failover import kept as keeping
 from appliance.failover.attending import show
+from appliance.failover.fsm.model import Action, Policy, Standing
+from appliance.failover.fsm.model import State as S
+from appliance.failover.fsm.timers import Timers
 from appliance.failover.history import line
-from appliance.failover.kept import Kept, Lease
-from appliance.failover.model import Action, Policy, Standing
-from appliance.failover.model import State as S
 from appliance.failover.papers import Papers
 from appliance.failover.ports import Copies, Network, Services, Watchdog
-from appliance.failover.timers import Timers
+from appliance.node import failover_state as keeping
+from appliance.node.failover_state import Kept, Lease
 from appliance.territory.model import Service
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle

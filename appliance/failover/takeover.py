@@ -1,4 +1,4 @@
-"""What a takeover does with copies, as workers: `python3 -m appliance.agent.takeover PARENT STATE SERVICE`.
+"""What a takeover does with copies, as workers: `python3 -m appliance.failover.takeover PARENT STATE SERVICE`.
 
 borg, ssh and whole repositories are not for the program that renews leases: a worker may take minutes, hang or be cut,
 and gives its memory back. Orders come as lines, {"verb", "word"}; each is answered by a line, one JSON object, and can
@@ -20,8 +20,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from appliance.agent.current import files_of
-from appliance.agent.ready import completing, nothing, tree_of
 from appliance.backup.adopt import free_name, next_name, own_repository
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import read_held
@@ -32,7 +30,6 @@ from appliance.backup.grants import granters_of
 from appliance.backup.laid import is_used
 from appliance.backup.left_out import how_to_accept
 from appliance.backup.manifest import LeftOut
-from appliance.backup.node import Node, open_node
 from appliance.backup.openable import is_written_here, key_of, newest_archive, newest_of, open_best
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.resync import continue_under, fetch_for_resync
@@ -44,17 +41,20 @@ from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository
 from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
+from appliance.failover.warm_standby import completing, nothing, tree_of
 from appliance.host.children import die_with_parent
 from appliance.host.command import COPY_SECONDS_MAX
 from appliance.host.command import run as run_command
 from appliance.host.files import make_private_folder
+from appliance.node.current import files_of
+from appliance.node.handle import Node, open_node
 from appliance.restore.fill import Fill, lay_fills
 from appliance.territory.served import DATABASE, SHARE, Form
 from appliance.trust.grant import Grant
 from appliance.units import printable
 
 GRANTED = "granted"
-NEEDED: Mapping[Form | None, str] = {SHARE: "appliance.agent.shares", DATABASE: "appliance.agent.databases"}
+NEEDED: Mapping[Form | None, str] = {SHARE: ".forms.shares", DATABASE: ".forms.databases"}
 """What orders for a service load besides; while people wait, or nothing may be saved, it takes a tenth of a second."""
 NAMED_MAX = 3
 """Of what a last backup could not save, in the sentence that says so."""
@@ -76,7 +76,7 @@ def expect(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Ask those who will be asked once: a vault's first answer takes longest, and nobody waits for this one. Who does
     not answer is told by the order that asks. A last backup has the patience to call its peers itself."""
     if name := NEEDED.get(node.form(service)):
-        import_module(name)
+        import_module(name, __package__)
     if is_written_here(node, service):
         import_module("appliance.backup.writer")
         return {"answered": []}
@@ -188,7 +188,7 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     known_whole = newest is not None and newest.header.document.format > 1 and newest.header.whole
     complete = nothing if known_whole else completing(service)  # a start of borg less while people wait
     if form is SHARE:
-        from appliance.agent import shares  # only what is served is loaded, while people wait
+        from appliance.failover.forms import shares
 
         with ThreadPoolExecutor(1) as beside:  # each starts some borgs, and people wait
             entered = beside.submit(shares.bring_people, node, service)
@@ -200,7 +200,7 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
     with ahead.taken(borg, choose, generation, complete) as (tree, filled):
         _tell_filled(node, service, filled)
         if form is DATABASE:
-            from appliance.agent import databases
+            from appliance.failover.forms import databases
 
             databases.fill(node, service, tree)
             placed.append(node.bundle.terms(service).service.database)
@@ -257,7 +257,7 @@ def sync(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     from appliance.backup.writer import run, safety_of
 
     if node.form(service) is SHARE:
-        from appliance.agent import shares
+        from appliance.failover.forms import shares
 
         shares.save_people(node, service, word)
     done = run(node, service)
@@ -338,7 +338,7 @@ def branch(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
 def _keep_apart(node: Node, service: str, new: Path) -> None:
     """Fill `new` with what lies here. On btrfs a copy shares what it copies, and takes no room."""
     if node.form(service) is DATABASE:
-        from appliance.agent import cluster, databases
+        from appliance.failover.forms import cluster, databases
 
         databases.keep(node, service, new / cluster.DUMP)
     for path in node.bundle.terms(service).service.paths:
@@ -351,7 +351,7 @@ def _keep_apart(node: Node, service: str, new: Path) -> None:
 
 def people(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Let the people of a share's home log in at this node, as long as what their home serves is shown here."""
-    from appliance.agent import shares
+    from appliance.failover.forms import shares
 
     return {"of": shares.bring_people(node, service)}
 

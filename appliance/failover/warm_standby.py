@@ -22,7 +22,6 @@ from pathlib import Path, PurePosixPath
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import keep_history, read_held
 from appliance.backup.filling import filling_of
-from appliance.backup.node import Node
 from appliance.backup.openable import newest_of, open_apart
 from appliance.backup.proven import HELD, Proven
 from appliance.backup.vault.replicas import replica_of
@@ -32,6 +31,7 @@ from appliance.borg.model import Archive, Item, Outline
 from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.host.laying import LAYING
+from appliance.node.handle import Node
 from appliance.restore.fill import Fill, lay_fills
 from appliance.restore.place import open_folder, walk_to
 from appliance.territory.model import SHARES, SITES

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.backup.door import write_door
-from appliance.backup.node import open_node
 from appliance.host.layout import NodeLayout
+from appliance.membership.sshd import write_door
+from appliance.node.handle import open_node
 from appliance.trust import rotation
 from appliance.trust.bundle import Bundle, accept_bundle, check_follows
 from appliance.trust.identity import Identity, shown_keys

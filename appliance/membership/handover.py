@@ -11,13 +11,13 @@ from collections.abc import Mapping
 
 from appliance.backup.fetch import read_held
 from appliance.backup.fetched_key import open_key, own_age_key, staging
-from appliance.backup.node import Node
 from appliance.backup.openable import is_written_here
 from appliance.backup.resync import fetch_for_resync
 from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError, NotFound, Refused
 from appliance.escrow.envelopes import ServiceKey, open_envelope, read_key, seal
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.node.handle import Node
 from appliance.secret import Secret
 
 

@@ -19,7 +19,6 @@ from appliance.backup.begin import begin, check_grant, create_repository, known_
 from appliance.backup.chain import Chain, chain_of
 from appliance.backup.fetch import fetch_papers, survey_all
 from appliance.backup.lineage import remember
-from appliance.backup.node import Node
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.borg.folder import repository_id
@@ -28,6 +27,7 @@ from appliance.errors import Refused, Unreachable
 from appliance.escrow.envelopes import read_key
 from appliance.host.files import fsync_folder, locked
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 
 REASON = "a revoked node could know the key"

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import appliance
-from appliance.backup.node import Node
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.host.ssh import authorized_keys_line
+from appliance.node.handle import Node
 
 # Isolated: neither the folder that sshd starts it in, nor a PYTHON variable, nor the account's own packages can bring
 # code in. So the way to our code is an argument.

@@ -7,9 +7,9 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.errors import ApplianceError, IntegrityError, Refused
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.node.handle import Node
 from appliance.trust.act import Act, claimed, read_act
 from appliance.trust.bundle import Bundle
 

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from appliance.backup.node import Node, open_node
+from appliance.node.handle import Node, open_node
 
 LOOK_EVERY_SECONDS = 0.5
 

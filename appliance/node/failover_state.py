@@ -15,8 +15,8 @@ from typing import Any
 
 from appliance.coordination.port import Holding
 from appliance.errors import IntegrityError
-from appliance.failover.model import Branch
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.node.branch import Branch
 
 FORMAT = 1
 FILE = "failover.json"

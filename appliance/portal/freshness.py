@@ -14,7 +14,6 @@ from appliance.agent.memory import Memory
 from appliance.agent.observe import SAFE_SEARCH_MAX, Observer, now_of
 from appliance.backup.counted import Safety
 from appliance.backup.exchange import shown_receipts
-from appliance.backup.node import Node
 from appliance.backup.safety import judge
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.kept import stored_grant
@@ -22,6 +21,7 @@ from appliance.backup.vault.replicas import replica_of
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
 from appliance.monitor.view import Held, Missing, View
+from appliance.node.handle import Node
 
 LATE_AFTER = 1.5
 

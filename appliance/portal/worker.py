@@ -19,13 +19,13 @@ from pathlib import Path
 from threading import Event
 
 from appliance.backup.filling import unread_in
-from appliance.backup.node import Node, open_node
 from appliance.backup.openable import is_written_here, open_best
 from appliance.backup.ordered import Carried, carry_out_waiting, rewinds_until
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError
 from appliance.host.children import die_with_parent
 from appliance.host.layout import NodeLayout
+from appliance.node.handle import Node, open_node
 from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.dashboard.watch import Watcher
 from appliance.portal.freshness import freshness

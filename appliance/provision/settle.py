@@ -10,12 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.taking import Taken, take_bundle
-from appliance.failover.promises import begin_promises
 from appliance.host.account import as_owner
 from appliance.host.identity import machine_id
 from appliance.host.laying import LAYING
 from appliance.host.layout import PROMISES_OF_A_HOST, STATE_OF_A_HOST, NodeLayout
+from appliance.membership.bundle import Taken, take_bundle
 from appliance.provision import firewall
 from appliance.provision.apply import THIS_HOST, Host, apply, one_at_a_time
 from appliance.provision.callers import Caller, operators_first
@@ -27,6 +26,7 @@ from appliance.trust.bundle import Bundle
 from appliance.trust.identity import PIN_OF_A_HOST, Identity, create_identity, refuse_another, shown_keys
 from appliance.trust.keys import PublicKeys
 from appliance.trust.root_bundle import SERIAL_OF_A_HOST, check_not_older
+from appliance.voter.promises import begin_promises
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from appliance.coordination import answers, keys, requests
 from appliance.coordination.deadlines import total
 from appliance.coordination.gateway import Gateway, Voter
 from appliance.coordination.port import CALL_SECONDS_MAX
-from appliance.coordination.upkeep import Lease, Standing
 from appliance.errors import IntegrityError
+from appliance.voter.upkeep import Lease, Standing
 
 STATUS, MEMBERS = "/v3/maintenance/status", "/v3/cluster/member/list"
 REMOVE, ADD = "/v3/cluster/member/remove", "/v3/cluster/member/add"

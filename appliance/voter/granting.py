@@ -15,8 +15,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from appliance.errors import Refused
-from appliance.failover.asking import Asking
-from appliance.failover.promises import Promised
 from appliance.failover.protocol import LEAP_MAX
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
@@ -25,6 +23,8 @@ from appliance.trust.release import Release
 from appliance.trust.signed import digest_of
 from appliance.trust.voted import statement
 from appliance.trust.voting import TERM_EPOCHS
+from appliance.voter.probe import Asking
+from appliance.voter.promises import Promised
 
 KEY_HOLDER = "Ask the key holder: `appliance territory grant`."
 WAY_OUT = (

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.agent.voter_doubts import SUFFIX, snapshots
 from appliance.clock import Clock, utc_text
-from appliance.coordination.care import Care
-from appliance.coordination.upkeep import Due, Seen, Standing, due, outlived
 from appliance.errors import ApplianceError
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
 from appliance.host.journal import Journal
+from appliance.voter.checks import SUFFIX, snapshots
+from appliance.voter.etcd_admin import Care
+from appliance.voter.upkeep import Due, Seen, Standing, due, outlived
 
 LOOK_EVERY_SECONDS = 60.0
 

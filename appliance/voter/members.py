@@ -10,9 +10,9 @@ import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from appliance.coordination.care import Care, Listed
 from appliance.coordination.deadlines import total
 from appliance.errors import Unreachable
+from appliance.voter.etcd_admin import Care, Listed
 
 SETTLE_SECONDS_MAX = 30.0
 AGAIN_SECONDS = 0.5

@@ -12,30 +12,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.agent.current import Current
-from appliance.agent.kept_acts import KeptActs
-from appliance.agent.voter_care import VoterCare
 from appliance.backup.grants import granters_of
 from appliance.backup.kept_grants import KeptGrants
-from appliance.backup.node import Node
 from appliance.clock import SystemClock
-from appliance.coordination.broker_server import Server
-from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter
 from appliance.coordination.tls import client_tls, server_tls
 from appliance.errors import IntegrityError, NotFound, Refused
-from appliance.failover.counter import MORE, Counter
-from appliance.failover.desk import Desk
+from appliance.failover.kept_acts import KeptActs
 from appliance.failover.papers import Papers
-from appliance.failover.signing import Signer
 from appliance.host.identity import machine_id
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify
 from appliance.host.stopping import stop_asked
+from appliance.node.current import Current
+from appliance.node.handle import Node
 from appliance.territory.voters import voters
 from appliance.trust import pki
 from appliance.trust.granters import Granters
 from appliance.trust.keys import load_key
+from appliance.voter.etcd_admin import Care
+from appliance.voter.maintenance import VoterCare
+from appliance.voter.server import Server
+from appliance.voter.session import MORE, Counter
+from appliance.voter.signing import Signer
+from appliance.voter.state import Desk
 
 
 @dataclass(frozen=True)

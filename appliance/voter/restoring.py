@@ -13,10 +13,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from appliance.coordination.argv import Member, restore_argv
-from appliance.coordination.care import DIGEST_BYTES
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.command import run
 from appliance.host.files import READ_SIZE, fsync_folder
+from appliance.voter.etcd_admin import DIGEST_BYTES
 
 TIMEOUT_SECONDS = 120.0
 LISTENS_SECONDS_MAX = 3.0

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
-from appliance.coordination.broker import Brokered
 from appliance.coordination.port import Coordination
 from appliance.errors import Busy, Forbidden, Refused
-from appliance.failover.desk import Desk
 from appliance.failover.papers import service_in
 from appliance.failover.protocol import ON_ITS_WAY_SECONDS
 from appliance.territory.model import Territory
+from appliance.voter.broker import Brokered
+from appliance.voter.state import Desk
 
 MORE: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "attend": {"token": (str,), "papers": (tuple,), "answers": (tuple,), "serving": (tuple,), "ready": (tuple,)},

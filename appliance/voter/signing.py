@@ -12,11 +12,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.errors import Refused
-from appliance.failover.granting import Declines, View, decide
-from appliance.failover.promises import Promised, load_promises
 from appliance.host.files import locked
 from appliance.trust.keys import public_line
 from appliance.trust.voted import vote
+from appliance.voter.granting import Declines, View, decide
+from appliance.voter.promises import Promised, load_promises
 
 
 @dataclass(frozen=True)

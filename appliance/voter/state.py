@@ -20,18 +20,18 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from appliance.clock import Clock
-from appliance.coordination.broker import Acts
 from appliance.errors import ApplianceError, Busy, Forbidden, Refused
-from appliance.failover.asking import GAP_SECONDS_MAX, Asking, begin_asking
-from appliance.failover.granting import View
 from appliance.failover.papers import Papers
-from appliance.failover.promises import Promised
-from appliance.failover.signing import Signer
 from appliance.trust.act import OBEYED_BY_FAILOVER, Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant, read_request
 from appliance.trust.held import read_held
 from appliance.trust.in_force import in_force, to_tell
+from appliance.voter.broker import Acts
+from appliance.voter.granting import View
+from appliance.voter.probe import GAP_SECONDS_MAX, Asking, begin_asking
+from appliance.voter.promises import Promised
+from appliance.voter.signing import Signer
 
 
 @dataclass

@@ -12,10 +12,10 @@ import time
 from itertools import count, pairwise
 
 from appliance.coordination.argv import Member
-from appliance.coordination.care import Care
-from appliance.coordination.upkeep import Standing
 from appliance.errors import ApplianceError
 from appliance.units import MIB
+from appliance.voter.etcd_admin import Care
+from appliance.voter.upkeep import Standing
 from appliance_lab.bench.bench import Bench, Skipped
 from appliance_lab.bench.figures import Figure, Goal
 from appliance_lab.bench.ground import with_room

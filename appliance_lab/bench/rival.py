@@ -16,12 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.backup.door import write_door
 from appliance.backup.peers import destination_of
 from appliance.borg.argv import COMPRESSION
 from appliance.host.command import run
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.host.ssh import authorized_keys_line, client_argv
+from appliance.membership.sshd import write_door
 from appliance.secret import Secret
 from appliance.trust.keys import create_key
 from appliance.units import HOUR

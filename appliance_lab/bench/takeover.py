@@ -20,9 +20,9 @@ from itertools import count
 from pathlib import Path
 
 from appliance.agent.act import perform
-from appliance.agent.current import files_of
 from appliance.agent.decisions import Ready
 from appliance.errors import ApplianceError
+from appliance.node.current import files_of
 from appliance.units import KIB, format_bytes, format_count
 from appliance_lab.bench.bench import CHANGED_SHARE, SEED, Bench, Skipped, in_turns
 from appliance_lab.bench.figures import Figure, Goal

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.backup.fetch import read_held, short_name
-from appliance.backup.node import open_node
 from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import open_envelope
+from appliance.node.handle import open_node
 from appliance.secret import Secret
 from appliance.units import MIB, format_bytes, format_count
 from appliance_lab.checkers.tree_record import Difference, compare, take

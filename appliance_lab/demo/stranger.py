@@ -15,7 +15,6 @@ from pathlib import Path
 
 from appliance.backup.chain import Chain, Sealed, chain_of
 from appliance.backup.fetch import fetch, short_name
-from appliance.backup.node import Node, open_node
 from appliance.backup.peers import Head, Lines, connect, destination_of, known_hosts_of
 from appliance.backup.push import push
 from appliance.backup.seal import seal, will_compact
@@ -23,6 +22,7 @@ from appliance.borg.folder import repository_id
 from appliance.errors import ApplianceError, IntegrityError, Refused, Unreachable
 from appliance.host.command import run
 from appliance.host.ssh import client_argv
+from appliance.node.handle import Node, open_node
 from appliance.trust.generation import Entry, make_header, render_list
 from appliance.trust.grant import make_grant, make_request, read_request
 from appliance.trust.keys import load_key, public_line

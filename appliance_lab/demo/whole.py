@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from appliance.backup.fetch import read_held
-from appliance.backup.node import Node
 from appliance.backup.vault.replicas import replica_of
 from appliance.host.files import sha256_file
+from appliance.node.handle import Node
 from appliance_lab.story import Violated
 
 

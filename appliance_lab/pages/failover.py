@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import fields
 
+from appliance.failover.fsm.model import DOES, MEANINGS, State
+from appliance.failover.fsm.row import Row
+from appliance.failover.fsm.table import rows_of
+from appliance.failover.fsm.timers import Timers
 from appliance.failover.history import EVENTS
-from appliance.failover.model import DOES, MEANINGS, State
-from appliance.failover.row import Row
-from appliance.failover.table import rows_of
-from appliance.failover.timers import Timers
 from appliance_lab.checkers.invariants import CHECKS
 
 HEAD = """# Failover: the table of transitions

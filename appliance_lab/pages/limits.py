@@ -9,17 +9,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from appliance.backup.node import QUIET_SECONDS
 from appliance.backup.vault import session, wire
-from appliance.coordination import broker_server
 from appliance.coordination import wire as broker_wire
 from appliance.host import hands, seldom
 from appliance.monitor import bounded, exporter, outbox_server
+from appliance.node.handle import QUIET_SECONDS
 from appliance.portal import connections
 from appliance.portal.base import forms
 from appliance.portal.base import limits as tries
 from appliance.restore.preview import client, model
 from appliance.units import format_bytes
+from appliance.voter import server
 
 UNITS = Path(__file__).parents[2] / "systemd"
 HEAD = """# What each listener bounds
@@ -113,18 +113,17 @@ LISTENERS = (
         "broker",
         "appliance-broker.service",
         Bound(
-            f"{broker_server.CONVERSATIONS_MAX} a caller, "
-            f"{broker_server.CONVERSATIONS_PER_SERVICE} more for each service it may hold",
+            f"{server.CONVERSATIONS_MAX} a caller, "
+            f"{server.CONVERSATIONS_PER_SERVICE} more for each service it may hold",
             f"{BROKER}test_a_node_has_so_many_conversations_and_another_has_its_own",
         ),
         Bound(format_bytes(broker_wire.LINE_BYTES_MAX), f"{BROKER}test_a_line_without_an_end_ends_the_conversation"),
         Bound(
-            f"{broker_server.IDLE_SECONDS_MAX:.0f} of silence",
+            f"{server.IDLE_SECONDS_MAX:.0f} of silence",
             f"{BROKER}test_who_says_nothing_loses_the_conversation",
         ),
         Bound(
-            f"{broker_server.CHANGES_PER_SECOND_MAX:.0f} changes a second, "
-            f"{broker_server.CHANGES_AT_ONCE_MAX:.0f} at once",
+            f"{server.CHANGES_PER_SECOND_MAX:.0f} changes a second, {server.CHANGES_AT_ONCE_MAX:.0f} at once",
             f"{BROKER}test_who_changes_things_without_end_is_refused_and_the_others_are_not",
         ),
         Bound("0", f"{BROKER}test_what_is_no_call_is_no_line_of_the_journal"),

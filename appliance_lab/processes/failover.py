@@ -21,8 +21,8 @@ from typing import Any
 
 from appliance.clock import SystemClock
 from appliance.errors import ApplianceError
+from appliance.failover.fsm.timers import Timers
 from appliance.failover.history import line
-from appliance.failover.timers import Timers
 from appliance.host import netns
 from appliance.host.programs import Program
 from appliance.territory.model import NEVER, Territory

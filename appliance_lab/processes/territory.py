@@ -10,12 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from appliance.backup.begin import begin, take_first_grant
-from appliance.backup.door import write_door
-from appliance.backup.node import Node, open_node
 from appliance.clock import SystemClock, utc_text
-from appliance.failover.promises import begin_promises
 from appliance.host.files import make_private_folder
 from appliance.host.identity import machine_id
+from appliance.membership.sshd import write_door
+from appliance.node.handle import Node, open_node
 from appliance.territory.model import Territory
 from appliance.territory.placement import place
 from appliance.trust.bundle import Member, accept_bundle, make_bundle, voter_keys
@@ -26,6 +25,7 @@ from appliance.trust.identity import create_identity, load_identity
 from appliance.trust.keys import create_key, load_key
 from appliance.trust.revocation import NOTHING, Revoked
 from appliance.trust.voting import Voting, next_term
+from appliance.voter.promises import begin_promises
 from appliance_lab.processes.node import ProcessNode
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.backup.node import open_node
 from appliance.config.load import load
+from appliance.node.handle import open_node
 from appliance.units import format_bytes
 from appliance_lab.checkers.tree_record import take
 from appliance_lab.demo.search import files_with, needles_of, prove_search

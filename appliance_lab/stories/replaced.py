@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.backup.node import open_node
 from appliance.config.load import load
+from appliance.node.handle import open_node
 from appliance.units import format_bytes
 from appliance_lab.checkers.tree_record import Difference, Record, compare, take
 from appliance_lab.counters import prove_counters

@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from appliance.backup.node import open_node
 from appliance.backup.vault.replicas import replica_of
 from appliance.config.load import load
 from appliance.host.command import run
+from appliance.node.handle import open_node
 from appliance.units import format_bytes, format_count, format_duration
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.hosts.provision import grant

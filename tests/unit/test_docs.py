@@ -11,7 +11,7 @@ import pytest
 
 from appliance.backup.vault import access
 from appliance.backup.vault.session import VERBS
-from appliance.coordination import broker
+from appliance.voter import broker
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

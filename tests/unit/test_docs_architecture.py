@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.failover.table import TABLE
+from appliance.failover.fsm.table import TABLE
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/ARCHITECTURE.md"

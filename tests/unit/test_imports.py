@@ -19,11 +19,17 @@ from appliance_lab.checkout import code_folder
         ),
         (
             "appliance.cli.main, appliance.cli.backup_run_cmd",
-            ("appliance.backup.keep", "appliance.restore.job", "appliance.failover.model", "difflib"),
+            ("appliance.backup.keep", "appliance.restore.job", "appliance.failover.fsm.model", "difflib"),
         ),
         (
-            "appliance.agent.takeover",
-            ("appliance.backup.writer", "appliance.agent.shares", "appliance.agent.databases", "argon2", "asyncio"),
+            "appliance.failover.takeover",
+            (
+                "appliance.backup.writer",
+                "appliance.failover.forms.shares",
+                "appliance.failover.forms.databases",
+                "argon2",
+                "asyncio",
+            ),
         ),
     ],
 )

@@ -10,13 +10,13 @@ import os
 import sys
 from pathlib import Path
 
-from appliance.backup.node import open_node
 from appliance.backup.vault import accepted
 from appliance.backup.vault.session import open_channel, serve
 from appliance.backup.vault.watch import watch
 from appliance.backup.vault.wire import COMMAND
 from appliance.errors import ApplianceError, Forbidden
 from appliance.host.ssh import widen
+from appliance.node.handle import open_node
 
 
 def main() -> int:

@@ -19,7 +19,6 @@ from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 
 from appliance.backup.history import remove_folder
-from appliance.backup.node import Node
 from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.header_parts import leading_to, previous_by_name
@@ -27,6 +26,7 @@ from appliance.backup.vault.store import LIST, Holding
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError
 from appliance.host.files import fsync_folder
+from appliance.node.handle import Node
 from appliance.trust.generation import NO_PARENT
 
 

@@ -12,12 +12,12 @@ import os
 import socket
 from pathlib import Path
 
-from appliance.backup.node import open_node
 from appliance.backup.vault.session import open_channel, serve
 from appliance.backup.vault.watch import watch
 from appliance.errors import ApplianceError, Forbidden
 from appliance.host import peer
 from appliance.host.ssh import widen
+from appliance.node.handle import open_node
 
 PREFIX = "vault-"
 GREETING_SECONDS_MAX = 10.0

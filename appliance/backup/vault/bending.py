@@ -12,13 +12,13 @@ import json
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 
-from appliance.backup.node import Node
 from appliance.backup.vault import ledger
 from appliance.backup.vault.leftovers import unreferenced_blobs
 from appliance.backup.vault.limits import Amount, ceiling
 from appliance.backup.vault.obey import quota_bytes
 from appliance.backup.vault.store import NAME_BYTES, Holding, size_of
 from appliance.host.files import write_atomic
+from appliance.node.handle import Node
 from appliance.trust.bundle import Terms
 from appliance.units import DAY, MIB, format_duration
 

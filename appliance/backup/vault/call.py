@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from appliance.backup.node import Node
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.wire import Channel
 from appliance.errors import IntegrityError
+from appliance.node.handle import Node
 from appliance.trust.bundle import Terms
 
 

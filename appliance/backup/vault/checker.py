@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from appliance.backup.fetch import short_name
-from appliance.backup.node import Node
 from appliance.backup.vault.asking import ask
 from appliance.backup.vault.sealer_choice import helper
 from appliance.backup.vault.view import ViewChecked, check_here
+from appliance.node.handle import Node
 
 
 def check_view(node: Node, service: str, name: str | None = None) -> ViewChecked:

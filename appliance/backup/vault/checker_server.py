@@ -15,13 +15,13 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from appliance.backup.node import open_node
 from appliance.backup.vault.call import is_text
 from appliance.backup.vault.view import ViewChecked, check_here
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, Forbidden, IntegrityError
 from appliance.host import peer
 from appliance.host.files import locked
+from appliance.node.handle import open_node
 
 GREETING_SECONDS_MAX = 10.0
 FAILED = ApplianceError(

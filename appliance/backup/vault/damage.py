@@ -13,10 +13,10 @@ from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.backup.vault.evidence import LINK, read_evidence
 from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Holding, is_whole, size_of
 from appliance.host.files import fsync_folder, write_atomic
+from appliance.node.handle import Node
 
 ROTTEN, MISSING = "rotten", "missing"
 KINDS = (ROTTEN, MISSING, HEADER, LIST, RECEIPT, LINK)

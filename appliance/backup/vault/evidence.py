@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
-from appliance.backup.node import Node
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding
 from appliance.errors import ApplianceError, IntegrityError
+from appliance.node.handle import Node
 from appliance.trust.generation import NO_PARENT, Entry, Header, epoch_of, parse_list, read_header
 from appliance.trust.receipt import Receipt, read_receipt
 

@@ -17,14 +17,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from appliance.backup.acts import load_acts
-from appliance.backup.node import Node
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError
 from appliance.host import reserve
 from appliance.host.files import write_atomic
+from appliance.node.acts import load_acts
+from appliance.node.handle import Node
 from appliance.trust.act import ANY_SERVICE, Act
 from appliance.units import DAY, format_duration
 

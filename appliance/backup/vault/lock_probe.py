@@ -15,13 +15,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from appliance.backup.node import Node, open_node
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.probed import Probed, save
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError
+from appliance.node.handle import Node, open_node
 
 OLDER_MAX = 1000
 

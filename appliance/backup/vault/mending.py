@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.evidence import LINK, read_stored_header
@@ -20,6 +19,7 @@ from appliance.backup.vault.sealer import Papers
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic
+from appliance.node.handle import Node
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
 

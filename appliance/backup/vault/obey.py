@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from appliance.backup.acts import load_acts
-from appliance.backup.node import Node
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.limits import Limits
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.replicas import replica_of
 from appliance.clock import utc_text
 from appliance.errors import Refused
+from appliance.node.acts import load_acts
+from appliance.node.handle import Node
 from appliance.trust.act import Act
 from appliance.trust.bundle import Terms
 from appliance.trust.generation import Header

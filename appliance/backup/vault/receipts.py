@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.clock import utc_text
+from appliance.node.handle import Node
 from appliance.trust.generation import Header
 from appliance.trust.keys import load_key
 from appliance.trust.receipt import make_receipt

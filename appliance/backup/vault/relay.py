@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from appliance.backup.node import Node
 from appliance.backup.sight import STATEMENTS_MAX, read_statements
 from appliance.backup.unseen import parties, unseen
 from appliance.backup.vault.call import Call, is_text
@@ -18,6 +17,7 @@ from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.store import BUCKET, RELAY, Holding
 from appliance.errors import IntegrityError, Refused
 from appliance.host.files import write_atomic
+from appliance.node.handle import Node
 from appliance.trust.act import Act, claim, read_act
 from appliance.trust.generation import GenerationId
 from appliance.trust.receipt import Receipt, read_receipt

@@ -21,14 +21,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from appliance.backup.acts import load_acts
-from appliance.backup.node import Node
 from appliance.backup.sight import unseen_nodes
 from appliance.backup.targets import lost_nodes, targets
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.store import Holding
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.node.acts import load_acts
+from appliance.node.handle import Node
 from appliance.trust.bundle import Bundle
 from appliance.trust.receipt import Receipt, read_receipt
 

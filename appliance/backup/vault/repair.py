@@ -11,7 +11,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.shown import read_shown
 from appliance.backup.vault import damage
@@ -27,6 +26,7 @@ from appliance.backup.vault.store import HEADER, LIST, Holding, WrongStart
 from appliance.backup.vault.turn import turn_before_relays
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError
+from appliance.node.handle import Node
 from appliance.trust.generation import Entry, parse_list
 
 

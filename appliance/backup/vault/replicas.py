@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from appliance.backup.node import Node
 from appliance.backup.vault.store import Holding
+from appliance.node.handle import Node
 from appliance.territory.model import NAME
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.backup.node import Node
 from appliance.backup.vault import damage, freeze, mending
 from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.offer import Offer
@@ -18,6 +17,7 @@ from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer import Papers
 from appliance.backup.vault.store import RECEIPT, Holding
 from appliance.host.files import locked
+from appliance.node.handle import Node
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
 from appliance.trust.signed import SHA256

@@ -19,7 +19,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from appliance.backup.node import Node, open_node
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.replicas import replica_names
 from appliance.backup.vault.sealer_here import HereSealer
@@ -28,6 +27,7 @@ from appliance.backup.vault.wire import Channel, Closed
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused
 from appliance.host import peer
 from appliance.host.files import write_atomic
+from appliance.node.handle import Node, open_node
 
 TICK_SECONDS = 60.0
 CONVERSATIONS_MAX = 64

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from appliance.backup.node import Node
 from appliance.backup.vault import custody
 from appliance.backup.vault.call import is_text, is_texts
 from appliance.backup.vault.kept import granters_at
@@ -22,6 +21,7 @@ from appliance.backup.vault.sealer_here import HereSealer
 from appliance.backup.vault.store import Holding
 from appliance.errors import IntegrityError
 from appliance.host.files import locked
+from appliance.node.handle import Node
 from appliance.trust.generation import Header, parse_list
 from appliance.trust.grant import Grant
 from appliance.trust.signed import SHA256

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.node import Node
 from appliance.backup.vault import access, give, receive
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.offer import newest_grant
@@ -17,6 +16,7 @@ from appliance.backup.vault.wire import PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, Busy, NoSpace, Refused
 from appliance.host import seldom
 from appliance.host.files import locked
+from appliance.node.handle import Node
 from appliance.trust.signed import NAME
 
 SESSIONS_PER_CALLER_MAX = 6

@@ -25,7 +25,6 @@ from itertools import islice
 from pathlib import Path
 
 from appliance.backup.history import Parts, documents, remove_folder
-from appliance.backup.node import Node
 from appliance.backup.retention import YEAR, Drop, Generation, bend, thin
 from appliance.backup.vault import abandoned, bending, damage
 from appliance.backup.vault.evidence import read_own_receipt
@@ -41,6 +40,7 @@ from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy, IntegrityError, NoSpace
 from appliance.host import reserve
 from appliance.host.files import fsync_folder, locked
+from appliance.node.handle import Node
 from appliance.trust.generation import GenerationId, fields_of, parse_list
 from appliance.trust.receipt import Receipt
 from appliance.trust.signed import digest_of

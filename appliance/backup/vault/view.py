@@ -19,13 +19,13 @@ from pathlib import Path
 
 from appliance.backup.adopt import linked_folders
 from appliance.backup.fetch import read_held
-from appliance.backup.node import Node
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.borg.client import Borg
 from appliance.borg.errors import RepositoryDamaged
 from appliance.borg.model import Repository
 from appliance.host.files import make_private_folder
+from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 
 

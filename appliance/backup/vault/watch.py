@@ -11,8 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from appliance.backup.node import Node
 from appliance.errors import ApplianceError, Forbidden
+from appliance.node.handle import Node
 from appliance.trust.bundle import load_bundle
 
 LOOK_SECONDS = 2.0

@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 from appliance import strict_json
-from appliance.backup.node import QUIET_SECONDS
 from appliance.errors import (
     ApplianceError,
     Busy,
@@ -30,6 +29,7 @@ from appliance.errors import (
     Refused,
     Unreachable,
 )
+from appliance.node.handle import QUIET_SECONDS
 from appliance.units import DAY, MIB
 
 PROTOCOL = 1

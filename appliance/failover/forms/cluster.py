@@ -1,4 +1,4 @@
-"""The cluster of a database that moves, for the account of PostgreSQL: `python3 -m appliance.agent.cluster`.
+"""The cluster of a database that moves, for the account of PostgreSQL: `python3 -m appliance.failover.forms.cluster`.
 
     cluster.py make SERVICE DATABASE    an empty one, where there is none
     cluster.py fill SERVICE DATABASE    another one from the dump that the program that serves offers

@@ -15,16 +15,16 @@ import time
 from pathlib import Path
 from typing import Any
 
-from appliance.agent.cluster import ASKED, DATABASE_NAME, DUMP, OUTCOME, REHEARSALS
-from appliance.agent.host_services import GROUND, Ground, ask_hands_now
 from appliance.backup import rehearsal
-from appliance.backup.node import Node
 from appliance.backup.proofs import ROOM
 from appliance.backup.rehearsal import Rehearsed
 from appliance.backup.sources import own_server
 from appliance.errors import ApplianceError, Refused
+from appliance.failover.forms.cluster import ASKED, DATABASE_NAME, DUMP, OUTCOME, REHEARSALS
+from appliance.failover.forms.host_services import GROUND, Ground, ask_hands_now
 from appliance.host import hands
 from appliance.host.files import make_private_folder
+from appliance.node.handle import Node
 
 OFFERED, REHEARSING = "offered", "rehearsing"
 LOOK_EVERY_SECONDS = 0.1

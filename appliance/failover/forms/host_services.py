@@ -15,16 +15,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.agent.copies import BackupCopies
-from appliance.agent.current import Current
-from appliance.agent.process_services import FileWatchdog
-from appliance.agent.smb_probe import speaks_smb
 from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
-from appliance.failover.model import Local
+from appliance.failover.copies import BackupCopies
+from appliance.failover.forms.process_services import FileWatchdog
+from appliance.failover.forms.smb_probe import speaks_smb
+from appliance.failover.fsm.model import Local
 from appliance.failover.ports import Presented
 from appliance.host import hands, postgresql
 from appliance.host.programs import Program
 from appliance.host.served import FILE, Moving, read_served
+from appliance.node.current import Current
 from appliance.territory.model import DATABASES
 from appliance.territory.served import DATABASE, SHARE, SITE, database_socket
 

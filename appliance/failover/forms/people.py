@@ -14,13 +14,13 @@ from pathlib import Path
 from appliance.accounts.desk import Desk, take
 from appliance.accounts.store import read_store
 from appliance.backup.filling import filling_of
-from appliance.backup.node import Node
 from appliance.backup.openable import newest_archive, open_best
 from appliance.backup.source_names import STANDBY
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.errors import Unreachable
 from appliance.host.files import make_private_folder, write_atomic
+from appliance.node.handle import Node
 from appliance.territory.implicit import implicit_name
 
 TAKEN_WITHIN_SECONDS = 60.0

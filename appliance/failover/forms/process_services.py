@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
-from appliance.failover.model import Local
+from appliance.failover.fsm.model import Local
 from appliance.failover.watchdog import boottime, sees
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout

@@ -11,16 +11,16 @@ import shutil
 from pathlib import Path
 
 from appliance.accounts.desk import Desk
-from appliance.agent.host_services import ask_hands_now
-from appliance.agent.people import lay_out
 from appliance.backup.chain import chain_of
-from appliance.backup.node import Node
 from appliance.backup.writer import push_newest, run
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Refused
+from appliance.failover.forms.host_services import ask_hands_now
+from appliance.failover.forms.people import lay_out
 from appliance.host.files import locked, make_private_folder
 from appliance.host.hands import LAY_SECONDS_MAX
 from appliance.host.laying import LAYING
+from appliance.node.handle import Node
 from appliance.territory.implicit import implicit_name
 from appliance.territory.model import SHARES
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from appliance.failover.model import Action, Policy, Record, Seen, Standing
-from appliance.failover.timers import COOLDOWN_MAX, Timers
+from appliance.failover.fsm.model import Action, Policy, Record, Seen, Standing
+from appliance.failover.fsm.timers import COOLDOWN_MAX, Timers
 
 
 @dataclass(frozen=True)

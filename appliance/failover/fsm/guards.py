@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.failover.facts import Facts
-from appliance.failover.model import Action, Branch, Policy
+from appliance.failover.fsm.facts import Facts
+from appliance.failover.fsm.model import Action, Policy
+from appliance.node.branch import Branch
 
 
 @dataclass(frozen=True)

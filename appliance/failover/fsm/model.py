@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from appliance.node.branch import Branch
+
 
 class State(StrEnum):
     """Of one service at one node."""
@@ -136,13 +138,6 @@ MEANINGS: Mapping[Action, str] = {
 }
 STOPPING = (Action.CUT_NETWORK, Action.STOP, Action.SET_READ_ONLY)
 """In this order: the network goes first, since the kernel does that at once, whatever the programs are busy with."""
-
-
-class Branch(StrEnum):
-    """What became of writes that the service's present history does not have."""
-
-    NONE = "none"
-    KEPT = "kept"
 
 
 @dataclass(frozen=True)

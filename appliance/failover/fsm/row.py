@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from appliance.failover.guards import Guard
-from appliance.failover.model import Action, State
+from appliance.failover.fsm.guards import Guard
+from appliance.failover.fsm.model import Action, State
 
 EVERY: tuple[State, ...] = tuple(State.__members__.values())
 LEASED = (State.PROMOTING, State.ACTIVE, State.SUSPECT, State.DRAINING)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from appliance.failover import guards as when
-from appliance.failover.model import STOPPING
-from appliance.failover.model import Action as A
-from appliance.failover.model import State as S
-from appliance.failover.row import Row
+from appliance.failover.fsm import guards as when
+from appliance.failover.fsm.model import STOPPING
+from appliance.failover.fsm.model import Action as A
+from appliance.failover.fsm.model import State as S
+from appliance.failover.fsm.row import Row
 
 ROWS: tuple[Row, ...] = (
     # PROMOTING: proves, step by step, that it may; then opens.

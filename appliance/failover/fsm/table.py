@@ -13,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from appliance.failover import serving, stopping, waiting
-from appliance.failover.facts import Facts
-from appliance.failover.model import Decision, Policy, Seen, Standing, State
-from appliance.failover.row import Row
-from appliance.failover.timers import FORGIVEN_AFTER, Timers
+from appliance.failover.fsm import serving, stopping, waiting
+from appliance.failover.fsm.facts import Facts
+from appliance.failover.fsm.model import Decision, Policy, Seen, Standing, State
+from appliance.failover.fsm.row import Row
+from appliance.failover.fsm.timers import FORGIVEN_AFTER, Timers
 
 TABLE: tuple[Row, ...] = (*stopping.ROWS, *waiting.ROWS, *serving.ROWS)
 _ROWS_OF = {state: tuple(row for row in TABLE if state in row.states) for state in State}

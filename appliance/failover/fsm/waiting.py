@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from appliance.failover import guards as when
-from appliance.failover.model import Action as A
-from appliance.failover.model import State as S
-from appliance.failover.row import WAITING, Row
+from appliance.failover.fsm import guards as when
+from appliance.failover.fsm.model import Action as A
+from appliance.failover.fsm.model import State as S
+from appliance.failover.fsm.row import WAITING, Row
 
 ROWS: tuple[Row, ...] = (
     # Takeovers that were won or went astray, wherever the node waits.

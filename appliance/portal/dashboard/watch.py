@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
-from appliance.backup.node import Node, open_node
 from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError, IntegrityError
+from appliance.node.handle import Node, open_node
 from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.ask import ask, samples
 from appliance.portal.dashboard.history import History

@@ -6,8 +6,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.backup.acts import accept_act
 from appliance.backup.vault.thinning import thin_holding
+from appliance.node.acts import accept_act
 from appliance.units import DAY
 from tests.integration.adversary.attacks import attack
 from tests.integration.adversary.scene import HOLDER, SERVICE, STANDBY, Role, Scene, files_of

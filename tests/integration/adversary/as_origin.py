@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from appliance.agent.ready import lay_ahead
 from appliance.backup import writer
 from appliance.backup.chain import chain_of
 from appliance.backup.drill import drill
@@ -18,6 +17,7 @@ from appliance.backup.seal import will_compact
 from appliance.borg.client import Borg
 from appliance.borg.names import archive_name
 from appliance.clock import utc_text
+from appliance.failover.warm_standby import lay_ahead
 from appliance.host.files import locked
 from appliance.trust.generation import NO_PARENT
 from tests.integration.adversary.attacks import attack

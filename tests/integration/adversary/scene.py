@@ -21,7 +21,6 @@ import pytest
 
 from appliance.backup import writer
 from appliance.backup.chain import Chain, Sealed, chain_of
-from appliance.backup.node import Node
 from appliance.backup.vault import session
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.replicas import replica_of
@@ -29,6 +28,7 @@ from appliance.backup.vault.thinning import thin_holding
 from appliance.backup.vault.wire import Channel, Closed
 from appliance.borg.errors import RepositoryDamaged
 from appliance.errors import ApplianceError, IntegrityError, Refused
+from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant, read_grant
 from appliance.units import DAY, HOUR

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.node import Node
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.thinning import _received
+from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
 from tests.integration.adversary import as_building, as_holder, as_origin, as_others, as_pages, work

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 
-from appliance.agent.ready import lay_ahead
 from appliance.backup import writer
 from appliance.backup.drill import drill
 from appliance.backup.exchange import catch_up, exchange
@@ -14,6 +13,7 @@ from appliance.backup.ordered import carry_out_waiting
 from appliance.backup.rehearsal import untried
 from appliance.backup.vault.scrub import scrub
 from appliance.errors import ApplianceError, Refused
+from appliance.failover.warm_standby import lay_ahead
 from appliance.restore.order import OrderFolder, load_status
 from appliance.restore.undoing import Undoing
 from appliance.trust.keys import read_public_keys

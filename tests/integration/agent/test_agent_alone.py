@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.backup.acts import keep_act
 from appliance.backup.vault.replicas import replica_of
+from appliance.node.acts import keep_act
 from appliance.trust.act import make_act
 from appliance.units import MIB
 from appliance_lab.processes.territory import ProcessTerritory

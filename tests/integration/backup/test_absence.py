@@ -7,11 +7,11 @@ from pathlib import Path
 
 from appliance.backup import writer
 from appliance.backup.exchange import exchange
-from appliance.backup.node import open_node
 from appliance.backup.replicate import replicate
 from appliance.backup.sight import unseen_nodes
 from appliance.backup.vault.replicas import replica_of
 from appliance.clock import SimulatedClock
+from appliance.node.handle import open_node
 from appliance.units import DAY
 from appliance_lab.processes.territory import ProcessTerritory
 

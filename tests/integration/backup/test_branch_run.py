@@ -10,23 +10,24 @@ import pytest
 
 from appliance.agent.act import perform
 from appliance.agent.decisions import BackUp
-from appliance.backup import branch_run, writer
+from appliance.backup import writer
 from appliance.backup.adopt import own_repository
-from appliance.backup.branch_run import save_branches
-from appliance.backup.branched import Room
 from appliance.backup.chain import chain_of
-from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.push import Pushed
 from appliance.backup.writer import Run, safety_of
 from appliance.borg.client import Borg
 from appliance.borg.names import branch_of
+from appliance.branches import backup
+from appliance.branches.archive import Room
+from appliance.branches.backup import save_branches
 from appliance.clock import SystemClock
 from appliance.errors import NoSpace, Unreachable
-from appliance.failover.model import State
-from appliance.failover.told import Told
-from appliance.failover.told import save as save_told
+from appliance.failover.fsm.model import State
 from appliance.host.files import make_private_folder
+from appliance.node.failover_status import Told
+from appliance.node.failover_status import save as save_told
+from appliance.node.handle import Node
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY, GIB
 from appliance_lab.processes.territory import ProcessTerritory
@@ -83,7 +84,7 @@ def test_one_without_room_is_told_tried_again_only_when_asked_and_the_service_is
     node = territory.open("commune-a")
     keep(territory, 2, "written alone")
     with monkeypatch.context() as full:
-        full.setattr(branch_run, "room_for", lambda *_: Room(disk=1, peers=GIB))
+        full.setattr(backup, "room_for", lambda *_: Room(disk=1, peers=GIB))
         done = writer.run(node, SERVICE)
         (refused,) = save_branches(node, done)
     assert (refused.what, done.failures, done.safety.safe) == ("branch 2", (), True)
@@ -117,7 +118,7 @@ def test_the_service_goes_on_without_a_branch_for_which_a_peer_has_no_room(
     keep(territory, 2, "written alone")
     done = writer.run(node, SERVICE)
     with monkeypatch.context() as refuse:
-        refuse.setattr(branch_run, "push_newest", refuse_first)
+        refuse.setattr(backup, "push_newest", refuse_first)
         (refused,) = save_branches(node, done)
     assert "has no space for it" in refused.error.what
     assert saved(node) == []
@@ -128,7 +129,7 @@ def test_the_service_goes_on_without_a_branch_for_which_a_peer_has_no_room(
     for asked in (save_branches(node, after, anew=True), save_branches(later, after)):
         assert [it.error.what for it in asked] == [refused.error.what], "each try leaves a copy with the other peers"
     assert saved(node) == []
-    monkeypatch.setattr(branch_run._At, "_limits", lambda _: [1, 1])
+    monkeypatch.setattr(backup._At, "_limits", lambda _: [1, 1])
     assert save_branches(node, after) == ()
     assert saved(node) == [2]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
-from appliance.backup.acts import keep_act
 from appliance.backup.begin import begin, seal_envelopes
 from appliance.backup.fetched_key import open_key, staging
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
@@ -16,6 +15,7 @@ from appliance.backup.sight import current_targets
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import IntegrityError, Refused
 from appliance.escrow.envelopes import ServiceKey, read_key
+from appliance.node.acts import keep_act
 from appliance.secret import Secret
 from appliance.trust.act import make_act
 from appliance.units import DAY

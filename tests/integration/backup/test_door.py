@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.door import vault_command, write_door
 from appliance.backup.vault.wire import COMMAND
 from appliance.errors import Forbidden, NotFound
+from appliance.membership.sshd import vault_command, write_door
 from tests.integration.desk.desk import HOLDER, ORIGIN, Desk
 
 OWNED = "import sys; sys.exit(99)\n"

@@ -10,7 +10,6 @@ import pytest
 
 from appliance.accounts.desk import Desk
 from appliance.accounts.store import write_store
-from appliance.agent import shares
 from appliance.agent.act import perform
 from appliance.agent.decide import Pace, decide
 from appliance.agent.decisions import Exchange, People
@@ -19,12 +18,13 @@ from appliance.agent.observe import Observer, now_of
 from appliance.backup import writer
 from appliance.backup.begin import begin, take_first_grant
 from appliance.backup.exchange import exchange
-from appliance.backup.node import Node, open_node
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.clock import SimulatedClock
 from appliance.errors import Refused
+from appliance.failover.forms import shares
 from appliance.monitor.view import Attempt, key
+from appliance.node.handle import Node, open_node
 from appliance.restore.jobs import plan, run
 from appliance.territory.implicit import with_implicit
 from appliance.units import DAY, HOUR

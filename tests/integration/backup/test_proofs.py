@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from appliance.agent.act import perform
-from appliance.agent.databases import rehearse
 from appliance.agent.decisions import Drill, Verify
 from appliance.backup import writer
 from appliance.backup.drill import drill
@@ -23,6 +22,7 @@ from appliance.backup.verify import verify_data
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.errors import Busy, NotFound, Refused
+from appliance.failover.forms.databases import rehearse
 from appliance.host.files import locked
 from appliance_lab.corpus import change
 from appliance_lab.processes.territory import ProcessTerritory

@@ -25,11 +25,11 @@ from appliance.agent.decisions import Drill
 from appliance.backup import writer
 from appliance.backup.drill import drill
 from appliance.backup.left_out import MAPPINGS
-from appliance.backup.node import Node
 from appliance.backup.proofs import ROOM, load_proofs
 from appliance.backup.rehearsal import Rehearsed, decode, untried
 from appliance.backup.sources import PostgresServer, postgresql
 from appliance.host.command import run
+from appliance.node.handle import Node
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.backup.test_sources_postgresql import as_server_account, programs, sql
 from tests.pace import PACE
@@ -283,7 +283,7 @@ def test_what_could_not_be_loaded_is_tried_again_the_next_week_and_told_each_tim
 
 def test_a_fault_of_loading_is_an_alarm_of_the_drill(saved: ProcessTerritory, monkeypatch: pytest.MonkeyPatch) -> None:
     fault = Rehearsed(done=True, wrong=("it does not load here: this node lacks x.",))
-    monkeypatch.setattr("appliance.agent.databases.rehearse", lambda node, service, laid: fault)
+    monkeypatch.setattr("appliance.failover.forms.databases.rehearse", lambda node, service, laid: fault)
     done = perform(saved.open("hermitage"), Drill(SERVICE, "as the agent does"))
     assert done.alarms == ("in a restore drill, 1 thing did not come back as it was.",)
     assert done.figures["wrong"] == 1

@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import renew, writer
+from appliance.backup import writer
 from appliance.backup.chain import chain_of
 from appliance.backup.fetch import short_name, survey
 from appliance.backup.fetched_key import open_key, staging
-from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.peers import Conversation, connect
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
@@ -29,6 +28,8 @@ from appliance.borg.folder import repository_id
 from appliance.errors import ApplianceError, Refused
 from appliance.escrow.envelopes import read_key
 from appliance.host.command import run
+from appliance.membership import renew
+from appliance.node.handle import Node
 from appliance.trust.bundle import read_bundle
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.processes.territory import ProcessTerritory

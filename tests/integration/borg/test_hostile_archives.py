@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent.ready import Tree
 from appliance.backup import manifests
 from appliance.backup.filling import filling_of, lacking_of
 from appliance.backup.manifest import LeftOut, Manifest, PathManifest, encode
@@ -22,6 +21,7 @@ from appliance.borg.contents import Examination, WayBlocked
 from appliance.borg.errors import AccessDenied, BorgFailed, PathMissing
 from appliance.borg.names import archive_name, companion_name
 from appliance.errors import IntegrityError
+from appliance.failover.warm_standby import Tree
 from appliance.host import confined
 from appliance.host.confined import why_not
 from appliance.restore.fill import Fill, lay_fills

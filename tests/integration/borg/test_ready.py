@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent import ready
-from appliance.agent.ready import Tree
 from appliance.borg.client import Borg
 from appliance.borg.contents import Examination
 from appliance.borg.model import Archive
 from appliance.errors import NoSpace
+from appliance.failover import warm_standby
+from appliance.failover.warm_standby import Tree
 from appliance.restore.fill import Fill
 from tests.integration.borg.test_archives import kept
 
@@ -184,7 +184,7 @@ def test_what_is_taken_is_all_of_the_archive_and_leaves_nothing_behind(saved: Sa
 
 
 def test_a_disk_with_little_free_is_left_to_the_backups(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ready, "LEFT_FREE", 1.0)
+    monkeypatch.setattr(warm_standby, "LEFT_FREE", 1.0)
     shutil.rmtree(saved.tree.folder)
     with pytest.raises(NoSpace, match=r"laid out ahead it would take .*, and 0 B may be used for that"):
         saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("one"))
@@ -281,7 +281,7 @@ def test_what_was_filled_is_right_after_a_cut_in_the_middle(partial: Partial, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(ready, "lay_fills", cut)
+        patched.setattr(warm_standby, "lay_fills", cut)
         with pytest.raises(KeyboardInterrupt):
             partial.lay("two", FROM_ONE)
     assert partial.lay("two", FROM_ONE)

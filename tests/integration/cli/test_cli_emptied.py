@@ -10,8 +10,8 @@ import pytest
 
 from appliance.backup import writer
 from appliance.backup.exchange import exchange
-from appliance.backup.node import open_node
 from appliance.escrow import age
+from appliance.node.handle import open_node
 from appliance_lab.demo.stranger import Stranger, empty_and_push, steal
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from appliance.backup import ordered, writer
-from appliance.backup.node import Node
+from appliance.node.handle import Node
 from appliance.restore import carry, jobs
 from appliance.restore.order import Kind, Order, load_status, order_folder, place_order, result_of
 from appliance.restore.place import place_all

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from appliance.agent.takeover import place
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
 from appliance.escrow import age
+from appliance.failover.takeover import place
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.agent.watch import wait_until
 from tests.integration.cli.typed import SERVICE, type_at

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from appliance.clock import SimulatedClock
-from appliance.coordination import broker_server, wire
-from appliance.coordination.broker import Acts, Brokered
-from appliance.coordination.broker_server import CONVERSATIONS_MAX, Server
+from appliance.coordination import wire
 from appliance.coordination.port import Alive, Coordination, Ended
 from appliance.coordination.remote import Broker, Remote
 from appliance.errors import Busy, Forbidden, IntegrityError, Refused, Unreachable, UsageError
 from appliance.trust import pki
+from appliance.voter import server as broker_server
+from appliance.voter.broker import Acts, Brokered
+from appliance.voter.server import CONVERSATIONS_MAX, Server
 from appliance_lab.doubles.memory_store import Memory, Store
 from tests.integration.coordination.papers import DOMAIN, authority, context, key_of, server_context
 from tests.integration.coordination.worlds import alive, claim

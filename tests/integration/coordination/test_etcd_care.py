@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from appliance.clock import SystemClock
-from appliance.coordination import restoring
 from appliance.coordination.argv import REVISION_BUMP
-from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
-from appliance.coordination.members import Changes, changes, settle
 from appliance.coordination.port import Ended, Lost, State
-from appliance.coordination.upkeep import Standing, heir
 from appliance.errors import IntegrityError, Unreachable
+from appliance.voter import restoring
+from appliance.voter.etcd_admin import Care
+from appliance.voter.members import Changes, changes, settle
+from appliance.voter.upkeep import Standing, heir
 from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.test_etcd_answers import listening, saying
 from tests.integration.coordination.worlds import (

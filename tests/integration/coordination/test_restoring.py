@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import main, voter_restore_cmd
-from appliance.coordination import restoring
 from appliance.coordination.argv import REVISION_BUMP, Member
-from appliance.coordination.care import Care
 from appliance.coordination.gateway import Voter
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.layout import NodeLayout
+from appliance.voter import restoring
+from appliance.voter.etcd_admin import Care
 from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS
 

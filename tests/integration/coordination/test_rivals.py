@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from appliance.clock import SystemClock
-from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Holding, Lost, State, Taken
 from appliance.errors import ApplianceError, Unreachable
+from appliance.voter.etcd_admin import Care
 from appliance_lab.processes.etcd import EtcdProcess, EtcdProcesses
 from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS, LATE_SECONDS_MAX, TIME, TTL
 

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent import voter_doubts
-from appliance.agent.voter_care import VoterCare
-from appliance.agent.voter_doubts import doubts, snapshots
 from appliance.clock import SimulatedClock
-from appliance.coordination import restoring
-from appliance.coordination.care import Care
 from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout
 from appliance.units import HOUR, MINUTE
+from appliance.voter import checks, restoring
+from appliance.voter.checks import doubts, snapshots
+from appliance.voter.etcd_admin import Care
+from appliance.voter.maintenance import VoterCare
 from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,
@@ -168,7 +167,7 @@ async def test_what_fails_stands_in_the_doctor_and_goes_when_it_is_well_again(
         async with asyncio.timeout(LATE_SECONDS_MAX):
             while said(layout, clock):
                 await it.look()
-        clock.advance(voter_doubts.SILENT_SECONDS_MAX + 5 * MINUTE)
+        clock.advance(checks.SILENT_SECONDS_MAX + 5 * MINUTE)
         assert said(layout, clock) == [("failed", "its broker has not looked after its voter for 20 min.")]
         told = it.journal.events("voter-trouble")
         assert [it["what"] for it in told] == ["snapshot", "answer"], "told once, until it is well again"

@@ -18,16 +18,16 @@ from appliance.clock import SimulatedClock, utc_text
 from appliance.config.collected import Collected
 from appliance.config.confirming import confirm, former_voters_after
 from appliance.errors import Refused
-from appliance.failover.desk import Desk
 from appliance.failover.papers import Papers
-from appliance.failover.promises import begin_promises
-from appliance.failover.signing import Signer
 from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle, voter_keys
 from appliance.trust.grant import Grant, GrantRequest, make_grant, make_request, read_request
 from appliance.trust.keys import PublicKeys, public_line
 from appliance.trust.release import make_release
 from appliance.trust.voted import assemble, statement
 from appliance.trust.voting import next_term
+from appliance.voter.promises import begin_promises
+from appliance.voter.signing import Signer
+from appliance.voter.state import Desk
 from tests.unit.failover.test_granting import TERRITORY, bundle
 from tests.unit.trust.voters import REPOSITORY
 

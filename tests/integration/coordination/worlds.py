@@ -12,16 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance.clock import Clock, SimulatedClock, SystemClock
-from appliance.coordination.broker import Acts, Brokered
-from appliance.coordination.broker_server import Server
-from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Gateway
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Alive, Claim, Coordination, Event, Holding, Intent, State
 from appliance.coordination.remote import Broker, Remote
-from appliance.coordination.upkeep import Standing
 from appliance.errors import Unreachable
+from appliance.voter.broker import Acts, Brokered
+from appliance.voter.etcd_admin import Care
+from appliance.voter.server import Server
+from appliance.voter.upkeep import Standing
 from appliance_lab.doubles.memory_store import Line, Memory, Store
 from appliance_lab.processes.etcd import EtcdProcesses
 from appliance_lab.processes.node import free_ports

@@ -20,7 +20,6 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.backup.node import Node, open_node
 from appliance.backup.vault.evidence import read_evidence
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.session import REQUEST_BYTES_MAX, serve
@@ -29,6 +28,7 @@ from appliance.backup.vault.wire import PROTOCOL, Channel
 from appliance.clock import SimulatedClock, utc_text
 from appliance.host.files import sha256_file
 from appliance.host.layout import NodeLayout
+from appliance.node.handle import Node, open_node
 from appliance.territory.model import Person, Placement, Service
 from appliance.trust.act import ACTS, make_act
 from appliance.trust.bundle import Member, accept_bundle, make_bundle, voter_keys

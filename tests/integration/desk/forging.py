@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from appliance.backup.node import Node
+from appliance.node.handle import Node
 from appliance.trust.generation import Entry, Header, make_header, read_header, render_list
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.signed import digest_of

@@ -18,7 +18,6 @@ from appliance.backup.begin import request, take_first_grant
 from appliance.backup.chain import Sealed, chain_of
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.lineage import remember
-from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.push import Pushed
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
@@ -31,6 +30,7 @@ from appliance.errors import Unreachable
 from appliance.escrow.envelopes import ServiceKey
 from appliance.host.files import locked
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 from appliance.secret import Secret
 from appliance.trust.grant import read_request
 from appliance.trust.granted import Granted

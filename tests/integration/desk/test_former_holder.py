@@ -11,12 +11,12 @@ from appliance.agent.decisions import Thin
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup import peers
-from appliance.backup.acts import keep_act, load_acts
 from appliance.backup.alarms import alarm_of
 from appliance.backup.exchange import catch_up, exchange
 from appliance.backup.replicate import replicate
 from appliance.backup.vault.relief import load_shown
 from appliance.errors import Forbidden
+from appliance.node.acts import keep_act, load_acts
 from appliance.units import DAY
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk, Generation, ask, assert_whole
 from tests.integration.desk.history import held_here, thin_here

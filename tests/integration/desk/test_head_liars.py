@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from appliance.agent.takeover import _show, present
 from appliance.backup import peers
 from appliance.backup.begin import history, known_epochs
 from appliance.backup.chain import chain_of
@@ -19,6 +18,7 @@ from appliance.backup.peers import Lines
 from appliance.backup.vault import give, session
 from appliance.backup.vault.call import Call
 from appliance.errors import Refused
+from appliance.failover.takeover import _show, present
 from appliance.trust.grant import Grant
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, Desk
 from tests.integration.desk.in_process import World

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent import ready
 from appliance.backup import ahead, fetch, peers
 from appliance.backup.chain import chain_of
 from appliance.backup.vault import header_parts, session
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer import push_newest
+from appliance.failover import warm_standby
 from tests.integration.desk import in_process
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask
 from tests.integration.desk.in_process import CutChannel, World
@@ -138,7 +138,7 @@ def test_a_history_learned_ahead_leaves_a_takeover_only_what_is_new(
         act(*args)
         return len(synced)
 
-    assert calls_of(ready.learn_ahead, node, SERVICE) < 20
+    assert calls_of(warm_standby.learn_ahead, node, SERVICE) < 20
     assert chain.names() == replica_of(node, SERVICE).names()
     assert calls_of(fetch.keep_history, node, SERVICE, chain) == 0
     short_frames.run(ORIGIN)

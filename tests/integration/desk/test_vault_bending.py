@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from appliance.agent.observe import _held as observed  # the one place where a holder's view of a service is made
-from appliance.backup.acts import accept_act
 from appliance.backup.retention import MONTH
 from appliance.backup.vault import bending, freeze
 from appliance.backup.vault.ledger import load, save
@@ -18,6 +17,7 @@ from appliance.backup.vault.limits import Amount
 from appliance.backup.vault.sealer_choice import sealer_of
 from appliance.backup.vault.thinning import would_go
 from appliance.errors import NoSpace
+from appliance.node.acts import accept_act
 from appliance.units import DAY, KIB
 from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Desk, Generation, assert_whole
 from tests.integration.desk.history import thin_here

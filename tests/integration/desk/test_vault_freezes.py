@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.acts import keep_act
 from appliance.backup.vault import freeze
+from appliance.node.acts import keep_act
 from appliance.units import DAY
 from tests.integration.desk.desk import (
     HOLDER,

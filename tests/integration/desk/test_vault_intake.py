@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from appliance.backup.acts import accept_act
 from appliance.backup.vault.thinning import thin_holding
 from appliance.errors import Postponed
+from appliance.node.acts import accept_act
 from appliance.trust.grant import Grant
 from appliance.units import DAY, KIB, MIB
 from tests.integration.desk.desk import HOLDER, NAMES, SERVICE, STANDBY, Desk, Generation, assert_whole, push

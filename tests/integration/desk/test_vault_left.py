@@ -10,13 +10,13 @@ from appliance.agent.decide import Pace, decide
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup import peers
-from appliance.backup.acts import keep_act
 from appliance.backup.vault import damage
 from appliance.backup.vault.damage import MISSING, Damage
 from appliance.backup.vault.repair import repair
 from appliance.errors import ApplianceError, Forbidden
 from appliance.monitor.held import judge_held
 from appliance.monitor.view import Held
+from appliance.node.acts import keep_act
 from appliance.units import DAY
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask
 from tests.integration.desk.history import held_here, thin_here

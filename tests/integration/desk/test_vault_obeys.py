@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pytest
 
-from appliance.backup.acts import keep_act
 from appliance.backup.alarms import alarm_of
 from appliance.backup.exchange import Findings, _forks
 from appliance.backup.fetch import survey
@@ -17,6 +16,7 @@ from appliance.backup.vault import receive
 from appliance.backup.vault.obey import losing_sides, passed_over
 from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError, NoSpace, Refused
+from appliance.node.acts import keep_act
 from appliance.trust.grant import Grant
 from appliance.units import DAY, MIB
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask, head, push

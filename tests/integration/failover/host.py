@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from appliance.failover.model import Action, Branch, Copy, Decision, Local, Proof, Record, Seen, Standing, State, Wishes
+from appliance.failover.fsm.model import Action, Copy, Decision, Local, Proof, Record, Seen, Standing, State, Wishes
+from appliance.node.branch import Branch
 from tests.integration.failover.machine import LOOKS_EVERY, Machine
 from tests.integration.failover.voters import Last
 

@@ -15,8 +15,8 @@ import threading
 import time
 from pathlib import Path
 
-from appliance.agent.host_services import Ground
 from appliance.errors import ApplianceError
+from appliance.failover.forms.host_services import Ground
 from appliance.host import hands, read_only
 from tests.pace import PACE
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from appliance.failover.model import Action, Branch
+from appliance.failover.fsm.model import Action
+from appliance.node.branch import Branch
 
 if TYPE_CHECKING:
     from tests.integration.failover.voters import Last
@@ -21,7 +22,8 @@ comes."""
 @dataclass
 class Disk:
     """What a loss of power leaves. `tail`: written here and, as far as known here, at no peer. `synced`, `given` and
-    `required` as in `failover/kept.py`; of what was given the writes, until a successor is known to go on from it."""
+    `required` as in `node/failover_state.py`; of what was given the writes, until a successor is known to go on from
+    it."""
 
     tree: set[int] = field(default_factory=set)
     tail: set[int] = field(default_factory=set)

@@ -36,7 +36,7 @@ CODE = Path(appliance.__file__).parent.parent
 SERVE_AT = CODE / "systemd/serve-at"
 PROXY = "/usr/lib/systemd/systemd-socket-proxyd"
 WORK = """
-import sys; from pathlib import Path; from appliance.agent.cluster import Cluster, carry_out
+import sys; from pathlib import Path; from appliance.failover.forms.cluster import Cluster, carry_out
 verb, folder, database, programs, offered = sys.argv[1:]
 sys.exit(carry_out(verb, Cluster(Path(folder), database, Path(programs), Path(offered), f"{folder}/run")))
 """

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from appliance.failover.model import Policy, State
-from appliance.failover.table import TABLE
+from appliance.failover.fsm.model import Policy, State
+from appliance.failover.fsm.table import TABLE
 from tests.integration.failover.world import FAULTS, NAMES, World
 
 SAMPLE = 40

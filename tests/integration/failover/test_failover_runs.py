@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.failover.model import Action, Decision, Policy, Seen, Standing, State
-from appliance.failover.table import TABLE, decide_by
-from appliance.failover.timers import Timers
+from appliance.failover.fsm.model import Action, Decision, Policy, Seen, Standing, State
+from appliance.failover.fsm.table import TABLE, decide_by
+from appliance.failover.fsm.timers import Timers
 from appliance_lab.checkers.verdict import Report
 from tests.integration.failover.world import NAMES, TIMERS, Decide, World
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent.shares import save_people
-from appliance.agent.takeover import _check_whole, sync
 from appliance.backup.begin import begin, take_first_grant
 from appliance.backup.peers import Lines
 from appliance.backup.sources.model import Failure, LeftOut
 from appliance.backup.writer import run
 from appliance.errors import NotFound, Refused
+from appliance.failover.forms.shares import save_people
+from appliance.failover.takeover import _check_whole, sync
 from appliance.host.files import make_private_folder
 from appliance.territory.implicit import implicit_name, with_implicit
 from appliance_lab.processes.territory import ProcessTerritory

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 import appliance
-from appliance.agent.host_services import HostNetwork, HostServices, HostWatchdog
-from appliance.agent.process_services import FileWatchdog, ProcessNetwork, ProcessServices
 from appliance.clock import Clock, SimulatedClock, SystemClock
 from appliance.errors import NotFound, Refused
 from appliance.failover import watchdog
-from appliance.failover.model import Local
+from appliance.failover.forms.host_services import HostNetwork, HostServices, HostWatchdog
+from appliance.failover.forms.process_services import FileWatchdog, ProcessNetwork, ProcessServices
+from appliance.failover.fsm.model import Local
 from appliance.failover.ports import Network, Services, Watchdog
 from appliance.host.layout import NodeLayout
 from appliance_lab.doubles.memory_machine import MemoryMachine

@@ -8,10 +8,10 @@ import signal
 
 import pytest
 
-from appliance.backup.acts import load_acts
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.replicas import replica_of
 from appliance.errors import Refused
+from appliance.node.acts import load_acts
 from appliance.trust.act import ANY_SERVICE
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
 from tests.integration.failover.test_takeover import HOME, STANDBY, offer_again

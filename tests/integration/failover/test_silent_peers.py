@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import Refused
-from appliance.failover.model import Policy
+from appliance.failover.fsm.model import Policy
 from appliance.failover.ports import Synced
 from tests.integration.failover.test_failover_runs import SEEDS, STANDBY, THIRD, violated
 from tests.integration.failover.world import World

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.failover.model import Policy, State
+from appliance.failover.fsm.model import Policy, State
 from tests.integration.failover.world import NAMES, TIMERS, World
 
 HOME, STANDBY, _ = NAMES

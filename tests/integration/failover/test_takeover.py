@@ -10,18 +10,14 @@ import threading
 import pytest
 
 from appliance.agent.act import perform
-from appliance.agent.current import files_of
 from appliance.agent.decisions import Ready
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.agent.ready import tree_of
 from appliance.backup.chain import chain_of
-from appliance.backup.node import Node
 from appliance.backup.peers import connect
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import LIST
 from appliance.clock import SystemClock, utc_text
-from appliance.coordination.care import Care
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Gateway
 from appliance.coordination.keys import new_lease
@@ -30,10 +26,14 @@ from appliance.coordination.remote import Broker, Remote
 from appliance.coordination.tls import client_tls
 from appliance.errors import Refused
 from appliance.failover.votes import Round, ask_all
+from appliance.failover.warm_standby import tree_of
 from appliance.host.files import make_private_folder
 from appliance.monitor.view import Ahead, Written
+from appliance.node.current import files_of
+from appliance.node.handle import Node
 from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import load_key, public_line
+from appliance.voter.etcd_admin import Care
 from appliance_lab.processes.failover import VOTERS, Stage
 from appliance_lab.processes.faults import heal, inject
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated

@@ -13,19 +13,19 @@ from typing import Any
 
 import pytest
 
-from appliance.agent import takeover
 from appliance.agent.act import perform
-from appliance.agent.current import files_of
 from appliance.agent.decisions import Tidy
-from appliance.agent.replaced_trees import KEPT, forget_trees, look_at_trees, put_aside, trees_of
 from appliance.backup import writer
 from appliance.backup.chain import chain_of
 from appliance.backup.fetched import remember_fetched
-from appliance.backup.node import Node
 from appliance.backup.peers import Lines
 from appliance.backup.replaced import replaced_repositories
 from appliance.backup.resync import fetch_for_resync, request_after_fetch
 from appliance.errors import NoSpace
+from appliance.failover import takeover
+from appliance.failover.replaced_trees import KEPT, forget_trees, look_at_trees, put_aside, trees_of
+from appliance.node.current import files_of
+from appliance.node.handle import Node
 from appliance_lab.processes.territory import ProcessTerritory
 
 SERVICE, HOME, STANDBY, BLIND = "docs-a", "commune-a", "hermitage", "commune-b"

@@ -7,12 +7,12 @@ import os
 import signal
 import time
 
-from appliance.agent.copies import BackupCopies
-from appliance.agent.current import Current
 from appliance.backup.fetch import survey_all
 from appliance.backup.peers import HURRIED_SECONDS, Lines
 from appliance.errors import Refused
+from appliance.failover.copies import BackupCopies
 from appliance.host.processes import processes_running
+from appliance.node.current import Current
 from appliance_lab.processes.node import SSHD
 from tests.integration.failover.conftest import SERVICE, Begin
 from tests.pace import PACE
@@ -100,5 +100,5 @@ def test_whoever_waits_for_a_service_waits_for_a_silent_peer_once(begin: Begin) 
 
 def workers(of: str = "") -> set[int]:
     """Workers for takeovers that this program called, or for the node whose state folder is `of`."""
-    found = processes_running("appliance.agent.takeover")
+    found = processes_running("appliance.failover.takeover")
     return {it.pid for it in found if (of or str(os.getpid())) in it.argv}

@@ -69,7 +69,7 @@ def main() -> None:
         sys.argv = [program, *words]
         runpy.run_path(program, run_name="__main__")
         return
-    from appliance.backup.node import open_node
+    from appliance.node.handle import open_node
 
     def tell(calls: int) -> None:
         Path(count).write_text(str(calls))
@@ -81,8 +81,8 @@ def main() -> None:
         arm(last, tell)
         {"backup": writer.run, "tidy": writer.tidy}[action](node, words[1])
     elif action == "takeover":
-        from appliance.agent import takeover
         from appliance.backup.peers import Lines
+        from appliance.failover import takeover
 
         with Lines(node) as lines:
             arm(last, tell)

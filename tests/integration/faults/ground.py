@@ -21,7 +21,6 @@ from appliance.backup.chain import chain_of
 from appliance.backup.fetch import read_held, survey
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.fetched_key import staging
-from appliance.backup.node import Node
 from appliance.backup.openable import key_of
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.sight import current_targets
@@ -35,6 +34,7 @@ from appliance.escrow.envelopes import read_key
 from appliance.host.command import Result, run
 from appliance.host.files import locked
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 from appliance.territory.model import Retention, Schedule
 from appliance_lab.checkers.tree_record import Record, compare, take
 from appliance_lab.checkout import code_folder

@@ -9,10 +9,10 @@ import pytest
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.agent.takeover import sync
 from appliance.backup import writer
 from appliance.backup.peers import Lines
 from appliance.errors import Refused
+from appliance.failover.takeover import sync
 from appliance.monitor.written import judge_written
 from appliance.portal.freshness import freshness
 from appliance_lab.processes.territory import ProcessTerritory

@@ -14,10 +14,10 @@ import pytest
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
 from appliance.backup.chain import chain_of
-from appliance.backup.node import open_node
 from appliance.backup.openable import open_best
 from appliance.borg.client import Borg
 from appliance.clock import SystemClock, utc_seconds, utc_text
+from appliance.node.handle import open_node
 from appliance.territory.model import Retention
 from appliance.trust.bundle import Bundle, Terms
 from appliance.units import DAY

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from appliance.agent import takeover
 from appliance.agent.act import perform
 from appliance.agent.decisions import Catalogue, Drill, Ready, Verify
-from appliance.backup.node import Node
 from appliance.backup.openable import open_best
 from appliance.backup.peers import Lines
 from appliance.backup.proofs import load_proofs
 from appliance.borg.client import Borg
 from appliance.borg.model import Created
 from appliance.errors import IntegrityError
+from appliance.failover import takeover
+from appliance.node.handle import Node
 from tests.integration.borg.hostile import file, forge, hardlink, symlink
 from tests.integration.faults.ground import SERVICE, STANDBY, Ground
 

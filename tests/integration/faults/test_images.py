@@ -16,7 +16,6 @@ from appliance.backup.counters import set_counter
 from appliance.backup.exchange import catch_up, exchange
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.fetched_key import staging
-from appliance.backup.node import Node, open_node
 from appliance.backup.openable import key_of
 from appliance.backup.resync import continue_under, fetch_for_resync
 from appliance.backup.writer import Run
@@ -26,6 +25,7 @@ from appliance.borg.nonce import check_nonce, floor_of, next_nonce, read_nonce
 from appliance.clock import SystemClock
 from appliance.errors import Refused
 from appliance.host.command import run
+from appliance.node.handle import Node, open_node
 from appliance_lab.demo.whole import held_names
 from tests.integration.faults.ground import BLIND, HOLDERS, ORIGIN, SERVICE, STANDBY, Ground
 

@@ -11,7 +11,6 @@ import pytest
 from appliance.backup import writer
 from appliance.backup.adopt import own_repository
 from appliance.backup.hashes import READ_AGAIN_SECONDS
-from appliance.backup.node import open_node
 from appliance.backup.seal import RottenSegment
 from appliance.backup.vault.replicas import replica_of
 from appliance.borg.client import Borg
@@ -19,6 +18,7 @@ from appliance.borg.errors import RepositoryDamaged
 from appliance.clock import SystemClock
 from appliance.errors import IntegrityError
 from appliance.host.files import sha256_file
+from appliance.node.handle import open_node
 from appliance.units import KIB
 from tests.integration.faults.ground import BLIND, HOLDERS, ORIGIN, SERVICE, SPARE, STANDBY, Ground
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
-from appliance.backup.node import open_node
+from appliance.node.handle import open_node
 from appliance_lab.demo import stranger as attempts
 from appliance_lab.demo.stranger import Stranger, roll_back, steal
 from appliance_lab.demo.whole import held_names

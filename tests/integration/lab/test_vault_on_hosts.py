@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.node import open_node
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import RECEIPT
+from appliance.node.handle import open_node
 from appliance.trust.receipt import read_receipt
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import machine
@@ -275,7 +275,7 @@ def checked(ground: Ground) -> list[str]:
     script = """
         import json
         from pathlib import Path
-        from appliance.backup.node import open_node
+        from appliance.node.handle import open_node
         from appliance.backup.vault.checker import check_view
         found = check_view(open_node(Path(state)), service)
         print(json.dumps([found.fault, found.account]))

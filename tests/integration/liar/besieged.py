@@ -19,14 +19,12 @@ from typing import Any
 
 import pytest
 
-from appliance.agent import takeover
 from appliance.backup import peers
 from appliance.backup import push as pushing
 from appliance.backup.chain import Sealed, chain_of
 from appliance.backup.exchange import catch_up, exchange
 from appliance.backup.fetch import fetch_newest
 from appliance.backup.fetched import load_fetched, remember_fetched
-from appliance.backup.node import Node
 from appliance.backup.peers import Lines
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.safety import judge
@@ -40,7 +38,9 @@ from appliance.backup.writer import push_newest
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError, Unreachable
 from appliance.escrow.envelopes import ServiceKey
+from appliance.failover import takeover
 from appliance.host.files import sha256_file
+from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, Desk, Generation, push
 from tests.integration.desk.in_process import KEY, CutChannel, World

@@ -17,13 +17,13 @@ from appliance.backup.adopt import open_copy
 from appliance.backup.begin import begin, take_first_grant
 from appliance.backup.chain import Sealed
 from appliance.backup.fetched_key import staging
-from appliance.backup.node import Node
 from appliance.backup.openable import key_of
 from appliance.backup.peers import Lines
 from appliance.backup.push import Pushed
 from appliance.borg.client import Borg
 from appliance.escrow.envelopes import ServiceKey, read_key
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 from appliance.territory.model import Service
 from appliance_lab.counters import reused, used_by
 from tests.integration.desk.desk import NAMES, ORIGIN, SERVICE, Generation

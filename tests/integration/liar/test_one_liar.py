@@ -18,13 +18,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from appliance.agent import takeover
-from appliance.backup.node import Node
 from appliance.backup.peers import Conversation, Lines
 from appliance.backup.shown import Shown
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.store import BUCKET, Holding
 from appliance.backup.vault.thinning import _Received
+from appliance.failover import takeover
+from appliance.node.handle import Node
 from appliance.trust.bundle import Member
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
@@ -271,7 +271,7 @@ DEFECTS: dict[str, tuple[str, Any, Callable[[Besieged], None]]] = {
         as_old_as_it_was_said,
         false_ages,
     ),
-    "a vault that kept nothing is a fence": ("appliance.agent.takeover.present", shown_to_all, an_empty_vault),
+    "a vault that kept nothing is a fence": ("appliance.failover.takeover.present", shown_to_all, an_empty_vault),
 }
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from appliance.backup import writer
-from appliance.backup.acts import accept_act
 from appliance.backup.vault.replicas import replica_of
 from appliance.errors import NoSpace, NotFound, Refused, Unreachable
+from appliance.node.acts import accept_act
 from appliance.restore.unended import unended
 from appliance.units import DAY, GIB
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY

@@ -23,7 +23,6 @@ from appliance.backup.adopt import own_repository
 from appliance.backup.begin import begin, take_first_grant
 from appliance.backup.fetched import load_fetched, remember_fetched
 from appliance.backup.fetched_key import staging
-from appliance.backup.node import Node, open_node
 from appliance.backup.openable import key_of
 from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.borg.client import Borg
@@ -31,6 +30,7 @@ from appliance.borg.names import time_of
 from appliance.cli import main, this_node
 from appliance.clock import utc_text
 from appliance.host.command import run
+from appliance.node.handle import Node, open_node
 from appliance.territory.model import Retention, Service
 from appliance.units import DAY, MIB
 from appliance_lab.counters import Used, used_by

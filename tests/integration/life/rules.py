@@ -29,7 +29,6 @@ from appliance.config.confirming import Confirming, confirm, former_voters_after
 from appliance.config.remember import MARGIN_SECONDS, Next, follow, kept_until
 from appliance.errors import NoSpace, Refused
 from appliance.failover.giving_up import _check_receipts
-from appliance.failover.granting import Declines, Signs, View, decide
 from appliance.failover.ports import Synced
 from appliance.restore.job import Job
 from appliance.restore.undo import is_over
@@ -42,6 +41,7 @@ from appliance.trust.former import FormerService
 from appliance.trust.former_voters import FormerVoters
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
+from appliance.voter.granting import Declines, Signs, View, decide
 from tests.integration.life.restoring import Line
 from tests.integration.life.world import (
     CHUNK_BYTES,

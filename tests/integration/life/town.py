@@ -17,9 +17,7 @@ from appliance.backup.vault.limits import Limits
 from appliance.clock import utc_text
 from appliance.config.collected import Collected
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.granting import Signs, View
 from appliance.failover.papers import Papers
-from appliance.failover.promises import Promised
 from appliance.failover.votes import Round, above_next
 from appliance.territory.model import Placement, Service
 from appliance.territory.quorum import VOTER
@@ -32,6 +30,8 @@ from appliance.trust.signed import Document
 from appliance.trust.voted import assemble, statement, vote
 from appliance.trust.voting import next_term
 from appliance.units import GIB
+from appliance.voter.granting import Signs, View
+from appliance.voter.promises import Promised
 from tests.integration.life.rules import Rules
 from tests.integration.life.world import BLIND, HOLDING, HOME, NOW, OTHER, SERVICE, SPARE, STANDBY
 from tests.unit.territory.small import node, territory

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from appliance.backup import writer
 from appliance.backup.exchange import exchange
-from appliance.backup.node import open_node
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER
 from appliance.clock import SimulatedClock
 from appliance.host.files import write_atomic
+from appliance.node.handle import open_node
 from appliance.portal.freshness import Freshness, freshness
 from appliance.units import DAY, HOUR
 from appliance_lab.processes.territory import ProcessTerritory

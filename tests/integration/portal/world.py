@@ -27,12 +27,12 @@ from appliance.accounts.passwords import nt_hash, slow_hash
 from appliance.accounts.second import code_hash, new_codes, new_totp
 from appliance.accounts.store import write_store
 from appliance.backup import writer
-from appliance.backup.acts import keep_act
 from appliance.backup.adopt import own_repository
 from appliance.borg.client import Borg
 from appliance.clock import utc_text
 from appliance.config.load import load
 from appliance.host.files import locked
+from appliance.node.acts import keep_act
 from appliance.restore.order import OrderFolder, Reached, Status, order_folder, place_order, save_status, tell
 from appliance.secret import Secret
 from appliance.territory.model import Person, Territory

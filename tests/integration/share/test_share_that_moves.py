@@ -37,7 +37,7 @@ SERVICE: Service = replace(
 TERRITORY = small.territory((small.node(HOME), small.node(STANDBY)), (SERVICE,))
 ASKS = """
 import asyncio, sys
-from appliance.agent.smb_probe import speaks_smb
+from appliance.failover.forms.smb_probe import speaks_smb
 print(asyncio.run(speaks_smb(sys.argv[1], int(sys.argv[2]), 1)))
 """
 # All of it ends at once, as in the control group of a unit.

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.node import Node, open_node
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.node.handle import Node, open_node
 from tests.integration.desk.desk import HOLDER, Desk
 
 NODE, RECEIVER, SEALED, NOBODY = 61_001, 61_002, 61_003, 61_009

@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.backup.node import Node
 from appliance.backup.vault.offer import Offer, read_offer
 from appliance.backup.vault.relay import Relay
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer import Sealer
+from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant
 from tests.integration.desk.desk import HOLDER, SERVICE, Generation

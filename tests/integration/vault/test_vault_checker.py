@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.node import Node
 from appliance.backup.vault.checker import check_view
 from appliance.backup.vault.checker_server import answer
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.wire import Channel
 from appliance.errors import Forbidden, IntegrityError, NotFound
 from appliance.host import peer
+from appliance.node.handle import Node
 from tests.integration.vault.accounts import NOBODY, as_account
 from tests.integration.vault.siege import SERVICE, Siege
 

@@ -12,9 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup import writer
-from appliance.backup.acts import keep_act, load_acts
 from appliance.backup.exchange import Findings, catch_up, exchange
-from appliance.backup.node import Node
 from appliance.backup.replicate import Replicated, replicate
 from appliance.backup.vault import damage
 from appliance.backup.vault.checker import check_view
@@ -27,6 +25,8 @@ from appliance.backup.vault.thinning import thin_holding
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import Busy, Refused, Unreachable
 from appliance.host.files import sha256_file
+from appliance.node.acts import keep_act, load_acts
+from appliance.node.handle import Node
 from appliance.trust.act import make_act
 from appliance.trust.grant import make_request
 from appliance.trust.keys import load_key

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from appliance.backup import peers
-from appliance.backup.acts import keep_act
 from appliance.backup.replicate import replicate
 from appliance.backup.vault import freeze
 from appliance.backup.vault.header_parts import previous_by_name
@@ -23,6 +22,7 @@ from appliance.backup.vault.scrub import Budget, scrub
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.thinning import thin_holding
 from appliance.errors import ApplianceError
+from appliance.node.acts import keep_act
 from appliance.trust.act import Act
 from appliance.trust.generation import NO_PARENT
 from appliance.trust.grant import Grant

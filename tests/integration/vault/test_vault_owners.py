@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.at_hand import place_at_hand
-from appliance.backup.node import Node
 from appliance.backup.proven import Proven
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.lock_probe import probe
@@ -18,6 +17,7 @@ from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealer import Sealer
 from appliance.backup.vault.store import HEADER
 from appliance.backup.vault.wire import Channel
+from appliance.node.handle import Node
 from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Generation
 from tests.integration.vault.accounts import NODE, RECEIVER, Place, as_account, host
 from tests.integration.vault.sealing import push

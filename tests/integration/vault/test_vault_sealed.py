@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.node import Node
 from appliance.backup.vault.relay import Relay
 from appliance.backup.vault.scrub import Budget
 from appliance.backup.vault.sealer import Papers, Sealer
@@ -19,6 +18,7 @@ from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NotFound, Refused
 from appliance.host import peer
 from appliance.host.files import write_atomic
+from appliance.node.handle import Node
 from appliance.trust.grant import Grant, make_grant, make_request, read_request
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.receipt import make_receipt

@@ -9,8 +9,8 @@ import pytest
 from appliance.agent import act
 from appliance.agent.decisions import KINDS, Tidy
 from appliance.agent.work import read_outcome
-from appliance.backup.node import Node
 from appliance.errors import ApplianceError, NoSpace, Refused
+from appliance.node.handle import Node
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent import takeover
-from appliance.agent.branches import _check_closed, choose, leave
-from appliance.agent.current import files_of
-from appliance.backup.node import Node
 from appliance.backup.peers import Lines
+from appliance.branches.merge import Merge
+from appliance.branches.plan import _check_closed, choose, leave
 from appliance.config.load import load
 from appliance.errors import Busy, Refused, UsageError
-from appliance.failover.merging import Merge
+from appliance.failover import takeover
 from appliance.host.command import CommandFailed, Result
+from appliance.node.current import files_of
+from appliance.node.handle import Node
 from appliance_lab.processes.territory import ProcessTerritory
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from appliance.agent.broker import Settings, has_key, load_settings
-from appliance.agent.failover import brokers_of
 from appliance.errors import IntegrityError, NotFound
+from appliance.failover.program import brokers_of
 from appliance.trust import pki
 from appliance.trust.bundle import Bundle
+from appliance.voter.program import Settings, has_key, load_settings
 from tests.unit.failover.test_granting import HOME, LOCAL
 
 

@@ -10,12 +10,12 @@ from typing import cast
 
 import pytest
 
-from appliance.agent.copies import LOOK_EVERY_SECONDS, BackupCopies
-from appliance.agent.current import Current
 from appliance.backup.vault.latest import Latest
 from appliance.backup.vault.stored import Stored
 from appliance.clock import SimulatedClock
+from appliance.failover.copies import LOOK_EVERY_SECONDS, BackupCopies
 from appliance.host.layout import NodeLayout
+from appliance.node.current import Current
 
 SERVICE = "docs-a"
 FOUND = Stored("00002.0000000001.aaaaaaaaaaaaaaaa", 2, 1, held=True)

@@ -14,13 +14,13 @@ from typing import cast
 
 import pytest
 
-from appliance.agent import databases
-from appliance.agent.host_services import Ground
-from appliance.backup.node import Node
 from appliance.backup.rehearsal import Rehearsed
 from appliance.backup.sources import own_server
 from appliance.errors import ApplianceError, Refused
+from appliance.failover.forms import databases
+from appliance.failover.forms.host_services import Ground
 from appliance.host.layout import ServiceLayout
+from appliance.node.handle import Node
 
 SERVICE = "etat-civil"
 

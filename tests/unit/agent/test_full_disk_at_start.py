@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent import broker, failover
-from appliance.agent.broker import Settings
-from appliance.agent.current import Current
-from appliance.agent.process_services import FileWatchdog
 from appliance.config.load import load
-from appliance.failover.model import Action
+from appliance.failover import program
+from appliance.failover.forms.process_services import FileWatchdog
+from appliance.failover.fsm.model import Action
 from appliance.host.layout import NodeLayout
+from appliance.node.current import Current
 from appliance.trust import pki
+from appliance.voter import program as voter_program
+from appliance.voter.program import Settings
 from appliance_lab.processes import certificates
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.unit.failover.test_act import SERVICE, World
@@ -57,8 +58,8 @@ def test_the_program_that_serves_lives_without_its_line_in_the_journal(
         lived.append(current.node.name)
         stop.set()
 
-    monkeypatch.setattr(failover, "_live", live)
-    asyncio.run(failover._serve(here, said.append))
+    monkeypatch.setattr(program, "_live", live)
+    asyncio.run(program._serve(here, said.append))
     assert lived == [VOTER]
     assert len(said) == 3
 
@@ -70,7 +71,7 @@ def test_a_voters_broker_listens_without_its_line_in_the_journal(here: Current) 
         said.append(sentence)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    asyncio.run(broker._serve(here, Settings("http://127.0.0.1:9"), say))
+    asyncio.run(voter_program._serve(here, Settings("http://127.0.0.1:9"), say))
     assert len(said) == 1
 
 
@@ -83,7 +84,7 @@ def test_a_home_that_opened_it_already_starts_alone_with_a_full_disk(
 ) -> None:
     world = World(tmp_path, LOCAL)
     monkeypatch.setattr(world.machine, "watch", full)
-    monkeypatch.setattr("appliance.failover.kept.write_atomic", full)
+    monkeypatch.setattr("appliance.node.failover_state.write_atomic", full)
     monkeypatch.setattr("appliance.failover.act.write_atomic", full)
     assert world.do(A.WITHDRAW_COPY, A.START, A.ADD_ADDRESS, A.PROBE, deadline=None)
     assert world.machine.look(SERVICE).writer

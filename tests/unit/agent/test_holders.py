@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from appliance.agent import holders
-from appliance.agent.holders import to_lead
+from appliance.failover import routes
+from appliance.failover.routes import to_lead
 from appliance.host.served import Moving
 
 MOVING = {
@@ -59,7 +59,7 @@ class Follower:
         network = SimpleNamespace(has_address=lambda service: self.here)
         grants = {"horaires": self}
         site: Any = SimpleNamespace(name=self.name, papers=SimpleNamespace(grants=grants), network=network)
-        following = asyncio.create_task(holders.follow_holders(site, MOVING, self.shown))
+        following = asyncio.create_task(routes.follow_holders(site, MOVING, self.shown))
         async with asyncio.timeout(10):
             for number, step in enumerate(steps, 1):
                 await asyncio.sleep(0.05)
@@ -71,7 +71,7 @@ class Follower:
 
 def test_addresses_follow_what_is_shown_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     it = Follower("commune-c", "hermitage")
-    monkeypatch.setattr(holders, "ask_hands", it.ask)
+    monkeypatch.setattr(routes, "ask_hands", it.ask)
 
     def granted_to_the_home() -> None:
         it.writer = "commune-a"
@@ -83,8 +83,8 @@ def test_addresses_follow_what_is_shown_at_once(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_new_writer_leads_an_address_to_itself_once_that_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
     it = Follower("hermitage", "hermitage")
-    monkeypatch.setattr(holders, "ask_hands", it.ask)
-    monkeypatch.setattr(holders, "TRY_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(routes, "ask_hands", it.ask)
+    monkeypatch.setattr(routes, "TRY_AGAIN_SECONDS", 0.01)
 
     def comes() -> None:
         assert it.told == [], "whoever takes over has more urgent work"
@@ -96,7 +96,7 @@ def test_a_new_writer_leads_an_address_to_itself_once_that_is_here(monkeypatch: 
 
 def test_after_a_way_home_that_failed_the_address_is_led_away_again(monkeypatch: pytest.MonkeyPatch) -> None:
     it = Follower("commune-a", "hermitage")
-    monkeypatch.setattr(holders, "ask_hands", it.ask)
+    monkeypatch.setattr(routes, "ask_hands", it.ask)
 
     def granted_to(writer: str) -> None:
         it.writer = writer

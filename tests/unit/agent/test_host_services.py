@@ -10,14 +10,14 @@ from typing import cast
 
 import pytest
 
-from appliance.agent import host_services
-from appliance.agent.copies import BackupCopies
-from appliance.agent.current import Current
-from appliance.agent.host_services import Ground, HostCopies, HostServices
 from appliance.errors import Unreachable
-from appliance.failover.model import Local
+from appliance.failover.copies import BackupCopies
+from appliance.failover.forms import host_services
+from appliance.failover.forms.host_services import Ground, HostCopies, HostServices
+from appliance.failover.fsm.model import Local
 from appliance.failover.ports import Presented
 from appliance.host.served import Moving
+from appliance.node.current import Current
 
 SITE = "horaires"
 

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent import current as current_node
-from appliance.agent import kept_acts
-from appliance.agent.broker import make_desk
-from appliance.agent.current import Current
-from appliance.agent.kept_acts import KeptActs
-from appliance.backup import acts as backup_acts
-from appliance.backup.acts import keep_act
 from appliance.config.load import load
 from appliance.errors import NotFound
+from appliance.failover import kept_acts
+from appliance.failover.kept_acts import KeptActs
 from appliance.host.command import CommandTimeout, Result
+from appliance.node import acts as backup_acts
+from appliance.node import current as current_node
+from appliance.node.acts import keep_act
+from appliance.node.current import Current
 from appliance.trust.act import make_act
 from appliance.trust.keys import create_key
+from appliance.voter.program import make_desk
 from appliance_lab.processes.territory import ProcessTerritory
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"

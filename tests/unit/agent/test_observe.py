@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent import kept_acts
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, agent_lock, now_of, see_agent
 from appliance.backup.chain import chain_of
-from appliance.backup.node import Node
 from appliance.backup.vault.replicas import replica_of
 from appliance.config.load import load
+from appliance.failover import kept_acts
 from appliance.host.files import locked, make_private_folder
 from appliance.monitor.view import AgentSeen, View
 from appliance.monitor.view import Grant as Told
+from appliance.node.handle import Node
 from appliance.territory.implicit import with_implicit
 from appliance.territory.model import Schedule
 from appliance.trust.act import make_act

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.accounts.desk import Desk
 from appliance.accounts.store import read_store, write_store
-from appliance.agent import people
+from appliance.failover.forms import people
 from tests.pace import PACE
 from tests.unit.accounts.people import account, store
 

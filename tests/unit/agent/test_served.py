@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent.served import failover_lock, see_failover
 from appliance.backup.elsewhere import served
-from appliance.backup.node import Node
 from appliance.clock import utc_text
 from appliance.config.load import load
-from appliance.failover import told
-from appliance.failover.told import Told
+from appliance.failover.served import failover_lock, see_failover
 from appliance.host.files import make_private_folder
 from appliance.monitor.stood import Failover, Stood
 from appliance.monitor.view import Now
+from appliance.node import failover_status
+from appliance.node.failover_status import Told
+from appliance.node.handle import Node
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.unit.failover.test_granting import act
 
@@ -63,7 +63,7 @@ def test_a_quarantine_that_was_taken_back_is_told_no_more(node: Node) -> None:
 def tell(node: Node, **fields: object) -> Stood:
     """What is seen once a program has told `fields`."""
     said = {"state": "ACTIVE", "row": "a", "reason": "b", "holder": "commune-a", **fields}
-    told.save(node.layout.failover, Told(SERVICE, node.clock.boot_id(), **said))  # type: ignore[arg-type]
+    failover_status.save(node.layout.failover, Told(SERVICE, node.clock.boot_id(), **said))  # type: ignore[arg-type]
     (found,) = look(node).services
     return found
 
@@ -83,7 +83,7 @@ def test_a_service_is_away_since_another_than_its_home_took_it(node: Node) -> No
 
 def test_what_was_told_before_this_boot_is_not_believed(node: Node) -> None:
     assert tell(node, holder="hermitage").holder == "hermitage"
-    told.save(node.layout.failover, Told(SERVICE, "another boot", "ACTIVE", "a", "b", holder="hermitage"))
+    failover_status.save(node.layout.failover, Told(SERVICE, "another boot", "ACTIVE", "a", "b", holder="hermitage"))
     (found,) = look(node).services
     assert (found.state, found.holder) == ("", None)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent.host_services import Ground, HostServices
-from appliance.agent.smb_probe import negotiate, speaks_smb
+from appliance.failover.forms.host_services import Ground, HostServices
+from appliance.failover.forms.smb_probe import negotiate, speaks_smb
 
 AGREED = struct.pack("<4sHHIHHIIQIIQ16s", b"\xfeSMB", 64, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, bytes(16))
 LENGTH = struct.pack(">I", len(AGREED))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent.takeover import _swap
+from appliance.failover.takeover import _swap
 
 
 @pytest.fixture(params=["one mount", "another mount"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from appliance.agent.voter_doubts import CONFIRM, doubts
 from appliance.host.layout import NodeLayout
+from appliance.voter.checks import CONFIRM, doubts
 
 WHY = "epoch 7 of docs-a is granted by other voters than the bundle declares."
 

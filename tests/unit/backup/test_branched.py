@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.branched import SECONDS_MAX, Room, added_bytes, is_known, room_for, save_branch
-from appliance.backup.kept_branches import Branch, branches
 from appliance.borg import argv
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Item, Repository
 from appliance.borg.names import is_checkpoint
+from appliance.branches.archive import SECONDS_MAX, Room, added_bytes, is_known, room_for, save_branch
+from appliance.branches.store import Branch, branches
 from appliance.config.load import load
 from appliance.errors import NoSpace, UsageError
 from appliance.host.command import CommandTimeout

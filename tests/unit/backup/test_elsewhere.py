@@ -12,15 +12,15 @@ from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup.chain import chain_of
 from appliance.backup.elsewhere import comes_back, continued_here, server_elsewhere
-from appliance.backup.node import Node
 from appliance.backup.overtaken import Overtaken, load, look_first, noted
 from appliance.cli.resync_doubt import check_heard, check_taking
 from appliance.config.load import load as load_plan
 from appliance.errors import Refused
-from appliance.failover.told import Told, save
 from appliance.host.files import make_private_folder
 from appliance.monitor.view import View
 from appliance.monitor.written import judge_written
+from appliance.node.failover_status import Told, save
+from appliance.node.handle import Node
 from appliance.territory.model import Territory
 from appliance.trust.grant import make_request
 from appliance.trust.keys import load_key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.backup.leaving import Holds, missing
+from appliance.membership.leave import Holds, missing
 from appliance.trust.bundle import Bundle, make_bundle, read_bundle
 from appliance.trust.former import Former, FormerService
 from appliance.trust.keys import public_line

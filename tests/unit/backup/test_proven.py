@@ -11,12 +11,12 @@ import pytest
 
 from appliance.backup import hashes
 from appliance.backup.at_hand import place_at_hand
-from appliance.backup.node import Node
 from appliance.backup.proven import FETCHED, HELD, Proven
 from appliance.backup.vault.replicas import replica_of
 from appliance.clock import SimulatedClock
 from appliance.config.load import load
 from appliance.host.files import make_private_folder, sha256_file
+from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 from appliance.units import DAY
 from appliance_lab.processes.territory import ProcessTerritory

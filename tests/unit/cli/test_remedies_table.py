@@ -19,8 +19,12 @@ from appliance.cli.main import root
 ROOT = Path(__file__).parents[3]
 TABLE: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests/cases/remedies.yml").read_text())
 CODE = (
-    *sorted((ROOT / "appliance/monitor").glob("*.py")),
-    *sorted((ROOT / "appliance/agent").glob("*.py")),
+    *(
+        it
+        for room in ("agent", "branches", "failover", "monitor")
+        for it in sorted((ROOT / "appliance" / room).rglob("*.py"))
+    ),
+    *(ROOT / "appliance/voter" / name for name in ("program.py", "maintenance.py", "checks.py")),
     *(ROOT / "appliance/backup" / name for name in ("elsewhere.py", "overtaken.py", "lineage.py")),
 )
 PAGES = (*sorted((ROOT / "docs/runbooks").glob("*.md")), *sorted((ROOT / "roles").glob("*/vars/main.yml")))

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from appliance.clock import SimulatedClock
-from appliance.coordination.broker import MEMBER, QUARANTINED, VERBS, Acts, Brokered, verbs
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Alive, Claim, Holding, Intent, Lost, State, Taken
 from appliance.errors import ApplianceError, Forbidden, NotFound, Refused, UsageError
+from appliance.voter.broker import MEMBER, QUARANTINED, VERBS, Acts, Brokered, verbs
 from appliance_lab.doubles.memory_store import Memory, Store, at_once
 from tests.unit.territory.small import node, service, territory
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.coordination.upkeep import KEPT_BYTES_MAX, Due, Lease, Seen, Standing, due, outlived
 from appliance.units import DAY, HOUR, MIB, MINUTE
+from appliance.voter.upkeep import KEPT_BYTES_MAX, Due, Lease, Seen, Standing, due, outlived
 
 MEMBERS = {"commune-a": 1, "hermitage": 2, "commune-b": 3}
 FOLLOWS, LEADER = Standing(1, 2, MIB, 9), Standing(1, 1, MIB, 9)

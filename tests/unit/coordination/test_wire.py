@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.coordination import wire
-from appliance.coordination.broker_server import ARGUMENTS, caller_of
 from appliance.coordination.port import (
     Alive,
     Coordination,
@@ -27,6 +26,7 @@ from appliance.coordination.port import (
     Taken,
 )
 from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NotFound, Refused, Unreachable, UsageError
+from appliance.voter.server import ARGUMENTS, caller_of
 from tests.unit.coordination.test_keys import CLAIM, HOLDING
 
 OWNER = Owner("commune-a", "crue annoncée", "2026-11-26T08:00:00Z", False, 42)

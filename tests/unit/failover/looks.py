@@ -9,20 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from appliance.failover.model import (
-    Action,
-    Branch,
-    Copy,
-    Local,
-    Policy,
-    Proof,
-    Record,
-    Seen,
-    Standing,
-    State,
-    Wishes,
-)
-from appliance.failover.timers import Timers
+from appliance.failover.fsm.model import Action, Copy, Local, Policy, Proof, Record, Seen, Standing, State, Wishes
+from appliance.failover.fsm.timers import Timers
+from appliance.node.branch import Branch
 
 NOW = 10_000.0
 TIMERS = Timers()

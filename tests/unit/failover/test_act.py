@@ -14,13 +14,13 @@ from appliance.clock import SimulatedClock
 from appliance.coordination.port import Claim, Holding
 from appliance.errors import Refused
 from appliance.failover import act
+from appliance.failover.fsm.model import Action, Decision, Standing, State
 from appliance.failover.keeper import Keeper
-from appliance.failover.kept import load
-from appliance.failover.model import Action, Decision, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.papers import Papers
 from appliance.failover.ports import Presented, Synced
 from appliance.failover.situation import Site, Situation, begin
+from appliance.node.failover_state import load
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from appliance.units import HOUR

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from appliance.errors import Refused
-from appliance.failover.model import Action, Branch
+from appliance.failover.fsm.model import Action
 from appliance.failover.observe import observe
+from appliance.node.branch import Branch
 from tests.unit.failover.test_act import SERVICE, World
 
 A = Action

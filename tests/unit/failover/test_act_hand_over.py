@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from appliance.errors import Refused
-from appliance.failover import kept as keeping
 from appliance.failover.act import perform
-from appliance.failover.kept import load
-from appliance.failover.model import Action, Decision
+from appliance.failover.fsm.model import Action, Decision
 from appliance.failover.observe import observe
 from appliance.failover.ports import Synced
+from appliance.node import failover_state as keeping
+from appliance.node.failover_state import load
 from appliance.trust.release import read_release
 from appliance_lab.doubles.memory_store import Line
 from tests.unit.failover.test_act import LAST, SERVICE, World

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.failover.fsm.model import Action, Standing, State
 from appliance.failover.keeper import ADOPTING, Keeper
-from appliance.failover.model import Action, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.situation import begin
 from appliance.trust.bundle import Bundle

@@ -12,7 +12,6 @@ import pytest
 from appliance.clock import SimulatedClock
 from appliance.coordination import wire
 from appliance.errors import Busy, Unreachable
-from appliance.failover.asking import GAP_SECONDS_MAX
 from appliance.failover.attending import (
     CALL_SECONDS_MAX,
     CALL_SECONDS_MIN,
@@ -24,9 +23,10 @@ from appliance.failover.attending import (
     show,
     until_turn,
 )
-from appliance.failover.counter import MORE
 from appliance.failover.papers import ACTS_AT_ONCE_MAX, BYTES_MAX, PART_MAX
 from appliance.failover.protocol import ON_ITS_WAY_SECONDS
+from appliance.voter.probe import GAP_SECONDS_MAX
+from appliance.voter.session import MORE
 
 Calls = list[dict[str, Any]]
 

@@ -12,15 +12,15 @@ import pytest
 
 from appliance.clock import SimulatedClock
 from appliance.errors import Busy, Forbidden, IntegrityError, Refused
-from appliance.failover import counter as counter_of_broker
-from appliance.failover.counter import Counter
-from appliance.failover.desk import Desk
 from appliance.failover.papers import Papers
-from appliance.failover.promises import begin_promises
-from appliance.failover.signing import Signer
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.held import make_held
+from appliance.voter import session as counter_of_broker
+from appliance.voter.promises import begin_promises
+from appliance.voter.session import Counter
+from appliance.voter.signing import Signer
+from appliance.voter.state import Desk
 from appliance_lab.doubles.memory_store import Memory, Store, at_once
 from tests.unit.failover.test_granting import (
     EXCLUSIVE,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import main
-from appliance.failover.table import TABLE
+from appliance.failover.fsm.table import TABLE
 from appliance_lab.pages.failover import page
 
 PAGE = Path(__file__).parents[3] / "docs/reference/failover.md"

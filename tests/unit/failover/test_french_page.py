@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.failover.model import State
-from appliance.failover.row import Row
-from appliance.failover.table import TABLE
-from appliance.failover.timers import Timers
+from appliance.failover.fsm.model import State
+from appliance.failover.fsm.row import Row
+from appliance.failover.fsm.table import TABLE
+from appliance.failover.fsm.timers import Timers
 
 PAGE = Path(__file__).parents[3] / "docs/fr/que-se-passe-t-il-quand.md"
 ROWS = {row.id: row for row in TABLE}

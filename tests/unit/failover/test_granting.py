@@ -10,9 +10,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.failover.asking import GAP_SECONDS_MAX, Asking, begin_asking
-from appliance.failover.granting import Declines, Signs, View, decide
-from appliance.failover.promises import Promised
 from appliance.failover.protocol import LEAP_MAX
 from appliance.territory.model import Placement
 from appliance.trust.act import Act
@@ -24,6 +21,9 @@ from appliance.trust.release import Release, make_release, read_release
 from appliance.trust.revocation import Revoked
 from appliance.trust.signed import Document, digest_of
 from appliance.trust.voted import read_voted, statement
+from appliance.voter.granting import Declines, Signs, View, decide
+from appliance.voter.probe import GAP_SECONDS_MAX, Asking, begin_asking
+from appliance.voter.promises import Promised
 from tests.unit.territory.small import node, service, territory
 from tests.unit.trust.voters import KEYS, NAMES, STRANGER, asked, granted, voting
 

@@ -12,10 +12,10 @@ import pytest
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
 from appliance.failover.claiming import hear
+from appliance.failover.fsm.model import Action, Standing, State
+from appliance.failover.fsm.table import decide
 from appliance.failover.keeper import Keeper
-from appliance.failover.model import Action, Standing, State
 from appliance.failover.observe import observe
-from appliance.failover.table import decide
 from tests.unit.failover.looks import look
 from tests.unit.failover.test_act import SERVICE, World
 from tests.unit.failover.test_granting import STANDBY, by_key

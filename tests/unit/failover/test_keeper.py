@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from appliance.agent.failover import begun, keep_newest, readable
-from appliance.agent.process_services import ProcessServices
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Intent
 from appliance.errors import NoSpace, NotFound
+from appliance.failover.forms.process_services import ProcessServices
+from appliance.failover.fsm.model import STOPPING, Action, Decision, Local, Standing, State
 from appliance.failover.keeper import Keeper
-from appliance.failover.model import STOPPING, Action, Decision, Local, Standing, State
 from appliance.failover.observe import observe
 from appliance.failover.ports import Synced
+from appliance.failover.program import begun, keep_newest, readable
 from appliance.failover.situation import begin
-from appliance.failover.told import Told, save
-from appliance.failover.told import load as load_told
 from appliance.host.layout import NodeLayout
 from appliance.host.programs import Program
+from appliance.node.failover_status import Told, save
+from appliance.node.failover_status import load as load_told
 from appliance.units import HOUR
 from tests.unit.failover.test_act import LEASE, SERVICE, World
 from tests.unit.failover.test_granting import FIRST, HOME, LOCAL, STANDBY, act, by_key
@@ -252,7 +252,7 @@ def test_a_grant_that_a_full_disk_does_not_take_counts_and_is_told(
     def full(path: Path, data: bytes) -> None:
         raise NoSpace("the disk is full.", where=str(path))
 
-    monkeypatch.setattr("appliance.agent.failover.write_atomic", full)
+    monkeypatch.setattr("appliance.failover.program.write_atomic", full)
     keeper = serving(world)
     world.site.papers.take([by_key(STANDBY, 2).document.raw])
     keep_newest([keeper])

@@ -6,10 +6,10 @@ import math
 
 import pytest
 
+from appliance.failover.fsm.model import Action, Decision
 from appliance.failover.keeper import Keeper
-from appliance.failover.model import Action, Decision
 from appliance.failover.observe import observe
-from appliance.failover.told import load as load_told
+from appliance.node.failover_status import load as load_told
 from tests.unit.failover.test_act import SERVICE, World
 from tests.unit.failover.test_keeper import serving
 

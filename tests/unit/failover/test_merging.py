@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.failover.merging import Merge, Trees, named, plan_merge
+from appliance.branches.merge import Merge, Trees, named, plan_merge
 
 LABEL = "Mairie d'Attichy 2026-11-26"
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import NoSpace
-from appliance.failover import kept as keeping
-from appliance.failover.kept import Kept
-from appliance.failover.model import Action as A
+from appliance.failover.fsm.model import Action as A
 from appliance.failover.observe import observe
 from appliance.failover.situation import begin
+from appliance.node import failover_state as keeping
+from appliance.node.failover_state import Kept
 from tests.unit.failover.test_act import LEASE, SERVICE, World
 from tests.unit.failover.test_granting import HOME
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from appliance.errors import ApplianceError, IntegrityError, NoSpace, Refused
-from appliance.failover.granting import View
-from appliance.failover.promises import Promised, begin_promises, load_promises
-from appliance.failover.signing import Signer
 from appliance.trust.voted import assemble, read_voted, statement
+from appliance.voter.granting import View
+from appliance.voter.promises import Promised, begin_promises, load_promises
+from appliance.voter.signing import Signer
 from tests.unit.failover.test_granting import HOME, STANDBY, release, view
 from tests.unit.trust.voters import KEYS, asked, voting
 
@@ -59,8 +59,8 @@ def test_no_signature_leaves_when_the_promise_could_not_be_kept(
         raise error
 
     made: list[bytes] = []
-    monkeypatch.setattr("appliance.failover.signing.vote", lambda key, line: made.append(line))
-    monkeypatch.setattr("appliance.failover.promises.write_atomic", fail)
+    monkeypatch.setattr("appliance.voter.signing.vote", lambda key, line: made.append(line))
+    monkeypatch.setattr("appliance.voter.promises.write_atomic", fail)
     with pytest.raises(type(error)):
         sign(path)
     assert made == []
@@ -72,7 +72,7 @@ def test_cut_after_the_promise_it_signs_that_line_only(path: Path, monkeypatch: 
         def die(*_: object) -> bytes:
             raise KeyboardInterrupt
 
-        cut.setattr("appliance.failover.signing.vote", die)
+        cut.setattr("appliance.voter.signing.vote", die)
         with pytest.raises(KeyboardInterrupt):
             sign(path)
     with pytest.raises(Refused, match="has signed another grant"):

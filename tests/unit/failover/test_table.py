@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance.failover.model import MEANINGS, STOPPING, Action, State
-from appliance.failover.row import LEASED, WAITING, WRITING, Row
-from appliance.failover.table import TABLE, decide, rows_of
+from appliance.failover.fsm.model import MEANINGS, STOPPING, Action, State
+from appliance.failover.fsm.row import LEASED, WAITING, WRITING, Row
+from appliance.failover.fsm.table import TABLE, decide, rows_of
 from tests.unit.failover.looks import NOW, look
 
 CASES = yaml.safe_load((Path(__file__).parents[2] / "cases/failover/table.yml").read_text("utf-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.errors import UsageError
-from appliance.failover.timers import Timers
+from appliance.failover.fsm.timers import Timers
 
 
 def test_the_measured_timers_hold_with_room() -> None:

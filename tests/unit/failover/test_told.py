@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from appliance.coordination.port import Intent
-from appliance.failover import told
+from appliance.failover.fsm.model import Action, State
 from appliance.failover.keeper import PAUSED_ANEW_SECONDS, SILENT_SECONDS, Keeper
-from appliance.failover.model import Action, State
-from appliance.failover.told import Told
+from appliance.node import failover_status
+from appliance.node.failover_status import Told
 from appliance.trust.bundle import Bundle
 from tests.unit.failover.test_act import SERVICE, World
 from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, STANDBY, by_key
@@ -25,7 +25,7 @@ def tell(world: World, keeper: Keeper | None = None) -> Told:
         (keeper or Keeper(world.it)).look()
 
     asyncio.run(look())
-    found = told.load(world.folder, SERVICE)
+    found = failover_status.load(world.folder, SERVICE)
     assert found is not None
     return found
 
@@ -107,19 +107,19 @@ def test_a_time_that_another_node_wrote_wrongly_stops_nothing(world: World) -> N
 
 def test_what_another_version_wrote_is_not_read(tmp_path: Path) -> None:
     for content in ("", "[]", '{"service": "docs-a", "moon": 1}'):
-        told.path_of(tmp_path, SERVICE).write_text(content)
-        assert told.load(tmp_path, SERVICE) is None
+        failover_status.path_of(tmp_path, SERVICE).write_text(content)
+        assert failover_status.load(tmp_path, SERVICE) is None
 
 
 def test_only_what_was_told_in_this_boot_says_that_a_service_is_being_handed_over(tmp_path: Path) -> None:
-    assert not told.is_handing_over(tmp_path, SERVICE, "this boot")
+    assert not failover_status.is_handing_over(tmp_path, SERVICE, "this boot")
     for state, boot_id, expected in (
         (State.DRAINING, "this boot", True),
         (State.DRAINING, "the boot before", False),
         (State.ACTIVE, "this boot", False),
     ):
-        told.save(tmp_path, Told(SERVICE, boot_id, state, "", ""))
-        assert told.is_handing_over(tmp_path, SERVICE, "this boot") is expected
+        failover_status.save(tmp_path, Told(SERVICE, boot_id, state, "", ""))
+        assert failover_status.is_handing_over(tmp_path, SERVICE, "this boot") is expected
 
 
 def pause(world: World, lease: int) -> Intent:

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import replace
 
 from appliance.coordination.port import State
+from appliance.failover.fsm.model import Action
 from appliance.failover.keeper import UNSERVED_AGAIN_SECONDS, Keeper
-from appliance.failover.model import Action
-from appliance.failover.told import load as load_told
+from appliance.node.failover_status import load as load_told
 from tests.unit.failover.test_act import SERVICE, World
 from tests.unit.failover.test_granting import HOME, STANDBY
 from tests.unit.failover.test_keeper import look, serving

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from appliance.errors import Unreachable
-from appliance.failover.granting import Declines, decide
-from appliance.failover.promises import Promised
 from appliance.failover.protocol import LEAP_MAX
 from appliance.failover.votes import Round, above_next, ask_all
 from appliance.trust import sshsig
 from appliance.trust.grant import read_request
 from appliance.trust.keys import public_line
 from appliance.trust.voted import TYPE, read_voted, statement
+from appliance.voter.granting import Declines, decide
+from appliance.voter.promises import Promised
 from tests.unit.failover.test_granting import release, view
 from tests.unit.trust.voters import KEYS, NAMES, asked, voting
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from appliance.failover.fsm.model import Action, Standing, State
 from appliance.failover.keeper import Keeper
-from appliance.failover.model import Action, Standing, State
 from tests.unit.failover.test_act import LEASE, SERVICE, World
 
 A = Action

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from appliance.failover.model import State
+from appliance.failover.fsm.model import State
 from appliance.failover.observe import acts_in_force, observe
 from appliance.units import DAY
 from tests.unit.failover.test_act import World

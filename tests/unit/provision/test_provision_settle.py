@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.taking import Taken
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.promises import load_promises
 from appliance.host.files import locked
 from appliance.host.identity import machine_id
 from appliance.host.layout import NodeLayout
+from appliance.membership.bundle import Taken
 from appliance.provision import firewall, vault
 from appliance.provision.apply import Host
 from appliance.provision.callers import Caller
 from appliance.provision.settle import APART, Owners, Settled, part, settle
 from appliance.trust.identity import Identity
 from appliance.trust.keys import create_key
+from appliance.voter.promises import load_promises
 from tests.unit.provision.towns import PUBLIC, bundle, town
 
 USER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name

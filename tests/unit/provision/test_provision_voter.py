@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent.broker import Settings, load_settings
 from appliance.provision import failover, firewall, voter
 from appliance.provision.files import OwnedFolder
 from appliance.trust.bundle import Bundle
+from appliance.voter.program import Settings, load_settings
 from tests.unit.provision.towns import bundle, town
 
 VOTER = ("voter",)

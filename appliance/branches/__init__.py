@@ -1,0 +1,1 @@
+"""Writes that the service's present history does not have: found, kept, saved and merged."""

@@ -1,0 +1,1 @@
+"""The table of transitions and what decides by it. Pure."""
