@@ -59,12 +59,12 @@ def parse(line: bytes) -> Answer:
     except (ValueError, RecursionError) as error:
         raise _odd("is not readable JSON") from error
     if not isinstance(answer, dict):
-        raise _odd("is no object")
+        raise _odd("is not an object")
     if "error" in answer or "code" in answer:
         raise _rejected(answer)
     result = answer.get("result", answer)
     if not isinstance(result, dict):
-        raise _odd("is no object")
+        raise _odd("is not an object")
     return result
 
 
@@ -147,4 +147,4 @@ def _rejected(answer: Answer) -> Rejected:
 
 
 def _odd(what: str) -> IntegrityError:
-    return IntegrityError(f"the answer of etcd {what}.", remedy="Is it etcd 3.5 that listens at this voter?")
+    return IntegrityError(f"the answer of etcd {what}.", remedy="Check that etcd 3.5 listens at this voter.")

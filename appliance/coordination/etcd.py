@@ -97,7 +97,7 @@ class Etcd:
             sent = self._clock.boottime()
             ttl = await self._keepalive(holding.lease)
             if not ttl:
-                raise Lost(f"the lease on {holding.service} has ended.")
+                raise Lost(f"the lease on {holding.service} has expired.")
             found = await self._transact(requests.prove(holding))
         if not found.held:
             raise _lost(holding, found)
@@ -192,7 +192,7 @@ def _lost(holding: Holding, found: Outcome) -> Lost:
     try:
         return rules.lost(keys.state_from(holding.service, found.entries, found.revision))
     except ApplianceError as error:
-        return Lost(f"the lease on {holding.service} is not ours any more: {error}")
+        return Lost(f"the lease on {holding.service} is no longer ours: {error}")
 
 
 def _with(state: State, changes: Iterable[Entry | Gone], revision: int) -> State:
@@ -206,7 +206,7 @@ def _with(state: State, changes: Iterable[Entry | Gone], revision: int) -> State
 
 def _canceled(line: Answer) -> str:
     if answers.number(line, "compact_revision"):
-        return "the store has forgotten what followed the revision that was seen."
+        return "the store no longer has the changes after the last seen revision."
     return f"etcd ended the watch: {line.get('cancel_reason', 'no reason')}."
 
 

@@ -43,7 +43,7 @@ class Gateway:
         self, voters: Sequence[Voter], tls: ssl.SSLContext | None = None, *, needs_leader: bool = True
     ) -> None:
         if not voters:
-            raise UsageError("no voter is named.", remedy="Give nodes of territory.yml the role `voter`.")
+            raise UsageError("there are no voters.", remedy="Give nodes of territory.yml the role `voter`.")
         self._voters = tuple(voters)
         self._next = 0
         self._headers = HAS_LEADER if needs_leader else {}
@@ -98,7 +98,7 @@ class Gateway:
                 # A keepalive is answered by a stream of one line.
                 return parse(answer.partition(b"\n")[0])
         except TimeoutError as error:
-            raise Unreachable(f"nothing came within {TRY_SECONDS_MAX} s.") from error
+            raise Unreachable(f"no answer came within {TRY_SECONDS_MAX} s.") from error
 
     @contextlib.asynccontextmanager
     async def _open(self, path: str, body: Body, read_seconds_max: float | None) -> AsyncIterator[httpx.Response]:
@@ -130,4 +130,4 @@ class Gateway:
 
 def _check_size(answer: bytes) -> None:
     if len(answer) > ANSWER_BYTES_MAX:
-        raise IntegrityError(f"a voter answers more than {ANSWER_BYTES_MAX} bytes, which etcd never does here.")
+        raise IntegrityError(f"a voter's answer has more than {ANSWER_BYTES_MAX} bytes, which etcd never sends here.")

@@ -170,7 +170,7 @@ def read_history(service: str, entries: Iterable[Entry]) -> Iterator[Moved]:
         owner = read_owner(entry)
         previous = entry.key.removeprefix(history_prefix(service))
         if not previous.isdigit():
-            raise IntegrityError(f"{_shown(entry.key)} is no entry of a history.")
+            raise IntegrityError(f"{_shown(entry.key)} is not an entry of a history.")
         yield Moved(owner.node, owner.reason, owner.time, owner.released, owner.revision, int(previous))
 
 
@@ -193,7 +193,7 @@ def _value(**fields: str | int) -> bytes:
     value = json.dumps({"format": FORMAT, **fields}, ensure_ascii=False, separators=(",", ":")).encode()
     if len(value) > VALUE_BYTES_MAX:
         raise Refused(
-            f"{len(value)} bytes are more than the store takes ({VALUE_BYTES_MAX}).", remedy="Say it shorter."
+            f"{len(value)} bytes are more than the store accepts ({VALUE_BYTES_MAX}).", remedy="Shorten the text."
         )
     return value
 
@@ -210,7 +210,7 @@ class _Reader:
         except (ValueError, RecursionError) as error:
             raise self._wrong("is not readable JSON") from error
         if not isinstance(fields, dict):
-            raise self._wrong("is no object")
+            raise self._wrong("is not an object")
         if fields.get("format") != FORMAT:
             what = f"{self._key} in the store has format {fields.get('format')!r}; this version reads {FORMAT}."
             raise Refused(what, remedy="Upgrade this node.")
@@ -232,7 +232,7 @@ class _Reader:
         return value
 
     def _wrong(self, what: str) -> IntegrityError:
-        return IntegrityError(f"{self._key} in the store {what}: no node of ours wrote that.")
+        return IntegrityError(f"{self._key} in the store {what}: none of our nodes wrote it.")
 
 
 def _shown(key: bytes) -> str:

@@ -31,7 +31,7 @@ from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageE
 
 GRACE_SECONDS = 1.0
 """How much later than promised the end of a watch may come before its broker counts as gone."""
-REMEDY = "At each of these: `systemctl status appliance-broker appliance-voter`, and whether its line stands."
+REMEDY = "On each of these: `systemctl status appliance-broker appliance-voter`, and check its link."
 _Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -51,7 +51,7 @@ class Remote:
 
     def __init__(self, brokers: Sequence[Broker], clock: Clock, tls: ssl.SSLContext) -> None:
         if not brokers:
-            raise UsageError("no voter is named.", remedy="Give nodes of territory.yml the role `voter`.")
+            raise UsageError("there are no voters.", remedy="Give nodes of territory.yml the role `voter`.")
         self._brokers = tuple(brokers)
         self._next = 0
         self._clock = clock
@@ -102,12 +102,12 @@ class Remote:
                     async with asyncio.timeout_at(ends):
                         event = wire.read_answer(await _line_of(reader))
                     if not isinstance(event, State | NoLeader | Ended):
-                        raise IntegrityError("a broker answers a watch with something else.")
+                        raise IntegrityError("a broker gave an unexpected answer to a watch.")
                     yield event
                     if not isinstance(event, State):
                         return
         except (Unreachable, TimeoutError) as error:
-            yield Ended(str(error) or "the broker fell silent.")
+            yield Ended(str(error) or "the broker stopped answering.")
 
     async def ask(
         self, method: str, seconds_max: float, *, try_seconds_max: float = TRY_SECONDS_MAX, **arguments: object
@@ -169,12 +169,12 @@ class Remote:
         if broker.is_of(writer.get_extra_info("ssl_object").getpeercert(binary_form=True)):
             return reader, writer
         writer.transport.abort()
-        raise Unreachable(f"{broker.name} shows a certificate that is not of the key that it has by now.")
+        raise Unreachable(f"{broker.name} shows a certificate that does not have its present key.")
 
 
 _DATES = {
     9: "its certificate begins later than this machine's clock says",
-    10: "its certificate has ended by this machine's clock",
+    10: "its certificate has expired by this machine's clock",
 }
 """What OpenSSL's verdicts X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED mean to people."""
 
@@ -184,7 +184,7 @@ def _why(error: Exception) -> str:
     if isinstance(error, ssl.SSLCertVerificationError) and error.verify_code in _DATES:
         return f"{_DATES[error.verify_code]}; if that is wrong, see `timedatectl` and `chronyc sources`"
     number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
-    return os.strerror(number) if number else str(error) or "the line was cut"
+    return os.strerror(number) if number else str(error) or "the connection was cut"
 
 
 async def _line_of(reader: asyncio.StreamReader) -> bytes:
@@ -196,7 +196,7 @@ async def _line_of(reader: asyncio.StreamReader) -> bytes:
 
 def _as[T](kind: type[T], value: object) -> T:
     if not isinstance(value, kind):
-        raise IntegrityError(f"a broker answers with something else than {kind.__name__}.")
+        raise IntegrityError(f"a broker gave an unexpected answer, not {kind.__name__}.")
     return value
 
 

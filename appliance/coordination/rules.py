@@ -13,7 +13,7 @@ LEASE_SECONDS_MAX = MINUTE
 def check_granted(claim: Claim, ttl_seconds: int) -> None:
     """Raise Refused for a lease that was there already and lasts longer: one of what a node announces has an hour."""
     if ttl_seconds > LEASE_SECONDS_MAX:
-        raise Refused(f"lease {claim.lease} was begun for {ttl_seconds} s: it holds no service.")
+        raise Refused(f"lease {claim.lease} was created for {ttl_seconds} s: it holds no service.")
 
 
 def may_resume(state: State, claim: Claim) -> bool:
@@ -50,14 +50,14 @@ def taken(state: State) -> Taken:
     if state.owner:
         gone = "was released by" if state.owner.released else "belongs to"
         return Taken(f"{state.service} {gone} {state.owner.node} since revision {state.owner.revision}.", state)
-    return Taken(f"{state.service} has no owner at all: the store is new or was restored.", state)
+    return Taken(f"{state.service} has no owner: the store is new or was restored.", state)
 
 
 def lost(state: State) -> Lost:
     """`state` shows that a holding is over."""
     if state.holder:
         return Lost(f"{state.service} is held by {state.holder.node} now.")
-    return Lost(f"the lease on {state.service} has ended.")
+    return Lost(f"the lease on {state.service} has expired.")
 
 
 def intended_already(state: State) -> Taken:
@@ -67,5 +67,5 @@ def intended_already(state: State) -> Taken:
     return Taken(
         f"{what}.",
         state,
-        remedy="Wait until that has ended, or have them end it: `appliance failover status` says who.",
+        remedy="Wait until that has ended, or ask that operator to end it: see `appliance failover status`.",
     )

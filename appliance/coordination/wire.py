@@ -76,7 +76,7 @@ def read_call(line: bytes) -> Call:
     arguments = fields_.get("arguments")
     method, seconds_max = fields_.get("call"), fields_.get("seconds_max")
     if not isinstance(arguments, dict) or not isinstance(method, str) or not _is_time(seconds_max):
-        raise IntegrityError("this is no call to a broker.")
+        raise IntegrityError("this is not a call to a broker.")
     return Call(method, {name: _value(value) for name, value in arguments.items()}, float(seconds_max))
 
 
@@ -119,9 +119,9 @@ def _read(line: bytes) -> dict[str, Any]:
     try:
         values = strict_json.loads(line.decode())
     except (ValueError, RecursionError) as error:
-        raise IntegrityError("the other side sends what is no JSON.") from error
+        raise IntegrityError("the other side sent invalid JSON.") from error
     if not isinstance(values, dict):
-        raise IntegrityError("the other side sends no object.")
+        raise IntegrityError("the other side did not send an object.")
     if values.get("format") != FORMAT:
         what = f"the other side speaks format {values.get('format')!r}; this version speaks {FORMAT}."
         raise Refused(what, remedy="Upgrade the older node.")
@@ -150,12 +150,14 @@ def _value(plain: Any) -> Any:
     told = dict(plain)
     kind = _VALUES.get(str(told.pop("is", "")))
     if kind is None:
-        raise IntegrityError(f"the other side sends a value that is none: {str(plain)[:100]}")
+        raise IntegrityError(f"the other side sent an invalid value: {str(plain)[:100]}")
     hints = _hints(kind)
     if "sent" in hints:
         told["sent"] = 0.0
     if set(told) != set(hints):
-        raise IntegrityError(f"{kind.__name__} has other fields than this version knows.", remedy="Upgrade this node.")
+        raise IntegrityError(
+            f"{kind.__name__} has fields that this version does not know.", remedy="Upgrade this node."
+        )
     values = {name: _value(each) for name, each in told.items()}
     for name, each in values.items():
         if type(each) not in (get_args(hints[name]) or (hints[name],)):

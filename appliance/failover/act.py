@@ -73,7 +73,7 @@ async def _return(it: Situation, decision: Decision) -> None:
         _proven(it, had.renewed(await site.store.renew(had.holding, seconds_max=REQUEST_SECONDS_MAX / 2)))
         return
     mine = state.owner is not None and state.owner.node == site.name and not state.owner.released
-    held = await acquire(it, claim_on(it, state, f"goes on under epoch {own.epoch}", resumes=mine))
+    held = await acquire(it, claim_on(it, state, f"continues under epoch {own.epoch}", resumes=mine))
     # A reboot may have forgotten until when, and an earlier version whom, an earlier takeover deposed.
     deposed = _deposed_until(it, it.kept.deposed_seconds) if it.kept.opened_epoch != own.epoch else 0.0
     _proven(it, Lease(site.boot_id, held, own.epoch, deposed_until=deposed))
@@ -237,7 +237,7 @@ async def _start(it: Situation, decision: Decision) -> None:
     if it.kept.opened_epoch != own.epoch:
         await _adopt(it)
     if not it.may_write(alone) or own.epoch < newest(it.site.papers.grants, it.service):
-        raise Refused("its time was up before it could start.")
+        raise Refused("the lease expired before the service started.")
     it.keep(
         opened_epoch=own.epoch,
         tail=True,
@@ -303,7 +303,7 @@ async def _probe(it: Situation, decision: Decision) -> None:
 
 async def _add_address(it: Situation, decision: Decision) -> None:
     if not it.may_write(decision.deadline is None) or not it.site.services.look(it.service).writer:
-        raise Refused("it may not be served here any more.")
+        raise Refused("it must not be served here any more.")
     if not it.site.network.has_address(it.service):
         await it.site.network.add_address(it.service)
         it.site.tell(it.service, _epoch(it), "address-add")
@@ -328,10 +328,12 @@ async def _keep_branch(it: Situation, decision: Decision) -> None:
     it.site.tell(it.service, it.kept.opened_epoch, "branch", values=[], where=where)
     merge = f"appliance failover merge {it.service}"
     with it.telling(str(A.ALARM)):
-        told = f"`{merge} --dry-run` says what differs once it is written here again"
+        told = f"`{merge} --dry-run` shows what differs once it is written here again"
         if it.plan.kind != "files":
-            told = f"a database is never merged: look at its dump there, then `{merge} --leave`"
-        it.site.alarm(it.service, f"what was written here while another node wrote it is kept in branches/; {told}")
+            told = f"a database is never merged: check its dump there, then `{merge} --leave`"
+        it.site.alarm(
+            it.service, f"writes made here while another node wrote the service are kept in branches/; {told}"
+        )
 
 
 async def _alarm(it: Situation, decision: Decision) -> None:

@@ -147,7 +147,7 @@ def _read(said: Any) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, 
     match said:
         case (str() as token, tuple() as questions, tuple() as news, tuple() as serving, tuple() as ready):
             return token, _texts(questions), _texts(news), _texts(serving), _texts(ready)
-    raise ValueError("this is no answer to who attends")
+    raise ValueError("this is not an answer to a heartbeat")
 
 
 def _texts(values: tuple[object, ...]) -> tuple[str, ...]:

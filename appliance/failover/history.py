@@ -94,7 +94,7 @@ def read_line(line: str, number: int, where: str) -> Event:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         remedy = "Each line is a JSON object with t_boottime, wall, node, boot_id, svc, epoch and event."
-        raise UsageError(f"this is no line of a history ({error}).", where=place, remedy=remedy) from error
+        raise UsageError(f"this is not a line of a history ({error}).", where=place, remedy=remedy) from error
     if fixed["event"] not in EVENTS:
         raise UsageError(f'unknown event "{fixed["event"]}"; known: {", ".join(EVENTS)}.', where=place)
     missing = [name for name in EVENTS[fixed["event"]] if name not in values]

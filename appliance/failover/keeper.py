@@ -114,7 +114,7 @@ class Keeper:
             failed = str(error)
         if failed and failed != self._failed:
             with contextlib.suppress(ApplianceError, OSError):
-                self.it.site.alarm(self.it.service, f"what runs here cannot be looked at: {failed}")
+                self.it.site.alarm(self.it.service, f"the running services cannot be examined: {failed}")
         self._failed = failed
 
     async def _wait(self) -> None:

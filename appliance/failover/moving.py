@@ -54,10 +54,10 @@ def plan_move(view: View, to: str) -> Plan:
     name = view.service.name
     check_candidate(view.territory, view.service, to)
     if view.holder == to:
-        raise Refused(f"{to} holds {name} already.")
+        raise Refused(f"{to} already holds the lease of {name}.")
     if not view.holder:
-        remedy = f"`appliance failover status` says how it stands; `promote` gives it to {to} by a signed act."
-        raise Refused(f"nobody holds {name} now, so nobody can hand it over.", remedy=remedy)
+        remedy = f"`appliance failover status` shows its state; `promote` gives it to {to} by a signed act."
+        raise Refused(f"{name} has no lease holder now, so it cannot be handed over.", remedy=remedy)
     _check_other_intents(view)
     _check_target(view, to)
     _check_grantable(view, to)
@@ -68,13 +68,13 @@ def plan_move(view: View, to: str) -> Plan:
 def check_settled(view: View, ready_seconds: int | None, settle_seconds: float) -> None:
     """Raise Refused while the home has not been caught up for so long; the next fault would make clients wait again."""
     name, home = view.service.name, view.service.node
-    anyway = f"`failover move {name} {home}` does not wait: nothing is lost by it."
+    anyway = f"`failover move {name} {home}` does not wait, and loses nothing."
     if ready_seconds is None:
-        what = f"{home} does not say that it has caught up with {name}."
-        raise Refused(what, remedy=f"`failover status` there says how it stands. {anyway}")
+        what = f"{home} has not reported that it has caught up with {name}."
+        raise Refused(what, remedy=f"`failover status` there shows its state. {anyway}")
     if ready_seconds < settle_seconds:
-        what = f"{home} has been caught up with {name} for {ready_seconds} s, of {settle_seconds:.0f} s."
-        raise Refused(what, remedy=f"Again in {settle_seconds - ready_seconds:.0f} s. {anyway}")
+        what = f"{home} has been caught up with {name} for {ready_seconds} s of the required {settle_seconds:.0f} s."
+        raise Refused(what, remedy=f"Try again in {settle_seconds - ready_seconds:.0f} s. {anyway}")
 
 
 def check_candidate(territory: Territory, service: Service, to: str) -> None:
@@ -82,10 +82,10 @@ def check_candidate(territory: Territory, service: Service, to: str) -> None:
     able = service.candidates
     territory.node(to)
     if service.policy == "mirror":
-        raise Refused(f"{service.name} is a mirror: it is served everywhere and written at {service.node} alone.")
+        raise Refused(f"{service.name} is a mirror: it is served everywhere and written at {service.node} only.")
     if len(able) < 2:
         remedy = "Name a standby of it in territory.yml, and sign the territory again."
-        raise Refused(f"{service.name} has no node that could take it over beside {service.node}.", remedy=remedy)
+        raise Refused(f"{service.name} has no candidate but {service.node}.", remedy=remedy)
     if to not in able:
         raise Refused(f"{to} is not a candidate for {service.name}.", remedy=f"Its candidates: {', '.join(able)}.")
 
@@ -94,7 +94,7 @@ def _check_other_intents(view: View) -> None:
     """Two people at once: the second one waits, or talks to the first."""
     intent = view.state.intent
     if intent is not None:
-        remedy = "Wait until that has ended, or talk to each other."
+        remedy = "Wait until that has ended, or ask that operator."
         raise Refused(f"{intent.by} already intends to {intent.kind} {view.service.name}.", remedy=remedy)
 
 
@@ -102,7 +102,7 @@ def _check_target(view: View, to: str) -> None:
     if to not in view.alive:
         raise Refused(f"{to} does not report to the voters.", remedy="Start it, or choose another candidate.")
     if why := view.unfit.get(to, ""):
-        raise Refused(f"{to} has no copy that could be served: {why}", remedy="Back up first, or choose another one.")
+        raise Refused(f"{to} has no replica to serve: {why}", remedy="Back up first, or choose another one.")
 
 
 def _check_grantable(view: View, to: str) -> None:
@@ -111,10 +111,10 @@ def _check_grantable(view: View, to: str) -> None:
         return
     known = ", ".join(sorted(view.knowing)) or "none"
     raise Refused(
-        f"{to} could not be granted {view.service.name} now: {view.needed} voters must know its newest grant, and "
-        f"answer; known at: {known}.",
-        remedy=f"`appliance failover status` says which voters answer; {view.holder} shows each of them the grant "
-        "within seconds. Move it then.",
+        f"{to} could not get a grant of {view.service.name} now: {view.needed} voters must answer and know its "
+        f"newest grant; known at: {known}.",
+        remedy=f"`appliance failover status` shows which voters answer; {view.holder} shows each of them the grant "
+        "within seconds. Then try again.",
     )
 
 
@@ -123,17 +123,17 @@ def told_at_last(service: str, holder: str, served_at: str) -> str:
     if served_at:
         return f"{served_at} serves it"
     if holder:
-        return f"{holder} holds it, and no node says that it serves it"
-    return f"nobody holds {service} now, and no node says that it serves it"
+        return f"{holder} holds the lease, but no node reports that it serves it"
+    return f"{service} has no lease holder now, and no node reports that it serves it"
 
 
 def _steps(view: View, to: str) -> tuple[str, ...]:
     name, origin = view.service.name, view.holder
     return (
-        f"{origin} lets clients wait, saves {name} and brings it to its peers",
-        f"{origin} stops it, signs its release and gives the lease back",
+        f"{origin} holds the writes of clients, saves {name} and sends it to its peers",
+        f"{origin} stops it, signs its release and returns the lease",
         f"{to} takes the lease, and the voters' brokers grant it an epoch",
-        f"{to} continues the repository, lays the newest files in place and serves",
+        f"{to} continues the repository, installs the newest files and serves",
     )
 
 
@@ -157,9 +157,12 @@ def staying(territory: Territory, zone: str, views: Collection[View]) -> Mapping
 
 def _why_it_stays(view: View) -> str:
     if len(view.service.candidates) < 2:
-        return f"no other node than {view.service.node} could take it over"
+        return f"no node but {view.service.node} could take it over"
     moves = "" if view.service.address else ", on hosts once it has an `address`"
-    return f"nobody holds it now, so nobody can hand it over; `promote` gives it to another by a signed act{moves}"
+    return (
+        "it has no lease holder now, so it cannot be handed over; `promote` gives it to another node by a signed "
+        f"act{moves}"
+    )
 
 
 def check_zone(territory: Territory, zone: str) -> None:

@@ -122,10 +122,10 @@ class Papers:
     def _take_release(self, raw: bytes) -> None:
         service = service_in(raw)
         if (granted := self.grants.get(service)) is None:
-            raise Refused("the grant that this ends was not shown yet.")
+            raise Refused("the grant that this release ends is not known yet.")
         found = read_release(raw, granted.writer_key)
         if found.epoch > granted.epoch:
-            raise Refused("the grant that this ends was not shown yet.")
+            raise Refused("the grant that this release ends is not known yet.")
         if (found.epoch, found.holder) == (granted.epoch, granted.writer):
             known = self.release_of(service)
             # One that names a generation binds more than one of a former version, which names none.

@@ -91,7 +91,7 @@ async def _ask(broker: Remote, request: str, papers: tuple[str, ...], seconds_ma
     match answer:
         case ("signed", str()) | ("declined", str(), str(), int()):
             return tuple(answer)
-    return "silent", "it answers with something else."
+    return "silent", "it gave an unexpected answer."
 
 
 def _vote(answer: tuple[Any, ...], line: bytes, key: str) -> bytes | None:

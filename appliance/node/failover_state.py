@@ -60,8 +60,10 @@ def load(path: Path) -> Kept | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        remedy = "Stop the service here, bring its newest generation (`appliance backup resync`), remove the file."
-        raise IntegrityError(f"what failover knew cannot be read ({error}).", where=str(path), remedy=remedy) from error
+        remedy = "Stop the service here, fetch its newest generation (`appliance backup resync`), remove the file."
+        raise IntegrityError(
+            f"the durable state of failover cannot be read ({error}).", where=str(path), remedy=remedy
+        ) from error
 
 
 def save(path: Path, kept: Kept) -> None:

@@ -98,7 +98,7 @@ def ask_again(orders: Orders, name: str) -> Status:
     """Ask, as the pages do, that an order that failed be carried out once more, from where it stopped."""
     folder = order_folder(orders, name)
     if shown_status(folder).state != "failed":
-        raise UsageError("this restore did not fail.", remedy="Look at the list of restores.")
+        raise UsageError("this restore did not fail.", remedy="See the list of restores.")
     ask(folder, "again")
     return shown_status(folder)
 
@@ -164,7 +164,7 @@ def _check(ground: Ground, order: Order) -> None:
     """Once more, by whoever has the powers: the one who wrote the order may have been somebody else."""
     check_order(order)
     if order.share not in {share.strip("/") for share in ground.shares}:
-        raise Forbidden("this is no shared folder of ours.", remedy="Choose again in a shared folder.")
+        raise Forbidden("this is not one of our shared folders.", remedy="Choose again in a shared folder.")
     if order.kind != "download" and not (ground.live / order.share).is_dir():
         raise NotFound(
             "the shared folder is not on this machine.", remedy="Download the files, or ask the maintenance team."
@@ -254,7 +254,7 @@ def _ours(source: Path) -> Path:
 
 def _check_is_file(source: Path) -> None:
     if source.is_symlink() or not source.is_file():
-        raise UsageError("a link, a device or a pipe cannot be downloaded.", remedy="Download the folder it is in.")
+        raise UsageError("a link, a device or a pipe cannot be downloaded.", remedy="Download its folder.")
 
 
 def _zip(source: Path, folder: OrderFolder, target: Path, ground: Ground, status: Status, teller: _Teller) -> Status:

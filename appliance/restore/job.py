@@ -151,7 +151,7 @@ def load(folder: JobFolder) -> Job:
         raise IntegrityError(
             f"this restore cannot be read: {error}.",
             where=str(folder.file),
-            remedy="No archive is forgotten meanwhile. Move its folder aside: what it replaced lies in there.",
+            remedy="No archive is deleted meanwhile. Move its folder aside: it contains what the restore replaced.",
         ) from error
 
 

@@ -194,7 +194,7 @@ def _keep(folder: JobFolder, job: Job, *, anyway: bool) -> Job:
 
 def check_closed(live: Path, paths: Iterable[str], what: str) -> None:
     """Raise FilesOpen, with the first names, while somebody has one of `paths` open that `what` would replace."""
-    remedy = "It goes on where it is. With --anyway what is saved into them later goes to the copies that are kept."
+    remedy = "It continues in place. With --anyway, later saves into open files go to the copies that are kept."
     refuse_open(live, paths, what, remedy)
 
 
@@ -223,9 +223,9 @@ def _normal(paths: Sequence[str]) -> tuple[str, ...]:
 
 def _check_target(into: Path | None, in_place: Path | None) -> None:
     if into is not None and in_place is not None:
-        raise UsageError("a restore goes to a folder or in place, not both.")
+        raise UsageError("a restore goes either to a folder or in place, not both.")
     if in_place is not None and not in_place.is_dir():
-        raise NotFound(f"the folder {in_place} does not exist.", remedy="Make it, or restore to another folder.")
+        raise NotFound(f"the folder {in_place} does not exist.", remedy="Create it, or restore to another folder.")
     if into is not None and into.exists() and (not into.is_dir() or any(into.iterdir())):
         raise UsageError(f"{into} is not empty.", remedy="Name a folder that does not exist yet.")
 

@@ -192,7 +192,9 @@ def check_order(order: Order) -> None:
     if not all(holds((order.share,), path) for path in order.paths):
         raise UsageError("not everything lies in the shared folder.", remedy="Choose again in one shared folder.")
     if order.kind == "beside" and order.share in order.paths:
-        raise UsageError("a shared folder has nothing beside it.", remedy="Put it into a new folder instead.")
+        raise UsageError(
+            "a shared folder cannot be restored beside itself.", remedy="Restore into a new folder instead."
+        )
 
 
 def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -208,7 +210,7 @@ def order_folder(orders: Orders, name: str) -> OrderFolder:
     """The folder of an order; raise NotFound for a name that is none's, forged ones included."""
     folder = OrderFolder(orders, name)
     if not NAME.fullmatch(name) or not _is_there(folder) or load_status(folder).state == "over":
-        raise NotFound("this restore does not exist or is over.", remedy="Look at the list of restores.")
+        raise NotFound("this restore does not exist or has finished.", remedy="See the list of restores.")
     return folder
 
 
@@ -255,7 +257,7 @@ def asked_order(folder: OrderFolder) -> Order:
     """As the pages wrote it; raise NotFound when it is gone."""
     raw = asked_bytes(folder, "order.json", ASKED_BYTES_MAX)
     if raw is None:
-        raise NotFound("this restore does not exist or is over.", remedy="Look at the list of restores.")
+        raise NotFound("this restore does not exist or has finished.", remedy="See the list of restores.")
     return read_order(folder, raw)
 
 
@@ -270,8 +272,8 @@ def asked_bytes(folder: OrderFolder, file: str, bytes_max: int) -> bytes | None:
     except FileNotFoundError:
         return None
     except (Refused, IntegrityError, PermissionError) as error:
-        why = error.what if isinstance(error, ApplianceError) else "it is closed to its reader."
-        raise IntegrityError(f"this order cannot be read: {why}", where=str(folder.asked / file)) from error
+        why = error.what if isinstance(error, ApplianceError) else "its reader has no permission to read it."
+        raise IntegrityError(f"this request cannot be read: {why}", where=str(folder.asked / file)) from error
 
 
 def read_order(folder: OrderFolder, raw: bytes) -> Order:
@@ -282,7 +284,7 @@ def read_order(folder: OrderFolder, raw: bytes) -> Order:
         order = Order(**{**data, "paths": tuple(data["paths"])})
         _check_values(order, folder)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise IntegrityError(f"this order cannot be read: {error}.", where=str(where)) from error
+        raise IntegrityError(f"this request cannot be read: {error}.", where=str(where)) from error
     return order
 
 
@@ -292,11 +294,11 @@ def _check_values(order: Order, folder: OrderFolder) -> None:
         os.fsencode(text if isinstance(text, str) else "\ud800")
     for seconds in (order.moment_seconds, order.created_utc_seconds):
         if isinstance(seconds, bool) or not (math.isfinite(seconds) and 0 <= seconds < YEAR_10000):
-            raise ValueError("a moment is none")
+            raise ValueError("invalid time")
     if (order.id, order.service) != (folder.name, folder.orders.service) or order.kind not in get_args(Kind):
-        raise ValueError("it is another's")
+        raise ValueError("it belongs to another folder")
     if len(order.person) > PERSON_CHARACTERS_MAX or "\0" in order.archive:
-        raise ValueError("a name is none")
+        raise ValueError("invalid name")
 
 
 def ask(folder: OrderFolder, mark: Mark) -> None:
@@ -338,7 +340,7 @@ def load_status(folder: OrderFolder) -> Status:
         }
         return Status(**{**data, **pairs})
     except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"this order cannot be read: {error}.", where=str(folder.status)) from error
+        raise IntegrityError(f"this request cannot be read: {error}.", where=str(folder.status)) from error
 
 
 def save_status(folder: OrderFolder, status: Status) -> Status:
@@ -384,7 +386,7 @@ def result_of(orders: Orders, name: str) -> Path:
     folder = order_folder(orders, name)
     status = load_status(folder)
     if status.state != "ready" or not status.result or load_order(folder).kind != "download":
-        raise NotFound("there is nothing to download here.", remedy="Look at the list of restores.")
+        raise NotFound("there is nothing to download here.", remedy="See the list of restores.")
     return folder.result / status.result
 
 
@@ -394,5 +396,5 @@ def _decoded(raw: bytes, where: Path) -> dict[str, Any]:
         if data.pop("format") != FORMAT:
             raise ValueError("unknown format")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise IntegrityError(f"this order cannot be read: {error}.", where=str(where)) from error
+        raise IntegrityError(f"this request cannot be read: {error}.", where=str(where)) from error
     return data

@@ -140,7 +140,7 @@ def _pairs(new: int, old: int) -> Iterator[tuple[str, os.stat_result, os.stat_re
 
 def _is_a_link(path: str) -> Refused:
     return Refused(
-        f'"{path}" is a link now, and a restore never follows one.',
+        f'"{path}" is now a link, and a restore never follows links.',
         remedy="Restore to a folder of its own, or remove the link.",
     )
 
@@ -277,12 +277,14 @@ def named_errors(target: Path) -> Iterator[None]:
         yield
     except PermissionError as error:
         raise Forbidden(
-            f"{error.filename or target} may not be changed by this account.",
-            remedy="Run it again as the owner of the share or as root.",
+            f"{error.filename or target} cannot be changed by this account.",
+            remedy="Run the command again as the owner of the share or as root.",
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise NoSpace("the disk is full.", where=str(target), remedy="Free space, then run it again.") from error
+            raise NoSpace(
+                "the disk is full.", where=str(target), remedy="Free space, then run the command again."
+            ) from error
         raise
 
 

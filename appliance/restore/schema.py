@@ -80,13 +80,13 @@ def _named(path: Path, error: sqlite3.DatabaseError) -> ApplianceError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         remove_catalogue(path)
-        remedy = "Nothing is lost: type it again, and the names are read from the backups again."
+        remedy = "Nothing is lost: run the command again, and the names are read from the backups again."
         return Rotten("the catalogue of names was damaged and has been removed.", where=str(path), remedy=remedy)
     if code == sqlite3.SQLITE_FULL:
-        return NoSpace("the disk is full.", where=str(path), remedy="Free space; the next try goes on.")
+        return NoSpace("the disk is full.", where=str(path), remedy="Free space; the next try continues.")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return Busy("the catalogue of names is in use by another process.", where=str(path), remedy="Try again later.")
-    remedy = "It was left as it is. Look at the disk (`dmesg`) and at who owns the file, then try again."
+    remedy = "It was left unchanged. Check the disk (`dmesg`) and the owner of the file, then try again."
     return ApplianceError(f"the catalogue of names cannot be used ({error}).", where=str(path), remedy=remedy)
 
 

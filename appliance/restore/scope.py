@@ -41,7 +41,7 @@ def holds(folders: Folders, path: str) -> bool:
 
 
 def missing(path: str) -> PathMissing:
-    return PathMissing(f'no version of "{path}" is known.', remedy="Look for a part of its name.")
+    return PathMissing(f'no version of "{path}" is known.', remedy="Search for a part of its name.")
 
 
 def condition(folders: Folders, words: Sequence[str] = ()) -> tuple[str, dict[str, Any]]:

@@ -34,8 +34,8 @@ STATUS_BYTES_MAX = 16 * MIB
 ENDED_EARLIER = Status(
     state="failed",
     cause="NotFound",
-    failure="this restore was begun by an earlier version and cannot go on.",
-    remedy="Ask for it once more.",
+    failure="this restore was started by an earlier version and cannot be continued.",
+    remedy="Request it again.",
 )
 
 

@@ -47,7 +47,7 @@ def undo(restores: Path, job_id: str, *, age_seconds: int) -> Job:
         if not job.in_place:
             raise UsageError("this restore replaced nothing.", remedy=f"Its files are in {job.target}.")
         if job.state in UNENDED:
-            raise Refused("this restore has not ended.", remedy="Run it again to its end, then undo it, or give it up.")
+            raise Refused("this restore has not finished.", remedy="Finish it, then undo it, or give it up.")
         return _undo(folder, job, age_seconds)
 
 
@@ -62,7 +62,7 @@ def give_up(restores: Path, job_id: str, *, age_seconds: int) -> Job:
     with locked(folder.lock, what=f"the restore {job_id}"):
         job = load(folder)
         if job.state not in UNENDED and not job.given_up:
-            raise UsageError("this restore has ended.", remedy="What it changed in place can be undone.")
+            raise UsageError("this restore has finished.", remedy="What it changed in place can be undone.")
         if job.state in UNENDED:
             job = _begin_giving_up(folder, job, age_seconds)
         job = _undo(folder, job, age_seconds)

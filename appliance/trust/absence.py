@@ -58,7 +58,7 @@ def read_absence(raw: bytes, keys: Mapping[str, str]) -> Absence:
     document = signed.read(raw, TYPE, tuple(keys.values()))
     observer = document.text("observer", NAME)
     if keys.get(observer) != document.signer:
-        raise Refused(f"{TYPE} is signed by another node than {observer}, who is said to have observed.")
+        raise Refused(f"{TYPE} is not signed by {observer}, the observer that it names.")
     return Absence(
         observer=observer,
         absent=document.text("absent", NAME),

@@ -93,7 +93,7 @@ def act_line(fields: Mapping[str, str | int]) -> bytes:
     try:
         _act(Document(TYPE, signed.parse(line, TYPE), "", line))
     except IntegrityError as error:
-        raise UsageError("nobody would accept this act.", remedy=f"({error})") from error
+        raise UsageError("no node would accept this act.", remedy=f"({error})") from error
     return line
 
 
@@ -137,7 +137,7 @@ def _taken_back(document: Document) -> frozenset[str]:
     if document.fields.get("act") != "quarantine" or "takes_back" not in document.fields:
         return frozenset()
     if _seconds(document, "start") < _seconds(document, "end"):
-        raise IntegrityError(f'{TYPE}: only a quarantine that ends as it begins has a field "takes_back".')
+        raise IntegrityError(f'{TYPE}: only a quarantine that ends when it starts has a field "takes_back".')
     return frozenset(document.text("takes_back", DIGESTS).split(" "))
 
 
@@ -154,8 +154,8 @@ def _check_narrow(act: str, service: str, generation: str) -> None:
     """A generation exists in one service: all others would be taken from whoever holds them, and opened nowhere."""
     if act == "promote" and generation and service == ANY_SERVICE:
         raise Refused(
-            "a promotion for any service names no generation, since each service has its own.",
-            remedy="Sign it for the one that is meant: --service SERVICE.",
+            "a promotion for any service cannot name a generation, since each service has its own.",
+            remedy="Sign it for one service: --service SERVICE.",
         )
 
 
@@ -184,7 +184,7 @@ def check_operator(operators: Collection[Operator], name: str, act: str) -> Oper
         if it.name == name and act in it.may:
             return it
     able = sorted(it.name for it in operators if act in it.may)
-    may = f"Who may: {', '.join(able)}." if able else "Nobody may: see `people` in territory.yml."
+    may = f"These persons may: {', '.join(able)}." if able else "No person may: see `people` in territory.yml."
     raise Refused(f'"{name}" may not sign "{act}" in this territory.', remedy=may)
 
 

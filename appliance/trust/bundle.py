@@ -154,8 +154,8 @@ class Bundle:
         """What is agreed for `service`; raise NotFound, naming the known ones or since when it is none."""
         if service not in self.territory.services and (left := self.former.services.get(service)):
             raise NotFound(
-                f'the service "{service}" {left.told}: nothing new of it is made or taken.',
-                remedy=f"What is held of it can be restored on {' or '.join(left.trusted)} until its retention ends.",
+                f'the service "{service}" {left.told}: no new generation of it is made or accepted.',
+                remedy=f"Its replicas can be restored on {' or '.join(left.trusted)} until its retention ends.",
             )
         placement = self.placements.get(service)
         found = self.territory.service(service)

@@ -210,7 +210,7 @@ def parse_list(listing: bytes, header: Header | None = None) -> tuple[Entry, ...
     Raise IntegrityError for any other path than those of PATH, a path named twice, one hash with two sizes.
     """
     if header and signed.digest_of(listing) != header.list_digest:
-        raise IntegrityError(f"the list of generation {header.id} is not the one its header was signed for.")
+        raise IntegrityError(f"the list of generation {header.id} is not the one that its header signs.")
     entries = tuple(_parse_entries(listing))
     sizes: dict[str, int] = {}
     for entry in entries:
@@ -219,7 +219,7 @@ def parse_list(listing: bytes, header: Header | None = None) -> tuple[Entry, ...
     if len({entry.path for entry in entries}) != len(entries):
         raise IntegrityError("the list names a path twice.")
     if header and (len(entries), sum(entry.size for entry in entries)) != (header.files, header.bytes):
-        raise IntegrityError(f"the totals of generation {header.id} are not those of its list.")
+        raise IntegrityError(f"the totals of generation {header.id} do not match its list.")
     return entries
 
 
@@ -235,5 +235,5 @@ def _parse_entries(listing: bytes) -> Iterable[Entry]:
     for number in range(0, len(lines) - 1, 2):
         size, line = _SIZE.fullmatch(lines[number]), _LINE.fullmatch(lines[number + 1])
         if not size or not line or not PATH.fullmatch(line[2]):
-            raise IntegrityError(f"the list has something else than a file of a repository at line {number + 1}.")
+            raise IntegrityError(f"line {number + 1} of the list is not a file of a repository.")
         yield Entry(line[2], line[1], int(size[1]))

@@ -122,7 +122,7 @@ def read_grant(raw: bytes, territory_key: str) -> Grant:
     document = signed.read(raw, TYPE, (territory_key,))
     grant = grant_from(document)
     if grant.epoch % 2:
-        raise IntegrityError(f"the grant of epoch {grant.epoch} contradicts itself: odd epochs are the voters'.")
+        raise IntegrityError(f"the grant of epoch {grant.epoch} contradicts itself: odd epochs belong to the voters.")
     return grant
 
 

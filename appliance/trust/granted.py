@@ -54,9 +54,9 @@ def _load(path: Path) -> dict[str, int]:
         epochs = None
     if not isinstance(epochs, dict) or not all(_is_epoch(value) for value in epochs.values()):
         raise IntegrityError(
-            "the note of what was granted cannot be read.",
+            "the record of grants cannot be read.",
             where=str(path),
-            remedy="Write it anew as {SERVICE: highest epoch granted}; the peers' `vault show` knows what they saw.",
+            remedy="Write it again as {SERVICE: highest epoch granted}; `vault show` on the peers shows what they saw.",
         )
     return epochs
 

@@ -56,7 +56,7 @@ class Granters:
             if grant.service != service:
                 raise Refused(f"the grant is for {grant.service}, not {service}.")
             if grants.setdefault(grant.epoch, grant).statement != grant.statement:
-                raise Refused(f"there already is another grant of epoch {grant.epoch}.")
+                raise Refused(f"there is already another grant of epoch {grant.epoch}.")
         return grants
 
     def keeping(self, kept: Iterable[bytes]) -> Granters:

@@ -30,7 +30,9 @@ def create_identity(layout: NodeLayout, name: str, territory_key: str) -> Public
     make_private_folder(layout.root)
     wanted = Identity(name, territory_key)
     if layout.identity.exists() and load_identity(layout) != wanted:
-        raise Refused("this folder already is another node.", where=str(layout.root), remedy="Choose another --state.")
+        raise Refused(
+            "this folder already belongs to another node.", where=str(layout.root), remedy="Choose another --state."
+        )
     keys = create_keys(layout.keys)
     if not layout.identity.exists():
         fields = {"format": 1, "node": name, "territory_key": territory_key}
@@ -42,9 +44,9 @@ def refuse_another(layout: NodeLayout, wanted: Identity) -> None:
     """Raise Refused when this folder is a node already and says another name or key; what root pinned is not asked."""
     if layout.identity.exists() and (found := _read_identity(layout)) != wanted:
         raise Refused(
-            f"this folder already is the node {found.name}, or believes another territory.",
+            f"this folder already belongs to the node {found.name}, or to another territory.",
             where=str(layout.root),
-            remedy="Choose another --state, or give the name and the key that it has.",
+            remedy="Choose another --state, or give its name and its key.",
         )
 
 
@@ -60,9 +62,9 @@ def load_identity(layout: NodeLayout) -> Identity:
     identity = _read_identity(layout)
     if _pinned(layout) not in ("", identity.territory_key):
         raise IntegrityError(
-            f"it names another territory's key than {PIN_OF_A_HOST}, which root wrote.",
+            f"its territory key differs from the one in {PIN_OF_A_HOST}, which root wrote.",
             where=str(layout.identity),
-            remedy="Find out who changed it: whoever signs bundles decides who may enter this host.",
+            remedy="Find out who changed it: the signer of bundles decides who may log in to this host.",
         )
     return identity
 
@@ -80,7 +82,7 @@ def _read_identity(layout: NodeLayout) -> Identity:
     except FileNotFoundError as error:
         there = layout.root.is_dir()
         what = "this is not a node's folder." if there else "there is no such folder."
-        remedy = "Look at the path after --state, or make a node there: `appliance node init`."
+        remedy = "Check the path after --state, or make a node there: `appliance node init`."
         raise NotFound(what, where=str(layout.root), remedy=remedy) from error
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError("node.json is damaged.", where=str(layout.identity)) from error

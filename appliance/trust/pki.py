@@ -61,7 +61,7 @@ def read_certificates(raw: bytes, where: str = "") -> list[Certificate]:
     try:
         return x509.load_pem_x509_certificates(raw)
     except ValueError as error:
-        raise IntegrityError("these are no certificates in PEM.", where=where) from error
+        raise IntegrityError("these are not certificates in PEM.", where=where) from error
 
 
 def to_pem(thing: Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList) -> bytes:
@@ -101,7 +101,7 @@ def read_request(raw: bytes, where: str = "") -> x509.CertificateSigningRequest:
     try:
         request = x509.load_pem_x509_csr(raw)
     except ValueError as error:
-        raise IntegrityError("this is no certificate request in PEM.", where=where) from error
+        raise IntegrityError("this is not a certificate request in PEM.", where=where) from error
     if not request.is_signature_valid:
         raise IntegrityError("the request is not signed by the key in it.", where=where)
     return request
@@ -124,13 +124,14 @@ def issue(
     key or the intermediate does not live long enough."""
     if public_of(request) != public:
         raise Refused(
-            f"the request of {node} is not of the TLS key that the bundle has for it.",
-            remedy="Collect its keys and sign the territory again, or find out who asks.",
+            f"the request of {node} does not have its TLS key of the bundle.",
+            remedy="Collect its keys and sign the territory again, or find out who sent the request.",
         )
     if issuer.not_valid_after_utc.timestamp() < now + SECONDS:
         raise Refused(
-            f"the intermediate ends on {issuer.not_valid_after_utc:%Y-%m-%d}, before a certificate of today would.",
-            remedy="Make a new one: `appliance pki begin`, then `appliance pki sign` by the key holder.",
+            f"the intermediate expires on {issuer.not_valid_after_utc:%Y-%m-%d}, before a certificate issued today "
+            "would.",
+            remedy="Make a new one: `appliance pki begin`, then `appliance pki sign` by the holder of the root key.",
         )
     builder = _builder(name_of(node), issuer.subject, _elliptic(request), now, SECONDS)
     names = x509.SubjectAlternativeName([x509.DNSName(f"{node}.{_domain_in(issuer)}")])
@@ -174,15 +175,15 @@ def check_issued(certificate: Certificate, issuer: Certificate, now: float) -> N
         whose = certificate.subject.rfc4514_string()
         lasts = f"from {certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}"
         raise IntegrityError(
-            f"the certificate of {whose} is valid {lasts}, and by this machine's clock it is {utc_text(now)[:10]}.",
-            remedy="Set the clock where it is wrong (`timedatectl`); else have another issued: `appliance pki due`.",
+            f"the certificate of {whose} is valid {lasts}, but by this machine's clock it is {utc_text(now)[:10]}.",
+            remedy="Set the clock if it is wrong (`timedatectl`); else have a new one issued: `appliance pki due`.",
         )
 
 
 def check_list(made: x509.CertificateRevocationList, issuer: Certificate) -> None:
     """Raise IntegrityError unless `issuer` signed the list `made`."""
     if made.issuer != issuer.subject or not made.is_signature_valid(_elliptic(issuer)):
-        raise IntegrityError("the list of revoked certificates is not the intermediate's.")
+        raise IntegrityError("the list of revoked certificates was not issued by the intermediate.")
 
 
 def is_valid(certificate: Certificate, now: float) -> bool:

@@ -56,7 +56,7 @@ class Revoked:
         if self.keys & set(asdict(keys).values()):
             raise Refused(
                 f"{node} shows a key that was revoked.",
-                remedy="A box takes its place with new keys: `appliance node init` in an empty state folder.",
+                remedy="A new box may replace it with new keys: `appliance node init` in an empty state folder.",
             )
 
     def check_writing(self, grants: Mapping[int, Grant]) -> None:
@@ -68,8 +68,9 @@ class Revoked:
         if newest.epoch > ended and newest.repository not in former:
             return
         raise Refused(
-            f"{newest.service} may not be written in epoch {newest.epoch}: a node that was revoked could know its key.",
-            remedy=f"Begin it anew, with a new key, on its origin: `appliance backup begin {newest.service}`.",
+            f"{newest.service} must not be written in epoch {newest.epoch}: a node that was revoked could know its "
+            "key.",
+            remedy=f"Start it over, with a new key, on its origin: `appliance backup begin {newest.service}`.",
         )
 
     def check_keeps(self, before: Revoked) -> None:
@@ -77,7 +78,7 @@ class Revoked:
         shorter = [name for name, epoch in (before.ended or {}).items() if self.ended_epoch(name) < epoch]
         if before.keys - self.keys or shorter:
             raise Refused(
-                "the bundle forgets a revocation that is in force here.",
+                "the bundle lacks a revocation that is in force here.",
                 remedy="Sign it with --previous, the bundle in force: `appliance territory sign`.",
             )
 

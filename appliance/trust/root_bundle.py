@@ -43,7 +43,7 @@ def check_not_older(bundle: Bundle, noted: Path, *, where: str = "") -> int:
     known = _noted(noted, bundle.territory_key)
     if bundle.serial < known:
         raise Refused(
-            f"bundle {bundle.serial} is older than bundle {known}, by which root set up this host.",
+            f"bundle {bundle.serial} is older than bundle {known}, which root already applied to this host.",
             where=where,
             remedy="Accept the newest again: `appliance node accept BUNDLE`.",
         )
@@ -56,8 +56,8 @@ def _noted(file: Path, territory_key: str) -> int:
     serial, _, key = file.read_text().strip().partition(" ")
     if not serial.isdecimal() or not key:
         raise IntegrityError(
-            "the serial that root noted is damaged.",
+            "the serial recorded by root is damaged.",
             where=str(file),
-            remedy="Accept the newest bundle, then take this file away.",
+            remedy="Accept the newest bundle, then remove this file.",
         )
     return int(serial) if key == territory_key else 0

@@ -33,10 +33,14 @@ def begin(folder: Path, kind: str) -> str:
     """
     if kind not in FILES:
         raise UsageError(
-            f'"{kind}" cannot be changed alone.', remedy=f"Known: {', '.join(KINDS)}; else replace the node."
+            f'a key of kind "{kind}" cannot be rotated alone.',
+            remedy=f"Known: {', '.join(KINDS)}; else replace the node.",
         )
     if others := [it for it in waiting(folder) if it != kind]:
-        raise Refused(f"the next {others[0]} key waits to be signed.", remedy="Let the key holder sign it first.")
+        raise Refused(
+            f"the next {others[0]} key waits to be signed.",
+            remedy="Have the holder of the territory key sign it first.",
+        )
     new = make_private_folder(folder / "next")
     if kind == "mesh":
         return create_mesh_key(new)

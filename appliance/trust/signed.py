@@ -140,7 +140,7 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Two readers could take different ones of two equal names."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name appears twice")
     return fields
 
 

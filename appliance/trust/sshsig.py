@@ -98,7 +98,7 @@ def _parse(armoured: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     # A signature has one form only. Were there others, whoever hands a document on could give it another hash, and
     # make two generations of one without any key.
     if _armour(blob) != armoured:
-        raise IntegrityError("the signature is not written as ssh-keygen writes it.")
+        raise IntegrityError("the signature does not have the format of ssh-keygen.")
     if blob[:10] != MAGIC + struct.pack(">I", 1):
         raise IntegrityError("the signature has an unknown version.")
     public, rest = _take(blob[10:])
@@ -107,7 +107,7 @@ def _parse(armoured: bytes) -> tuple[bytes, bytes, bytes, bytes]:
     hash_name, rest = _take(rest)
     signature, rest = _take(rest)
     if rest or reserved:
-        raise IntegrityError("the signature has bytes that nothing covers.")
+        raise IntegrityError("the signature has unsigned bytes.")
     return public, namespace, hash_name, signature
 
 

@@ -37,7 +37,7 @@ def statement(request: GrantRequest, voting: Voting) -> bytes:
     epoch = voting.epoch_above(request.known_epoch, request.service)
     line = signed.body(TYPE, {**granted_fields(request, epoch), "voters": voting.digest})
     if len(line) > LINE_BYTES_MAX:
-        raise Refused("the reason is too long for a grant.", remedy="Say it shorter.")
+        raise Refused("the reason is too long for a grant.", remedy="Shorten the text.")
     return line
 
 
@@ -64,7 +64,7 @@ def read_voted(raw: bytes, voting: Voting, accepted: Collection[str] = ()) -> Gr
     grant = grant_from(document)
     voters = document.text("voters", SHA256)
     if grant.epoch % 2 == 0:
-        raise IntegrityError(f"epoch {grant.epoch} is even: only the territory key grants such.")
+        raise IntegrityError(f"epoch {grant.epoch} is even: only the territory key grants even epochs.")
     if grant.statement not in accepted:
         _check_voters(grant, voters, voting)
         _check_majority(grant, signers, voting)
@@ -90,14 +90,15 @@ def _signatures(raw: bytes) -> tuple[bytes, tuple[str, ...]]:
 def _check_voters(grant: Grant, voters: str, voting: Voting) -> None:
     if not voting.can_sign:
         raise Refused(
-            f"epoch {grant.epoch} of {grant.service} is granted by voters, and this territory has no majority of them.",
-            remedy="Ask the key holder: `appliance territory grant`.",
+            f"epoch {grant.epoch} of {grant.service} is granted by voters, but this territory has no majority of them.",
+            remedy="Ask the holder of the territory key: `appliance territory grant`.",
         )
     if voters != voting.digest:
         raise Refused(
             f"epoch {grant.epoch} of {grant.service} is granted by other voters than the bundle declares.",
-            remedy="The key holder confirms it in the next bundle: `appliance node collect` at the nodes that keep it, "
-            "then `appliance territory sign` with their keys, --previous, and --earlier BUNDLE of that time.",
+            remedy="The holder of the territory key confirms it in the next bundle: `appliance node collect` at the "
+            "nodes that keep it, then `appliance territory sign` with their keys, --previous, and --earlier "
+            "BUNDLE of that time.",
         )
     if not voting.owns(grant.epoch):
         raise Refused(
@@ -108,7 +109,7 @@ def _check_voters(grant: Grant, voters: str, voting: Voting) -> None:
 def _check_majority(grant: Grant, signers: tuple[str, ...], voting: Voting) -> None:
     strangers = [signed.fingerprint(key) for key in signers if key not in set(voting.keys.values())]
     if strangers:
-        raise Refused(f"{TYPE} is signed by a key that is no voter's ({strangers[0]}).")
+        raise Refused(f"{TYPE} is signed by a key that does not belong to a voter ({strangers[0]}).")
     if len(signers) < voting.needed:
         raise Refused(
             f"epoch {grant.epoch} of {grant.service} is signed by {len(signers)} of {len(voting.keys)} voters; "

@@ -69,7 +69,8 @@ class Voting:
         if epoch > self.last:
             raise Refused(
                 f"the voters have no epoch above {known} left for {service} in their term {self.term}.",
-                remedy="Ask the key holder: `appliance territory grant`; the next term begins with another voter.",
+                remedy="Ask the holder of the territory key: `appliance territory grant`; the next term starts when a "
+                "voter changes.",
             )
         return epoch
 
@@ -97,8 +98,8 @@ def next_term(previous: Voting | None, keys: Mapping[str, str], *, ended: bool =
         return previous.term
     if previous.term >= TERM_MAX:
         raise Refused(
-            f"the voters have had all their {TERM_MAX + 1} terms.",
-            remedy="Leave them as they are, or declare none: then the territory key alone grants.",
+            f"the voters have used all their {TERM_MAX + 1} terms.",
+            remedy="Keep the voters as they are, or declare none: then only the territory key grants.",
         )
     return previous.term + 1
 

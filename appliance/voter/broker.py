@@ -127,9 +127,9 @@ def check_report(territory: Territory, caller: str, acts: Acts, report: Report) 
     """Raise unless `caller` may report that: of itself, or what it intends with a service."""
     if isinstance(report, Alive):
         if caller not in territory.nodes:
-            raise Forbidden(f'"{caller}" is no node of this territory.')
+            raise Forbidden(f'"{caller}" is not a node of this territory.')
         if caller in acts.quarantined:
-            raise Forbidden(f'"{caller}" is in quarantine, and keeps no lease alive.')
+            raise Forbidden(f'"{caller}" is in quarantine and cannot renew leases.')
         _check_own(caller, report.node, report.lease, report.ttl_seconds, ALIVE_SECONDS_MAX)
         _check_short(report.boot_id)
         return
@@ -138,19 +138,21 @@ def check_report(territory: Territory, caller: str, acts: Acts, report: Report) 
     _check_short(report.by, report.reason, report.act)
     service = territory.service(report.service)
     if not may_announce(territory, service, caller):
-        remedy = f"That is for {', '.join(service.candidates)} and the maintenance team."
+        remedy = f"Only {', '.join(service.candidates)} and the maintenance team may do that."
         raise Forbidden(f'"{caller}" may not announce anything for {report.service}.', remedy=remedy)
     if report.kind in ("promote", "quarantine") and not report.act:
         raise Refused(f"to {report.kind} {report.service} needs a signed act.", remedy="Name it by its digest.")
     if report.to and report.to not in service.candidates:
-        raise UsageError(f"{report.to} cannot hold {report.service}.", remedy="Name its home or one of its standbys.")
+        raise UsageError(
+            f"{report.to} is not a candidate for {report.service}.", remedy="Name its origin or one of its standbys."
+        )
 
 
 def _check_own(caller: str, node: str, lease: int, ttl_seconds: int, ttl_seconds_max: int) -> None:
     if node != caller:
         raise Forbidden(f'"{caller}" may not speak for {node}.')
     if not is_lease_of(caller, lease):
-        raise Forbidden(f"lease {lease} is not one of {caller}.")
+        raise Forbidden(f"lease {lease} does not belong to {caller}.")
     if not 0 < ttl_seconds <= ttl_seconds_max:
         raise Refused(f"a lease of {ttl_seconds} s is not within 1 to {ttl_seconds_max} s.")
 
@@ -158,16 +160,16 @@ def _check_own(caller: str, node: str, lease: int, ttl_seconds: int, ttl_seconds
 def _check_short(*texts: str) -> None:
     """What is said stays on every voter's disk for an hour at least."""
     if (found := sum(len(text.encode()) for text in texts)) > TEXT_BYTES_MAX:
-        raise Refused(f"{found} bytes are more than brokers take ({TEXT_BYTES_MAX}).", remedy="Say it shorter.")
+        raise Refused(f"{found} bytes are more than brokers accept ({TEXT_BYTES_MAX}).", remedy="Shorten the text.")
 
 
 def _check_ousting(claim: Claim, acts: Acts, state: State) -> None:
     assert state.holder is not None
     if claim.node not in acts.promoted and state.holder.node not in acts.out_of_the_way:
         raise Refused(
-            f"{claim.service} is held by {state.holder.node}, whom nothing declares out of the way.",
-            remedy="The living are replaced by a signed act only: `promote` for the node that takes over, "
-            "or `quarantine` or `lost` for the one that holds.",
+            f"{state.holder.node} still holds {claim.service}.",
+            remedy="Taking over from a live lease holder needs a signed act: `promote` for the new node, or "
+            "`quarantine` or `lost` for the lease holder.",
         )
 
 
@@ -178,16 +180,19 @@ def _check_owner(service: Service, claim: Claim, acts: Acts, state: State) -> No
         return
     if owner is None:
         if claim.node != service.node:
-            remedy = "Start it at its home once, or have the operator sign `promote`."
-            raise Refused(f"{service.name} was never held: its home {service.node} comes first.", remedy=remedy)
+            remedy = "Start it once at its origin, or have an operator sign `promote`."
+            raise Refused(
+                f"{service.name} never had a lease holder: its origin {service.node} must be the first.", remedy=remedy
+            )
         return
     # Whoever stands in for the home is bound by its lease, so the end of that is enough for the home.
     if claim.node == service.node and owner.node != service.node:
         return
     if not owner.released and owner.node != claim.node and owner.node not in acts.out_of_the_way:
         raise Refused(
-            f"{service.name} is local-first and belongs to {owner.node}, which did not give it up: it may be at work.",
-            remedy=f"Serve a dated copy for reading. If {owner.node} is known to be gone, sign `promote`.",
+            f"{service.name} is local-first and belongs to {owner.node}, which did not release it and may still be "
+            "writing.",
+            remedy=f"Serve a dated copy for reading. If {owner.node} is known to be lost, sign `promote`.",
         )
 
 
@@ -216,7 +221,7 @@ class Brokered:
 
     async def alive(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Alive, ...]:
         if self._caller not in self._territory.nodes:
-            raise Forbidden(f'"{self._caller}" is no node of this territory.')
+            raise Forbidden(f'"{self._caller}" is not a node of this territory.')
         return await self._behind.alive(seconds_max=seconds_max)
 
     async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:

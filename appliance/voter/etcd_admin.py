@@ -122,7 +122,9 @@ class Care:
             last = last[-DIGEST_BYTES:]
         yield last
         if digest.digest() != last:
-            raise IntegrityError("the snapshot of the voter's store is cut short.", remedy="It is taken again.")
+            raise IntegrityError(
+                "the snapshot of the voter's store is cut short.", remedy="It is retried automatically."
+            )
 
 
 def _urls(member: answers.Answer) -> list[object]:

@@ -26,10 +26,11 @@ from appliance.trust.voting import TERM_EPOCHS
 from appliance.voter.probe import Asking
 from appliance.voter.promises import Promised
 
-KEY_HOLDER = "Ask the key holder: `appliance territory grant`."
+KEY_HOLDER = "Ask the holder of the territory key: `appliance territory grant`."
 WAY_OUT = (
-    "Where it can be granted to nobody: `appliance backup resync SERVICE --request FILE` at the node that shall serve "
-    "it, `appliance territory grant` by the key holder, `appliance backup resync SERVICE --grant FILE` there."
+    "If it cannot be granted to any node: `appliance backup resync SERVICE --request FILE` at the node that is to "
+    "serve it, `appliance territory grant` by the holder of the territory key, `appliance backup resync SERVICE "
+    "--grant FILE` there."
 )
 
 CONFIRM = (
@@ -106,28 +107,28 @@ def _check_present(view: View) -> Grant:
     """The grant to be replaced; raise Refused when this broker cannot be sure which that is."""
     present, service = view.present, view.request.service
     if view.bundle.voting.keys.get(view.voter, "") == "" or not view.bundle.voting.can_sign:
-        raise Refused(f"{view.voter} is no voter who can sign, by bundle {view.bundle.serial}.", remedy=KEY_HOLDER)
+        raise Refused(f"{view.voter} is not a voter that can sign, by bundle {view.bundle.serial}.", remedy=KEY_HOLDER)
     if present is None and view.unbelieved:  # no reason to decline beside one that is believed: anybody may show it
-        raise Refused(f"{view.voter} believes no grant of {service}: {view.unbelieved}", remedy=WAY_OUT)
+        raise Refused(f"{view.voter} accepts no grant of {service}: {view.unbelieved}", remedy=WAY_OUT)
     if present is None or present.service != service:
-        raise Refused(f"{service} has no grant yet: the first one is the territory key's.", remedy=KEY_HOLDER)
+        raise Refused(f"{service} has no grant yet: the territory key signs the first one.", remedy=KEY_HOLDER)
     if present.epoch <= (upto := view.bundle.unconfirmed_epoch(service)):
         raise Refused(
-            f"the voters changed while the newest grant of {service} was not shown: one up to epoch {upto} may be in "
-            f"force, and {present.epoch} is the newest that is shown.",
+            f"the voters changed while the newest grant of {service} was not known: one up to epoch {upto} may be in "
+            f"force, and {present.epoch} is the newest known one.",
             remedy=CONFIRM + WAY_OUT,
         )
     if present.epoch < view.promised.present:
         raise Refused(
-            f"epoch {view.promised.present} of {service} was granted already, and {present.epoch} is shown.",
-            remedy="Ask the holders, and show the newest grant.",
+            f"epoch {view.promised.present} of {service} was already granted, and {present.epoch} is shown.",
+            remedy="Ask the replica nodes, and show the newest grant.",
         )
     others = set(view.bundle.terms(service).others(view.request.writer)) & view.bundle.members.keys()
     others.discard(present.writer)
     if others and others.isdisjoint(view.heard):
         raise Refused(
-            f"no holder of {service} says which grant is the newest: {', '.join(sorted(others))} were not heard.",
-            remedy="Ask again when one of them answers.",
+            f"no replica node of {service} has reported the newest grant: {', '.join(sorted(others))} did not call.",
+            remedy="Ask again when one of them is back.",
         )
     return present
 
@@ -136,26 +137,26 @@ def _check_asker(view: View, present: Grant) -> None:
     request, bundle = view.request, view.bundle
     service = bundle.territory.service(request.service)
     if request.writer not in service.candidates:
-        raise Refused(f"{request.writer} is neither the home nor a standby of {service.name}.", remedy=KEY_HOLDER)
+        raise Refused(f"{request.writer} is neither the origin nor a standby of {service.name}.", remedy=KEY_HOLDER)
     if request.writer not in bundle.members or bundle.member(request.writer).keys.sign != request.writer_key:
         raise Refused(f"the request is not signed by the {request.writer} of bundle {bundle.serial}.")
     if any(act.concerns("quarantine", request.writer, service.name, view.time) for act in view.acts):
-        raise Refused(f"{request.writer} is in quarantine.", remedy="An operator's act said so, ask them.")
+        raise Refused(f"{request.writer} is in quarantine.", remedy="Ask the operator who signed the act.")
     if present.epoch <= bundle.revoked.ended_epoch(service.name) or request.repository != present.repository:
-        raise Refused(f"{service.name} is to be written to another repository than until now.", remedy=KEY_HOLDER)
+        raise Refused(f"{service.name} would be written to another repository than before.", remedy=KEY_HOLDER)
     if request.known_epoch < present.epoch:
         raise Refused(
-            f"{request.writer} knows epoch {request.known_epoch} of {service.name}, and {present.epoch} is granted.",
+            f"{request.writer} knows epoch {request.known_epoch} of {service.name}, but {present.epoch} is granted.",
             remedy="Fetch the newest generation and ask again.",
         )
     if request.known_epoch > present.epoch and request.known_epoch % 2 == 0:
         raise Refused(
-            f"{request.writer} knows epoch {request.known_epoch} of {service.name} and shows {present.epoch}: the "
+            f"{request.writer} knows epoch {request.known_epoch} of {service.name} but shows {present.epoch}: the "
             "territory key granted a newer one.",
             remedy="Show the newest grant.",
         )
     if request.known_epoch > max(present.epoch, view.promised.highest, bundle.voting.first) + LEAP_MAX:
-        raise Refused(f"nobody here knows of epochs up to {request.known_epoch} of {service.name}.", remedy=KEY_HOLDER)
+        raise Refused(f"epochs up to {request.known_epoch} of {service.name} are not known here.", remedy=KEY_HOLDER)
 
 
 def _check_promises(view: View, epoch: int, line: str) -> None:
@@ -164,7 +165,7 @@ def _check_promises(view: View, epoch: int, line: str) -> None:
     if promised.lines.get(epoch, line) != line or (epoch < promised.highest and epoch not in promised.lines):
         raise Refused(
             f"this broker has signed another grant of {view.request.service}, of epoch {promised.highest}.",
-            remedy=f"Ask again for one above {promised.highest}.",
+            remedy=f"Ask again for an epoch above {promised.highest}.",
         )
 
 
@@ -191,8 +192,8 @@ def _check_half(view: View, epoch: int) -> None:
     voting, request = view.bundle.voting, view.request
     if epoch >= voting.first + TERM_EPOCHS // 2:
         raise Refused(
-            f"{request.writer} has had all epochs of {request.service} that a writer gets for itself in term "
-            f"{voting.term} of the voters; the others are for takeovers.",
+            f"{request.writer} has used all epochs of {request.service} that a writer may request for itself in term "
+            f"{voting.term} of the voters; the others are reserved for takeovers.",
             remedy=KEY_HOLDER,
         )
 
@@ -238,8 +239,10 @@ def _silence(view: View, present: Grant) -> Proof:
     service = view.bundle.territory.service(view.request.service)
     remedy = "Ask again with its release, or with an operator's act: `promote` or `quarantine`."
     if service.policy != "exclusive" and view.request.writer != service.node:
-        raise Refused(f"{present.writer} did not give {service.name} up and may be at work alone.", remedy=remedy)
+        raise Refused(f"{present.writer} did not release {service.name} and may still be writing alone.", remedy=remedy)
     lease = f"{_lease_seconds(view, present):g} s"
     if not _is_silent(view, present):
-        raise Refused(f"this broker has not asked {present.writer} in vain for a lease of {lease}.", remedy=remedy)
+        raise Refused(
+            f"{present.writer} has not been silent to this broker for a whole lease of {lease}.", remedy=remedy
+        )
     return Proof(f"{present.writer} was asked for {lease} and did not say that it holds {service.name}")

@@ -20,7 +20,7 @@ from appliance.trust.generation import EPOCH_MAX
 from appliance.trust.signed import SHA256
 
 FORMAT = 1
-REMEDY = "Give the node new keys as a new voter (`appliance node init` in an empty folder); the others go on."
+REMEDY = "Give the node new keys as a new voter (`appliance node init` in an empty folder); the other voters continue."
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Promises:
 def begin_promises(path: Path, machine: str) -> Promises:
     """The empty file of a node that was just made and never signed; raise Refused over one that is there."""
     if path.exists():
-        raise Refused("this broker has made promises already.", where=str(path))
+        raise Refused("this broker has already made promises.", where=str(path))
     made = Promises(path, machine)
     write_atomic(path, json.dumps({"format": FORMAT, "machine": machine, "services": {}}).encode() + b"\n", mode=0o600)
     return made
@@ -87,7 +87,7 @@ def load_promises(path: Path, machine: str) -> Promises:
     except FileNotFoundError as error:
         raise Refused("this broker does not know what it promised.", where=str(path), remedy=REMEDY) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise IntegrityError("the note of what was promised cannot be read.", where=str(path), remedy=REMEDY) from error
+        raise IntegrityError("the record of promises cannot be read.", where=str(path), remedy=REMEDY) from error
     if format_ != FORMAT:
         raise Refused(f"promises of format {format_!r}; this version reads {FORMAT}.", remedy="Upgrade this node.")
     if found != machine:
@@ -103,11 +103,11 @@ def _promised(values: Mapping[str, Any]) -> Promised:
 
 def _epoch(value: object) -> int:
     if type(value) is not int or not 0 <= value <= EPOCH_MAX:
-        raise ValueError(f"{value!r} is no epoch")
+        raise ValueError(f"{value!r} is not an epoch")
     return value
 
 
 def _digest(value: object) -> str:
     if not isinstance(value, str) or not SHA256.fullmatch(value):
-        raise ValueError(f"{value!r} is no digest")
+        raise ValueError(f"{value!r} is not a digest")
     return value

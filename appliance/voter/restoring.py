@@ -37,10 +37,10 @@ def look_at(path: Path) -> Copy:
     """Read and check the copy; raise NotFound, or IntegrityError for a file that is none or is damaged."""
     if not path.is_file():
         raise NotFound(
-            "there is no such file.", where=str(path), remedy="Copies lie in STATE/voter-care of each voter."
+            "there is no such file.", where=str(path), remedy="Copies are in STATE/voter-care of each voter."
         )
     if not _is_whole(path):
-        raise _damaged(path, "its hash does not hold")
+        raise _damaged(path, "its hash does not match")
     told = run(("etcdutl", "snapshot", "status", str(path), "--write-out", "json"), timeout_seconds=TIMEOUT_SECONDS)
     try:
         fields = json.loads(told.stdout)
@@ -53,10 +53,10 @@ def check_empty(member: Member) -> None:
     """Raise Refused where `member` remembers anything: what it promised since the copy would be forgotten."""
     if member.data.exists():
         raise Refused(
-            f"the voter on {member.name} remembers what was agreed.",
+            f"the voter on {member.name} still has its data.",
             where=str(member.data),
-            remedy="While most voters remember, play `site`: the others begin with what they have. Where most have "
-            "lost theirs, move that folder aside, and give this one the same copy as all the others.",
+            remedy="While most voters have their data, run the playbook `site`: the others start from it. If most have "
+            "lost theirs, move that folder aside, and give this voter the same copy as all the others.",
         )
 
 
@@ -73,7 +73,7 @@ def restore(member: Member, copy: Copy) -> None:
     try:
         made = run(restore_argv(replace(member, data=unfinished), copy.path), timeout_seconds=TIMEOUT_SECONDS)
         if made.exit_code:
-            raise Refused(f"etcdutl made no store of this copy: {made.tail(1)}", where=str(above))
+            raise Refused(f"etcdutl could not restore this copy: {made.tail(1)}", where=str(above))
         owner = above.stat()
         for path in _all_of(unfinished):
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
@@ -87,8 +87,9 @@ def check_all_rest(member: Member) -> None:
     """Raise Refused while any other voter listens: beside one that votes on, this one would vote from an old store."""
     if awake := [name for name in member.others if _listens(member.members[name])]:
         raise Refused(
-            f"{', '.join(awake)} still runs.",
-            remedy="While most voters remember, play `site`. Else, on each: systemctl stop appliance-voter",
+            f"still running: {', '.join(awake)}.",
+            remedy="While most voters have their data, run the playbook `site`. Else, on each: systemctl stop "
+            "appliance-voter",
         )
 
 
@@ -118,5 +119,5 @@ def _all_of(folder: Path) -> Iterator[Path]:
 
 
 def _damaged(path: Path, why: str) -> IntegrityError:
-    remedy = "Take another one: of another hour, of another voter, or out of a voter's backup."
-    return IntegrityError(f"this is no whole copy of a voter's store ({why}).", where=str(path), remedy=remedy)
+    remedy = "Use another copy: of another hour, of another voter, or from a voter's backup."
+    return IntegrityError(f"this is not a whole copy of a voter's store ({why}).", where=str(path), remedy=remedy)

@@ -127,7 +127,7 @@ class Server:
             self._check_key(caller, shown)
             most = CONVERSATIONS_MAX + CONVERSATIONS_PER_SERVICE * self._services_of(caller)
             if self._open[caller] >= most:
-                raise Busy(f"{caller} has {most} conversations open.")
+                raise Busy(f"{caller} already has {most} open conversations.")
             port = self._desk(caller)
         except ApplianceError as error:
             await _send(writer, wire.write_refusal(error))
@@ -145,14 +145,14 @@ class Server:
     def _check_key(self, caller: str, shown: bytes) -> None:
         """At each call: a line lasts for as long as it is used, and may be a stolen box's by now."""
         if not self._is_of(caller, shown):
-            raise Forbidden(f"this certificate is not of the key that {caller} has by now.")
+            raise Forbidden(f"this certificate does not have the present key of {caller}.")
 
     def _count_change(self, caller: str) -> None:
         now = asyncio.get_running_loop().time()
         left, at = self._changes_left.get(caller, (CHANGES_AT_ONCE_MAX, now))
         left = min(CHANGES_AT_ONCE_MAX, left + (now - at) * CHANGES_PER_SECOND_MAX)
         if left < 1:
-            raise Busy(f"{caller} changes more than {CHANGES_PER_SECOND_MAX:.0f} things a second.")
+            raise Busy(f"{caller} makes more than {CHANGES_PER_SECOND_MAX:.0f} changes a second.")
         self._changes_left[caller] = left - 1, now
 
     async def _answer(self, caller: str, port: Coordination, line: bytes, writer: asyncio.StreamWriter) -> None:
@@ -175,7 +175,7 @@ class Server:
 def _check(call: wire.Call, known: Mapping[str, Mapping[str, tuple[type, ...]]]) -> None:
     expected = known.get(call.method)
     if expected is None:
-        raise UsageError(f'a broker knows no "{call.method[:50]}".')
+        raise UsageError(f'a broker has no method "{call.method[:50]}".')
     if call.arguments.keys() != expected.keys() or not all(
         type(value) in expected[name] for name, value in call.arguments.items()
     ):

@@ -78,7 +78,7 @@ class Counter(Brokered):
             async with asyncio.timeout(seconds_max):
                 await turn.acquire()
         except TimeoutError as error:  # whoever asked has gone by now
-            raise Busy(f"{self._caller} asks for more than can be judged.") from error
+            raise Busy(f"{self._caller} asks for more than this broker can handle.") from error
         try:
             vote = await asyncio.to_thread(self._desk.vote, self._caller, request, _texts(papers))
             return "signed", vote.decode()
@@ -101,7 +101,7 @@ class Counter(Brokered):
 
     def _check_node(self) -> None:
         if self._caller not in self._desk.bundle().members:
-            raise Forbidden(f'"{self._caller}" is no node of this territory.')
+            raise Forbidden(f'"{self._caller}" is not a node of this territory.')
 
 
 def _texts(values: tuple[object, ...]) -> tuple[str, ...]:

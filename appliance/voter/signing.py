@@ -34,11 +34,11 @@ class Signer:
     def sign(self, service: str, look: Callable[[Promised], View]) -> bytes:
         """This voter's signature of the line that grants what `look` was asked, which is given what was promised so
         far; raise Refused when it does not sign, Busy while it answers somebody else."""
-        with locked(self.promises.with_name(f"{self.promises.name}.lock"), what="the note of what was promised"):
+        with locked(self.promises.with_name(f"{self.promises.name}.lock"), what="the record of promises"):
             promises = load_promises(self.promises, self.machine)
             view = look(promises.of(service))
             if view.request.service != service or view.promised != promises.of(service):
-                raise Refused("this broker looked at another service than it was asked about.")
+                raise Refused("this broker examined another service than the requested one.")
             if view.bundle.voting.keys.get(view.voter) != public_line(self.key):
                 raise Refused(f"this is not the key of the voter {view.voter} in bundle {view.bundle.serial}.")
             decision = decide(view)

@@ -145,7 +145,7 @@ class Desk:
     def taking_of(self, caller: str, brings: bool) -> Iterator[None]:
         """While `caller` brings papers it brings no others, so that nobody keeps this broker busy with checking."""
         if brings and caller in self._taking:
-            raise Busy(f"{caller} brings papers already.", remedy="One call after the other.")
+            raise Busy(f"{caller} already has a call in progress.", remedy="Make one call at a time.")
         if brings:
             self._taking.add(caller)
         try:
@@ -213,7 +213,7 @@ class Desk:
         bundle = self.bundle()
         request = read_request(raw.encode(), bundle.member(caller).keys.sign)
         if request.writer != caller:
-            raise Forbidden(f"{caller} asks for {request.writer}.")
+            raise Forbidden(f"{caller} asks on behalf of {request.writer}.")
         self._take(caller, papers)
 
         def look(promised: Promised) -> View:

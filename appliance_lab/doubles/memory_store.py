@@ -121,7 +121,7 @@ class Store:
         state = self.read(holding.service)
         lease = self._beat(holding.lease)
         if lease is None:
-            raise Lost(f"the lease on {holding.service} has ended.")
+            raise Lost(f"the lease on {holding.service} has expired.")
         if not rules.is_held(state, holding):
             raise rules.lost(state)
         return replace(holding, ttl_seconds=lease.ttl_seconds, sent=sent)
@@ -282,7 +282,7 @@ class Memory:
                 is_armed = True
                 yield seen
                 if self._store.has_forgotten(seen):
-                    yield Ended("the store has forgotten what followed the revision that was seen.")
+                    yield Ended("the store no longer has the changes after the last seen revision.")
                     return
             elif self._line is Line.GOOD and (later := self._store.since(seen)):
                 seen = later[0]

@@ -25,15 +25,16 @@ QUARANTINED = Guard("an act quarantines this node", lambda it: it.seen.wishes.qu
 REFUSED = Guard("a storage peer shows a newer grant", lambda it: it.seen.refused_by_epoch > it.mine)
 SUPERSEDED = Guard("a newer grant is known", lambda it: it.superseded)
 OUTDATED = Guard("its own grant is not the newest", lambda it: it.outdated)
-OPEN = Guard("something could still be written here", lambda it: it.seen.local.is_open)
-TAIL = Guard("writes were made here that nobody else has", lambda it: it.seen.tail)
-ADOPTS = Guard("another wrote before its own grant", lambda it: it.seen.adopts)
-CLEAN = Guard("nothing is only here", lambda it: not it.seen.tail)
+OPEN = Guard("writes are still possible here", lambda it: it.seen.local.is_open)
+TAIL = Guard("there are unreplicated writes here", lambda it: it.seen.tail)
+ADOPTS = Guard("another node wrote before this node's grant", lambda it: it.seen.adopts)
+CLEAN = Guard("there are no unreplicated writes here", lambda it: not it.seen.tail)
 
 ALONE = Guard(
-    "home that opened it under the newest epoch, or of a mirror, the policy lets it go on alone", lambda it: it.alone
+    "origin that opened it under the newest epoch, or origin of a mirror, the policy lets it continue alone",
+    lambda it: it.alone,
 )
-BOUND = Guard("not a home that may go on alone", lambda it: not it.alone)
+BOUND = Guard("not an origin that may continue alone", lambda it: not it.alone)
 LOST = Guard("the voters say that the lease is gone", lambda it: it.seen.lost)
 PAST = Guard("last proof + TTL - T_stop - epsilon has passed", lambda it: it.now >= it.deadline)
 LOST_OR_PAST = Guard("the lease is gone or its deadline has passed", lambda it: it.seen.lost or it.now >= it.deadline)
@@ -49,7 +50,7 @@ RETURNABLE = Guard(
     "the voters know no newer grant and no other holder",
     lambda it: it.returnable and it.due(Action.RETURN, it.timers.retry),
 )
-READ_DUE = Guard("the voters' last answer grows old", lambda it: it.due(Action.READ, it.timers.renew))
+READ_DUE = Guard("the voters' last answer is becoming too old", lambda it: it.due(Action.READ, it.timers.renew))
 LATE = Guard(
     "last proof + TTL - epsilon has passed or the lease is gone, T_stop has passed, it is still open, "
     "the policy binds this node to its lease",
@@ -68,18 +69,20 @@ SILENT_AT_FIRST = Guard(
     lambda it: it.record is None and it.now < it.standing.since + it.timers.boot,
 )
 ANOTHERS = Guard(
-    "the service is another's, was let go, or was never this node's",
+    "the service belongs to another node, was released, or never belonged to this node",
     lambda it: it.anothers,
 )
-VACANT = Guard("nobody holds the lease", lambda it: it.vacant)
-BACK = Guard("somebody holds the lease", lambda it: it.held_by_another)
-STRAY = Guard("the voters show a lease of this node that it has no proof of", lambda it: it.stray)
+VACANT = Guard("there is no lease holder", lambda it: it.vacant)
+BACK = Guard("another node holds the lease", lambda it: it.held_by_another)
+STRAY = Guard("the voters show a lease of this node that it cannot prove", lambda it: it.stray)
 WON = Guard("a takeover by this node is proven", lambda it: it.won)
 PROMOTED = Guard(
     "a signed act promotes this node",
     lambda it: it.promoted and it.record is not None and it.due(Action.TAKE_OVER, it.timers.request),
 )
-MIRROR = Guard("the policy is mirror, this is not the home", lambda it: it.policy is Policy.MIRROR and not it.seen.home)
+MIRROR = Guard(
+    "the policy is mirror, this is not the origin", lambda it: it.policy is Policy.MIRROR and not it.seen.home
+)
 NOT_MIRROR = Guard("the policy is not mirror", lambda it: it.policy is not Policy.MIRROR)
 PAUSED = Guard(
     "failover is paused, or this node is leaving", lambda it: it.seen.wishes.paused or it.seen.wishes.leaving
@@ -89,11 +92,11 @@ COOLING = Guard("cooling down", lambda it: not it.cooled)
 RESTED = Guard("not cooling down", lambda it: it.cooled)
 FIT = Guard("the copy is fit", lambda it: it.fit)
 QUIET = Guard(
-    "no broker hears any more of who served it a moment ago, no worker was called since",
+    "no broker hears any longer from the last lease holder, no worker was called since",
     lambda it: it.quiet and it.due(Action.EXPECT, it.timers.ttl),
 )
 NEXT = Guard(
-    "a person moves it to this node, no worker was called since",
+    "an operator moves it to this node, no worker was called since",
     lambda it: it.seen.wishes.move_to == it.seen.node and it.due(Action.EXPECT, it.timers.ttl),
 )
 UNFIT = Guard("the copy is behind or unfit", lambda it: not it.fit)
@@ -101,12 +104,12 @@ BEHIND = Guard("the copy is behind", lambda it: it.seen.copy.lag > it.timers.lag
 NEWER = Guard("a newer generation exists", lambda it: it.seen.copy.lag > 0 and it.due(Action.PULL, it.timers.request))
 PULL_DUE = Guard("the next pull is due", lambda it: it.due(Action.PULL, it.timers.request))
 GRACE = Guard("the grace and this node's turn have not passed", lambda it: not it.grace_over)
-MAY_NOT_WRITE = Guard("not the home, nothing proves the writer's death", lambda it: not it.may_write_when_vacant)
+MAY_NOT_WRITE = Guard("not the origin, nothing proves the writer's death", lambda it: not it.may_write_when_vacant)
 MAY_WRITE = Guard("the policy lets this node write now", lambda it: it.may_write_when_vacant)
 TAKEOVER_DUE = Guard("no takeover is under way", lambda it: it.due(Action.TAKE_OVER, it.timers.request))
 COPY_HIDDEN = Guard("the copy is not served", lambda it: not it.seen.local.copy)
 COPY_OUTLIVED = Guard(
-    "the copy is served, somebody holds the lease, the policy is not mirror",
+    "the copy is served, another node holds the lease, the policy is not mirror",
     lambda it: (
         it.seen.local.copy
         and it.held_by_another
@@ -116,16 +119,16 @@ COPY_OUTLIVED = Guard(
 )
 COPY_SHOWN = Guard("the copy is served", lambda it: it.seen.local.copy)
 COPY_OUTDONE = Guard(
-    "a newer one than the copy that is served is here",
+    "a newer copy than the one served is here",
     lambda it: it.seen.copy.outdone and it.due(Action.SERVE_COPY, it.timers.renew),
 )
 
 TOO_LONG = Guard(
-    "T_prom has passed, without the time in which its files were laid in place",
+    "T_prom has passed, not counting the time to install its files",
     lambda it: it.now >= max(it.standing.since, it.seen.laid_at) + it.timers.promote,
 )
 NO_GRANT = Guard("the grant of the epoch is not here", lambda it: it.mine > it.seen.own_epoch)
-DEPOSED = Guard("whom this takeover deposed may still go on by its clock", lambda it: it.now < it.seen.deposed_until)
+DEPOSED = Guard("the deposed writer may still run by its clock", lambda it: it.now < it.seen.deposed_until)
 UNKNOWN_TO_PEERS = Guard(
     "no storage peer has accepted the epoch", lambda it: it.seen.acknowledged_epoch < it.seen.own_epoch
 )
@@ -134,25 +137,25 @@ NOT_STARTED = Guard(
 )
 SICK = Guard("the service does not answer", lambda it: not it.seen.local.healthy)
 HUNG = Guard(
-    "it runs and has not answered for T_prom, or never since its start for T_recover, without the time in which its "
-    "files were laid in place",
+    "it runs and has not answered for T_prom, or never since its start for T_recover, not counting the time to "
+    "install its files",
     lambda it: it.seen.local.writer and not it.seen.local.healthy and it.now >= it.answers_until,
 )
 NO_ADDRESS = Guard("the address is not here", lambda it: not it.seen.local.address)
 NOT_SERVED = Guard("the service does not run, answer or have its address", lambda it: not it.seen.local.served)
-HELD = Guard("clients wait with what they write", lambda it: it.seen.local.held or it.seen.local.holding)
+HELD = Guard("writes of clients are held", lambda it: it.seen.local.held or it.seen.local.holding)
 NOT_HELD = Guard("clients may still write", lambda it: it.seen.local.writer and not it.seen.local.held)
 
-HANDED = Guard("it shall be handed over", lambda it: it.handed_to is not None)
-HAND_OVER_DUE = Guard("no hand-over failed lately", lambda it: it.hand_over_due)
-NOT_HANDED = Guard("it shall no longer be handed over", lambda it: it.handed_to is None)
+HANDED = Guard("a handover is requested", lambda it: it.handed_to is not None)
+HAND_OVER_DUE = Guard("no handover failed recently", lambda it: it.hand_over_due)
+NOT_HANDED = Guard("the handover is no longer requested", lambda it: it.handed_to is None)
 DRAINED_TOO_LONG = Guard("T_drain has passed", lambda it: it.now >= it.standing.since + it.timers.drain)
-NOT_SYNCED = Guard("who shall take over does not have everything", lambda it: not it.seen.synced)
+NOT_SYNCED = Guard("the next writer does not have everything", lambda it: not it.seen.synced)
 
-UNKEPT = Guard("the branch is not kept yet", lambda it: it.seen.branch is Branch.NONE)
+UNKEPT = Guard("the branch is not saved yet", lambda it: it.seen.branch is Branch.NONE)
 KEEP_DUE = Guard("the next try is due", lambda it: it.branch_due)
 RUNS_PROVEN = Guard(
-    "an agent before this one left a proof that stands, and the service runs",
+    "an earlier agent left a proof that is still valid, and the service runs",
     lambda it: it.proven and it.mine == it.seen.own_epoch and it.seen.local.served,
 )
 LIFTED = Guard("no quarantine and no newer epoch", lambda it: not it.seen.wishes.quarantined and not it.outdated)

@@ -16,7 +16,7 @@ ROWS: tuple[Row, ...] = (
         when.TOO_LONG,
         (*STOPPING, A.ALARM),
         S.DEMOTING,
-        "it does not start here; it is tried again after a while, by another unless this is its home",
+        "it does not start here; it is retried after a while, by another node unless this is its origin",
         fails=True,
     ),
     Row(
@@ -25,7 +25,7 @@ ROWS: tuple[Row, ...] = (
         when.UNPROVEN,
         (A.WAKE, A.RENEW),
         S.SUSPECT,
-        "another voter is asked at once, and what would stop it is made ready",
+        "another voter is asked at once, and the stop is prepared",
     ),
     Row(
         "renew",
@@ -41,7 +41,7 @@ ROWS: tuple[Row, ...] = (
         when.NO_GRANT,
         (A.ASK_GRANT,),
         None,
-        "peers accept no epoch that a majority of the brokers has not signed",
+        "peers accept only epochs that a majority of the brokers signed",
     ),
     Row(
         "promoting.deposed",
@@ -49,7 +49,7 @@ ROWS: tuple[Row, ...] = (
         when.DEPOSED,
         (),
         None,
-        "an act does not stop a holder that does not hear of it; its own deadline does",
+        "an act does not stop a lease holder that cannot be reached; its own deadline does",
     ),
     Row(
         "promoting.present",
@@ -65,7 +65,7 @@ ROWS: tuple[Row, ...] = (
         when.ADOPTS & when.TAIL & when.KEEP_DUE,
         (A.ALARM, A.KEEP_BRANCH),
         None,
-        "a person promoted it before it heard that another had written: what only its disk has is kept first",
+        "an operator promoted it before it knew that another node had written: its unreplicated writes are saved first",
     ),
     Row(
         "promoting.unkept",
@@ -73,7 +73,7 @@ ROWS: tuple[Row, ...] = (
         when.ADOPTS & when.TAIL,
         (),
         None,
-        "it is being kept, or its disk must change first",
+        "the branch is being saved, or its disk must be fixed first",
     ),
     Row(
         "promoting.start",
@@ -89,7 +89,7 @@ ROWS: tuple[Row, ...] = (
         when.NO_ADDRESS,
         (A.ADD_ADDRESS,),
         None,
-        "it is asked there, as its clients would: before, the question would leave this machine",
+        "the health check uses the address, as clients do: earlier, it would leave this machine",
     ),
     Row("promoting.probe", (S.PROMOTING,), when.SICK, (A.PROBE,), None, "it is served when it answers"),
     Row("promoting.served", (S.PROMOTING,), when.ALWAYS, (), S.ACTIVE, "it is served here"),
@@ -100,7 +100,7 @@ ROWS: tuple[Row, ...] = (
         when.NOT_SERVED,
         (),
         S.PROMOTING,
-        "it is started again here, and given away if that fails for T_prom",
+        "it is restarted here, and released if that fails for T_prom",
     ),
     Row(
         "active.hand-over",
@@ -108,12 +108,12 @@ ROWS: tuple[Row, ...] = (
         when.HANDED & when.HAND_OVER_DUE,
         (A.EXPECT, A.HOLD_WRITES),
         S.DRAINING,
-        "a person moves it, the node is leaving, or its home has been ready for long enough",
+        "an operator moves it, the node is leaving, or its origin has been ready for long enough",
     ),
     Row("active.held", (S.ACTIVE,), when.HELD, (A.RESUME_WRITES,), None, "no handover is under way"),
     Row("active.stay", (S.ACTIVE,), when.ALWAYS, (), None, "it is served here"),
     # SUSPECT: serves, and asks every other voter.
-    Row("suspect.proven", (S.SUSPECT,), when.PROVEN_SINCE, (), S.ACTIVE, "one voter or line was slow"),
+    Row("suspect.proven", (S.SUSPECT,), when.PROVEN_SINCE, (), S.ACTIVE, "one voter or link was slow"),
     Row("suspect.retry", (S.SUSPECT,), when.RETRY_DUE, (A.RENEW,), None, "each try goes to another voter"),
     Row("suspect.stay", (S.SUSPECT,), when.ALWAYS, (), None, "the answer is on its way, the deadline ahead"),
     # DRAINING: hands over, and loses nothing.
@@ -123,7 +123,7 @@ ROWS: tuple[Row, ...] = (
         when.NOT_HANDED,
         (A.RESUME_WRITES,),
         S.ACTIVE,
-        "whoever asked took it back",
+        "the request was withdrawn",
     ),
     Row(
         "draining.failed",
@@ -131,7 +131,7 @@ ROWS: tuple[Row, ...] = (
         when.DRAINED_TOO_LONG,
         (A.RESUME_WRITES, A.ALARM),
         S.ACTIVE,
-        "clients have waited long enough; it is tried again after a while",
+        "clients have waited long enough; it is retried after a while",
         in_vain=True,
     ),
     Row(
@@ -143,7 +143,7 @@ ROWS: tuple[Row, ...] = (
         "nothing new after the last sync",
     ),
     Row("draining.sync", (S.DRAINING,), when.NOT_SYNCED, (A.SYNC,), None, "a planned move loses nothing"),
-    Row("draining.stop", (S.DRAINING,), when.OPEN, STOPPING, None, "it is closed here before another may open it"),
+    Row("draining.stop", (S.DRAINING,), when.OPEN, STOPPING, None, "it is closed here before another node may open it"),
     Row(
         "draining.release",
         (S.DRAINING,),

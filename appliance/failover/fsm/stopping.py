@@ -16,7 +16,7 @@ ROWS: tuple[Row, ...] = (
         when.QUARANTINED,
         (*STOPPING, A.WITHDRAW_COPY, A.ALARM),
         S.FENCED,
-        "a sick node that is alive serves nothing that can move, whatever it holds",
+        "a node in quarantine serves no movable service, whatever leases it holds",
     ),
     Row(
         "refused",
@@ -24,7 +24,7 @@ ROWS: tuple[Row, ...] = (
         when.REFUSED,
         (*STOPPING, A.ALARM),
         S.FENCED,
-        "somebody else was granted the service: what is written here would be a second history",
+        "another node was granted the service: writes here would be a second history",
     ),
     Row(
         "superseded",
@@ -32,7 +32,7 @@ ROWS: tuple[Row, ...] = (
         when.SUPERSEDED,
         STOPPING,
         S.DEMOTING,
-        "somebody else took the service over",
+        "another node took the service over",
     ),
     Row(
         "open",
@@ -40,7 +40,7 @@ ROWS: tuple[Row, ...] = (
         when.OPEN,
         STOPPING,
         S.DEMOTING,
-        "a release, a crash or an earlier agent left it open: who does not hold the service closes it",
+        "a release, a crash or an earlier agent left it open: a node without the lease closes it",
     ),
     Row(
         "still-open",
@@ -48,7 +48,7 @@ ROWS: tuple[Row, ...] = (
         when.OPEN,
         STOPPING,
         None,
-        "nothing else is done before nothing can be written",
+        "nothing else is done until writes are impossible",
     ),
     Row(
         "alone",
@@ -56,7 +56,7 @@ ROWS: tuple[Row, ...] = (
         when.LOST_OR_PAST & when.ALONE,
         (),
         S.ISOLATED_RW,
-        "the town hall works on without fibre or voters; nobody else writes without a signed act",
+        "the town hall continues without fibre or voters; no other node writes without a signed act",
     ),
     Row(
         "lost",
@@ -64,7 +64,7 @@ ROWS: tuple[Row, ...] = (
         when.LOST & when.BOUND,
         STOPPING,
         S.DEMOTING,
-        "another may take over from now on",
+        "another node may take over from now on",
     ),
     Row(
         "deadline",
@@ -72,7 +72,7 @@ ROWS: tuple[Row, ...] = (
         when.PAST & when.BOUND,
         STOPPING,
         S.DEMOTING,
-        "T_stop is left to stop before the lease can end at the voters",
+        "T_stop is left for the stop before the lease can expire at the voters",
     ),
     # BOOT: nothing is written, no address.
     Row(
@@ -81,7 +81,7 @@ ROWS: tuple[Row, ...] = (
         when.RUNS_PROVEN,
         (A.RENEW,),
         S.SUSPECT,
-        "a new agent, or a new version of it, does not interrupt what may go on",
+        "a new agent, or a new version of it, does not interrupt a service that may continue",
     ),
     Row(
         "boot.open",
@@ -89,7 +89,7 @@ ROWS: tuple[Row, ...] = (
         when.OPEN & when.BOUND,
         STOPPING,
         S.DEMOTING,
-        "it runs and nothing proves that it may",
+        "it runs without a proof that it may",
     ),
     Row(
         "boot.diverged",
@@ -97,7 +97,7 @@ ROWS: tuple[Row, ...] = (
         when.OUTDATED & when.TAIL,
         (A.WITHDRAW_COPY,),
         S.DIVERGED,
-        "what only this disk has is kept before anything newer comes over it",
+        "unreplicated writes are saved before newer data replaces them",
     ),
     Row(
         "boot.ask",
@@ -113,7 +113,7 @@ ROWS: tuple[Row, ...] = (
         when.SILENT_AT_FIRST,
         (),
         None,
-        "after a blackout the voters start too",
+        "after a blackout the voters also need time to start",
     ),
     Row(
         "boot.catchup",
@@ -121,7 +121,7 @@ ROWS: tuple[Row, ...] = (
         when.ANSWERED & when.ANOTHERS,
         (),
         S.CATCHUP,
-        "it is a candidate like others",
+        "it is a candidate like the others",
     ),
     Row(
         "boot.home",
@@ -129,7 +129,8 @@ ROWS: tuple[Row, ...] = (
         when.ALONE,
         (),
         S.ISOLATED_RW,
-        "the home opens at once; a promotion that it could not learn of is found by its epoch when the line is back",
+        "the origin opens at once; a promotion that it could not learn of is detected by its epoch when the link is "
+        "back",
     ),
     Row(
         "boot.isolated",
@@ -146,7 +147,7 @@ ROWS: tuple[Row, ...] = (
         when.LATE,
         (*STOPPING, A.RESET),
         None,
-        "the lease ends now, and a second writer is worse than a reset",
+        "the lease expires now, and a second writer is worse than a reset",
     ),
     Row(
         "demoting.stop",
@@ -154,7 +155,7 @@ ROWS: tuple[Row, ...] = (
         when.OPEN,
         STOPPING,
         None,
-        "the network first: the kernel cuts it at once, whatever the programs do",
+        "the network is cut first: the kernel does it at once, whatever the programs do",
     ),
     Row(
         "demoting.give-up",
@@ -162,7 +163,7 @@ ROWS: tuple[Row, ...] = (
         when.PROVEN & when.COOLING & when.BOUND,
         (A.RELEASE,),
         None,
-        "it is closed here and could not be served: another may have more luck",
+        "it is closed here and could not be served: another node may succeed",
     ),
     Row(
         "demoting.diverged",
@@ -170,7 +171,7 @@ ROWS: tuple[Row, ...] = (
         when.OUTDATED & when.TAIL,
         (),
         S.DIVERGED,
-        "what only this disk has is kept",
+        "unreplicated writes are saved",
     ),
     Row(
         "demoting.catchup",
@@ -178,7 +179,7 @@ ROWS: tuple[Row, ...] = (
         when.OUTDATED,
         (),
         S.CATCHUP,
-        "another goes on with everything that was written here",
+        "another node continues with everything that was written here",
     ),
     Row(
         "demoting.down",
@@ -186,7 +187,7 @@ ROWS: tuple[Row, ...] = (
         when.ALWAYS,
         (),
         S.RO_ISOLATED,
-        "nobody is known to have taken over: it may be able to go on under the same epoch",
+        "no takeover is known: it may be able to continue under the same epoch",
     ),
     # RO_ISOLATED: nothing is written, until somebody proves something.
     Row(
@@ -195,7 +196,7 @@ ROWS: tuple[Row, ...] = (
         when.OUTDATED & when.TAIL,
         (A.WITHDRAW_COPY,),
         S.DIVERGED,
-        "another took over meanwhile; what only this disk has is kept",
+        "another node took over meanwhile; unreplicated writes are saved",
     ),
     Row(
         "ro-isolated.catchup",
@@ -203,7 +204,7 @@ ROWS: tuple[Row, ...] = (
         when.ANSWERED & when.ANOTHERS,
         (A.WITHDRAW_COPY,),
         S.CATCHUP,
-        "the service is found elsewhere again",
+        "the service is served elsewhere again",
     ),
     Row(
         "ro-isolated.resume",
@@ -211,7 +212,8 @@ ROWS: tuple[Row, ...] = (
         when.PROVEN & when.RESTED,
         (),
         S.PROMOTING,
-        "nobody else could take over: it goes on under the same epoch, and the loss of a quorum was no failover",
+        "no other node could take over: it continues under the same epoch, and the loss of the quorum caused no "
+        "failover",
     ),
     Row(
         "ro-isolated.home",
@@ -219,7 +221,7 @@ ROWS: tuple[Row, ...] = (
         when.ALONE & when.RESTED,
         (),
         S.ISOLATED_RW,
-        "the home goes on alone",
+        "the origin continues alone",
     ),
     Row(
         "ro-isolated.return",
@@ -227,16 +229,16 @@ ROWS: tuple[Row, ...] = (
         when.RETURNABLE & when.RESTED,
         (A.RETURN,),
         None,
-        "the same epoch is asked for again; whoever took over meanwhile makes that fail",
+        "the same epoch is requested again; a takeover in the meantime makes that fail",
     ),
-    Row("ro-isolated.ask", (S.RO_ISOLATED,), when.READ_DUE, (A.READ,), None, "only the voters can tell how it goes on"),
+    Row("ro-isolated.ask", (S.RO_ISOLATED,), when.READ_DUE, (A.READ,), None, "only the voters know what comes next"),
     Row(
         "ro-isolated.copy",
         (S.RO_ISOLATED,),
         when.COPY_HIDDEN,
         (A.SERVE_COPY,),
         None,
-        "reading is better than nothing; of a database nothing is shown",
+        "reading is better than nothing; a database is not shown",
     ),
     Row("ro-isolated.stay", (S.RO_ISOLATED,), when.ALWAYS, (), None, "nothing has changed"),
     # ISOLATED_RW: the home writes without a lease.
@@ -246,7 +248,7 @@ ROWS: tuple[Row, ...] = (
         when.HUNG,
         (*STOPPING, A.ALARM),
         S.DEMOTING,
-        "it serves nobody as it is: it is started anew after a while, and its lease is asked for again",
+        "it serves no client now: it is restarted after a while, and its lease is requested again",
         fails=True,
     ),
     Row(
@@ -255,7 +257,7 @@ ROWS: tuple[Row, ...] = (
         when.NOT_SERVED,
         (A.WITHDRAW_COPY, A.START, A.ADD_ADDRESS, A.PROBE),
         None,
-        "the town hall works",
+        "the town hall can work",
     ),
     Row(
         "isolated.held",
@@ -263,7 +265,7 @@ ROWS: tuple[Row, ...] = (
         when.HELD,
         (A.RESUME_WRITES,),
         None,
-        "a handover that the cut ended must not leave clients waiting",
+        "a handover that the outage interrupted must not leave clients waiting",
     ),
     Row(
         "isolated.active",
@@ -271,7 +273,7 @@ ROWS: tuple[Row, ...] = (
         when.PROVEN,
         (),
         S.ACTIVE,
-        "the line is back and the epoch is still this node's",
+        "the link is back and the epoch still belongs to this node",
     ),
     Row(
         "isolated.return",
@@ -279,7 +281,7 @@ ROWS: tuple[Row, ...] = (
         when.RETURNABLE,
         (A.RETURN,),
         None,
-        "the same epoch is asked for again, without a stop",
+        "the same epoch is requested again, without a stop",
     ),
     Row("isolated.ask", (S.ISOLATED_RW,), when.READ_DUE, (A.READ,), None, "it must learn of a promotion at once"),
     Row("isolated.stay", (S.ISOLATED_RW,), when.ALWAYS, (), None, "for ever, by policy"),
@@ -290,12 +292,14 @@ ROWS: tuple[Row, ...] = (
         when.QUARANTINED & when.COPY_SHOWN,
         (A.WITHDRAW_COPY,),
         None,
-        "what could not be withdrawn at once is tried again",
+        "the withdrawal is retried",
     ),
-    Row("fenced.quarantined", (S.FENCED,), when.QUARANTINED, (), None, "until the act ends or is taken back"),
-    Row("fenced.diverged", (S.FENCED,), when.OUTDATED & when.TAIL, (), S.DIVERGED, "what only this disk has is kept"),
-    Row("fenced.catchup", (S.FENCED,), when.OUTDATED, (), S.CATCHUP, "another has everything that was written here"),
-    Row("fenced.lifted", (S.FENCED,), when.LIFTED, (), S.BOOT, "it begins like after a start"),
+    Row("fenced.quarantined", (S.FENCED,), when.QUARANTINED, (), None, "until the act expires or is ended"),
+    Row("fenced.diverged", (S.FENCED,), when.OUTDATED & when.TAIL, (), S.DIVERGED, "unreplicated writes are saved"),
+    Row(
+        "fenced.catchup", (S.FENCED,), when.OUTDATED, (), S.CATCHUP, "another node has everything that was written here"
+    ),
+    Row("fenced.lifted", (S.FENCED,), when.LIFTED, (), S.BOOT, "it begins as after a start"),
     # DIVERGED: keeps its branch.
     Row(
         "diverged.keep",
@@ -303,9 +307,16 @@ ROWS: tuple[Row, ...] = (
         when.UNKEPT & when.KEEP_DUE,
         (A.ALARM, A.KEEP_BRANCH),
         None,
-        "nothing that a town hall wrote is dropped; a person is told first, since its disk may be too full for it",
+        "no write of a town hall is dropped; a person is informed first, since the disk may be too full to save it",
     ),
-    Row("diverged.unkept", (S.DIVERGED,), when.UNKEPT, (), None, "it is being kept, or its disk must change first"),
+    Row(
+        "diverged.unkept",
+        (S.DIVERGED,),
+        when.UNKEPT,
+        (),
+        None,
+        "the branch is being saved, or its disk must be fixed first",
+    ),
     Row(
         "diverged.kept",
         (S.DIVERGED,),

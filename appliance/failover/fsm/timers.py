@@ -66,20 +66,20 @@ class Timers:
             )
         if self.promote <= self.ttl:
             raise UsageError(
-                f"promote is {self.promote:g} s, not more than a lease of {self.ttl:g} s: "
-                "whoever deposes a holder waits for its lease first, and would always give up.",
+                f"promote is {self.promote:g} s, not more than a lease of {self.ttl:g} s: a node that deposes a "
+                "lease holder waits for its lease first, and would always give up.",
                 remedy="Set promote above ttl.",
             )
         if self.recover < self.promote:
             raise UsageError(
-                f"recover is {self.recover:g} s, less than promote, {self.promote:g} s: "
-                "what starts would be ended sooner than what hangs.",
+                f"recover is {self.recover:g} s, less than promote, {self.promote:g} s: a starting service would be "
+                "stopped sooner than a hanging one.",
                 remedy="Set recover to promote or more.",
             )
         if self.fresh < self.renew + self.request:
             raise UsageError(
-                f"fresh is {self.fresh:g} s, less than renew + request, {self.renew + self.request:g} s: "
-                "answers would grow old between two questions.",
+                f"fresh is {self.fresh:g} s, less than renew + request, {self.renew + self.request:g} s: answers "
+                "would expire between two questions.",
                 remedy=f"Set fresh to {self.renew + self.request:g} s or more.",
             )
 

@@ -23,7 +23,8 @@ ROWS: tuple[Row, ...] = (
         when.OUTDATED & when.TAIL,
         (A.WITHDRAW_COPY,),
         S.DIVERGED,
-        "it let go with writes that nobody else had, and another went on without them: they are kept before any pull",
+        "it released the lease with unreplicated writes, and another node continued without them: they are saved "
+        "before any pull",
     ),
     Row(
         "waiting.copy",
@@ -31,7 +32,7 @@ ROWS: tuple[Row, ...] = (
         when.COPY_OUTLIVED,
         (A.WITHDRAW_COPY,),
         None,
-        "the service itself is there again; another program showed the copy, or it could not be withdrawn",
+        "the service itself is back; another program showed the copy, or it could not be withdrawn",
     ),
     Row(
         "waiting.stray",
@@ -39,7 +40,7 @@ ROWS: tuple[Row, ...] = (
         when.STRAY & when.TAKEOVER_DUE & when.READ_DUE,
         (A.RELEASE, A.READ),
         None,
-        "an answer was lost on the way: giving the lease back costs one round and is safe",
+        "an answer was lost: returning the lease costs one round and is safe",
     ),
     Row(
         "waiting.home",
@@ -47,7 +48,7 @@ ROWS: tuple[Row, ...] = (
         when.ALONE,
         (A.WITHDRAW_COPY,),
         S.ISOLATED_RW,
-        "the key holder granted it to its home, which wrote it last: it needs nobody's vote to serve",
+        "the holder of the territory key granted it to its origin, which wrote it last: it needs no vote to serve",
     ),
     Row(
         "waiting.promoted",
@@ -55,7 +56,7 @@ ROWS: tuple[Row, ...] = (
         when.PROMOTED,
         (A.TAKE_OVER,),
         None,
-        "a person answers for the death, or the removal, of the one it names",
+        "an operator answers for the death, or the removal, of the old writer",
     ),
     # CATCHUP: pulls.
     Row(
@@ -66,9 +67,11 @@ ROWS: tuple[Row, ...] = (
         S.STANDBY,
         "it could take over now",
     ),
-    Row("catchup.ask", (S.CATCHUP,), when.READ_DUE, (A.READ,), None, "while a pull goes on too, which may take long"),
-    Row("catchup.pull", (S.CATCHUP,), when.CLEAN & when.PULL_DUE, (A.PULL,), None, "from whoever holds the newest"),
-    Row("catchup.stay", (S.CATCHUP,), when.ALWAYS, (), None, "the pull goes on"),
+    Row("catchup.ask", (S.CATCHUP,), when.READ_DUE, (A.READ,), None, "even during a pull, which may take long"),
+    Row(
+        "catchup.pull", (S.CATCHUP,), when.CLEAN & when.PULL_DUE, (A.PULL,), None, "from the node that holds the newest"
+    ),
+    Row("catchup.stay", (S.CATCHUP,), when.ALWAYS, (), None, "the pull continues"),
     # STANDBY: watches.
     Row(
         "standby.mirror",
@@ -84,7 +87,7 @@ ROWS: tuple[Row, ...] = (
         when.VACANT & when.FIT & when.COOLED,
         (A.WAKE, A.EXPECT, A.READ),
         S.GRACE,
-        "the holder let go, or could not renew for a whole lease",
+        "the lease was released, or was not renewed for its whole duration",
     ),
     Row(
         "standby.unfit",
@@ -92,7 +95,7 @@ ROWS: tuple[Row, ...] = (
         when.VACANT & when.UNFIT,
         (A.ALARM,),
         S.CATCHUP,
-        "what it has is not what should be served: it looks for better, and a person is told",
+        "its copy should not be served: it looks for a better one, and a person is informed",
     ),
     Row(
         "standby.quiet",
@@ -100,7 +103,7 @@ ROWS: tuple[Row, ...] = (
         when.QUIET & when.ANSWERED & when.FIT & when.COOLED,
         (A.WAKE, A.EXPECT),
         None,
-        "whoever will be needed if the lease ends is at hand by then",
+        "the helpers needed if the lease expires are ready by then",
     ),
     Row(
         "standby.next",
@@ -108,33 +111,47 @@ ROWS: tuple[Row, ...] = (
         when.NEXT & when.ANSWERED & when.FIT & when.COOLED,
         (A.WAKE, A.EXPECT),
         None,
-        "clients will wait until it serves: it gets ready while the holder saves",
+        "clients will wait until it serves: it prepares while the lease holder saves",
     ),
     Row("standby.behind", (S.STANDBY,), when.BEHIND, (), S.CATCHUP, "it could not take over now"),
-    Row("standby.ask", (S.STANDBY,), when.READ_DUE, (A.READ,), None, "a watch that is silent proves nothing"),
+    Row("standby.ask", (S.STANDBY,), when.READ_DUE, (A.READ,), None, "a silent watch proves nothing"),
     Row("standby.pull", (S.STANDBY,), when.CLEAN & when.NEWER, (A.PULL,), None, "a copy that keeps up loses less"),
-    Row("standby.stay", (S.STANDBY,), when.ALWAYS, (), None, "the holder is there, or nobody can tell"),
+    Row("standby.stay", (S.STANDBY,), when.ALWAYS, (), None, "the lease holder is alive, or this cannot be known"),
     # GRACE: makes sure, and waits for its turn.
-    Row("grace.back", (S.GRACE,), when.BACK, (), S.STANDBY, "the holder is back, or another was faster"),
-    Row("grace.paused", (S.GRACE,), when.PAUSED, (), S.STANDBY, "a person works on it"),
+    Row("grace.back", (S.GRACE,), when.BACK, (), S.STANDBY, "the lease holder is back, or another node was faster"),
+    Row("grace.paused", (S.GRACE,), when.PAUSED, (), S.STANDBY, "an operator works on it"),
     Row(
         "grace.silent",
         (S.GRACE,),
         when.SILENT,
         (),
         S.STANDBY,
-        "without a majority no lease can end: nothing follows from silence",
+        "without a majority no lease can expire: silence proves nothing",
     ),
-    Row("grace.unfit", (S.GRACE,), when.UNFIT, (), S.STANDBY, "another may have a better copy"),
-    Row("grace.ask", (S.GRACE,), when.READ_DUE, (A.READ,), None, "a long wait must not outlive the answer it rests on"),
-    Row("grace.wait", (S.GRACE,), when.GRACE, (), None, "the best candidate first, and a holder that comes right back"),
+    Row("grace.unfit", (S.GRACE,), when.UNFIT, (), S.STANDBY, "another node may have a better copy"),
+    Row(
+        "grace.ask",
+        (S.GRACE,),
+        when.READ_DUE,
+        (A.READ,),
+        None,
+        "a long wait must not outlast the answer that it relies on",
+    ),
+    Row(
+        "grace.wait",
+        (S.GRACE,),
+        when.GRACE,
+        (),
+        None,
+        "the best candidate goes first, or the lease holder if it comes back",
+    ),
     Row(
         "grace.copy",
         (S.GRACE,),
         when.MAY_NOT_WRITE,
         (A.SERVE_COPY,),
         S.RO_SERVE,
-        "from here a dead home and a cut line look alike, and the home may be writing",
+        "from here a dead origin and a cut link look alike, and the origin may be writing",
     ),
     Row(
         "grace.take",
@@ -142,7 +159,7 @@ ROWS: tuple[Row, ...] = (
         when.MAY_WRITE & when.TAKEOVER_DUE,
         (A.TAKE_OVER,),
         None,
-        "whoever is first among several wins, the others read who it is",
+        "the first of several wins, the others read the result",
     ),
     Row("grace.stay", (S.GRACE,), when.ALWAYS, (), None, "the takeover is under way"),
     # RO_SERVE: the dated copy, read-only.
@@ -152,7 +169,7 @@ ROWS: tuple[Row, ...] = (
         when.BACK & when.NOT_MIRROR,
         (A.WITHDRAW_COPY,),
         S.STANDBY,
-        "the service itself is there again",
+        "the service itself is back",
     ),
     Row(
         "ro-serve.proof",
@@ -160,13 +177,13 @@ ROWS: tuple[Row, ...] = (
         when.VACANT & when.MAY_WRITE & when.FIT & when.COOLED,
         (A.WAKE, A.EXPECT, A.READ),
         S.GRACE,
-        "the writer let go cleanly, which proves that it writes no more",
+        "the writer released cleanly, which proves that it writes no more",
     ),
     Row("ro-serve.ask", (S.RO_SERVE,), when.READ_DUE, (A.READ,), None, "it ends when the writer is back"),
     Row("ro-serve.copy", (S.RO_SERVE,), when.COPY_HIDDEN, (A.SERVE_COPY,), None, "reading is better than nothing"),
     Row(
         "ro-serve.newer", (S.RO_SERVE,), when.COPY_OUTDONE, (A.SERVE_COPY,), None, "the copy shows the newest there is"
     ),
-    Row("ro-serve.pull", (S.RO_SERVE,), when.CLEAN & when.NEWER, (A.PULL,), None, "somebody may read more of it"),
-    Row("ro-serve.stay", (S.RO_SERVE,), when.ALWAYS, (), None, "writing here is for a person to decide"),
+    Row("ro-serve.pull", (S.RO_SERVE,), when.CLEAN & when.NEWER, (A.PULL,), None, "clients may read more of it"),
+    Row("ro-serve.stay", (S.RO_SERVE,), when.ALWAYS, (), None, "a person must decide whether to write here"),
 )

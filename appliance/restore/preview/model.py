@@ -78,9 +78,9 @@ def from_wire(raw: bytes) -> Preview:
     try:
         fields = json.loads(line)
         if fields.pop("picture") != len(picture) or fields["media_type"] not in ("", "image/png", "image/jpeg"):
-            raise ValueError("the picture is not what it should be")
+            raise ValueError("the picture has an unexpected format")
         if fields["kind"] not in get_args(Kind) or fields["why"] not in get_args(Why):
-            raise ValueError("it shows nothing that we know")
+            raise ValueError("its format is not known")
         blocks = tuple(
             Block(str(it["text"]), int(it["level"]), tuple(map(str, it["cells"]))) for it in fields.pop("blocks")
         )
@@ -89,4 +89,4 @@ def from_wire(raw: bytes) -> Preview:
             found, text=str(found.text), pages=int(found.pages), page=int(found.page), missing=tuple(found.missing)
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(f"the preview is no answer: {error}.") from error
+        raise IntegrityError(f"the preview program gave an invalid answer: {error}.") from error

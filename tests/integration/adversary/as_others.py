@@ -119,7 +119,7 @@ def signs_twice(scene: Scene) -> None:
         check_grant(scene.node(STANDBY), SERVICE, line + b"\n" + (signature + end) * 2)
 
 
-@attack(Role.VOTER, VOTERS, "no voter's")
+@attack(Role.VOTER, VOTERS, "does not belong to a voter")
 def signs_with_a_node_that_does_not_vote(scene: Scene) -> None:
     with scene.refused():
         check_grant(scene.node(STANDBY), SERVICE, _alone(scene, SPARE, STRANGER))

@@ -131,7 +131,7 @@ def test_what_is_wrong_is_refused_and_the_others_are_served(control: Control) ->
     control.ask(*NODES)
     requests = control.desk / "pki/requests"
     (requests / "commune-a.csr").write_bytes((requests / "commune-b.csr").read_bytes())
-    assert "is not of the TLS key that the bundle has" in control.type("pki", "issue", ".", stdin=control.key, code=8)
+    assert "does not have its TLS key of the bundle" in control.type("pki", "issue", ".", stdin=control.key, code=8)
     assert control.type("pki", "due", ".")["nodes"] == ["commune-a"]
     assert "this is not the key of the intermediate" in control.type(
         "pki", "issue", ".", stdin=(control.territory.nodes["commune-a"].layout.keys / "tls.pem").read_bytes(), code=5

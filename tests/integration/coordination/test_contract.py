@@ -85,7 +85,7 @@ async def test_a_lease_that_was_begun_for_an_announcement_holds_no_service(world
     service = new_service()
     announced = intent(service, node="commune-a", ttl=3600)
     await world.at("commune-a").report(announced)
-    with pytest.raises(Refused, match="was begun for 3600 s"):
+    with pytest.raises(Refused, match="was created for 3600 s"):
         await world.at("commune-a").acquire(replace(claim(service), lease=announced.lease))
     assert (await world.at("commune-a").read(service)).holder is None
 
@@ -232,7 +232,7 @@ async def test_a_watch_from_before_what_the_store_remembers_ends_and_says_so_and
     await world.at("commune-a").release(holding, "moved", TIME)
     await world.compact()
     events = [event async for event in node.watch(seen)]
-    assert events[-1] == Ended("the store has forgotten what followed the revision that was seen.")
+    assert events[-1] == Ended("the store no longer has the changes after the last seen revision.")
     later = node.watch(state := await node.read(service))
     assert await next_state(later) == state
     await held(world, new_service())

@@ -102,8 +102,8 @@ async def test_a_dead_voter_costs_one_try_and_the_next_call_begins_elsewhere(one
     [
         (b"", "not readable JSON"),
         (b"<html>", "not readable JSON"),
-        (b"[]", "is no object"),
-        (b'{"result": 3}', "is no object"),
+        (b"[]", "is not an object"),
+        (b'{"result": 3}', "is not an object"),
         (b'{"kvs": 3}', 'no list in its field "kvs"'),
         (b'{"kvs": [{"key": "?"}]}', "no base64"),
         (b'{"kvs": [{"mod_revision": "x"}]}', "no number"),
@@ -198,7 +198,7 @@ async def test_a_lease_in_whose_place_no_node_wrote_is_lost(one_voter: EtcdProce
     async with client_of(*one_voter.addresses) as client:
         holding = await client.acquire(claim(service := new_service(), ttl=60))
         await _post(one_voter, "/v3/kv/put", {"key": encoded(holder_key(service)), "value": encoded(b"rubbish")})
-        with pytest.raises(Lost, match=rf"the lease on {service} is not ours any more: .*'svc/{service}/holder'"):
+        with pytest.raises(Lost, match=rf"the lease on {service} is no longer ours: .*'svc/{service}/holder'"):
             await client.renew(holding)
 
 

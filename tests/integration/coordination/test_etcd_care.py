@@ -173,7 +173,7 @@ async def test_a_store_restored_from_a_snapshot_never_goes_back(three: EtcdProce
         await restored.renew(forgotten)
     assert (await restored.renew(before)).revision == before.revision, "what did not change goes on"
     assert [event async for event in restored.watch(released)][-1] == Ended(
-        "the store has forgotten what followed the revision that was seen."
+        "the store no longer has the changes after the last seen revision."
     )
     await restored.release(before, "moved", TIME)
     owned = (await restored.read(other)).owned

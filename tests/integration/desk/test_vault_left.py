@@ -93,7 +93,7 @@ def test_a_push_of_a_service_that_left_is_refused_with_the_bundle_in_which_it_le
         with desk.session(HOLDER, caller) as channel:
             ask(channel, verb, grants=[grant.document.raw.decode()], headers=[], list_bytes=0)
             with pytest.raises(
-                ApplianceError, match=f"docs-a left the territory in bundle {desk.left_in}: nothing new"
+                ApplianceError, match=f"docs-a left the territory in bundle {desk.left_in}: no new generation"
             ):
                 channel.read_frame()
 

@@ -219,7 +219,7 @@ CASES: dict[str, tuple[Callable[[Known], Bad], type[ApplianceError], str]] = {
     "another grant of the same epoch": (
         _second_grant_of_an_epoch,
         Refused,
-        "there already is another grant of epoch 2",
+        "there is already another grant of epoch 2",
     ),
     "a grant of another service": (_grant_of_another_service, Refused, "the grant is for docs-d, not docs-a"),
     "a generation of another service": (_replayed_of_another_service, Refused, "signed by a key that may not sign it"),
@@ -242,12 +242,12 @@ CASES: dict[str, tuple[Callable[[Known], Bad], type[ApplianceError], str]] = {
     "another list than was signed": (
         lambda k: Bad(replace(k.next(), listing=k.first.listing)),
         IntegrityError,
-        "the list of generation 2.3 is not the one its header was signed for",
+        "the list of generation 2.3 is not the one that its header signs",
     ),
     "totals that are not the list's": (
         lambda k: Bad(k.next(), details=_resigned(k, k.next(), bytes=5)),
         IntegrityError,
-        "the totals of generation 2.3 are not those of its list",
+        "the totals of generation 2.3 do not match its list",
     ),
 }
 

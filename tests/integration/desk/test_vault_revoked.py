@@ -31,7 +31,7 @@ def test_a_new_grant_for_the_old_repository_opens_nothing(desk: Desk) -> None:
     desk.put(first, grant)
     desk.sign(revoked=ENDED)
     again = desk.grant(known_epoch=2)
-    with pytest.raises(Refused, match="Begin it anew, with a new key"):
+    with pytest.raises(Refused, match="Start it over, with a new key"):
         desk.put(desk.seal(again, {"config": b"c"}, first), again)
     anew = desk.grant(known_epoch=2, repository=NEW)
     other = desk.seal(anew, {"config": b"new"}, first)

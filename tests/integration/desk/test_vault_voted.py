@@ -112,7 +112,7 @@ def test_one_broker_twice(desk: Desk, first: Generation) -> None:
 
 def test_a_node_that_does_not_vote(desk: Desk, first: Generation) -> None:
     desk.sign(voters=(STANDBY, HOLDER, SPARE))
-    _refused(desk, first, desk.voted((STANDBY, HOLDER, STRANGER)), "signed by a key that is no voter's")
+    _refused(desk, first, desk.voted((STANDBY, HOLDER, STRANGER)), "signed by a key that does not belong to a voter")
 
 
 def test_keys_of_nobody(desk: Desk, first: Generation) -> None:
@@ -120,7 +120,7 @@ def test_keys_of_nobody(desk: Desk, first: Generation) -> None:
     raw = assemble(line, [vote(Ed25519PrivateKey.generate(), line) for _ in range(3)])
     assert desk.voting
     forged = read_voted(raw, desk.voting, accepted=[desk.voted(MAJORITY).statement])
-    _refused(desk, first, forged, "signed by a key that is no voter's")
+    _refused(desk, first, forged, "signed by a key that does not belong to a voter")
 
 
 def test_a_territory_without_voters_takes_none(desk: Desk, first: Generation) -> None:
@@ -134,7 +134,7 @@ def test_a_voter_that_was_revoked(desk: Desk, first: Generation) -> None:
     old = desk.voted((SPARE, HOLDER, STRANGER))
     desk.sign(gone=(STRANGER,))
     _refused(desk, first, old, "granted by other voters than the bundle declares")
-    _refused(desk, first, desk.voted((SPARE, HOLDER, STRANGER)), "signed by a key that is no voter's")
+    _refused(desk, first, desk.voted((SPARE, HOLDER, STRANGER)), "signed by a key that does not belong to a voter")
     assert go_on(desk, first, desk.voted((SPARE, HOLDER, STANDBY))).header.epoch == 513
 
 
@@ -142,11 +142,11 @@ def test_two_grants_of_one_epoch(desk: Desk, first: Generation) -> None:
     made = go_on(desk, first, desk.voted(MAJORITY))
     other = desk.voted((ORIGIN, SPARE, STRANGER), writer=ORIGIN)
     assert other.epoch == made.header.epoch
-    with pytest.raises(Refused, match="there already is another grant of epoch 3"):
+    with pytest.raises(Refused, match="there is already another grant of epoch 3"):
         desk.put(desk.seal(other, FILES, first), other)
     chain = chain_of(desk.open(STANDBY), SERVICE)
     chain.add_grant(desk.voted(MAJORITY))
-    with pytest.raises(Refused, match="there already is another grant of epoch 3 of docs-a"):
+    with pytest.raises(Refused, match="there is already another grant of epoch 3 of docs-a"):
         chain.add_grant(other)
 
 

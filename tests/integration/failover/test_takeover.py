@@ -234,7 +234,7 @@ def test_a_takeover_forged_into_etcd_gets_no_grant_while_the_holder_lives(policy
     inject(stage, "hang", STANDBY)  # its own program would give the lease back
     asyncio.run(_forge(stage))
     ends = SystemClock().boottime() + 3 * LEASE_SECONDS
-    why = "did not give docs-a up" if policy == "local-first" else "has not asked commune-a in vain"
+    why = "did not release docs-a" if policy == "local-first" else "commune-a has not been silent to this broker"
     while SystemClock().boottime() < ends:
         found = asyncio.run(_ask_for_grant(stage))
         assert found.grant is None

@@ -131,7 +131,7 @@ def voters(sites: Sites, node: str) -> list[str]:
 def disbelieved(sites: Sites) -> list[str]:
     """What the voters say of grants that they do not believe, as a person reads it."""
     shown = sites.run(STANDBY, "appliance", "failover", "status", check=False).stdout.decode()
-    return [line for line in shown.splitlines() if "believes no grant" in line or "has no grant yet" in line]
+    return [line for line in shown.splitlines() if "accepts no grant" in line or "has no grant yet" in line]
 
 
 @pytest.fixture(scope="module")

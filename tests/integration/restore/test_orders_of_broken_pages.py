@@ -260,7 +260,7 @@ def test_an_undo_that_had_failed_before_is_not_tried_by_itself(ground: Ground, l
 def test_what_had_failed_says_so_and_is_tried_again_when_somebody_asks(ground: Ground) -> None:
     asked = order(ground, "download", BUDGET)
     _as_before(ground, asked, Status("failed", cause="Unreachable", failure="x"))
-    assert carried(ground, asked).failure == "this restore was begun by an earlier version and cannot go on."
+    assert carried(ground, asked).failure == "this restore was started by an earlier version and cannot be continued."
     assert ask_again(ground.orders, asked.id).state == "waiting"
     assert carried(ground, asked).state == "ready"
 

@@ -136,12 +136,12 @@ ATTACKS: dict[str, Attack] = {
     "name files outside a repository": Attack(
         _push(lambda siege: siege.forge({"../../../.ssh/authorized_keys": b"x"})),
         IntegrityError,
-        "something else than a file of a repository",
+        "is not a file of a repository",
     ),
     "name a lock": Attack(
         _push(lambda siege: siege.forge({"lock.exclusive": b"x"})),
         IntegrityError,
-        "something else than a file of a repository",
+        "is not a file of a repository",
     ),
     "send what its list does not say": Attack(
         _push_other_bytes, IntegrityError, "the received file data/0/9 does not match the hash in the list"

@@ -103,10 +103,10 @@ def test_a_newer_format_asks_for_an_upgrade() -> None:
 
 
 def test_a_history_whose_key_is_no_number_is_refused() -> None:
-    with pytest.raises(IntegrityError, match="no entry of a history"):
+    with pytest.raises(IntegrityError, match="not an entry of a history"):
         list(keys.read_history("docs-a", [Entry(keys.history_prefix("docs-a") + b"x", keys.claimed(CLAIM), 1)]))
 
 
 def test_a_reason_longer_than_a_page_is_refused_before_it_is_sent() -> None:
-    with pytest.raises(Refused, match="Say it shorter"):
+    with pytest.raises(Refused, match="Shorten the text"):
         keys.claimed(replace(CLAIM, reason="x" * 5000))

@@ -90,7 +90,7 @@ def test_a_refusal_is_raised_as_it_was_meant(error: ApplianceError) -> None:
     ],
 )
 def test_half_a_character_is_refused_before_anything_is_written_by_it(line: bytes) -> None:
-    with pytest.raises(IntegrityError, match="no JSON"):
+    with pytest.raises(IntegrityError, match="invalid JSON"):
         wire.read_answer(line)
 
 
@@ -146,7 +146,7 @@ def test_whatever_comes_is_no_call(line: bytes) -> None:
 def test_a_call_that_may_take_a_time_that_is_none_is_refused(seconds: str) -> None:
     line = '{"format":1,"call":"alive","arguments":{},"seconds_max":%s}'
     assert wire.read_call((line % "1.5").encode()).seconds_max == 1.5
-    with pytest.raises(IntegrityError, match="no call"):
+    with pytest.raises(IntegrityError, match="not a call"):
         wire.read_call((line % seconds).encode())
 
 

@@ -182,7 +182,7 @@ def test_nothing_is_started_once_the_deadline_has_passed_however_old_the_decisio
     world.clock.advance(LEASE - 2.0)
     assert not world.do(A.START)
     assert not world.machine.look(SERVICE).writer
-    assert world.it.trouble["start"] == "its time was up before it could start."
+    assert world.it.trouble["start"] == "the lease expired before the service started."
 
 
 def test_nothing_is_started_while_no_watchdog_would_stop_it(world: World) -> None:

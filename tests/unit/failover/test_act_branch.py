@@ -32,7 +32,7 @@ def test_who_hears_of_a_branch_of_a_database_is_not_told_to_merge_it(world: Worl
     changed = replace(world.bundle, territory=replace(territory, services={**territory.services, SERVICE: database}))
     world.it.site = replace(world.it.site, bundle=lambda: changed)
     assert world.do(A.KEEP_BRANCH)
-    assert f"never merged: look at its dump there, then `appliance failover merge {SERVICE} --leave`" in told[0]
+    assert f"never merged: check its dump there, then `appliance failover merge {SERVICE} --leave`" in told[0]
 
 
 def test_as_long_as_a_branch_is_being_kept_nobody_gives_up_on_the_service(

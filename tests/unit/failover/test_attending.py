@@ -170,7 +170,7 @@ def test_what_just_came_is_shown_to_all_brokers_and_never_as_all_that_there_is()
     class Asked(Broker):
         async def ask(self, method: str, seconds_max: float, **told: Any) -> tuple[object, ...]:
             if self.tokens.pop(0) == "busy":
-                raise Busy("commune-a brings papers already.")
+                raise Busy("commune-a already has a call in progress.")
             return await super().ask(method, seconds_max, **told)
 
     async def play() -> list[Calls]:

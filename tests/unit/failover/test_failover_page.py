@@ -27,7 +27,7 @@ def test_the_table_is_printed_whole(capsys: pytest.CaptureFixture[str]) -> None:
 def test_one_state_is_printed_with_the_rows_that_count_in_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["failover", "table", "suspect"]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("SUSPECT: serves, and asks one voter after the other")
+    assert told.startswith("SUSPECT: serves, and asks one voter after another")
     assert "suspect.proven" in told
     assert "grace.take" not in told
 

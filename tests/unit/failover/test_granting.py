@@ -157,32 +157,35 @@ def test_it_signs_with_a_proof(changed: dict[str, Any], reason: str) -> None:
 
 FIVES = by_voters(STANDBY, 2)
 NO_PROOF: dict[str, tuple[dict[str, Any], str]] = {
-    "nothing": ({}, "commune-a did not give docs-a up and may be at work alone"),
-    "silence of a local-first home": ({"asking": silent()}, "did not give docs-a up and may be at work alone"),
+    "nothing": ({}, "commune-a did not release docs-a and may still be writing alone"),
+    "silence of a local-first home": ({"asking": silent()}, "did not release docs-a and may still be writing alone"),
     "an exclusive one that nobody asked": (
         {"bundle": EXCLUSIVE},
-        "not asked commune-a in vain for a lease of 15 s",
+        "commune-a has not been silent to this broker for a whole lease of 15 s",
     ),
-    "a lease minus a moment": ({"bundle": EXCLUSIVE, "asking": silent(seconds=14)}, "in vain for a lease"),
-    "silence about another grant": ({"bundle": EXCLUSIVE, "asking": silent(FIVES)}, "in vain for a lease"),
+    "a lease minus a moment": ({"bundle": EXCLUSIVE, "asking": silent(seconds=14)}, "been silent to this broker"),
+    "silence about another grant": ({"bundle": EXCLUSIVE, "asking": silent(FIVES)}, "been silent to this broker"),
     "silence that ended a while ago": (
         {"bundle": EXCLUSIVE, "asking": silent(seconds=100, until=990)},
-        "in vain for a lease",
+        "been silent to this broker",
     ),
-    "a clock of another boot": ({"bundle": EXCLUSIVE, "asking": silent(until=5000.0)}, "in vain for a lease"),
-    "no lease at all": ({"bundle": EXCLUSIVE, "asking": silent(), "lease_seconds": 0}, "in vain for a lease of 0 s"),
-    "a release of another epoch": ({"release": release(by_key(HOME, 2))}, "did not give docs-a up"),
-    "a release that another node signed": ({"release": release(key=HOLDER)}, "did not give docs-a up"),
-    "a promotion of another node": ({"acts": [act("promote", HOLDER)]}, "did not give docs-a up"),
-    "a promotion for another service": ({"acts": [act("promote", STANDBY, "docs-b")]}, "did not give docs-a up"),
-    "a promotion that is over": ({"acts": [act("promote", STANDBY, end=4999)]}, "did not give docs-a up"),
-    "a promotion that begins later": ({"acts": [act("promote", STANDBY, start=5001)]}, "did not give docs-a up"),
-    "lost, and nobody asked it": ({"acts": [act("lost", HOME)]}, "did not give docs-a up"),
-    "another act": ({"acts": [act("hold", HOME), act("freeze", "docs-a")], "asking": silent()}, "did not give docs-a"),
+    "a clock of another boot": ({"bundle": EXCLUSIVE, "asking": silent(until=5000.0)}, "been silent to this broker"),
+    "no lease at all": ({"bundle": EXCLUSIVE, "asking": silent(), "lease_seconds": 0}, "for a whole lease of 0 s"),
+    "a release of another epoch": ({"release": release(by_key(HOME, 2))}, "did not release docs-a"),
+    "a release that another node signed": ({"release": release(key=HOLDER)}, "did not release docs-a"),
+    "a promotion of another node": ({"acts": [act("promote", HOLDER)]}, "did not release docs-a"),
+    "a promotion for another service": ({"acts": [act("promote", STANDBY, "docs-b")]}, "did not release docs-a"),
+    "a promotion that is over": ({"acts": [act("promote", STANDBY, end=4999)]}, "did not release docs-a"),
+    "a promotion that begins later": ({"acts": [act("promote", STANDBY, start=5001)]}, "did not release docs-a"),
+    "lost, and nobody asked it": ({"acts": [act("lost", HOME)]}, "did not release docs-a"),
+    "another act": (
+        {"acts": [act("hold", HOME), act("freeze", "docs-a")], "asking": silent()},
+        "did not release docs-a",
+    ),
 }
 WHO_ASKS: dict[str, tuple[dict[str, Any], str]] = {
     "a holder that is no candidate": ({"request": asked(2, HOLDER), "heard": {STANDBY}}, "commune-b is neither"),
-    "anybody, of a mirror": ({"bundle": MIRROR}, "hermitage is neither the home nor a standby of docs-a"),
+    "anybody, of a mirror": ({"bundle": MIRROR}, "hermitage is neither the origin nor a standby of docs-a"),
     "a key that the bundle does not have": (
         {"bundle": bundle(keys={**KEYS, STANDBY: STRANGER})},
         "the request is not signed by the hermitage of bundle 7",
@@ -193,33 +196,33 @@ WHO_ASKS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "for another repository": (
         {"request": asked(2, STANDBY, repository="cd" * 32)},
-        "to be written to another repository than until now",
+        "would be written to another repository than before",
     ),
     "after a revocation that ended the epoch": (
         {"bundle": bundle(revoked=Revoked((), {"docs-a": 2}))},
-        "to be written to another repository than until now",
+        "would be written to another repository than before",
     ),
-    "one that knows less": ({"request": asked(1, STANDBY)}, "hermitage knows epoch 1 of docs-a, and 2 is granted"),
+    "one that knows less": ({"request": asked(1, STANDBY)}, "hermitage knows epoch 1 of docs-a, but 2 is granted"),
     "one that hides a grant of the key holder's": (
         {"request": asked(4, STANDBY)},
-        "hermitage knows epoch 4 of docs-a and shows 2: the territory key granted a newer one",
+        "hermitage knows epoch 4 of docs-a but shows 2: the territory key granted a newer one",
     ),
     "one that makes numbers up": (
         {"request": asked(3 + LEAP_MAX, STANDBY)},
-        "nobody here knows of epochs up to 19 of docs-a",
+        "epochs up to 19 of docs-a are not known here",
     ),
 }
 WHAT_IS_KNOWN: dict[str, tuple[dict[str, Any], str]] = {
-    "no grant at all": ({"present": None}, "docs-a has no grant yet: the first one is the territory key's"),
+    "no grant at all": ({"present": None}, "docs-a has no grant yet: the territory key signs the first one"),
     "a grant of another service": ({"present": by_key(service="docs-b")}, "docs-a has no grant yet"),
     "an older grant than this broker was shown before": (
         {"promised": Promised({5: "ab" * 32}, present=3)},
-        "epoch 3 of docs-a was granted already, and 2 is shown",
+        "epoch 3 of docs-a was already granted, and 2 is shown",
     ),
-    "nobody but the asker": ({"heard": ()}, "no holder of docs-a says which grant is the newest: commune-b"),
-    "the asker and whom it replaces": ({"heard": {HOME, STANDBY}}, "commune-b were not heard"),
+    "nobody but the asker": ({"heard": ()}, "no replica node of docs-a has reported the newest grant: commune-b"),
+    "the asker and whom it replaces": ({"heard": {HOME, STANDBY}}, "commune-b did not call"),
     "a broker that does not vote": ({"bundle": bundle(voters=NAMES[:2] + NAMES[3:] + NAMES[4:])}, "commune-c is no"),
-    "too few voters": ({"bundle": bundle(voters=("commune-b", "commune-c"))}, "commune-c is no voter who can sign"),
+    "too few voters": ({"bundle": bundle(voters=("commune-b", "commune-c"))}, "commune-c is not a voter that can sign"),
 }
 
 
@@ -278,7 +281,7 @@ def test_where_the_voters_changed_without_the_newest_grant_no_broker_signs_above
     seen = view(bundle=changed, release=release())
     declined = decide(seen)
     assert isinstance(declined, Declines)
-    assert "one up to epoch 1023 may be in force, and 2 is the newest that is shown" in declined.reason
+    assert "one up to epoch 1023 may be in force, and 2 is the newest known one" in declined.reason
     assert "--earlier BUNDLE" in declined.remedy
     assert "`appliance territory grant`" in declined.remedy
     assert isinstance(decide(replace(seen, unbelieved="by strangers")), Declines)
@@ -306,7 +309,7 @@ def test_a_writer_that_asks_for_one_epoch_after_the_other_leaves_half_of_the_ter
         promised, present = decision.promised, by_voters(HOME, present.epoch)
         epochs.append(decision.epoch)
     assert (len(epochs), epochs[-1]) == (127, 255)
-    assert "had all epochs of docs-a that a writer gets for itself in term 0" in decision.reason
+    assert "used all epochs of docs-a that a writer may request for itself in term 0" in decision.reason
     assert "`appliance territory grant`" in decision.remedy
     taken = signed(view(request=asked(255, STANDBY), present=present, promised=promised, release=release(present)))
     assert taken.epoch == 257
@@ -322,7 +325,7 @@ def test_an_act_serves_once() -> None:
     assert again.epoch == 5, "no grant came of the first attempt"
     home = by_voters(HOME, 5)
     seen = view(acts=promoted, request=asked(7, STANDBY), present=home, promised=again.promised)
-    assert "commune-a did not give docs-a up" in declined(seen)
+    assert "commune-a did not release docs-a" in declined(seen)
     signed(replace(seen, acts=[*promoted, act("promote", STANDBY, start=4500)]))
 
 
@@ -365,7 +368,7 @@ def test_silence_counts_from_the_lease_that_the_holder_said_it_has_though_a_bund
     for second in range(1, round(counts)):
         asking = asking.asked(f"{second:064x}", second)
     early = declined(view(bundle=EXCLUSIVE, asking=asking, now=counts - 0.5))
-    assert f"in vain for a lease of {counts:g} s" in early
+    assert f"been silent to this broker for a whole lease of {counts:g} s" in early
     late = signed(view(bundle=EXCLUSIVE, asking=asking, now=counts))
     assert f"commune-a was asked for {counts:g} s" in late.reason
 

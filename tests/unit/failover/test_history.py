@@ -276,9 +276,9 @@ def test_a_node_that_failed_to_serve_waits_before_it_tries_again() -> None:
     ("text", "sentence"),
     [
         ("", "this is an empty history"),
-        ("[1]", "run.jsonl:1: this is no line of a history"),
-        ('{"t_boottime": 1}', "this is no line of a history ('node')"),
-        ("not json", "run.jsonl:1: this is no line of a history"),
+        ("[1]", "run.jsonl:1: this is not a line of a history"),
+        ('{"t_boottime": 1}', "this is not a line of a history ('node')"),
+        ("not json", "run.jsonl:1: this is not a line of a history"),
     ],
 )
 def test_a_file_that_is_no_history_is_refused_with_its_line(text: str, sentence: str) -> None:

@@ -230,7 +230,7 @@ def test_a_service_that_cannot_be_looked_at_ends_no_other_and_a_person_is_told_o
     keeper = Keeper(world.it)
     monkeypatch.setattr(world.machine, "look", blind)
     asyncio.run(run_until(keeper, lambda: len(looks) > 3))
-    assert told == ["what runs here cannot be looked at: nothing here serves docs-a."]
+    assert told == ["the running services cannot be examined: nothing here serves docs-a."]
 
 
 @pytest.mark.parametrize("plans", [{}, {"node": "commune-x", "standbys": ()}], ids=["no service", "no candidate"])
@@ -280,7 +280,7 @@ def test_one_service_of_which_nothing_can_be_read_is_told_and_the_next_is_kept(w
     assert load_told(site.run, SERVICE) is None, "who looks is not told what was true before"
     assert load_told(site.run, "docs-b") is not None
     assert told[0].startswith(f"{SERVICE}: it is not looked after here: ")
-    assert "what failover knew cannot be read" in told[0]
+    assert "the durable state of failover cannot be read" in told[0]
 
 
 def test_who_starts_a_service_ends_the_pull_that_has_its_folder(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

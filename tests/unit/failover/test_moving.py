@@ -35,7 +35,7 @@ def view(**changed: Any) -> View:
 def test_a_plan_says_from_whom_to_whom_and_that_nothing_is_lost() -> None:
     plan = plan_move(view(), STANDBY)
     assert (plan.origin, plan.to, plan.rpo_seconds) == (HOME, STANDBY, 0)
-    assert plan.steps[0].startswith("commune-a lets clients wait")
+    assert plan.steps[0].startswith("commune-a holds the writes of clients")
     assert plan.steps[-1].startswith("hermitage continues the repository")
     assert "wait: for the last backup and about 8 s (RTO)." in text_of(plan)
 
@@ -50,23 +50,28 @@ MIRROR = replace(PLAN.service("docs-a"), policy="mirror")
 REFUSALS: dict[str, tuple[dict[str, Any], str, type[ApplianceError], str]] = {
     "an unknown node": ({}, "stranger", NotFound, 'there is no node "stranger".*known: commune-a'),
     "a mirror": ({"service": MIRROR}, STANDBY, Refused, "docs-a is a mirror"),
-    "only one candidate": ({"service": PLAN.service("docs-c")}, STANDBY, Refused, "no node that could take it over"),
+    "only one candidate": (
+        {"service": PLAN.service("docs-c")},
+        STANDBY,
+        Refused,
+        "docs-c has no candidate but commune-c",
+    ),
     "no candidate": ({}, OTHER, Refused, "commune-c is not a candidate for docs-a.*commune-a, hermitage, commune-b"),
-    "the holder": ({}, HOME, Refused, "commune-a holds docs-a already"),
-    "nobody holds it": ({"state": state("")}, STANDBY, Refused, "nobody holds docs-a now"),
+    "the holder": ({}, HOME, Refused, "commune-a already holds the lease of docs-a"),
+    "nobody holds it": ({"state": state("")}, STANDBY, Refused, "docs-a has no lease holder now"),
     "a silent target": ({"alive": {HOME}}, STANDBY, Refused, "hermitage does not report to the voters"),
-    "no fit copy": ({"unfit": {STANDBY: "it holds no generation."}}, STANDBY, Refused, "no copy that could be served"),
+    "no fit copy": ({"unfit": {STANDBY: "it holds no generation."}}, STANDBY, Refused, "no replica to serve"),
     "a standby that takes nothing": (
         {"unfit": {STANDBY: "it does not hold 2.7, which others have since 2026-11-29T21:00:00Z."}},
         STANDBY,
         Refused,
-        "hermitage has no copy that could be served: it does not hold 2.7",
+        "hermitage has no replica to serve: it does not hold 2.7",
     ),
     "voters that could not grant it": (
         {"needed": 2, "knowing": {"commune-c"}},
         STANDBY,
         Refused,
-        "hermitage could not be granted docs-a now: 2 voters must know its newest grant.*known at: commune-c.",
+        "hermitage could not get a grant of docs-a now: 2 voters must answer and know.*known at: commune-c.",
     ),
     "two operators at once": (
         {"state": state(intent=MOVED)},
@@ -91,8 +96,8 @@ def test_what_cannot_end_well_is_refused_before_it_begins(
     ("holder", "served", "told"),
     [
         (HOME, HOME, "commune-a serves it"),
-        (STANDBY, "", "hermitage holds it, and no node says that it serves it"),
-        ("", "", "nobody holds docs-a now, and no node says that it serves it"),
+        (STANDBY, "", "hermitage holds the lease, but no node reports that it serves it"),
+        ("", "", "docs-a has no lease holder now, and no node reports that it serves it"),
     ],
 )
 def test_a_move_that_did_not_end_says_where_the_service_is_seen_and_nothing_else(
@@ -124,14 +129,14 @@ def test_what_nobody_holds_stays_in_the_water_and_is_told() -> None:
     nobody, alone = view(state=state("")), view(service=PLAN.service("docs-c"), state=state(""), writer="")
     assert evacuation(PLAN, "valley", [nobody]) == ()
     (why,) = staying(PLAN, "valley", [nobody, view(), alone]).values()
-    assert why.startswith("nobody holds it now")
+    assert why.startswith("it has no lease holder now")
     assert "`promote`" in why
     assert staying(PLAN, "heights", [nobody]) == {}
     written_elsewhere = replace(nobody, writer=STANDBY)
     assert list(staying(PLAN, "heights", [written_elsewhere])) == ["docs-a"]
     assert staying(PLAN, "valley", [written_elsewhere, replace(nobody, service=MIRROR)]) == {}
     inside = replace(alone, service=replace(PLAN.service("docs-c"), node=HOME))
-    assert staying(PLAN, "valley", [inside]) == {"docs-c": "no other node than commune-a could take it over"}
+    assert staying(PLAN, "valley", [inside]) == {"docs-c": "no node but commune-a could take it over"}
     with pytest.raises(NotFound, match="no zone"):
         staying(PLAN, "sea", [])
 
@@ -139,9 +144,15 @@ def test_what_nobody_holds_stays_in_the_water_and_is_told() -> None:
 @pytest.mark.parametrize(
     ("ready", "sentence"),
     [
-        pytest.param(None, "commune-a does not say that it has caught up with docs-a.*`failover status`", id="silent"),
-        pytest.param(0, "has been caught up with docs-a for 0 s, of 300 s.*Again in 300 s", id="just now"),
-        pytest.param(299, "for 299 s, of 300 s.*`failover move docs-a commune-a` does not wait", id="a second early"),
+        pytest.param(
+            None, "commune-a has not reported that it has caught up with docs-a.*`failover status`", id="silent"
+        ),
+        pytest.param(
+            0, "has been caught up with docs-a for 0 s of the required 300 s.*Try again in 300 s", id="just now"
+        ),
+        pytest.param(
+            299, "for 299 s of the required 300 s.*`failover move docs-a commune-a` does not wait", id="a second early"
+        ),
     ],
 )
 def test_a_home_that_has_not_settled_does_not_get_its_service_back(ready: int | None, sentence: str) -> None:

@@ -47,7 +47,7 @@ def test_what_was_signed_is_remembered_over_a_restart(path: Path) -> None:
     assert sign(path) == first
     with pytest.raises(Refused, match="this broker has signed another grant of docs-a, of epoch 3") as caught:
         sign(path, request=asked(2, STANDBY, reason="another"))
-    assert caught.value.remedy == "Ask again for one above 3."
+    assert caught.value.remedy == "Ask again for an epoch above 3."
     assert set(load_promises(path, MACHINE).of("docs-a").lines) == {3}
 
 
@@ -82,7 +82,7 @@ def test_cut_after_the_promise_it_signs_that_line_only(path: Path, monkeypatch: 
 
 def test_what_it_declines_is_no_promise(path: Path) -> None:
     before = path.read_bytes()
-    with pytest.raises(Refused, match="may be at work alone") as caught:
+    with pytest.raises(Refused, match="may still be writing alone") as caught:
         sign(path, release=None)
     assert "`promote`" in caught.value.remedy
     assert path.read_bytes() == before
@@ -91,16 +91,16 @@ def test_what_it_declines_is_no_promise(path: Path) -> None:
 def test_it_signs_with_its_own_key_and_about_what_it_was_asked(path: Path) -> None:
     with pytest.raises(Refused, match="this is not the key of the voter commune-c in bundle 7"):
         sign(path, key="commune-d")
-    with pytest.raises(Refused, match="looked at another service"):
+    with pytest.raises(Refused, match="examined another service"):
         sign(path, promised=Promised({9: "ab" * 32}))
-    with pytest.raises(Refused, match="looked at another service"):
+    with pytest.raises(Refused, match="examined another service"):
         sign(path, request=asked(2, STANDBY, service="docs-b"))
 
 
 def test_without_its_promises_it_signs_nothing(path: Path, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="does not know what it promised"):
         sign(tmp_path / "lost")
-    with pytest.raises(Refused, match="made promises already"):
+    with pytest.raises(Refused, match="already made promises"):
         begin_promises(path, MACHINE)
     with pytest.raises(Refused, match="made on another machine"):
         load_promises(path, "a clone")
@@ -127,7 +127,7 @@ def _written(**promised: Any) -> str:
 )
 def test_damaged_promises_sign_nothing(path: Path, text: str) -> None:
     path.write_text(text)
-    with pytest.raises(IntegrityError, match="the note of what was promised cannot be read") as caught:
+    with pytest.raises(IntegrityError, match="the record of promises cannot be read") as caught:
         sign(path)
     assert "new keys" in caught.value.remedy
 

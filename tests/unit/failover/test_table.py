@@ -112,7 +112,7 @@ def test_a_lease_is_let_go_only_where_nothing_can_be_written() -> None:
     for row in rows_that(Action.RELEASE):
         for state in row.states:
             before = rows_of(state)[: rows_of(state).index(row)]
-            assert any("could still be written" in it.when for it in before), row.id
+            assert any("writes are still possible" in it.when for it in before), row.id
 
 
 def test_nothing_is_pulled_over_what_only_this_disk_has() -> None:

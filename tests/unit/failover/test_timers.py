@@ -33,10 +33,10 @@ def test_a_lease_too_short_for_two_tries_is_refused_with_the_sum() -> None:
     [
         ({"retry": 3.0}, "Set retry below renew"),
         ({"epsilon": 0.0}, "epsilon is 0.0; it must be more than 0"),
-        ({"fresh": 4.0}, "answers would grow old"),
+        ({"fresh": 4.0}, "answers would expire"),
         ({"tries": 4}, "17.5 s"),
         ({"recover": 29.0}, "Set recover to promote or more"),
-        ({"promote": 15.0}, "whoever deposes a holder waits"),
+        ({"promote": 15.0}, "a node that deposes a lease holder waits"),
     ],
 )
 def test_what_cannot_work_is_refused(given: dict[str, float], said: str) -> None:

@@ -77,7 +77,7 @@ def test_without_a_majority_each_says_why() -> None:
     assert found.reasons == {
         "commune-c": "commune-c does not answer.",
         "commune-d": "it is asked yet. Ask again.",
-        "commune-a": "it answers with something else.",
+        "commune-a": "it gave an unexpected answer.",
         "hermitage": "it is asked yet. Ask again.",
     }
     assert (found.answered, found.promised) == (3, [7, 7])

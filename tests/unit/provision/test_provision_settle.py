@@ -115,7 +115,7 @@ def test_another_node_is_refused_and_nothing_changes(another: str, host: Host, k
     settled(host, "commune-a", keys[0])
     (host.root / "srv/appliance/node").chmod(0o700)  # what would be mended otherwise
     before = disk(host)
-    with pytest.raises(Refused, match="already is the node commune-a"):
+    with pytest.raises(Refused, match="already belongs to the node commune-a"):
         settled(host, "commune-b" if another == "name" else "commune-a", keys[another == "key"])
     assert disk(host) == before
 
@@ -156,7 +156,7 @@ def test_an_older_bundle_than_root_obeyed_is_refused_though_the_node_has_one_old
     settle(wanted, STATE, host, bundle=bundle(towns), owners=HERE)
     (host.root / "etc/appliance/serial").write_text(f"3 {PUBLIC}\n")
     before = disk(host)
-    with pytest.raises(Refused, match="bundle 2 is older than bundle 3, by which root set up this host"):
+    with pytest.raises(Refused, match="bundle 2 is older than bundle 3, which root already applied to this host"):
         settle(wanted, STATE, host, bundle=bundle(towns, serial=2), dry_run=dry_run, owners=HERE)
     assert disk(host) == before
     assert settle(wanted, STATE, host, bundle=bundle(towns, serial=3), owners=HERE).bundle is not None

@@ -131,7 +131,7 @@ FALSE = [
 
 @pytest.mark.parametrize("number", range(len(FALSE)))
 def test_a_worker_that_became_hostile_shows_nothing(number: int) -> None:
-    with pytest.raises(IntegrityError, match="no answer"):
+    with pytest.raises(IntegrityError, match="an invalid answer"):
         from_wire(FALSE[number])
 
 

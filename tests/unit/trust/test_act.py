@@ -95,7 +95,7 @@ def test_a_promotion_may_name_a_generation_and_no_other_act_has_one_by_accident(
     assert read_act(make_act(promote, key), [able]).generation == ""
     assert read_act(make_act({**promote, "generation": name}, key), [able]).generation == name
     assert read_act(make_act({**FIELDS, "generation": name}, key), [able]).generation == ""
-    with pytest.raises(UsageError, match="nobody would accept this act"):
+    with pytest.raises(UsageError, match="no node would accept this act"):
         make_act({**promote, "generation": "2.7"}, key)
 
 
@@ -107,7 +107,7 @@ def test_a_promotion_that_names_a_generation_is_for_one_service(key: Path, opera
             signed_by_hand(key, body(acts.TYPE, fields), acts.TYPE), [replace(operator, may=("promote",))]
         ),
     ):
-        with pytest.raises(Refused, match="names no generation") as caught:
+        with pytest.raises(Refused, match="cannot name a generation") as caught:
             attempt()
         assert "--service SERVICE" in caught.value.remedy
 
@@ -160,7 +160,7 @@ def test_a_field_of_another_form_is_refused(key: Path, operator: Operator, chang
     told = f'field "{next(iter(changed))}" is'
     with pytest.raises(IntegrityError, match=told):
         read_act(signed_by_hand(key, body(acts.TYPE, {**FIELDS, **changed}), acts.TYPE), [operator])
-    with pytest.raises(UsageError, match=f"nobody would accept this act.*{told}"):
+    with pytest.raises(UsageError, match=f"no node would accept this act.*{told}"):
         make_act({**FIELDS, **changed}, key)
 
 

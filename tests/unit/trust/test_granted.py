@@ -60,7 +60,7 @@ def test_several_in_one_go_differ(key_file: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", '{"docs-a": "2"}', '{"docs-a": 0}', '{"docs-a": 70000}'])
 def test_a_damaged_note_grants_nothing(key_file: Path, text: str) -> None:
     key_file.with_name("territory.granted").write_text(text)
-    with pytest.raises(IntegrityError, match="the note of what was granted cannot be read"):
+    with pytest.raises(IntegrityError, match="the record of grants cannot be read"):
         Granted(key_file)
 
 

@@ -87,9 +87,9 @@ def test_a_node_is_one_node_for_ever(tmp_path: Path) -> None:
     keys = create_identity(layout, "commune-a", public)
     assert create_identity(layout, "commune-a", public) == keys
     assert load_identity(layout).name == "commune-a"
-    with pytest.raises(Refused, match="this folder already is another node"):
+    with pytest.raises(Refused, match="this folder already belongs to another node"):
         create_identity(layout, "commune-b", public)
-    with pytest.raises(Refused, match="this folder already is another node"):
+    with pytest.raises(Refused, match="this folder already belongs to another node"):
         create_identity(layout, "commune-a", create_key(tmp_path / "other"))
 
 

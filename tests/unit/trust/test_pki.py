@@ -93,7 +93,7 @@ def test_a_revoked_certificate_is_refused_by_openssl(folder: Path) -> None:
 
 
 def test_a_request_of_another_key_is_refused() -> None:
-    with pytest.raises(Refused, match="the request of commune-a is not of the TLS key that the bundle has for it"):
+    with pytest.raises(Refused, match="the request of commune-a does not have its TLS key of the bundle"):
         pki.issue(KEY, INTERMEDIATE, pki.make_request(OTHER_KEY, "commune-a"), "commune-a", PUBLIC, NOW)
 
 
@@ -103,13 +103,13 @@ def test_a_request_that_its_key_did_not_sign_is_refused() -> None:
     forged = x509.load_der_x509_csr(bytes(der))
     with pytest.raises(IntegrityError, match="not signed by the key in it"):
         pki.read_request(pki.to_pem(forged))
-    with pytest.raises(IntegrityError, match=r"commune-a\.csr: this is no certificate request"):
+    with pytest.raises(IntegrityError, match=r"commune-a\.csr: this is not a certificate request"):
         pki.read_request(b"nothing", "commune-a.csr")
 
 
 def test_an_intermediate_near_its_end_issues_nothing() -> None:
     late = NOW + pki.INTERMEDIATE_SECONDS - pki.SECONDS + DAY
-    with pytest.raises(Refused, match=r"the intermediate ends on 2027-.*Make a new one"):
+    with pytest.raises(Refused, match=r"the intermediate expires on 2027-.*Make a new one"):
         _issue(late)
 
 
@@ -119,7 +119,7 @@ def test_what_another_issued_or_has_ended_is_not_believed() -> None:
         pki.check_issued(INTERMEDIATE, other, NOW)
     with pytest.raises(IntegrityError, match="by this machine's clock it is 20"):
         pki.check_issued(_issue(), INTERMEDIATE, NOW + pki.SECONDS + 1)
-    with pytest.raises(IntegrityError, match=r"the list .* is not the intermediate's"):
+    with pytest.raises(IntegrityError, match=r"the list .* was not issued by the intermediate"):
         pki.check_list(pki.make_list(OTHER_KEY, INTERMEDIATE, (), NOW), INTERMEDIATE)
 
 

@@ -81,7 +81,7 @@ def test_what_another_territory_noted_counts_no_more(host: NodeLayout, noted: Pa
 @pytest.mark.parametrize("text", ["", "two", f"-1 {PUBLIC}", "9"])
 def test_a_damaged_note_is_no_leave(text: str, host: NodeLayout, noted: Path) -> None:
     noted.write_text(text)
-    with pytest.raises(IntegrityError, match=r"Accept the newest bundle, then take this file away") as refusal:
+    with pytest.raises(IntegrityError, match=r"Accept the newest bundle, then remove this file") as refusal:
         territory_for_root(host)
     assert refusal.value.where == str(noted)
 
@@ -115,7 +115,7 @@ def test_each_verb_of_root_refuses_it_and_changes_nothing(
     monkeypatch.setattr(desk, "take_brought", lambda *_, **__: pytest.fail("it was taken"))
     noted.write_text(f"3 {PUBLIC}\n")
     assert main.run(["--state", str(host.root), *words, *dry_run]) == Refused.exit_code
-    assert "bundle 2 is older than bundle 3, by which root set up this host" in capsys.readouterr().err
+    assert "bundle 2 is older than bundle 3, which root already applied to this host" in capsys.readouterr().err
     assert [it.name for it in root.rglob("*") if it.is_file()] in ([], ["appliance-apply.lock"])
 
 

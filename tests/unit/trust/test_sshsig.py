@@ -107,7 +107,7 @@ def _blob(
     return b"SSHSIG" + version.to_bytes(4, "big") + b"".join(_string(field) for field in fields) + after
 
 
-FORM = "is not written as ssh-keygen writes it"
+FORM = "does not have the format of ssh-keygen"
 BAD: dict[str, tuple[bytes, str]] = {
     "nothing": (b"", "there is no SSH signature"),
     "text": (b"hello\n", "there is no SSH signature"),
@@ -120,8 +120,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "cut in its fields": (_armoured(BLOB[:-10]), "the signature is cut short"),
     "cut in a length": (_armoured(BLOB[:12]), "the signature is cut short"),
     "a length beyond its end": (_armoured(BLOB[:10] + b"\xff\xff\xff\xff" + BLOB[14:]), "the signature is cut short"),
-    "bytes after its end": (_armoured(_blob(after=b"x")), "bytes that nothing covers"),
-    "a reserved field": (_armoured(_blob(reserved=b"x")), "bytes that nothing covers"),
+    "bytes after its end": (_armoured(_blob(after=b"x")), "unsigned bytes"),
+    "a reserved field": (_armoured(_blob(reserved=b"x")), "unsigned bytes"),
     "another namespace": (_armoured(_blob(namespace=b"appliance/other")), "is for 'appliance/other', not"),
     "an unknown hash": (_armoured(_blob(hash_name=b"md5")), "the signature uses an unknown hash"),
     "the other hash": (_armoured(_blob(hash_name=b"sha256")), "the signature does not match its content"),

@@ -65,7 +65,7 @@ def test_a_signature_of_who_does_not_vote_spoils_it() -> None:
     line = statement(asked(), FIVE)
     for names in (NAMES[:2], NAMES[:3]):
         votes = [*(vote(KEYS[name], line) for name in names), vote(STRANGER, line)]
-        with pytest.raises(Refused, match=r"signed by a key that is no voter's \(SHA256:"):
+        with pytest.raises(Refused, match=r"signed by a key that does not belong to a voter \(SHA256:"):
             read_voted(assemble(line, votes), FIVE)
 
 
@@ -104,7 +104,10 @@ def test_every_signature_covers_every_word(name: str) -> None:
 
 BAD = {
     "another format": ({"format": 2}, "voted-grant has format 2; this version reads format 1"),
-    "an even epoch": ({"epoch": 4, "nonce_floor": floor_of(4)}, "epoch 4 is even: only the territory key grants such"),
+    "an even epoch": (
+        {"epoch": 4, "nonce_floor": floor_of(4)},
+        "epoch 4 is even: only the territory key grants even epochs",
+    ),
     "a floor of another epoch": ({"nonce_floor": floor_of(5)}, "contradicts itself"),
     "an epoch that does not follow": ({"previous": 3}, "contradicts itself"),
     "the next term": ({"epoch": 513, "nonce_floor": floor_of(513)}, "epoch 513 of docs-a is outside 1 to 511"),
@@ -147,7 +150,7 @@ def test_a_revoked_voter_signs_nothing_but_is_counted_still() -> None:
     """Else losing two of five would let two decide."""
     left = Voting({**FIVE.keys, "commune-c": "", "hermitage": ""}, 1)
     assert left.needed == 3
-    with pytest.raises(Refused, match="no voter's"):
+    with pytest.raises(Refused, match="does not belong to a voter"):
         read_voted(granted(asked(), left, ["commune-a", "commune-b", "hermitage"]), left)
     assert read_voted(granted(asked(), left, ["commune-a", "commune-b", "commune-d"]), left).epoch == 513
     assert not Voting({**FIVE.keys, "commune-b": "", "commune-c": "", "hermitage": ""}).can_sign
@@ -163,7 +166,7 @@ def test_fewer_than_three_voters_grant_nothing(names: tuple[str, ...]) -> None:
 def test_an_old_grant_that_was_accepted_stays_good_and_only_that_one() -> None:
     old = granted(asked(), FIVE)
     granters = Granters(public_line(TERRITORY), voting(NAMES[:3], 1))
-    with pytest.raises(Refused, match="The key holder confirms it in the next bundle"):
+    with pytest.raises(Refused, match="The holder of the territory key confirms it in the next bundle"):
         granters.read(old)
     assert granters.keeping([old]).read(old).epoch == 3
     assert granters.keeping([old]).read(granted(asked(), FIVE, NAMES)).epoch == 3, "one line is one grant"
@@ -198,9 +201,9 @@ def test_no_voter_and_no_majority_of_them_signs_like_the_territory_key() -> None
 def test_the_territory_key_signs_no_odd_epoch_and_no_voters_grant() -> None:
     odd = {"service": "docs-a", "epoch": 3, "repository": REPOSITORY, "writer": "hermitage", "previous": 2}
     odd |= {"writer_key": public_line(KEYS["hermitage"]), "nonce_floor": floor_of(3), "reason": "test"}
-    with pytest.raises(IntegrityError, match="odd epochs are the voters'"):
+    with pytest.raises(IntegrityError, match="odd epochs belong to the voters"):
         GRANTERS.read(make(GRANT, odd, TERRITORY))
-    with pytest.raises(Refused, match="no voter's"):
+    with pytest.raises(Refused, match="does not belong to a voter"):
         GRANTERS.read(make(TYPE, {**odd, "voters": FIVE.digest}, TERRITORY))
 
 
