@@ -1,7 +1,7 @@
 """The file that the accounts are kept in: read whole, checked whole, replaced whole. Only root reads it.
 
 It lies in a folder that belongs to root: what stands in it becomes accounts of this machine. Hashes of passwords are
-in it and passwords are not. The node's own service saves it, and nothing else of the folder (`backup/own.py`).
+in it and passwords are not. The node's own service saves it, and nothing else of the folder (`backup/writer/own.py`).
 """
 
 from __future__ import annotations

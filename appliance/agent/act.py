@@ -26,23 +26,23 @@ from appliance.agent.decisions import (
     Work,
 )
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
-from appliance.backup import writer
-from appliance.backup.alarms import alarm_of
-from appliance.backup.chain import chain_of
-from appliance.backup.drill import drill
-from appliance.backup.exchange import exchange
-from appliance.backup.fetch import short_name
-from appliance.backup.filling import unread_in
-from appliance.backup.openable import open_best
-from appliance.backup.push import Pushed
-from appliance.backup.replaced import forget_replaced
-from appliance.backup.replicate import replicate
-from appliance.backup.vault.checker import check_view
-from appliance.backup.vault.repair import repair
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.alarms import alarm_of
+from appliance.backup.peers.exchange import exchange
+from appliance.backup.peers.fetch import short_name
+from appliance.backup.peers.openable import open_best
+from appliance.backup.peers.push import Pushed
+from appliance.backup.peers.replicate import replicate
+from appliance.backup.proofs.drill import drill
+from appliance.backup.proofs.verify import verify_data
+from appliance.backup.vault.maintenance.repair import repair
+from appliance.backup.vault.maintenance.scrub import Budget
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.scrub import Budget
-from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.verify import verify_data
+from appliance.backup.vault.sealing.checker import check_view
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
+from appliance.backup.writer import writer
+from appliance.backup.writer.filling import unread_in
+from appliance.backup.writer.replaced import forget_replaced
 from appliance.borg.client import Borg
 from appliance.branches.backup import save_branches
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, Postponed

@@ -40,9 +40,9 @@ from appliance.agent.decisions import (
     Wait,
     Work,
 )
-from appliance.backup.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
-from appliance.backup.schedule import Due, NotDue, due
-from appliance.backup.vault.floor import ROOM_BYTES_MIN
+from appliance.backup.proofs.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
+from appliance.backup.vault.maintenance.floor import ROOM_BYTES_MIN
+from appliance.backup.writer.schedule import Due, NotDue, due
 from appliance.monitor.view import Ahead, Attempt, Held, Home, Now, Readable, Running, View, Written, last_backup
 from appliance.units import DAY, GIB, HOUR, MINUTE, format_duration
 

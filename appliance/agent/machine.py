@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from appliance.backup.elsewhere import served
+from appliance.backup.peers.elsewhere import served
 from appliance.errors import ApplianceError
 from appliance.host import care, confined, time_sources
 from appliance.host.layout import NodeLayout

@@ -17,29 +17,30 @@ from appliance.agent.memory import Memory
 from appliance.agent.observe_left import generation_of, held_of_old, left, newest_held
 from appliance.agent.observe_unended import restored_services, unended_restores
 from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, as_known, back_from, missing_of, newest_whole, older_held
-from appliance.backup import accepted, saved
-from appliance.backup.chain import Chain, chain_of
-from appliance.backup.elsewhere import comes_back, moves
-from appliance.backup.header_sizes import size_of_raw
-from appliance.backup.left_behind import told as told_left_behind
-from appliance.backup.overtaken import is_given_away
-from appliance.backup.overtaken import load as load_overtaken
-from appliance.backup.replaced import replaced_repositories
-from appliance.backup.safety import judge
-from appliance.backup.schedule import due
-from appliance.backup.sight import load_sight, unseen_nodes
-from appliance.backup.sized import Sized
-from appliance.backup.source_sizes import load_shrunken
-from appliance.backup.targets import lost_nodes, targets
-from appliance.backup.vault import bending, damage, probed
+from appliance.backup.chain.chain import Chain, chain_of
+from appliance.backup.chain.header_sizes import size_of_raw
+from appliance.backup.chain.left_behind import told as told_left_behind
+from appliance.backup.chain.overtaken import is_given_away
+from appliance.backup.chain.overtaken import load as load_overtaken
+from appliance.backup.chain.sized import Sized
+from appliance.backup.peers.elsewhere import comes_back, moves
+from appliance.backup.peers.safety import judge
+from appliance.backup.peers.sight import load_sight, unseen_nodes
+from appliance.backup.peers.targets import lost_nodes, targets
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
-from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.kept import stored_grant
-from appliance.backup.vault.leftovers import are_known
-from appliance.backup.vault.obey import passed_over, quota_bytes
+from appliance.backup.vault.maintenance import bending, damage
+from appliance.backup.vault.maintenance.freeze import why_frozen
+from appliance.backup.vault.maintenance.leftovers import are_known
+from appliance.backup.vault.maintenance.obey import passed_over, quota_bytes
 from appliance.backup.vault.replicas import replica_names, replica_of
+from appliance.backup.vault.sealing import probed
 from appliance.backup.vault.store import HEADER, Holding, size_of
+from appliance.backup.writer import accepted, saved
+from appliance.backup.writer.replaced import replaced_repositories
+from appliance.backup.writer.schedule import due
+from appliance.backup.writer.source_sizes import load_shrunken
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
 from appliance.failover.kept_acts import JudgedActs

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from appliance.backup.vault import damage
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
-from appliance.backup.vault.freeze import why_frozen
+from appliance.backup.vault.maintenance import damage
+from appliance.backup.vault.maintenance.freeze import why_frozen
 from appliance.backup.vault.replicas import replica_names, replica_of
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_seconds

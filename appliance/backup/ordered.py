@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from appliance.backup.filling import filling_of, lacking_of
-from appliance.backup.openable import open_best
+from appliance.backup.peers.openable import open_best
+from appliance.backup.writer.filling import filling_of, lacking_of
 from appliance.borg.client import Borg
 from appliance.borg.contents import Contents
 from appliance.borg.model import Progress

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.chain import Chain
+from appliance.backup.chain.chain import Chain
 from appliance.backup.vault.limits import CURRENT_EPOCH_SHARE
 from appliance.borg.answers import is_below
 from appliance.borg.client import Borg

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from appliance.backup.adopt import own_repository
-from appliance.backup.chain import Chain, chain_of
-from appliance.backup.peers import Lines
-from appliance.backup.push import Pushed
+from appliance.backup.chain.chain import Chain, chain_of
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.push import Pushed
 from appliance.backup.sources import Failure
-from appliance.backup.writer import (
+from appliance.backup.writer.writer import (
     READERS_SECONDS_MAX,
     Run,
     bring_to_rest,

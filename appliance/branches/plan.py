@@ -15,9 +15,9 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 from zoneinfo import ZoneInfo
 
-from appliance.backup.adopt import free_name, own_repository
-from appliance.backup.chain import chain_of
-from appliance.backup.openable import is_written_here
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.adopt import free_name, own_repository
+from appliance.backup.peers.openable import is_written_here
 from appliance.borg.client import Borg
 from appliance.branches.archive import common_archive, walk
 from appliance.branches.merge import Merge, Trees, differing, plan_merge

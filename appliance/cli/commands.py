@@ -32,34 +32,34 @@ class Entry:
 
 
 COMMANDS = {
-    "status": Entry("status_cmd", "status", "Show how safe each service is, the worst first."),
+    "status": Entry("status.status", "status", "Show how safe each service is, the worst first."),
     "doctor": Entry(
-        "doctor_cmd", "doctor", "Run every check of this node; print remedies and the page that says more."
+        "status.doctor", "doctor", "Run every check of this node; print remedies and the page that says more."
     ),
-    "backup": Entry("backup_cmd", "backup", "Begin services, back up, verify, repair, drill, continue after a loss."),
+    "backup": Entry("backup.group", "backup", "Begin services, back up, verify, repair, drill, continue after a loss."),
     "restore": Entry(
-        "restore_cmd", "restore", "Find a file by name; restore it, a folder or everything; undo a restore."
+        "restore.group", "restore", "Find a file by name; restore it, a folder or everything; undo a restore."
     ),
-    "territory": Entry("territory_cmd", "territory", "Check, show, plan and sign the territory; grant epochs."),
-    "node": Entry("node_cmd", "node", "Make a node, show it and its keys, give it its bundle and its sshd."),
-    "act": Entry("act_cmd", "act", "Sign, accept and list acts of operators, such as a loss."),
-    "account": Entry("account_cmd", "account", "Manage the accounts of people at this town hall."),
-    "agent": Entry("agent_cmd", "agent", "Run this node's agent."),
+    "territory": Entry("territory.group", "territory", "Check, show, plan and sign the territory; grant epochs."),
+    "node": Entry("node.group", "node", "Make a node, show it and its keys, give it its bundle and its sshd."),
+    "act": Entry("act", "act", "Sign, accept and list acts of operators, such as a loss."),
+    "account": Entry("account.group", "account", "Manage the accounts of people at this town hall."),
+    "agent": Entry("agent", "agent", "Run this node's agent."),
     "failover": Entry(
-        "failover_cmd", "failover", "Move services between nodes after a failure, a flood warning or by hand."
+        "failover.group", "failover", "Move services between nodes after a failure, a flood warning or by hand."
     ),
     "portal": Entry(
-        "portal_cmd", "portal", "Serve the pages on which people restore their files, and show their journal."
+        "portal.group", "portal", "Serve the pages on which people restore their files, and show their journal."
     ),
-    "pki": Entry("pki_cmd", "pki", "Manage the TLS certificates of the nodes, from a root that is kept offline."),
+    "pki": Entry("pki", "pki", "Manage the TLS certificates of the nodes, from a root that is kept offline."),
     "voter": Entry(
-        "voter_cmd", "voter", "Show and maintain the voters, which record the lease holder of each service."
+        "voter.group", "voter", "Show and maintain the voters, which record the lease holder of each service."
     ),
-    "vault": Entry("vault_cmd", "vault", "List, scrub, repair, thin and replicate what this node holds for others."),
-    "escrow": Entry("escrow_cmd", "escrow", "Make and test the recovery key on paper, and open envelopes."),
+    "vault": Entry("vault.group", "vault", "List, scrub, repair, thin and replicate what this node holds for others."),
+    "escrow": Entry("escrow.group", "escrow", "Make and test the recovery key on paper, and open envelopes."),
     "lab": Entry(
         f"{LAB}.cli.lab_cmd", "lab", "Boot a territory as hosts on this machine, inject faults, play stories, measure."
     ),
     "demo": Entry(f"{LAB}.cli.demo_cmd", "demo", "Show the whole promise on this machine, in about 40 s."),
-    "completion": Entry("completion_cmd", "completion", "Print the completion script of a shell."),
+    "completion": Entry("completion", "completion", "Print the completion script of a shell."),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.backup.grants import shown_grants
+from appliance.backup.chain.grants import shown_grants
 from appliance.errors import ApplianceError
 from appliance.host.layout import NodeLayout
 from appliance.node.handle import open_node

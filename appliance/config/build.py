@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.backup.growth import default_quota
+from appliance.backup.chain.growth import default_quota
 from appliance.config import schema
 from appliance.config.parts import Parts, Placed
 from appliance.config.references import OUTSIDE

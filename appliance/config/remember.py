@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from appliance.backup.growth import default_quota_of
-from appliance.backup.retention import TIERS, YEAR
+from appliance.backup.chain.growth import default_quota_of
+from appliance.backup.chain.retention import TIERS, YEAR
 from appliance.clock import utc_seconds, utc_text
 from appliance.errors import Refused, UsageError
 from appliance.territory.model import Placement, Service, Territory

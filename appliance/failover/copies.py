@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import appliance
-from appliance.backup.chain import chain_of
-from appliance.backup.laid import files_are_here
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.laid import files_are_here
+from appliance.backup.chain.went_on import goes_on_without
 from appliance.backup.vault.latest import Latest
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.stored import Stored
-from appliance.backup.went_on import goes_on_without
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.ports import Presented, Synced
 from appliance.node.current import Current

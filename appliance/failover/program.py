@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import appliance
-from appliance.backup.elsewhere import served
-from appliance.backup.grants import granters_of
+from appliance.backup.chain.grants import granters_of
+from appliance.backup.peers.elsewhere import served
 from appliance.clock import SystemClock
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Alive

@@ -25,11 +25,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
-from appliance.backup.adopt import open_aside, own_repository
-from appliance.backup.chain import Chain, chain_of
-from appliance.backup.replaced import is_succeeded, replaced_repositories
+from appliance.backup.chain.chain import Chain, chain_of
+from appliance.backup.chain.went_on import goes_on_without
+from appliance.backup.peers.adopt import open_aside, own_repository
 from appliance.backup.sources.excludes import expressions, matcher
-from appliance.backup.went_on import goes_on_without
+from appliance.backup.writer.replaced import is_succeeded, replaced_repositories
 from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
 from appliance.borg.model import Item, Repository

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from appliance.backup.elsewhere import served
+from appliance.backup.peers.elsewhere import served
 from appliance.branches.store import waiting
 from appliance.failover.fsm.model import Action
 from appliance.host.layout import NodeLayout

@@ -20,24 +20,24 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.adopt import free_name, next_name, own_repository
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import read_held
-from appliance.backup.fetched import load_fetched, remember_fetched
-from appliance.backup.fetched_key import staging
-from appliance.backup.filling import filling_of
-from appliance.backup.grants import granters_of
-from appliance.backup.laid import is_used
-from appliance.backup.left_out import how_to_accept
-from appliance.backup.manifest import LeftOut
-from appliance.backup.openable import is_written_here, key_of, newest_archive, newest_of, open_best
-from appliance.backup.peers import Conversation, Lines
-from appliance.backup.resync import continue_under, fetch_for_resync
-from appliance.backup.sight import current_targets
-from appliance.backup.source_names import STANDBY
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.grants import granters_of
+from appliance.backup.chain.laid import is_used
+from appliance.backup.chain.resync import continue_under, fetch_for_resync
+from appliance.backup.peers.adopt import free_name, next_name, own_repository
+from appliance.backup.peers.conversation import Conversation, Lines
+from appliance.backup.peers.fetch import read_held
+from appliance.backup.peers.fetched import load_fetched, remember_fetched
+from appliance.backup.peers.fetched_key import staging
+from appliance.backup.peers.openable import is_written_here, key_of, newest_archive, newest_of, open_best
+from appliance.backup.peers.sight import current_targets
 from appliance.backup.sources.model import Failure
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
+from appliance.backup.writer.filling import filling_of
+from appliance.backup.writer.left_out import how_to_accept
+from appliance.backup.writer.manifest import LeftOut
+from appliance.backup.writer.source_names import STANDBY
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository
 from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
@@ -78,7 +78,7 @@ def expect(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     if name := NEEDED.get(node.form(service)):
         import_module(name, __package__)
     if is_written_here(node, service):
-        import_module("appliance.backup.writer")
+        import_module("appliance.backup.writer.writer")
         return {"answered": []}
     others = node.bundle.terms(service).others(node.name)
     called = tuple(dict.fromkeys((*others, *(it.node for it in current_targets(node, service)))))
@@ -254,7 +254,7 @@ def pull(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
 
 def sync(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Save and bring everything to the peers; who has it. `word`: the node that takes over, "" where any may."""
-    from appliance.backup.writer import run, safety_of
+    from appliance.backup.writer.writer import run, safety_of
 
     if node.form(service) is SHARE:
         from appliance.failover.forms import shares

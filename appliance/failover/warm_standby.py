@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import keep_history, read_held
-from appliance.backup.filling import filling_of
-from appliance.backup.openable import newest_of, open_apart
-from appliance.backup.proven import HELD, Proven
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.proven import HELD, Proven
+from appliance.backup.peers.fetch import keep_history, read_held
+from appliance.backup.peers.openable import newest_of, open_apart
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.writer.filling import filling_of
 from appliance.borg.client import Borg
 from appliance.borg.contents import Contents, Examination, WayBlocked
 from appliance.borg.model import Archive, Item, Outline

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.backup.fetch import read_held
-from appliance.backup.fetched_key import open_key, own_age_key, staging
-from appliance.backup.openable import is_written_here
-from appliance.backup.resync import fetch_for_resync
+from appliance.backup.chain.resync import fetch_for_resync
+from appliance.backup.peers.fetch import read_held
+from appliance.backup.peers.fetched_key import open_key, own_age_key, staging
+from appliance.backup.peers.openable import is_written_here
 from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError, NotFound, Refused
 from appliance.escrow.envelopes import ServiceKey, open_envelope, read_key, seal

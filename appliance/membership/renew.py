@@ -14,13 +14,13 @@ from __future__ import annotations
 import os
 import shutil
 
-from appliance.backup.adopt import free_name, install_key, own_repository
-from appliance.backup.begin import begin, check_grant, create_repository, known_epochs, request, take_first_grant
-from appliance.backup.chain import Chain, chain_of
-from appliance.backup.fetch import fetch_papers, survey_all
-from appliance.backup.lineage import remember
+from appliance.backup.chain.chain import Chain, chain_of
+from appliance.backup.chain.lineage import remember
+from appliance.backup.peers.adopt import free_name, install_key, own_repository
+from appliance.backup.peers.fetch import fetch_papers, survey_all
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
+from appliance.backup.writer.begin import begin, check_grant, create_repository, known_epochs, request, take_first_grant
 from appliance.borg.folder import repository_id
 from appliance.borg.nonce import write_nonce
 from appliance.errors import Refused, Unreachable

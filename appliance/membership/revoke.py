@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from appliance.backup.retention import TIERS
+from appliance.backup.chain.retention import TIERS
 from appliance.errors import NotFound
 from appliance.territory.model import Service
 from appliance.trust.bundle import Bundle

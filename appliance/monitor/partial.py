@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.backup.manifest import Accepted
+from appliance.backup.writer.manifest import Accepted
 from appliance.clock import utc_text
 from appliance.monitor.states import Reason
 from appliance.monitor.view import Generation, Missing

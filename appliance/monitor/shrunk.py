@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.backup.sized import dwindled
+from appliance.backup.chain.sized import dwindled
 from appliance.monitor.states import Reason
 from appliance.monitor.view import Generation, Held, Now
 from appliance.units import DAY, format_bytes

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from appliance.backup.vault.floor import FREE_FLOOR_BYTES, ROOM_BYTES_MIN
+from appliance.backup.vault.maintenance.floor import FREE_FLOOR_BYTES, ROOM_BYTES_MIN
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
 from appliance.monitor.failover import judge_failover, node_lacks, node_reasons

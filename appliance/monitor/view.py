@@ -10,10 +10,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from appliance.backup.counted import Safety
-from appliance.backup.manifest import Accepted
-from appliance.backup.sized import Sized
-from appliance.backup.vault.probed import Probed
+from appliance.backup.chain.sized import Sized
+from appliance.backup.peers.counted import Safety
+from appliance.backup.vault.sealing.probed import Probed
+from appliance.backup.writer.manifest import Accepted
 from appliance.monitor.stood import Failover
 from appliance.territory.model import Schedule
 

@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from appliance.backup.left_out import how_to_accept, is_missing, matters
-from appliance.backup.schedule import Due, due
+from appliance.backup.writer.left_out import how_to_accept, is_missing, matters
+from appliance.backup.writer.schedule import Due, due
 from appliance.clock import SKEW_SECONDS_MAX, utc_text
 from appliance.monitor.checks import checks_of
 from appliance.monitor.lasting import envelope_reasons

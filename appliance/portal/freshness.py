@@ -12,9 +12,9 @@ from itertools import islice
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import SAFE_SEARCH_MAX, Observer, now_of
-from appliance.backup.counted import Safety
-from appliance.backup.exchange import shown_receipts
-from appliance.backup.safety import judge
+from appliance.backup.peers.counted import Safety
+from appliance.backup.peers.exchange import shown_receipts
+from appliance.backup.peers.safety import judge
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.replicas import replica_of

@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from appliance.backup.filling import unread_in
-from appliance.backup.openable import is_written_here, open_best
 from appliance.backup.ordered import Carried, carry_out_waiting, rewinds_until
+from appliance.backup.peers.openable import is_written_here, open_best
+from appliance.backup.writer.filling import unread_in
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError
 from appliance.host.children import die_with_parent

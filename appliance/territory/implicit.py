@@ -1,7 +1,7 @@
 """The service that each node has without being asked: its own accounts, journals and settings. Pure.
 
-What of the node it saves is the node's to say (`backup/own.py`); here is only that it exists, where its copies may go
-and how small it is. It is placed, signed, granted and backed up like any other service.
+What of the node it saves is the node's to say (`backup/writer/own.py`); here is only that it exists, where its copies
+may go and how small it is. It is placed, signed, granted and backed up like any other service.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ COPIES = 2
 SIZE_BYTES = 64 * MIB
 CHANGE_BYTES_PER_DAY = MIB // 2
 QUOTA_BYTES = GIB
-"""More than both retentions keep of that change, such that it fits into 70 % (`backup/growth.py`)."""
+"""More than both retentions keep of that change, such that it fits into 70 % (`backup/chain/growth.py`)."""
 AT = "04:10"
 """Local time: after the night's backups, so that the journal that is saved tells of them."""
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.grants import granters_of
-from appliance.backup.kept_grants import KeptGrants
+from appliance.backup.chain.grants import granters_of
+from appliance.backup.chain.kept_grants import KeptGrants
 from appliance.clock import SystemClock
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter

@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from appliance.backup.adopt import own_repository
-from appliance.backup.chain import chain_of
-from appliance.backup.keep import Candidate, Drop, keep
-from appliance.backup.seal import seal, will_compact
-from appliance.backup.writer import COMPACT_THRESHOLD_PERCENT
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.seal import seal, will_compact
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.writer.keep import Candidate, Drop, keep
+from appliance.backup.writer.writer import COMPACT_THRESHOLD_PERCENT
 from appliance.borg.client import Borg
 from appliance.territory.model import Retention
 from appliance.units import format_bytes

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from appliance.backup import writer
-from appliance.backup.chain import chain_of
-from appliance.backup.fetched_key import open_key, staging
-from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.peers.fetched_key import open_key, staging
+from appliance.backup.writer import writer
 from appliance.units import format_bytes
 from appliance_lab.bench.bench import Bench
 from appliance_lab.bench.figures import Figure, Goal

@@ -8,9 +8,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.chain import chain_of
-from appliance.backup.peers import Lines
-from appliance.backup.push import Pushed, push
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.push import Pushed, push
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder
 from appliance.units import MIB

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
-from appliance.backup.adopt import own_repository
+from appliance.backup.peers.adopt import own_repository
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import read_key

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.backup.peers import destination_of
+from appliance.backup.peers.conversation import destination_of
 from appliance.borg.argv import COMPRESSION
 from appliance.host.command import run
 from appliance.host.files import make_private_folder, write_atomic

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from appliance.backup.fetch import read_held, short_name
+from appliance.backup.peers.fetch import read_held, short_name
 from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import open_envelope

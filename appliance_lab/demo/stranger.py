@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from appliance.backup.chain import Chain, Sealed, chain_of
-from appliance.backup.fetch import fetch, short_name
-from appliance.backup.peers import Head, Lines, connect, destination_of, known_hosts_of
-from appliance.backup.push import push
-from appliance.backup.seal import seal, will_compact
+from appliance.backup.chain.chain import Chain, Sealed, chain_of
+from appliance.backup.chain.seal import seal, will_compact
+from appliance.backup.peers.conversation import Head, Lines, connect, destination_of, known_hosts_of
+from appliance.backup.peers.fetch import fetch, short_name
+from appliance.backup.peers.push import push
 from appliance.borg.folder import repository_id
 from appliance.errors import ApplianceError, IntegrityError, Refused, Unreachable
 from appliance.host.command import run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.backup.fetch import read_held
+from appliance.backup.peers.fetch import read_held
 from appliance.backup.vault.replicas import replica_of
 from appliance.host.files import sha256_file
 from appliance.node.handle import Node

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from appliance.backup.begin import begin, take_first_grant
+from appliance.backup.writer.begin import begin, take_first_grant
 from appliance.clock import SystemClock, utc_text
 from appliance.host.files import make_private_folder
 from appliance.host.identity import machine_id

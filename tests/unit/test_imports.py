@@ -15,16 +15,20 @@ from appliance_lab.checkout import code_folder
     [
         (
             "appliance.backup.vault.__main__",
-            ("appliance.backup.vault.scrub", "appliance.backup.vault.thinning", "appliance.backup.retention"),
+            (
+                "appliance.backup.vault.maintenance.scrub",
+                "appliance.backup.vault.maintenance.thinning",
+                "appliance.backup.chain.retention",
+            ),
         ),
         (
-            "appliance.cli.main, appliance.cli.backup_run_cmd",
-            ("appliance.backup.keep", "appliance.restore.job", "appliance.failover.fsm.model", "difflib"),
+            "appliance.cli.main, appliance.cli.backup.run",
+            ("appliance.backup.writer.keep", "appliance.restore.job", "appliance.failover.fsm.model", "difflib"),
         ),
         (
             "appliance.failover.takeover",
             (
-                "appliance.backup.writer",
+                "appliance.backup.writer.writer",
                 "appliance.failover.forms.shares",
                 "appliance.failover.forms.databases",
                 "argon2",

@@ -16,7 +16,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.history import HEADER, History, documents, previous_of, remove_folder
+from appliance.backup.chain.history import HEADER, History, documents, previous_of, remove_folder
 from appliance.errors import NotFound, Refused
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
 from appliance.node.handle import Node

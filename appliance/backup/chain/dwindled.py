@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from appliance.backup.chain import Chain
-from appliance.backup.fetch import Survey
-from appliance.backup.header_sizes import size_of
-from appliance.backup.sized import Sized, dwindled
+from appliance.backup.chain.chain import Chain
+from appliance.backup.chain.header_sizes import size_of
+from appliance.backup.chain.sized import Sized, dwindled
+from appliance.backup.peers.fetch import Survey
 from appliance.backup.vault.replicas import replica_of
 from appliance.node.handle import Node
 from appliance.trust.generation import Header

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.backup.chain import Chain, chain_of
-from appliance.backup.kept_grants import KeptGrants
+from appliance.backup.chain.chain import Chain, chain_of
+from appliance.backup.chain.kept_grants import KeptGrants
 from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.replicas import replica_of
 from appliance.node.handle import Node

@@ -18,9 +18,9 @@ from functools import lru_cache
 from itertools import pairwise
 from math import ceil
 
-from appliance.backup.retention import FLOOR_MONTHS, MONTH, TIERS
-from appliance.backup.vault.bending import HEADROOM_DAYS
+from appliance.backup.chain.retention import FLOOR_MONTHS, MONTH, TIERS
 from appliance.backup.vault.limits import CURRENT_EPOCH_SHARE
+from appliance.backup.vault.maintenance.bending import HEADROOM_DAYS
 from appliance.territory.model import Retention, Schedule, Service, Territory
 from appliance.units import DAY
 

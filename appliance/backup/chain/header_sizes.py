@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.backup.sized import Sized
+from appliance.backup.chain.sized import Sized
 from appliance.clock import utc_seconds
 from appliance.errors import IntegrityError
 from appliance.trust.generation import Header, fields_of

@@ -6,8 +6,8 @@ a machine in the place of a dead node is granted its services first; failover la
 
 from __future__ import annotations
 
-from appliance.backup.chain import Chain, chain_of
-from appliance.backup.elsewhere import moves
+from appliance.backup.chain.chain import Chain, chain_of
+from appliance.backup.peers.elsewhere import moves
 from appliance.borg.model import Repository
 from appliance.borg.nonce import next_nonce
 from appliance.node.failover_state import FILE, load

@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.chain import Chain
+from appliance.backup.chain.chain import Chain
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.node.handle import Node

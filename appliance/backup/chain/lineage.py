@@ -14,8 +14,8 @@ import json
 from collections.abc import Callable, Collection
 from typing import Any
 
-from appliance.backup.chain import Chain, Sealed
-from appliance.backup.overtaken import Overtaken, look_first
+from appliance.backup.chain.chain import Chain, Sealed
+from appliance.backup.chain.overtaken import Overtaken, look_first
 from appliance.errors import Refused
 from appliance.host.files import locked, write_atomic
 from appliance.host.identity import machine_id

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.backup.elsewhere import comes_back, given_away, is_candidate, moves
+from appliance.backup.peers.elsewhere import comes_back, given_away, is_candidate, moves
 from appliance.errors import Refused
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.node.handle import Node

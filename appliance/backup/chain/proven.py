@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance.backup.hashes import HashCache
+from appliance.backup.chain.hashes import HashCache
 from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 import shutil
 
-from appliance.backup.adopt import adopt
-from appliance.backup.begin import check_grant, known_epochs, request
-from appliance.backup.chain import Chain, Sealed, chain_of
-from appliance.backup.fetch import Survey, fetch_newest
-from appliance.backup.fetched_key import staging
-from appliance.backup.laid import hold_until_laid, is_used
-from appliance.backup.lineage import remember, sealed_under
-from appliance.backup.overtaken import forget
-from appliance.backup.peers import Lines
-from appliance.backup.proven import FETCHED, Proven
+from appliance.backup.chain.chain import Chain, Sealed, chain_of
+from appliance.backup.chain.laid import hold_until_laid, is_used
+from appliance.backup.chain.lineage import remember, sealed_under
+from appliance.backup.chain.overtaken import forget
+from appliance.backup.chain.proven import FETCHED, Proven
+from appliance.backup.peers.adopt import adopt
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.fetch import Survey, fetch_newest
+from appliance.backup.peers.fetched_key import staging
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
+from appliance.backup.writer.begin import check_grant, known_epochs, request
 from appliance.borg.folder import repository_id
 from appliance.errors import Refused
 from appliance.escrow.envelopes import ServiceKey

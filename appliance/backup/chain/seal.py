@@ -19,9 +19,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance.backup.chain import Chain, Sealed
-from appliance.backup.hashes import HashCache
-from appliance.backup.saved import Completeness
+from appliance.backup.chain.chain import Chain, Sealed
+from appliance.backup.chain.hashes import HashCache
+from appliance.backup.writer.saved import Completeness
 from appliance.borg.folder import put_back_reserve
 from appliance.borg.locks import is_locked
 from appliance.borg.segments import committed

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from appliance.backup.chain import Chain, chain_of
-from appliance.backup.history import previous_of
+from appliance.backup.chain.chain import Chain, chain_of
+from appliance.backup.chain.history import previous_of
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, Holding
 from appliance.errors import ApplianceError

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from appliance.backup.chain import Sealed
+from appliance.backup.chain.chain import Sealed
 from appliance.borg.model import Repository
 from appliance.borg.nonce import write_nonce
 from appliance.escrow.envelopes import ServiceKey, read_key, write_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from appliance.backup.peers import Conversation
+from appliance.backup.peers.conversation import Conversation
 from appliance.backup.vault.header_parts import PART_BYTES_MAX, cut
 
 HEADERS_PER_REQUEST = 5000

@@ -11,12 +11,12 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from appliance.backup.exchange import Findings
-from appliance.backup.fetch import short_name
+from appliance.backup.peers.exchange import Findings
+from appliance.backup.peers.fetch import short_name
 from appliance.backup.vault.give import open_forks
-from appliance.backup.vault.obey import passed_over
+from appliance.backup.vault.maintenance.obey import passed_over
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import Holding
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.node.handle import Node

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from appliance.backup.proven import FETCHED, HELD, Proven
+from appliance.backup.chain.proven import FETCHED, HELD, Proven
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import size_of
 from appliance.host.files import copy_whole, link_own, sha256_file

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.grants import granters_of
-from appliance.backup.pace import at_once, pace_of
-from appliance.backup.shown import read_shown
+from appliance.backup.chain.grants import granters_of
+from appliance.backup.peers.pace import at_once, pace_of
+from appliance.backup.peers.shown import read_shown
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, IntegrityError, Unreachable
 from appliance.host.files import write_atomic

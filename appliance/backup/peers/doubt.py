@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.chain import Sealed
-from appliance.backup.peers import Conversation
+from appliance.backup.chain.chain import Sealed
+from appliance.backup.peers.conversation import Conversation
 from appliance.errors import IntegrityError
 from appliance.trust.generation import Entry
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from appliance.backup.chain import chain_of
+from appliance.backup.chain.chain import chain_of
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.replicas import replica_of
 from appliance.host.served import read_served

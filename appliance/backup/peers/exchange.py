@@ -20,22 +20,22 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import short_name
-from appliance.backup.overtaken import Overtaken, forget, note_overtaken
-from appliance.backup.peers import Lines
-from appliance.backup.push import check_lineage
-from appliance.backup.replicate import HolderHead, Replicated, ask_head, replicate
-from appliance.backup.sight import note
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.overtaken import Overtaken, forget, note_overtaken
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.fetch import short_name
+from appliance.backup.peers.push import check_lineage
+from appliance.backup.peers.replicate import HolderHead, Replicated, ask_head, replicate
+from appliance.backup.peers.sight import note
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.kept import stored_grant
-from appliance.backup.vault.obey import passed_over
+from appliance.backup.vault.maintenance.obey import passed_over
+from appliance.backup.vault.maintenance.relief import bound, note_shown
+from appliance.backup.vault.maintenance.repair import other_holders
 from appliance.backup.vault.offer import newest_grant
-from appliance.backup.vault.relief import bound, note_shown
-from appliance.backup.vault.repair import other_holders
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealer import Sealer
-from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.sealing.sealer import Sealer
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError

@@ -14,17 +14,17 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.at_hand import place_at_hand
-from appliance.backup.chain import Chain, Sealed, chain_of
-from appliance.backup.grants import granters_of
-from appliance.backup.peers import Conversation, Head, Lines, connect
-from appliance.backup.proven import FETCHED, Proven
-from appliance.backup.shown import read_shown
+from appliance.backup.chain.chain import Chain, Sealed, chain_of
+from appliance.backup.chain.grants import granters_of
+from appliance.backup.chain.proven import FETCHED, Proven
+from appliance.backup.peers.at_hand import place_at_hand
+from appliance.backup.peers.conversation import Conversation, Head, Lines, connect
+from appliance.backup.peers.shown import read_shown
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.header_parts import read_headers
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
-from appliance.backup.vault.obey import passed_over
+from appliance.backup.vault.maintenance.obey import passed_over
 from appliance.backup.vault.offer import proven_header
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, LIST, Holding

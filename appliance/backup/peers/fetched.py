@@ -7,9 +7,9 @@ it is the very one that was read before.
 
 from __future__ import annotations
 
-from appliance.backup.chain import Sealed, chain_of
-from appliance.backup.fetched_key import staging
-from appliance.backup.proven import FETCHED, Proven
+from appliance.backup.chain.chain import Sealed, chain_of
+from appliance.backup.chain.proven import FETCHED, Proven
+from appliance.backup.peers.fetched_key import staging
 from appliance.errors import IntegrityError, NotFound
 from appliance.host.files import write_atomic
 from appliance.node.handle import Node

@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.backup.adopt import Locate, open_copy, own_repository
-from appliance.backup.chain import Sealed, chain_of
-from appliance.backup.fetch import Survey, fetch, fetch_newest, read_held, short_name, survey_all
-from appliance.backup.fetched_key import open_key, staging
-from appliance.backup.source_names import AUTO, GENERATION, LOCAL, PEER, STANDBY
+from appliance.backup.chain.chain import Sealed, chain_of
+from appliance.backup.peers.adopt import Locate, open_copy, own_repository
+from appliance.backup.peers.fetch import Survey, fetch, fetch_newest, read_held, short_name, survey_all
+from appliance.backup.peers.fetched_key import open_key, staging
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.writer.source_names import AUTO, GENERATION, LOCAL, PEER, STANDBY
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Repository
 from appliance.errors import NotFound, Refused, UsageError

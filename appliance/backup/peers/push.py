@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.ahead import send_ahead
-from appliance.backup.chain import Chain, Sealed
-from appliance.backup.doubt import check_shown, draw
-from appliance.backup.overtaken import Overtaken, look_first
-from appliance.backup.peers import Conversation, Head, Lines
-from appliance.backup.readers import check_reads
+from appliance.backup.chain.chain import Chain, Sealed
+from appliance.backup.chain.overtaken import Overtaken, look_first
+from appliance.backup.peers.ahead import send_ahead
+from appliance.backup.peers.conversation import Conversation, Head, Lines
+from appliance.backup.peers.doubt import check_shown, draw
+from appliance.backup.peers.readers import check_reads
 from appliance.backup.vault.flow import Sending
 from appliance.errors import ApplianceError, IntegrityError, NotFound
 from appliance.trust.receipt import Receipt, read_receipt

@@ -11,14 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.backup.ahead import send_ahead
-from appliance.backup.chain import Sealed
-from appliance.backup.fetch import read_held
-from appliance.backup.grants import granters_of
-from appliance.backup.peers import Conversation, Head, connect, read_head
-from appliance.backup.push import send_needed
-from appliance.backup.readers import check_reads
-from appliance.backup.sight import load_sight
+from appliance.backup.chain.chain import Sealed
+from appliance.backup.chain.grants import granters_of
+from appliance.backup.peers.ahead import send_ahead
+from appliance.backup.peers.conversation import Conversation, Head, connect, read_head
+from appliance.backup.peers.fetch import read_held
+from appliance.backup.peers.push import send_needed
+from appliance.backup.peers.readers import check_reads
+from appliance.backup.peers.sight import load_sight
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, RECEIPT, Holding

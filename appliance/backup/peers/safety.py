@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from appliance.backup.counted import Safety
+from appliance.backup.peers.counted import Safety
 from appliance.trust.bundle import Bundle
 
 

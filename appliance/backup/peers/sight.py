@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from appliance.backup.targets import Target, lost_nodes, targets
-from appliance.backup.unseen import UNSEEN_SECONDS, is_fresh, parties, unseen
+from appliance.backup.peers.targets import Target, lost_nodes, targets
+from appliance.backup.peers.unseen import UNSEEN_SECONDS, is_fresh, parties, unseen
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.replicas import replica_of

@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.compare import compare_contents, compare_items, read_dumps
-from appliance.backup.manifest import Manifest
-from appliance.backup.manifests import manifests
-from appliance.backup.openable import OpenedSource
-from appliance.backup.proofs import ROOM, Drilled, Proofs, load_proofs, proving, save_proofs
-from appliance.backup.rehearsal import Rehearsed, untried
+from appliance.backup.peers.openable import OpenedSource
+from appliance.backup.proofs.compare import compare_contents, compare_items, read_dumps
+from appliance.backup.proofs.proofs import ROOM, Drilled, Proofs, load_proofs, proving, save_proofs
+from appliance.backup.proofs.rehearsal import Rehearsed, untried
+from appliance.backup.writer.manifest import Manifest
+from appliance.backup.writer.manifests import manifests
 from appliance.borg.client import Borg
 from appliance.borg.contents import examined
 from appliance.borg.model import Item

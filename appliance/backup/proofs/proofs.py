@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.openable import LINKED, OpenedSource, check_trusted, open_apart
+from appliance.backup.peers.openable import LINKED, OpenedSource, check_trusted, open_apart
 from appliance.host.files import locked, write_atomic
 from appliance.host.layout import ServiceLayout
 from appliance.node.handle import Node

@@ -16,9 +16,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from appliance.backup.filling import unread_in
-from appliance.backup.openable import OpenedSource
-from appliance.backup.proofs import Damaged, Round, load_proofs, proving, save_proofs
+from appliance.backup.peers.openable import OpenedSource
+from appliance.backup.proofs.proofs import Damaged, Round, load_proofs, proving, save_proofs
+from appliance.backup.writer.filling import unread_in
 from appliance.borg.client import Borg
 from appliance.borg.errors import ArchiveMissing, BorgFailed, BorgKilled, PathMissing, RepositoryDamaged
 from appliance.clock import utc_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.backup.manifest import LeftOut, PathManifest
+from appliance.backup.writer.manifest import LeftOut, PathManifest
 from appliance.errors import ApplianceError
 
 

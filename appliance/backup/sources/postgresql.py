@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.backup.left_out import MAPPINGS, PASSWORDS, WARNED
-from appliance.backup.manifest import LeftOut
 from appliance.backup.sources.model import PostgresServer
 from appliance.backup.sources.roles import ROLES, roles_to_make
+from appliance.backup.writer.left_out import MAPPINGS, PASSWORDS, WARNED
+from appliance.backup.writer.manifest import LeftOut
 from appliance.errors import ApplianceError, Busy, NoSpace, NotFound, Unreachable
 from appliance.host.command import CommandFailed, Result, run
 from appliance.host.files import make_private_folder

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.left_out import is_missing, noted
-from appliance.backup.manifest import LeftOut, PathManifest, State
 from appliance.backup.sources import moment, postgresql, snapshot, sqlite
 from appliance.backup.sources.excludes import borg_patterns, expressions, matcher, only
 from appliance.backup.sources.files import Walked, walk
 from appliance.backup.sources.model import Failure, Part, Prepared, ReadFrom, SourceSpec
 from appliance.backup.sources.roles import ROLES
+from appliance.backup.writer.left_out import is_missing, noted
+from appliance.backup.writer.manifest import LeftOut, PathManifest, State
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.host.files import locked, make_private_folder
 from appliance.restore.place import OUR_MARK

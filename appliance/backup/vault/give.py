@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from appliance.backup.sight import load_sight
+from appliance.backup.peers.sight import load_sight
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.header_parts import answer_in_parts, wanted
-from appliance.backup.vault.obey import passed_over
+from appliance.backup.vault.maintenance.obey import passed_over
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding, size_of
 from appliance.backup.vault.stored import Stored
 from appliance.errors import IntegrityError, NotFound, Refused

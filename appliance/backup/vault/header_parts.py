@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from appliance.backup.history import previous_of
+from appliance.backup.chain.history import previous_of
 from appliance.backup.vault.call import Call, is_texts
 from appliance.backup.vault.limits import HEADERS_MAX
 from appliance.backup.vault.store import HEADER, Holding

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 from appliance.backup.vault import ledger
 from appliance.backup.vault.call import Call
-from appliance.backup.vault.floor import FREE_FLOOR_BYTES
 from appliance.backup.vault.flow import Taking
 from appliance.backup.vault.limits import (
     LISTING_BYTES_MAX,
@@ -27,11 +26,12 @@ from appliance.backup.vault.limits import (
     part_of,
     postponed,
 )
-from appliance.backup.vault.obey import check_quarantine, check_side, limits_of
+from appliance.backup.vault.maintenance.floor import FREE_FLOOR_BYTES
+from appliance.backup.vault.maintenance.obey import check_quarantine, check_side, limits_of
 from appliance.backup.vault.offer import Offer, check_writer, read_chain, read_offer
 from appliance.backup.vault.relay import Relay, read_relay
-from appliance.backup.vault.sealer import Sealer
-from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.sealing.sealer import Sealer
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import FOLDERS_AT_ONCE_MAX, NAME_BYTES, RECEIPT, WrongStart
 from appliance.backup.vault.turn import Rank, announce, check_not_wanted, turn
 from appliance.errors import IntegrityError, NoSpace

@@ -2,7 +2,7 @@
 
 A holder always takes what it lacks from another holder. A spare only takes anything once a holder of the service or its
 origin is lost: it was revoked, a signed act says so, or all others of the service have not seen it for 14 days
-(`backup/unseen.py`).
+(`backup/peers/unseen.py`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from appliance.backup.sight import STATEMENTS_MAX, read_statements
-from appliance.backup.unseen import parties, unseen
+from appliance.backup.peers.sight import STATEMENTS_MAX, read_statements
+from appliance.backup.peers.unseen import parties, unseen
 from appliance.backup.vault.call import Call, is_text
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.store import BUCKET, RELAY, Holding

@@ -38,7 +38,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from appliance.backup.history import History
+from appliance.backup.chain.history import History
 from appliance.backup.vault.stored import BUCKET as BUCKET
 from appliance.backup.vault.stored import DAMAGED as DAMAGED
 from appliance.backup.vault.stored import GIVEN_UP as GIVEN_UP

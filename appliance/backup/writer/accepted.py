@@ -13,10 +13,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.backup.adopt import own_repository
-from appliance.backup.manifest import Accepted, Manifest
-from appliance.backup.manifests import manifest_of, manifests, part_of
+from appliance.backup.peers.adopt import own_repository
 from appliance.backup.sources.model import Prepared
+from appliance.backup.writer.manifest import Accepted, Manifest
+from appliance.backup.writer.manifests import manifest_of, manifests, part_of
 from appliance.borg.client import Borg
 from appliance.borg.names import time_of
 from appliance.errors import UsageError

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from appliance.backup.adopt import install_key, own_repository
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import Survey, survey_all
-from appliance.backup.grants import granters_of
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.grants import granters_of
+from appliance.backup.peers.adopt import install_key, own_repository
+from appliance.backup.peers.fetch import Survey, survey_all
 from appliance.backup.vault.replicas import replica_of
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id

@@ -19,11 +19,11 @@ import os
 import shutil
 from collections.abc import Callable
 
-from appliance.backup import saved
-from appliance.backup.chain import Chain, Sealed
-from appliance.backup.lineage import remember
-from appliance.backup.readers import holders_read
-from appliance.backup.seal import is_compacting, seal
+from appliance.backup.chain.chain import Chain, Sealed
+from appliance.backup.chain.lineage import remember
+from appliance.backup.chain.seal import is_compacting, seal
+from appliance.backup.peers.readers import holders_read
+from appliance.backup.writer import saved
 from appliance.borg.folder import SPARE_BYTES, index_bytes, reserve_lifted
 from appliance.errors import NoSpace
 from appliance.host import reserve

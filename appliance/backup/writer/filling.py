@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePosixPath
 
-from appliance.backup.manifest import DATABASE, Accepted, Manifest, PathManifest
-from appliance.backup.manifests import manifest_of, manifests
 from appliance.backup.sources.roles import ROLES
+from appliance.backup.writer.manifest import DATABASE, Accepted, Manifest, PathManifest
+from appliance.backup.writer.manifests import manifest_of, manifests
 from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
 from appliance.borg.having import having

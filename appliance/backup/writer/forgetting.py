@@ -1,14 +1,14 @@
-"""Forget in the writer's own repository what its retention does not keep; the choice is `backup/keep.py`'s."""
+"""Forget in the writer's own repository what its retention does not keep; the choice is `backup/writer/keep.py`'s."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from appliance.backup import noted_archives
-from appliance.backup.keep import Candidate, Drop, Keep, keep
-from appliance.backup.manifest import Manifest
-from appliance.backup.manifests import read_all
+from appliance.backup.writer import noted_archives
+from appliance.backup.writer.keep import Candidate, Drop, Keep, keep
+from appliance.backup.writer.manifest import Manifest
+from appliance.backup.writer.manifests import read_all
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive
 from appliance.borg.names import branch_of, companion_of, is_checkpoint, is_numbered, number_of

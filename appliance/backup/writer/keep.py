@@ -28,8 +28,8 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import pairwise
 
-from appliance.backup.manifest import Aged
-from appliance.backup.retention import MONTH
+from appliance.backup.chain.retention import MONTH
+from appliance.backup.writer.manifest import Aged
 from appliance.borg.names import number_of
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.errors import UsageError

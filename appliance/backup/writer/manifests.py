@@ -12,8 +12,9 @@ import shutil
 from collections.abc import Buffer, Callable, Collection, Iterable
 from dataclasses import replace
 
-from appliance.backup import saved
-from appliance.backup.manifest import (
+from appliance.backup.sources.model import Prepared
+from appliance.backup.writer import saved
+from appliance.backup.writer.manifest import (
     DATABASE,
     MANIFEST_BYTES_MAX,
     Accepted,
@@ -24,7 +25,6 @@ from appliance.backup.manifest import (
     decode,
     encode,
 )
-from appliance.backup.sources.model import Prepared
 from appliance.borg.client import Borg
 from appliance.borg.errors import BorgFailed, BorgKilled, PathMissing, RepositoryDamaged
 from appliance.borg.model import Archive, Created

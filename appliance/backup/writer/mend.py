@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.chain import Sealed, chain_of
-from appliance.backup.fetch import fetch
-from appliance.backup.seal import lost
+from appliance.backup.chain.chain import Sealed, chain_of
+from appliance.backup.chain.seal import lost
+from appliance.backup.peers.fetch import fetch
 from appliance.errors import ApplianceError, NotFound
 from appliance.host.files import fsync_folder, locked, sha256_file
 from appliance.host.layout import ServiceLayout

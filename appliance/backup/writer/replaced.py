@@ -14,8 +14,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance.backup.chain import chain_of
-from appliance.backup.writer import safety_of
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.writer.writer import safety_of
 from appliance.borg.folder import repository_id
 from appliance.errors import ApplianceError
 from appliance.host.layout import ServiceLayout

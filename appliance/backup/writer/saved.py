@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.manifest import Manifest
+from appliance.backup.writer.manifest import Manifest
 from appliance.borg.names import number_of
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout

@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.manifest import Manifest
-from appliance.backup.shrunken import Read, Shrunken, Sizes
-from appliance.backup.vault.floor import ROOM_BYTES_MIN
+from appliance.backup.vault.maintenance.floor import ROOM_BYTES_MIN
+from appliance.backup.writer.manifest import Manifest
+from appliance.backup.writer.shrunken import Read, Shrunken, Sizes
 from appliance.borg.names import time_of
 from appliance.errors import UsageError
 from appliance.host.files import locked, write_atomic

@@ -15,19 +15,28 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from appliance.backup import accepted, noted_archives, saved
-from appliance.backup.adopt import own_repository
-from appliance.backup.begin import seal_envelopes
-from appliance.backup.chain import Chain, Sealed, chain_of
-from appliance.backup.compacted import keep_room, seal_compacted, seal_with_room, with_reserve, with_room
-from appliance.backup.counted import Safety
-from appliance.backup.counters import set_counter
-from appliance.backup.elsewhere import continued_here
-from appliance.backup.fetch import Survey, survey
-from appliance.backup.left_behind import note as note_left_behind
-from appliance.backup.lineage import prove, remember_cut
-from appliance.backup.manifest import Aged, Manifest
-from appliance.backup.manifests import (
+from appliance.backup.chain.chain import Chain, Sealed, chain_of
+from appliance.backup.chain.left_behind import note as note_left_behind
+from appliance.backup.chain.lineage import prove, remember_cut
+from appliance.backup.chain.overtaken import Overtaken, note_overtaken, noted
+from appliance.backup.chain.overtaken import forget as forget_overtaken
+from appliance.backup.chain.seal import next_sequence, will_compact
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.counted import Safety
+from appliance.backup.peers.elsewhere import continued_here
+from appliance.backup.peers.fetch import Survey, survey
+from appliance.backup.peers.push import Pushed, check_lineage, push_all
+from appliance.backup.peers.readers import note_readers
+from appliance.backup.peers.safety import judge
+from appliance.backup.peers.sight import current_targets, lost_now, note, unseen_nodes
+from appliance.backup.sources import Failure, LeftOut, PostgresServer, Prepared, ReadFrom, SourceSpec, prepare
+from appliance.backup.writer import accepted, noted_archives, saved
+from appliance.backup.writer.begin import seal_envelopes
+from appliance.backup.writer.compacted import keep_room, seal_compacted, seal_with_room, with_reserve, with_room
+from appliance.backup.writer.counters import set_counter
+from appliance.backup.writer.manifest import Aged, Manifest
+from appliance.backup.writer.manifests import (
     add_companion,
     after_borg,
     all_left_out,
@@ -37,17 +46,8 @@ from appliance.backup.manifests import (
     resolve,
     warned,
 )
-from appliance.backup.overtaken import Overtaken, note_overtaken, noted
-from appliance.backup.overtaken import forget as forget_overtaken
-from appliance.backup.own import own_paths
-from appliance.backup.peers import Lines
-from appliance.backup.push import Pushed, check_lineage, push_all
-from appliance.backup.readers import note_readers
-from appliance.backup.safety import judge
-from appliance.backup.seal import next_sequence, will_compact
-from appliance.backup.sight import current_targets, lost_now, note, unseen_nodes
-from appliance.backup.source_sizes import must_stay, note_run, tidy_paused
-from appliance.backup.sources import Failure, LeftOut, PostgresServer, Prepared, ReadFrom, SourceSpec, prepare
+from appliance.backup.writer.own import own_paths
+from appliance.backup.writer.source_sizes import must_stay, note_run, tidy_paused
 from appliance.borg.client import Borg
 from appliance.borg.errors import DiskFull, RepositoryDamaged
 from appliance.borg.folder import put_back_reserve
@@ -317,7 +317,7 @@ def tidy(node: Node, service: str) -> tuple[str, ...]:
 
 
 def _forget(node: Node, service: str, grant: Grant) -> tuple[str, ...]:
-    from appliance.backup.forgetting import forget_noted  # a run does not forget, and pays nothing for it
+    from appliance.backup.writer.forgetting import forget_noted
 
     layout, retention = node.service(service), node.bundle.terms(service).service.retention
     repository = own_repository(layout)

@@ -15,8 +15,8 @@ from appliance.accounts.desk import Desk, Outcome
 from appliance.accounts.model import Account, Store
 from appliance.accounts.passwords import check_password, nt_hash, slow_hash
 from appliance.accounts.second import code_hash, new_codes, new_totp
-from appliance.cli.account_password import new_password
-from appliance.cli.account_sheet import Sheet, read_sheet, sheet_text
+from appliance.cli.account.password import new_password
+from appliance.cli.account.sheet import Sheet, read_sheet, sheet_text
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option
 from appliance.cli.options import state_folder
 from appliance.cli.output import emit, say, table

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import click
 
-from appliance.backup import writer
-from appliance.backup.adopt import own_repository
-from appliance.backup.forgetting import choose
-from appliance.backup.keep import Drop
-from appliance.backup.manifests import read_all
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.writer import writer
+from appliance.backup.writer.forgetting import choose
+from appliance.backup.writer.keep import Drop
+from appliance.backup.writer.manifests import read_all
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository
-from appliance.cli import backup_text as text
 from appliance.cli.arguments import command, dry_run_option, service_argument
+from appliance.cli.backup import text
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.errors import NotFound

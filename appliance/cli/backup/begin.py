@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from appliance.backup.begin import check_grant, check_is_named, history
-from appliance.backup.chain import chain_of
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.writer.begin import check_grant, check_is_named, history
 from appliance.cli.arguments import (
     FILE_TYPE,
     SERVICE_TYPE,

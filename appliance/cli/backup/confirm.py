@@ -7,12 +7,12 @@ import os
 
 import click
 
-from appliance.backup.accepted import accept, acceptable
-from appliance.backup.chain import chain_of
-from appliance.backup.manifest import Accepted
-from appliance.backup.source_sizes import check_shrunken
-from appliance.backup.source_sizes import confirm as confirm_sizes
-from appliance.backup.writer import own_grant
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.writer.accepted import accept, acceptable
+from appliance.backup.writer.manifest import Accepted
+from appliance.backup.writer.source_sizes import check_shrunken
+from appliance.backup.writer.source_sizes import confirm as confirm_sizes
+from appliance.backup.writer.writer import own_grant
 from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.confirm import confirm as ask
 from appliance.cli.output import emit, say

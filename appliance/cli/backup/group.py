@@ -7,59 +7,59 @@ from appliance.cli.group import LazyGroup
 
 VERBS = {
     "accept": Entry(
-        "begin_cmd",
+        "backup.begin",
         "accept",
         "Install the grant of SERVICE that `backup begin` asked for; from then on this node may write SERVICE.",
     ),
     "begin": Entry(
-        "begin_cmd",
+        "backup.begin",
         "begin",
         "Create the repository and the key of SERVICE on its origin, and a signed request for its first grant.",
     ),
     "confirm": Entry(
-        "backup_confirm_cmd",
+        "backup.confirm",
         "confirm",
         "Confirm that SERVICE was made smaller on purpose: later backups are compared with its last backup.",
     ),
     "drill": Entry(
-        "proof_cmd",
+        "backup.proof",
         "drill",
         "Restore files of SERVICE on its origin or a standby, compare them with what was saved and delete them again.",
     ),
     "list": Entry(
-        "backup_archives_cmd",
+        "backup.archives",
         "list_",
         "List the archives of SERVICE in this node's own repository, oldest first, and what each partial one lacks.",
     ),
     "mend": Entry(
-        "proof_cmd",
+        "backup.proof",
         "mend",
         "Replace rotten files in this node's own repository of SERVICE by copies from its peers, checked by their "
         "hash.",
     ),
     "push": Entry(
-        "backup_run_cmd",
+        "backup.run",
         "push",
         "Send the newest sealed generation of SERVICE to every peer that has not acknowledged it.",
     ),
     "resync": Entry(
-        "resync_cmd",
+        "backup.resync",
         "resync",
         "Continue SERVICE from a generation of its peers: after a loss, a rollback, a replacement, or on a standby.",
     ),
-    "run": Entry("backup_run_cmd", "run", "Back SERVICE up now, send it to its peers and report how safe it is."),
+    "run": Entry("backup.run", "run", "Back SERVICE up now, send it to its peers and report how safe it is."),
     "show": Entry(
-        "backup_run_cmd",
+        "backup.run",
         "show",
         "Show the newest generation of SERVICE sealed here, its receipts, and how safe it is.",
     ),
     "tidy": Entry(
-        "backup_archives_cmd",
+        "backup.archives",
         "tidy",
         "Delete old archives from this node's own repository of SERVICE and free their space.",
     ),
     "verify": Entry(
-        "proof_cmd",
+        "backup.proof",
         "verify",
         "Decrypt and check every version of every file of SERVICE, on its origin or a standby; nothing is written.",
     ),

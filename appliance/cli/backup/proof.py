@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from appliance.backup.drill import Planned, planned
-from appliance.backup.drill import drill as run_drill
-from appliance.backup.mend import find_rotten
-from appliance.backup.mend import mend as run_mend
-from appliance.backup.proofs import Damaged, Drilled, load_proofs
-from appliance.backup.verify import HOSTILE, Verified, verify_data
+from appliance.backup.proofs.drill import Planned, planned
+from appliance.backup.proofs.drill import drill as run_drill
+from appliance.backup.proofs.proofs import Damaged, Drilled, load_proofs
+from appliance.backup.proofs.verify import HOSTILE, Verified, verify_data
+from appliance.backup.writer.mend import find_rotten
+from appliance.backup.writer.mend import mend as run_mend
 from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node

@@ -7,16 +7,15 @@ from typing import Any
 
 import click
 
-from appliance.backup.begin import check_grant, check_is_named, history
-from appliance.backup.chain import chain_of
-from appliance.backup.elsewhere import comes_back, known_writer, server_elsewhere
-from appliance.backup.fetch import Survey, survey_all
-from appliance.backup.fetched import load_fetched, remember_fetched
-from appliance.backup.fetched_key import staging
-from appliance.backup.grants import granters_of
-from appliance.backup.openable import is_written_here, key_of, offer_less
-from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
-from appliance.cli import backup_text as text
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.grants import granters_of
+from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.peers.elsewhere import comes_back, known_writer, server_elsewhere
+from appliance.backup.peers.fetch import Survey, survey_all
+from appliance.backup.peers.fetched import load_fetched, remember_fetched
+from appliance.backup.peers.fetched_key import staging
+from appliance.backup.peers.openable import is_written_here, key_of, offer_less
+from appliance.backup.writer.begin import check_grant, check_is_named, history
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -29,9 +28,10 @@ from appliance.cli.arguments import (
     read_file,
     write_file,
 )
-from appliance.cli.begin_cmd import GRANT, REQUEST, say_grant
+from appliance.cli.backup import text
+from appliance.cli.backup.begin import GRANT, REQUEST, say_grant
+from appliance.cli.backup.resync_doubt import check_dwindled, check_heard, check_taking, show_dwindled, warn
 from appliance.cli.output import emit, say
-from appliance.cli.resync_doubt import check_dwindled, check_heard, check_taking, show_dwindled, warn
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, ApplianceError, NotFound, UsageError
 from appliance.node.handle import Node

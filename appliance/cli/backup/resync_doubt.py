@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from appliance.backup.chain import Chain, chain_of
-from appliance.backup.dwindled import held_by_anybody, lost_most
-from appliance.backup.elsewhere import comes_back, given_away, is_candidate, is_heard, moves, server_elsewhere
-from appliance.backup.fetch import Survey, fetch_papers, short_name
-from appliance.backup.header_sizes import size_of
-from appliance.backup.openable import offer_less
-from appliance.backup.sized import Sized
+from appliance.backup.chain.chain import Chain, chain_of
+from appliance.backup.chain.dwindled import held_by_anybody, lost_most
+from appliance.backup.chain.header_sizes import size_of
+from appliance.backup.chain.sized import Sized
+from appliance.backup.peers.elsewhere import comes_back, given_away, is_candidate, is_heard, moves, server_elsewhere
+from appliance.backup.peers.fetch import Survey, fetch_papers, short_name
+from appliance.backup.peers.openable import offer_less
 from appliance.cli.arguments import command
 from appliance.cli.output import say
 from appliance.errors import WARNINGS, ApplianceError, Refused

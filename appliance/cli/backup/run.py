@@ -6,20 +6,20 @@ from dataclasses import replace
 
 import click
 
-from appliance.backup import writer
-from appliance.backup.chain import chain_of
-from appliance.backup.counted import Safety
-from appliance.backup.elsewhere import comes_back, known_writer, moves
-from appliance.backup.overtaken import load as load_overtaken
-from appliance.backup.sight import current_targets
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.overtaken import load as load_overtaken
+from appliance.backup.peers.counted import Safety
+from appliance.backup.peers.elsewhere import comes_back, known_writer, moves
+from appliance.backup.peers.sight import current_targets
+from appliance.backup.writer import writer
 from appliance.borg.model import Progress
 from appliance.branches.backup import save_branches
-from appliance.cli import backup_text as text
 from appliance.cli.arguments import (
     command,
     dry_run_option,
     service_argument,
 )
+from appliance.cli.backup import text
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, Refused

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from appliance.backup.chain import Sealed
-from appliance.backup.counted import Safety
-from appliance.backup.fetch import Survey, short_name
-from appliance.backup.manifest import Manifest
-from appliance.backup.push import Pushed
+from appliance.backup.chain.chain import Sealed
+from appliance.backup.peers.counted import Safety
+from appliance.backup.peers.fetch import Survey, short_name
+from appliance.backup.peers.push import Pushed
 from appliance.backup.sources import Failure
-from appliance.backup.writer import Run
+from appliance.backup.writer.manifest import Manifest
+from appliance.backup.writer.writer import Run
 from appliance.borg.model import Archive
 from appliance.cli.output import table
 from appliance.clock import utc_text

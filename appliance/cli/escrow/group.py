@@ -7,28 +7,28 @@ from appliance.cli.group import LazyGroup
 
 VERBS = {
     "export": Entry(
-        "escrow_paper_cmd",
+        "escrow.paper",
         "export",
         "Make the recovery key in memory, print it, have it typed back, test it, and keep only its public half.",
     ),
     "hand": Entry(
-        "escrow_hand_cmd",
+        "escrow.hand",
         "hand",
         "Encrypt the keys of NODE's services that this standby may open, for the new machine named NODE.",
     ),
     "open": Entry(
-        "escrow_paper_cmd",
+        "escrow.paper",
         "open_",
         "Open an envelope and write the borg keyfile and passphrase to a private folder, for recovery by hand.",
     ),
     "take": Entry(
-        "escrow_hand_cmd",
+        "escrow.hand",
         "take",
         "Import what `escrow hand` made for this node, so that it opens and continues its services without the "
         "recovery sheet.",
     ),
     "verify": Entry(
-        "escrow_paper_cmd", "verify", "Test the recovery key with an envelope; nothing secret is printed or written."
+        "escrow.paper", "verify", "Test the recovery key with an envelope; nothing secret is printed or written."
     ),
 }
 

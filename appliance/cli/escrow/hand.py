@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from appliance.backup.begin import history
-from appliance.backup.openable import is_written_here
+from appliance.backup.peers.openable import is_written_here
+from appliance.backup.writer.begin import history
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, read_file
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node, typed_paper

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from appliance.backup.elsewhere import served
-from appliance.backup.fetch import survey_all
+from appliance.backup.peers.elsewhere import served
+from appliance.backup.peers.fetch import survey_all
 from appliance.backup.vault.replicas import replica_of
-from appliance.cli.act_cmd import taken_back_text
+from appliance.cli.act import taken_back_text
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -21,8 +21,8 @@ from appliance.cli.arguments import (
     read_file,
     service_argument,
 )
-from appliance.cli.failover_stake import stake, text_of
-from appliance.cli.failover_store import ask
+from appliance.cli.failover.stake import stake, text_of
+from appliance.cli.failover.store import ask
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.errors import NotFound, Refused

@@ -7,65 +7,65 @@ from appliance.cli.group import LazyGroup
 
 VERBS = {
     "status": Entry(
-        "failover_status_cmd",
+        "failover.status",
         "status",
         "Show the lease holder and the writer of each service, and the state of failover on this node.",
     ),
     "history": Entry(
-        "failover_status_cmd",
+        "failover.status",
         "history",
         "List the takeovers and releases of SERVICE that the voters recorded, newest first.",
     ),
     "move": Entry(
-        "failover_move_cmd",
+        "failover.move",
         "move",
         "Move SERVICE to NODE: its lease holder backs up, stops and releases the lease, and NODE takes over.",
     ),
     "handback": Entry(
-        "failover_move_cmd",
+        "failover.move",
         "handback",
         "Hand SERVICE back to its origin, once the origin has had all that was written elsewhere for five minutes.",
     ),
     "evacuate": Entry(
-        "failover_move_cmd",
+        "failover.move",
         "evacuate",
         "Move every service held in ZONE to its first candidate outside: before a flood or a power cut.",
     ),
     "pause": Entry(
-        "failover_move_cmd",
+        "failover.move",
         "pause",
         "Suspend automatic takeovers of SERVICE for some minutes, for maintenance.",
     ),
     "promote": Entry(
-        "failover_act_cmd",
+        "failover.act",
         "promote",
         "Make this node the writer of SERVICE, in place of any other: its origin is lost or unreachable (needs a "
         "signed act).",
     ),
     "quarantine": Entry(
-        "failover_act_cmd",
+        "failover.act",
         "quarantine",
         "Quarantine NODE: stop its movable services and reject its leases and votes (needs a signed act).",
     ),
     "merge": Entry(
-        "failover_merge_cmd",
+        "failover.merge",
         "merge",
         "Merge a branch of SERVICE that this node wrote alone; where both sides changed a file, keep both versions.",
     ),
     "run": Entry(
-        "failover_run_cmd",
+        "failover.run",
         "run",
         "Run this node's services until SIGTERM: take over, hand over and stop in time, by the table of transitions.",
     ),
     "broker": Entry(
-        "failover_broker_cmd",
+        "failover.broker",
         "broker",
         "Run this voter's broker until SIGTERM: it answers the nodes in front of etcd and signs grants that it "
         "verified.",
     ),
     "check": Entry("appliance_lab.cli.check_cmd", "check", "Check the history in FILE.", now="lab check"),
     "table": Entry(
-        "failover_table_cmd",
+        "failover.table",
         "table_",
         "Print the table of transitions, for all states or for each STATE: condition, action, next state and reason.",
     ),

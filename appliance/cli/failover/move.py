@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from appliance.cli.arguments import NAME_TYPE, command, dry_run_option, service_argument
-from appliance.cli.failover_store import Store, ask
+from appliance.cli.failover.store import Store, ask
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Intent

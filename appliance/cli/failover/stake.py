@@ -11,8 +11,8 @@ import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from appliance.backup.fetch import Survey, survey_all
-from appliance.backup.proofs import load_proofs
+from appliance.backup.peers.fetch import Survey, survey_all
+from appliance.backup.proofs.proofs import load_proofs
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.replicas import replica_of
 from appliance.cli.arguments import command

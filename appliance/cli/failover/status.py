@@ -11,7 +11,7 @@ import click
 from appliance.agent.observe import now_of
 from appliance.branches.store import waiting
 from appliance.cli.arguments import command, service_argument
-from appliance.cli.failover_store import Store, ask
+from appliance.cli.failover.store import Store, ask
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Moved

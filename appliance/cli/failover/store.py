@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from appliance.backup.fetch import survey
-from appliance.backup.grants import granters_of
-from appliance.backup.peers import Head
+from appliance.backup.chain.grants import granters_of
+from appliance.backup.peers.conversation import Head
+from appliance.backup.peers.fetch import survey
 from appliance.backup.vault.replicas import replica_of
 from appliance.clock import utc_seconds
 from appliance.coordination.keys import new_lease

@@ -7,67 +7,65 @@ from appliance.cli.group import LazyGroup
 
 VERBS = {
     "accept": Entry(
-        "node_bundle_cmd",
+        "node.bundle",
         "accept",
         "Put the signed BUNDLE in force on this node, and admit the nodes that it names to our vault.",
     ),
     "apply": Entry(
-        "node_apply_cmd",
+        "node.apply",
         "apply",
         "Configure this host as its bundle says: names, firewall, mesh, accounts of vaults, voter, exporters.",
     ),
-    "collect": Entry(
-        "node_collect_cmd", "collect", "Collect the public keys of the nodes, by default all, into DIR/keys."
-    ),
+    "collect": Entry("node.collect", "collect", "Collect the public keys of the nodes, by default all, into DIR/keys."),
     "door": Entry(
-        "node_bundle_cmd",
+        "node.bundle",
         "door",
         "Write the settings of this node's own sshd, with the address and port of the bundle, and print how to start "
         "it.",
     ),
     "init": Entry(
-        "node_init_cmd",
+        "node.init",
         "init",
         "Make this machine the node NAME: create its keys and pin the territory key.",
     ),
     "keys": Entry(
-        "node_init_cmd",
+        "node.init",
         "keys",
         "Print this node's public keys as JSON, for `appliance territory sign --keys`.",
     ),
     "leave": Entry(
-        "node_leave_cmd",
+        "node.leave",
         "leave",
         "Check whether this node may leave: each service that it holds must be as safe without it.",
     ),
     "meet": Entry(
-        "node_meet_cmd",
+        "node.meet",
         "meet",
         "Compare the host key of NODE with the fingerprint on its screen; then log in and record the key.",
     ),
     "mesh": Entry(
-        "node_mesh_cmd",
+        "node.mesh",
         "mesh",
         "Configure the interface of the mesh as its file says, without cutting sessions that stay.",
     ),
     "revoke": Entry(
-        "node_revoke_cmd",
+        "node.revoke",
         "revoke",
         "Revoke the keys of NODE, which was stolen or compromised, in the next signed bundle.",
     ),
-    "rotate": Entry("node_rotate_cmd", "rotate", "Create a new key of KIND on this node."),
+    "rotate": Entry("node.rotate", "rotate", "Create a new key of KIND on this node."),
     "settle": Entry(
-        "node_settle_cmd",
+        "node.settle",
         "settle",
         "Set this host up as the node NAME: its folder --state, /etc/appliance, its keys, its bundle.",
     ),
     "show": Entry(
-        "node_bundle_cmd",
+        "node.bundle",
         "show",
         "Show this node: its identity, its bundle, and the services that it writes, may open and holds.",
     ),
     "snapshot": Entry(
-        "node_snapshot_cmd",
+        "node.snapshot",
         "snapshot",
         "Take read-only snapshots: of shares hourly for 48 hours and daily for 35 days, of replicas daily for 7 days.",
     ),

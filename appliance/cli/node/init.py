@@ -11,7 +11,7 @@ import click
 from appliance.cli.arguments import NAME_TYPE, command, dry_run_option
 from appliance.cli.grants_shown import grants_shown
 from appliance.cli.output import SCHEMA, emit, say
-from appliance.cli.territory_key import public_line, territory_key_option
+from appliance.cli.territory.key import public_line, territory_key_option
 from appliance.cli.this_layout import this_layout
 from appliance.clock import SystemClock, utc_text
 from appliance.config.collected import DATE

@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from appliance import strict_json
-from appliance.backup.elsewhere import known_writer
+from appliance.backup.peers.elsewhere import known_writer
 from appliance.cli.arguments import FILE_TYPE, read_file
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
-from appliance.cli.vault_care_cmd import held_services
-from appliance.cli.vault_list_cmd import holds_json
+from appliance.cli.vault.care import held_services
+from appliance.cli.vault.list import holds_json
 from appliance.errors import IntegrityError, Refused
 from appliance.membership.leave import Holds, missing
 

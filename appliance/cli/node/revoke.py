@@ -13,7 +13,7 @@ from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, check_writable, dry_ru
 from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say, table
 from appliance.cli.signed_bundle import bundle_to_follow, keep_beside_key, signed_bundle
-from appliance.cli.territory_confirm import (
+from appliance.cli.territory.confirm import (
     collected_in,
     confirmed_after,
     confirming_text,

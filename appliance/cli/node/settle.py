@@ -12,7 +12,7 @@ from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option, naming
 from appliance.cli.caller import caller_address
 from appliance.cli.grants_shown import grants_shown
 from appliance.cli.output import emit
-from appliance.cli.territory_key import public_line, territory_key_option
+from appliance.cli.territory.key import public_line, territory_key_option
 from appliance.cli.this_layout import layout_as_root
 from appliance.errors import Forbidden
 from appliance.host.layout import NodeLayout

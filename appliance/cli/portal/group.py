@@ -7,13 +7,13 @@ from appliance.cli.group import LazyGroup
 
 VERBS = {
     "journal": Entry(
-        "portal_journal_cmd",
+        "portal.journal",
         "journal",
         "Show the journal of the pages: sign-ins, searches, views and restores, in tamper-evident chains.",
     ),
-    "serve": Entry("portal_serve_cmd", "serve", "Serve the pages until SIGTERM."),
+    "serve": Entry("portal.serve", "serve", "Serve the pages until SIGTERM."),
     "work": Entry(
-        "portal_serve_cmd",
+        "portal.serve",
         "work_",
         "Carry out the requests of the pages until SIGTERM: open services, update their catalogues, restore, undo.",
     ),

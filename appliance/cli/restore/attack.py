@@ -8,8 +8,8 @@ import click
 
 from appliance.cli.arguments import command
 from appliance.cli.output import emit, say
-from appliance.cli.restore_options import paper_option, service_option, source_option
-from appliance.cli.restore_source import catalogue_of, only_service, open_source
+from appliance.cli.restore.options import paper_option, service_option, source_option
+from appliance.cli.restore.source import catalogue_of, only_service, open_source
 from appliance.cli.this_node import this_node
 from appliance.clock import utc_text
 from appliance.restore.attack import Attack, attacks, hit_files

@@ -11,18 +11,18 @@ from typing import Any, Literal
 
 import click
 
-from appliance.backup.filling import Filling, filling_of, lacking_of
-from appliance.backup.openable import OpenedSource
-from appliance.backup.source_names import GENERATION
+from appliance.backup.peers.openable import OpenedSource
+from appliance.backup.writer.filling import Filling, filling_of, lacking_of
+from appliance.backup.writer.source_names import GENERATION
 from appliance.borg.client import Borg
 from appliance.borg.contents import Contents
 from appliance.borg.model import Progress
-from appliance.cli import restore_text as text
 from appliance.cli.arguments import FILE_TYPE, command
 from appliance.cli.options import options
 from appliance.cli.output import progress, say
-from appliance.cli.restore_served import check_writable_here
-from appliance.cli.restore_source import no_archive, open_source
+from appliance.cli.restore import text
+from appliance.cli.restore.served import check_writable_here
+from appliance.cli.restore.source import no_archive, open_source
 from appliance.errors import WARNINGS, NotFound, Refused, UsageError
 from appliance.node.handle import Node
 from appliance.restore.job import NOT_TYPED, Job, Typed

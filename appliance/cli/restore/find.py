@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from appliance.cli.restore_options import LIMIT_MAX, paper_option, service_option, source_option
+from appliance.cli.restore.options import LIMIT_MAX, paper_option, service_option, source_option
 from appliance.errors import UsageError
 
 
@@ -32,9 +32,9 @@ def find(
         raise UsageError(
             "no search term was given.", remedy="Give a part of the name, or --deleted for what was deleted."
         )
-    from appliance.cli import restore_found
+    from appliance.cli.restore import found
 
-    return restore_found.find(term, service, limit, source, only_deleted=only_deleted, paper=paper)
+    return found.find(term, service, limit, source, only_deleted=only_deleted, paper=paper)
 
 
 @click.command()
@@ -44,6 +44,6 @@ def find(
 @paper_option
 def versions(path: str, service: str | None, source: str, paper: bool) -> None:
     """List every version of this exact PATH, numbered from 1, the newest."""
-    from appliance.cli import restore_found
+    from appliance.cli.restore import found
 
-    restore_found.versions(path, service, source, paper=paper)
+    found.versions(path, service, source, paper=paper)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from appliance.cli import restore_text as text
 from appliance.cli.arguments import command
 from appliance.cli.output import emit, say
-from appliance.cli.restore_options import LIMIT_MAX, typed_source
-from appliance.cli.restore_source import catalogue_of, known_versions, only_service, open_source, openable
+from appliance.cli.restore import text
+from appliance.cli.restore.options import LIMIT_MAX, typed_source
+from appliance.cli.restore.source import catalogue_of, known_versions, only_service, open_source, openable
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, ApplianceError
 from appliance.restore import search

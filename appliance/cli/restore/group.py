@@ -6,58 +6,58 @@ from appliance.cli.commands import Entry
 from appliance.cli.group import LazyGroup
 
 VERBS = {
-    "all": Entry("restore_path_cmd", "all_", "Restore all files of a service."),
+    "all": Entry("restore.path", "all_", "Restore all files of a service."),
     "attack": Entry(
-        "restore_attack_cmd",
+        "restore.attack",
         "attack",
         "Report when many files were rewritten within minutes, and the last archive before that.",
     ),
     "carry": Entry(
-        "restore_order_cmd",
+        "restore.order",
         "carry",
         "Carry out the restore requests of the pages; interrupted ones are continued.",
     ),
     "file": Entry(
-        "restore_path_cmd", "file", "Restore the file PATH, by default its newest version, even if it was deleted."
+        "restore.path", "file", "Restore the file PATH, by default its newest version, even if it was deleted."
     ),
     "find": Entry(
-        "restore_find_cmd",
+        "restore.find",
         "find",
         "Find the files whose path contains all words of TERM, in any version; accents and case do not matter.",
     ),
     "folder": Entry(
-        "restore_path_cmd",
+        "restore.path",
         "folder",
         "Restore the folder PATH and its content from the newest archive that has it.",
     ),
     "forget": Entry(
-        "restore_path_cmd",
+        "restore.path",
         "forget",
         "Remove what restores replaced at least 30 days ago, counted in days that this machine was up.",
     ),
     "give-up": Entry(
-        "restore_path_cmd",
+        "restore.path",
         "give_up",
         "Give up the unfinished restore JOB: remove what it put in place and put back what was there.",
     ),
     "jobs": Entry(
-        "restore_path_cmd",
+        "restore.path",
         "jobs_",
         "List the restores of this node, oldest first; each can be undone for 30 days, and an interrupted one "
         "finished or given up.",
     ),
     "node": Entry(
-        "restore_node_cmd",
+        "restore.node",
         "node",
         "Restore every service of which this node is the origin, one after another, on a replaced machine.",
     ),
     "undo": Entry(
-        "restore_path_cmd",
+        "restore.path",
         "undo",
         "Put back what the restore JOB replaced in place, and remove what it created; both are kept.",
     ),
     "versions": Entry(
-        "restore_find_cmd", "versions", "List every version of this exact PATH, numbered from 1, the newest."
+        "restore.find", "versions", "List every version of this exact PATH, numbered from 1, the newest."
     ),
 }
 

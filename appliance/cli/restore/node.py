@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from appliance.backup.elsewhere import lays_its_files
+from appliance.backup.peers.elsewhere import lays_its_files
 from appliance.borg.errors import PathMissing
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
-from appliance.cli.restore_bring import (
+from appliance.cli.restore.bring import (
     Brought,
     Wanted,
     begun,
@@ -22,8 +22,8 @@ from appliance.cli.restore_bring import (
     place_options,
     words_of_place,
 )
-from appliance.cli.restore_options import paper_option, source_option, typed_source
-from appliance.cli.restore_source import open_source
+from appliance.cli.restore.options import paper_option, source_option, typed_source
+from appliance.cli.restore.source import open_source
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, ApplianceError, NotFound
 from appliance.node.handle import Node

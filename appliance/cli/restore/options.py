@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from appliance.backup.source_names import AUTO
+from appliance.backup.writer.source_names import AUTO
 from appliance.cli.arguments import SERVICE_TYPE
 
 LIMIT_MAX = 10_000

@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import click
 
-from appliance.backup.openable import OpenedSource
+from appliance.backup.peers.openable import OpenedSource
 from appliance.borg.model import Kind
-from appliance.cli import restore_text as text
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
-from appliance.cli.restore_bring import (
+from appliance.cli.restore import text
+from appliance.cli.restore.bring import (
     Wanted,
     anyway_option,
     begun,
@@ -23,8 +23,8 @@ from appliance.cli.restore_bring import (
     place_options,
     words_of_place,
 )
-from appliance.cli.restore_options import paper_option, service_option, source_option, typed_source
-from appliance.cli.restore_source import catalogue_of, known_versions, only_service, open_source
+from appliance.cli.restore.options import paper_option, service_option, source_option, typed_source
+from appliance.cli.restore.source import catalogue_of, known_versions, only_service, open_source
 from appliance.cli.this_layout import this_layout
 from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from appliance.backup.elsewhere import lays_its_files, server_elsewhere
+from appliance.backup.peers.elsewhere import lays_its_files, server_elsewhere
 from appliance.cli.arguments import command
 from appliance.errors import Refused
 from appliance.node.handle import Node

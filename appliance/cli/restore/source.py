@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import PurePosixPath
 
-from appliance.backup.dwindled import held_by_anybody
-from appliance.backup.fetch import short_name, survey_all
-from appliance.backup.filling import unread_in
-from appliance.backup.openable import WITH_PAPER, OpenedSource, open_best
+from appliance.backup.chain.dwindled import held_by_anybody
+from appliance.backup.peers.fetch import short_name, survey_all
+from appliance.backup.peers.openable import WITH_PAPER, OpenedSource, open_best
+from appliance.backup.writer.filling import unread_in
 from appliance.borg.client import Borg
 from appliance.cli.arguments import command
 from appliance.cli.output import progress, say

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from appliance.backup.filling import Filling, Raw
-from appliance.backup.manifest import Accepted
-from appliance.backup.openable import OpenedSource
+from appliance.backup.peers.openable import OpenedSource
+from appliance.backup.writer.filling import Filling, Raw
+from appliance.backup.writer.manifest import Accepted
 from appliance.cli.arguments import command
 from appliance.cli.output import table
 from appliance.clock import utc_text

@@ -10,7 +10,7 @@ import click
 
 from appliance.cli.arguments import about_this_node
 from appliance.cli.output import emit
-from appliance.cli.status_text import EXIT_CODES, ROLES
+from appliance.cli.status.text import EXIT_CODES, ROLES
 from appliance.cli.this_status import this_status
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.measures import checks_in, state_of

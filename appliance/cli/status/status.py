@@ -10,7 +10,7 @@ import click
 
 from appliance.cli.arguments import FILE_TYPE, about_this_node, read_file
 from appliance.cli.output import emit
-from appliance.cli.status_text import EXIT_CODES, status_json, status_text, worse_json, worse_line
+from appliance.cli.status.text import EXIT_CODES, status_json, status_text, worse_json, worse_line
 from appliance.errors import OK, ApplianceError, IntegrityError, UsageError
 from appliance.monitor.compare import Subject, worse
 from appliance.monitor.states import ORDER, State

@@ -7,26 +7,26 @@ from appliance.cli.group import LazyGroup
 
 VERBS = {
     "check": Entry(
-        "territory_look_cmd",
+        "territory.look",
         "check",
         "List every mistake in FILE, or in territory.yml of DIR, with its line; then the events that destroy all "
         "copies.",
     ),
     "grant": Entry(
-        "territory_grant_cmd",
+        "territory.grant",
         "grant",
         "Grant the next epoch to the node that signed REQUEST, after showing the node, the service and the reason.",
     ),
     "plan": Entry(
-        "territory_look_cmd",
+        "territory.look",
         "plan",
         "Show where each service's copies go and why, what would move, what each service survives, and the voters.",
     ),
     "show": Entry(
-        "territory_look_cmd", "show", "Show nodes with their zones, services, and the acts that each person may sign."
+        "territory.look", "show", "Show nodes with their zones, services, and the acts that each person may sign."
     ),
     "sign": Entry(
-        "territory_sign_cmd",
+        "territory.sign",
         "sign",
         "Sign PLAN (territory.yml or its folder) with the keys collected from its nodes, as their next bundle.",
     ),

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from appliance.backup.growth import bends
-from appliance.cli import territory_text as text
+from appliance.backup.chain.growth import bends
 from appliance.cli.arguments import read_file
 from appliance.cli.output import emit
-from appliance.cli.territory_before import beside, is_bundle, read_before
+from appliance.cli.territory import text
+from appliance.cli.territory.before import beside, is_bundle, read_before
 from appliance.clock import SystemClock
 from appliance.config.load import load, territory_file
 from appliance.config.placed import quota_places, with_lines_of

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from appliance.cli import territory_text
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, check_writable, dry_run_option, read_file, write_file
 from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say
 from appliance.cli.signed_bundle import bundle_to_follow, keep_beside_key, key_option, signed_bundle
-from appliance.cli.territory_confirm import (
+from appliance.cli.territory import text as territory_text
+from appliance.cli.territory.confirm import (
     collected_in,
     confirmed_after,
     confirming_text,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from appliance.backup.growth import day_of_refusal, quota_that_lasts, refuses
+from appliance.backup.chain.growth import day_of_refusal, quota_that_lasts, refuses
 from appliance.cli.output import table
 from appliance.clock import utc_text
 from appliance.config.remember import kept_until

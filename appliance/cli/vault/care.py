@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from appliance.backup.vault import damage
-from appliance.backup.vault.damage import Damage
-from appliance.backup.vault.freeze import why_frozen
-from appliance.backup.vault.repair import repair as repair_holding
+from appliance.backup.vault.maintenance import damage
+from appliance.backup.vault.maintenance.damage import Damage
+from appliance.backup.vault.maintenance.freeze import why_frozen
+from appliance.backup.vault.maintenance.repair import repair as repair_holding
+from appliance.backup.vault.maintenance.scrub import Budget
+from appliance.backup.vault.maintenance.thinning import Thinned, would_be_forgotten, would_go
 from appliance.backup.vault.replicas import replica_names, replica_of
-from appliance.backup.vault.scrub import Budget
-from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.vault.thinning import Thinned, would_be_forgotten, would_go
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.cli.arguments import SERVICE_TYPE, command, dry_run_option
 from appliance.cli.output import emit, progress, say, table
 from appliance.cli.this_node import this_node

@@ -7,42 +7,42 @@ from appliance.cli.group import LazyGroup
 
 VERBS = {
     "ask": Entry(
-        "vault_peers_cmd",
+        "vault.peers",
         "ask",
         "Ask the vault of each PEER, by default of all, for an answer: over the network, through its sshd.",
     ),
     "exchange": Entry(
-        "vault_peers_cmd",
+        "vault.peers",
         "exchange",
         "Compare the replicas here, of SERVICE or of all, with the other replica nodes, and send each what it lacks.",
     ),
     "list": Entry(
-        "vault_list_cmd",
+        "vault.list",
         "list_",
         "List the replicas here, or that of SERVICE only: number of generations, the newest, space used.",
     ),
     "repair": Entry(
-        "vault_care_cmd",
+        "vault.care",
         "repair",
         "Replace files known to be rotten or missing, of SERVICE or of all, by copies from other replica nodes.",
     ),
     "replicate": Entry(
-        "vault_list_cmd",
+        "vault.list",
         "replicate",
         "Copy every generation of SERVICE held here to another replica node, still sealed, with the acts in force.",
     ),
     "scrub": Entry(
-        "vault_care_cmd",
+        "vault.care",
         "scrub",
         "Read the replicas here again, of SERVICE or of all: signatures and chain, then every file against its hash.",
     ),
     "show": Entry(
-        "vault_list_cmd",
+        "vault.list",
         "show",
         "Show every generation of SERVICE that this node knows, and whether its files are here.",
     ),
     "thin": Entry(
-        "vault_care_cmd",
+        "vault.care",
         "thin",
         "Remove the generations, of SERVICE or of all, that retention no longer keeps; none younger than its lock.",
     ),

@@ -7,18 +7,18 @@ from typing import Any
 
 import click
 
-from appliance.backup.fetch import short_name
-from appliance.backup.peers import connect
-from appliance.backup.replicate import ask_head
-from appliance.backup.replicate import replicate as replicate_to
+from appliance.backup.peers.conversation import connect
+from appliance.backup.peers.fetch import short_name
+from appliance.backup.peers.replicate import ask_head
+from appliance.backup.peers.replicate import replicate as replicate_to
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
-from appliance.backup.vault.obey import quota_bytes
+from appliance.backup.vault.maintenance.obey import quota_bytes
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.stored import Stored
 from appliance.cli.arguments import NAME_TYPE, SERVICE_TYPE, dry_run_option, service_argument
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
-from appliance.cli.vault_care_cmd import held_services
+from appliance.cli.vault.care import held_services
 from appliance.clock import utc_text
 from appliance.config.remember import kept_until
 from appliance.errors import ApplianceError

@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from appliance.backup.exchange import catch_up
-from appliance.backup.exchange import exchange as compare_holders
-from appliance.backup.peers import Conversation, Lines
-from appliance.backup.replicate import Replicated
+from appliance.backup.peers.conversation import Conversation, Lines
+from appliance.backup.peers.exchange import catch_up
+from appliance.backup.peers.exchange import exchange as compare_holders
+from appliance.backup.peers.replicate import Replicated
 from appliance.cli.arguments import NAME_TYPE, SERVICE_TYPE, dry_run_option
 from appliance.cli.output import emit, table
 from appliance.cli.this_node import this_node
-from appliance.cli.vault_care_cmd import held_services
+from appliance.cli.vault.care import held_services
 from appliance.errors import WARNINGS, ApplianceError, NotFound, Unreachable
 from appliance.node.handle import Node
 from appliance.territory.implicit import implicit_name

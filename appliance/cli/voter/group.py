@@ -7,16 +7,16 @@ from appliance.cli.group import LazyGroup
 
 VERBS = {
     "restore": Entry(
-        "voter_restore_cmd",
+        "voter.restore",
         "restore_",
         "Recreate the voter on this node from COPY, after most or all voters lost their disks.",
     ),
     "settle": Entry(
-        "voter_settle_cmd",
+        "voter.settle",
         "settle_",
         "Make the voters' member list match the bundle: remove unknown members, add new ones.",
     ),
-    "show": Entry("voter_settle_cmd", "show", "Show the voters as a majority of them knows them, and the leader."),
+    "show": Entry("voter.settle", "show", "Show the voters as a majority of them knows them, and the leader."),
 }
 
 voter = LazyGroup(

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from appliance.backup import rehearsal
+from appliance.backup.proofs import rehearsal
 from appliance.backup.sources import PostgresServer, own_server, postgresql
 from appliance.errors import ApplianceError
 from appliance.host.command import COPY_SECONDS_MAX, run

@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from appliance.backup import rehearsal
-from appliance.backup.proofs import ROOM
-from appliance.backup.rehearsal import Rehearsed
+from appliance.backup.proofs import rehearsal
+from appliance.backup.proofs.proofs import ROOM
+from appliance.backup.proofs.rehearsal import Rehearsed
 from appliance.backup.sources import own_server
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.forms.cluster import ASKED, DATABASE_NAME, DUMP, OUTCOME, REHEARSALS

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from appliance.accounts.desk import Desk, take
 from appliance.accounts.store import read_store
-from appliance.backup.filling import filling_of
-from appliance.backup.openable import newest_archive, open_best
-from appliance.backup.source_names import STANDBY
+from appliance.backup.peers.openable import newest_archive, open_best
+from appliance.backup.writer.filling import filling_of
+from appliance.backup.writer.source_names import STANDBY
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.errors import Unreachable

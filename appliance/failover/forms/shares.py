@@ -1,7 +1,7 @@
 """What a takeover of a share does besides, on a host: its people's accounts come first, then files that are theirs.
 
-Accounts are what their home saved of itself last (`backup/own.py`): the standbys of the share may open that. Neither an
-account nor an owner can be made by who works here; root's hands do both (`host/hands.py`).
+Accounts are what their home saved of itself last (`backup/writer/own.py`): the standbys of the share may open that.
+Neither an account nor an owner can be made by who works here; root's hands do both (`host/hands.py`).
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import shutil
 from pathlib import Path
 
 from appliance.accounts.desk import Desk
-from appliance.backup.chain import chain_of
-from appliance.backup.writer import push_newest, run
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.writer.writer import push_newest, run
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.forms.host_services import ask_hands_now

@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.backup.vault.thinning import thin_holding
+from appliance.backup.vault.maintenance.thinning import thin_holding
 from appliance.node.acts import accept_act
 from appliance.units import DAY
 from tests.integration.adversary.attacks import attack

@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from appliance.backup import writer
-from appliance.backup.chain import chain_of
-from appliance.backup.drill import drill
-from appliance.backup.fetched import load_fetched, remember_fetched
-from appliance.backup.fetched_key import staging
-from appliance.backup.openable import key_of
-from appliance.backup.rehearsal import untried
-from appliance.backup.resync import continue_under, fetch_for_resync
-from appliance.backup.seal import will_compact
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.resync import continue_under, fetch_for_resync
+from appliance.backup.chain.seal import will_compact
+from appliance.backup.peers.fetched import load_fetched, remember_fetched
+from appliance.backup.peers.fetched_key import staging
+from appliance.backup.peers.openable import key_of
+from appliance.backup.proofs.drill import drill
+from appliance.backup.proofs.rehearsal import untried
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.borg.names import archive_name
 from appliance.clock import utc_text

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from appliance.backup import writer
-from appliance.backup.begin import check_grant
-from appliance.backup.chain import chain_of
+from appliance.backup.chain.chain import chain_of
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.session import VERBS
+from appliance.backup.writer import writer
+from appliance.backup.writer.begin import check_grant
 from appliance.trust.grant import make_grant, make_request, read_grant, read_request
 from appliance.trust.keys import load_key, public_line
 from tests.integration.adversary.as_holder import bending, hands_on

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import fetch
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.fetch import fetch
 from appliance.backup.vault.evidence import read_evidence
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import LIST
@@ -220,7 +220,7 @@ def key_holders_fetch_what_was_acknowledged(scene: Scene) -> None:
 def _fetch(scene: Scene, reader: str, holder: str, name: str) -> None:
     into = scene.town.work / "fetched"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("appliance.backup.fetch.place_at_hand", lambda *_: frozenset())
+        patch.setattr("appliance.backup.peers.fetch.place_at_hand", lambda *_: frozenset())
         try:
             fetch(scene.node(reader), SERVICE, holder, name, into)
         except ApplianceError as error:

@@ -19,13 +19,13 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.chain import Chain, Sealed, chain_of
+from appliance.backup.chain.chain import Chain, Sealed, chain_of
 from appliance.backup.vault import session
 from appliance.backup.vault.call import Call
+from appliance.backup.vault.maintenance.thinning import thin_holding
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.thinning import thin_holding
 from appliance.backup.vault.wire import Channel, Closed
+from appliance.backup.writer import writer
 from appliance.borg.errors import RepositoryDamaged
 from appliance.errors import ApplianceError, IntegrityError, Refused
 from appliance.node.handle import Node

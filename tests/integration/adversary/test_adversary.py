@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
+from appliance.backup.vault.maintenance.thinning import _received
 from appliance.backup.vault.store import Holding
-from appliance.backup.vault.thinning import _received
 from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
@@ -143,28 +143,28 @@ FORMER: dict[str, Former] = {
     "a holder's word about an age is believed": Former(
         Role.HOLDER,
         {
-            "appliance.backup.vault.thinning._received": by_its_word,
+            "appliance.backup.vault.maintenance.thinning._received": by_its_word,
             "tests.integration.adversary.as_holder.OF_AGES": A_HUNDRED_YEARS,
         },
         (as_holder.hands_on_with_a_lie_about_the_age, weeks),
     ),
     "whoever answers is enough to write on": Former(
         Role.ORIGIN,
-        {"appliance.backup.writer.set_counter": lambda *_: None},
+        {"appliance.backup.writer.writer.set_counter": lambda *_: None},
         (as_origin.puts_its_whole_machine_back_while_a_holder_is_silent,),
     ),
     "a grant is adopted as often as it is brought": Former(
         Role.ORIGIN,
         {
-            "appliance.backup.resync.sealed_since": lambda *_: 0,
-            "appliance.backup.resync.is_used": lambda *_: False,
-            "appliance.backup.writer.set_counter": lambda *_: None,
+            "appliance.backup.chain.resync.sealed_since": lambda *_: 0,
+            "appliance.backup.chain.resync.is_used": lambda *_: False,
+            "appliance.backup.writer.writer.set_counter": lambda *_: None,
         },
         (as_origin.adopts_a_grant_a_second_time,),
     ),
     "a legal hold ends by the wall clock": Former(
         Role.BUILDING,
-        {"appliance.backup.vault.freeze.noted": lambda *_, **__: {}},
+        {"appliance.backup.vault.maintenance.freeze.noted": lambda *_, **__: {}},
         (*[work.a_backup] * 3, as_building.answers_for_the_time_servers_while_a_hold_lasts),
     ),
     "a vault takes an epoch from whoever says it": Former(

@@ -6,12 +6,12 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 
-from appliance.backup import writer
-from appliance.backup.drill import drill
-from appliance.backup.exchange import catch_up, exchange
 from appliance.backup.ordered import carry_out_waiting
-from appliance.backup.rehearsal import untried
-from appliance.backup.vault.scrub import scrub
+from appliance.backup.peers.exchange import catch_up, exchange
+from appliance.backup.proofs.drill import drill
+from appliance.backup.proofs.rehearsal import untried
+from appliance.backup.vault.maintenance.scrub import scrub
+from appliance.backup.writer import writer
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.warm_standby import lay_ahead
 from appliance.restore.order import OrderFolder, load_status

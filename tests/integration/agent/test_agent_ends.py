@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.chain import chain_of
+from appliance.backup.chain.chain import chain_of
 from appliance_lab.demo.whole import prove_whole
 from appliance_lab.processes.node import ProcessNode
 from appliance_lab.processes.territory import ProcessTerritory

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
+from appliance.backup.writer import writer
 from appliance.units import MIB
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.agent.watch import SERVICE, agent_of, is_safe, status, wait_until

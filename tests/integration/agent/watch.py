@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from appliance.agent import memory
-from appliance.backup.chain import chain_of
-from appliance.backup.writer import safety_of
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.writer.writer import safety_of
 from appliance_lab.processes.node import ProcessNode
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.pace import PACE

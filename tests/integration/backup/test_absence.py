@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from appliance.backup import writer
-from appliance.backup.exchange import exchange
-from appliance.backup.replicate import replicate
-from appliance.backup.sight import unseen_nodes
+from appliance.backup.peers.exchange import exchange
+from appliance.backup.peers.replicate import replicate
+from appliance.backup.peers.sight import unseen_nodes
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.writer import writer
 from appliance.clock import SimulatedClock
 from appliance.node.handle import open_node
 from appliance.units import DAY

@@ -10,12 +10,12 @@ import pytest
 
 from appliance.agent.act import perform
 from appliance.agent.decisions import BackUp
-from appliance.backup import writer
-from appliance.backup.adopt import own_repository
-from appliance.backup.chain import chain_of
-from appliance.backup.openable import open_best
-from appliance.backup.push import Pushed
-from appliance.backup.writer import Run, safety_of
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.peers.openable import open_best
+from appliance.backup.peers.push import Pushed
+from appliance.backup.writer import writer
+from appliance.backup.writer.writer import Run, safety_of
 from appliance.borg.client import Borg
 from appliance.borg.names import branch_of
 from appliance.branches import backup

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.begin import begin, seal_envelopes
-from appliance.backup.fetched_key import open_key, staging
-from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
-from appliance.backup.sight import current_targets
+from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.peers.fetched_key import open_key, staging
+from appliance.backup.peers.sight import current_targets
+from appliance.backup.writer import writer
+from appliance.backup.writer.begin import begin, seal_envelopes
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import IntegrityError, Refused
 from appliance.escrow.envelopes import ServiceKey, read_key

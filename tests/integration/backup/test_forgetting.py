@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import noted_archives
-from appliance.backup.forgetting import forget, forget_noted
 from appliance.backup.sources.model import Prepared
+from appliance.backup.writer import noted_archives
+from appliance.backup.writer.forgetting import forget, forget_noted
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository
 from appliance.borg.names import branch_name, is_checkpoint

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from appliance.backup import peers
-from appliance.backup.exchange import catch_up, exchange
-from appliance.backup.push import Pushed
-from appliance.backup.sight import current_targets
+from appliance.backup.peers import conversation
+from appliance.backup.peers.exchange import catch_up, exchange
+from appliance.backup.peers.push import Pushed
+from appliance.backup.peers.sight import current_targets
 from appliance.backup.vault.store import LIST
-from appliance.backup.writer import push_newest
+from appliance.backup.writer.writer import push_newest
 from appliance.errors import ApplianceError, Unreachable
 from appliance.units import HOUR
 from appliance_lab.demo.whole import prove_whole
@@ -49,7 +49,7 @@ class GenerationsMachine(RuleBasedStateMachine):
         self.pending: dict[str, bytes] = {}
         self.writer = ORIGIN
         self.sealed = 0
-        peers.Line = self.world.line  # type: ignore[assignment, misc]
+        conversation.Line = self.world.line  # type: ignore[assignment, misc]
         self.world.begin()
         self._run(ORIGIN, "")
         self.take_an_image()
@@ -179,7 +179,7 @@ def no_fsync() -> Iterator[None]:
     """No power is cut here, and hundreds of small files would wait for the disk only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda fd: None)
-        patch.setattr(peers, "Line", peers.Line)  # put back after the last machine has put its own there
+        patch.setattr(conversation, "Line", conversation.Line)  # put back after the last machine has put its own there
         yield
 
 

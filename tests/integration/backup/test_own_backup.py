@@ -15,10 +15,10 @@ from appliance.agent.decide import Pace, decide
 from appliance.agent.decisions import Exchange, People
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup import writer
-from appliance.backup.begin import begin, take_first_grant
-from appliance.backup.exchange import exchange
-from appliance.backup.openable import open_best
+from appliance.backup.peers.exchange import exchange
+from appliance.backup.peers.openable import open_best
+from appliance.backup.writer import writer
+from appliance.backup.writer.begin import begin, take_first_grant
 from appliance.borg.client import Borg
 from appliance.clock import SimulatedClock
 from appliance.errors import Refused

@@ -12,13 +12,13 @@ import pytest
 
 from appliance.agent.act import perform
 from appliance.agent.decisions import Drill, Verify
-from appliance.backup import writer
-from appliance.backup.drill import drill
-from appliance.backup.openable import open_apart
-from appliance.backup.proofs import ROOM, load_proofs
+from appliance.backup.peers.openable import open_apart
+from appliance.backup.proofs.drill import drill
+from appliance.backup.proofs.proofs import ROOM, load_proofs
+from appliance.backup.proofs.verify import verify_data
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
-from appliance.backup.verify import verify_data
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.errors import Busy, NotFound, Refused

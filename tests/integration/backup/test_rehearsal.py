@@ -22,12 +22,12 @@ import pytest
 import appliance
 from appliance.agent.act import perform
 from appliance.agent.decisions import Drill
-from appliance.backup import writer
-from appliance.backup.drill import drill
-from appliance.backup.left_out import MAPPINGS
-from appliance.backup.proofs import ROOM, load_proofs
-from appliance.backup.rehearsal import Rehearsed, decode, untried
+from appliance.backup.proofs.drill import drill
+from appliance.backup.proofs.proofs import ROOM, load_proofs
+from appliance.backup.proofs.rehearsal import Rehearsed, decode, untried
 from appliance.backup.sources import PostgresServer, postgresql
+from appliance.backup.writer import writer
+from appliance.backup.writer.left_out import MAPPINGS
 from appliance.host.command import run
 from appliance.node.handle import Node
 from appliance_lab.processes.territory import ProcessTerritory
@@ -37,7 +37,8 @@ from tests.pace import PACE
 CODE = Path(appliance.__file__).parent.parent
 SERVICE, DATABASE = "docs-a", "etat_civil"
 WORK = """
-import json, sys; from dataclasses import asdict; from pathlib import Path; from appliance.backup import rehearsal
+import json, sys
+from dataclasses import asdict; from pathlib import Path; from appliance.backup.proofs import rehearsal
 dumps, scratch, programs, limits = sys.argv[1:]
 for name, value in json.loads(limits).items(): setattr(rehearsal, name, value)
 print(json.dumps(asdict(rehearsal.rehearse(Path(dumps), "etat_civil", Path(scratch), Path(programs)))))

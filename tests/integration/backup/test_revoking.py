@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import short_name, survey
-from appliance.backup.fetched_key import open_key, staging
-from appliance.backup.openable import open_best
-from appliance.backup.peers import Conversation, connect
-from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
-from appliance.backup.safety import judge
-from appliance.backup.sight import lost_now
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.peers.conversation import Conversation, connect
+from appliance.backup.peers.fetch import short_name, survey
+from appliance.backup.peers.fetched_key import open_key, staging
+from appliance.backup.peers.openable import open_best
+from appliance.backup.peers.safety import judge
+from appliance.backup.peers.sight import lost_now
 from appliance.backup.vault.store import Holding
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
 from appliance.errors import ApplianceError, Refused

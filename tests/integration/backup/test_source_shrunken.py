@@ -9,7 +9,7 @@ import pytest
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup import writer
+from appliance.backup.writer import writer
 from appliance.errors import Refused
 from appliance.monitor.measures import state_of
 from appliance.monitor.written import judge_written

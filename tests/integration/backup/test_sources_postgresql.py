@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.compare import read_postgresql_dump
-from appliance.backup.left_out import MAPPINGS, WARNED
-from appliance.backup.manifest import Aged
-from appliance.backup.manifests import before_borg
+from appliance.backup.proofs.compare import read_postgresql_dump
 from appliance.backup.sources import PostgresServer, Prepared, SourceSpec, postgresql, prepare
 from appliance.backup.sources.roles import ROLES, roles_to_make
+from appliance.backup.writer.left_out import MAPPINGS, WARNED
+from appliance.backup.writer.manifest import Aged
+from appliance.backup.writer.manifests import before_borg
 from appliance.errors import ApplianceError, Busy, Unreachable
 from appliance.host.command import run
 

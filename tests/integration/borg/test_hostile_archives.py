@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import manifests
-from appliance.backup.filling import filling_of, lacking_of
-from appliance.backup.manifest import LeftOut, Manifest, PathManifest, encode
+from appliance.backup.writer import manifests
+from appliance.backup.writer.filling import filling_of, lacking_of
+from appliance.backup.writer.manifest import LeftOut, Manifest, PathManifest, encode
 from appliance.borg import client
 from appliance.borg.client import Borg
 from appliance.borg.contents import Examination, WayBlocked

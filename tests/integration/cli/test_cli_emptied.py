@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.exchange import exchange
+from appliance.backup.peers.exchange import exchange
+from appliance.backup.writer import writer
 from appliance.escrow import age
 from appliance.node.handle import open_node
 from appliance_lab.demo.stranger import Stranger, empty_and_push, steal

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import writer
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.writer import writer
 from appliance.territory.placement import place
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import type_at

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import ordered, writer
+from appliance.backup import ordered
+from appliance.backup.writer import writer
 from appliance.node.handle import Node
 from appliance.restore import carry, jobs
 from appliance.restore.order import Kind, Order, load_status, order_folder, place_order, result_of

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.adopt import own_repository
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.writer import writer
 from appliance.escrow import age
 from appliance.failover.takeover import place
 from appliance_lab.processes.territory import ProcessTerritory

@@ -7,8 +7,8 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from appliance.backup import writer
-from appliance.backup.begin import begin, take_first_grant
+from appliance.backup.writer import writer
+from appliance.backup.writer.begin import begin, take_first_grant
 from appliance.escrow.age import generate
 from appliance_lab.checkers.tree_record import compare, take
 from appliance_lab.processes.territory import ProcessTerritory

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.fetched_key import open_key
-from appliance.backup.openable import open_best
+from appliance.backup.peers.fetched_key import open_key
+from appliance.backup.peers.openable import open_best
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.errors import NotFound
 from appliance.restore.jobs import plan

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import writer
+from appliance.backup.writer import writer
 from appliance.units import DAY
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from appliance.backup import writer
+from appliance.backup.writer import writer
 from appliance.escrow.age import generate
 from appliance_lab.checkers.tree_record import compare, take
 from appliance_lab.processes.territory import ProcessTerritory

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
+from appliance.backup.writer import writer
 from appliance.escrow.age import RecoveryKey, generate
 from appliance.trust.grant import make_request
 from appliance.trust.keys import load_key

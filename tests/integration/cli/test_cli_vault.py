@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.writer import writer
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.node_collect_cmd import ASK
+from appliance.cli.node.collect import ASK
 from appliance.config.collected import read_collected
 from appliance.host.command import Result, run
 from appliance.host.ssh import authorized_keys_line

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.peers import connect
+from appliance.backup.peers.conversation import connect
+from appliance.backup.writer import writer
 from appliance.trust import rotation
 from appliance.trust.bundle import Member
 from appliance.trust.keys import PublicKeys, create_keys, read_public_keys

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import main, voter_restore_cmd
+from appliance.cli import main
+from appliance.cli.voter import restore
 from appliance.coordination.argv import REVISION_BUMP, Member
 from appliance.coordination.gateway import Voter
 from appliance.errors import IntegrityError, NotFound, Refused
@@ -71,9 +72,9 @@ def test_a_copy_that_is_not_there_is_told(tmp_path: Path) -> None:
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, member: Member) -> Path:
     """This machine as a node that votes, by root."""
-    monkeypatch.setattr(voter_restore_cmd, "territory_for_root", lambda layout, dry_run: (layout, dry_run))
-    monkeypatch.setattr(voter_restore_cmd, "member_here", lambda *_: ("hermitage", member, "example"))
-    monkeypatch.setattr(voter_restore_cmd, "MEMORY", member.data)
+    monkeypatch.setattr(restore, "territory_for_root", lambda layout, dry_run: (layout, dry_run))
+    monkeypatch.setattr(restore, "member_here", lambda *_: ("hermitage", member, "example"))
+    monkeypatch.setattr(restore, "MEMORY", member.data)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     return member.data
 
@@ -100,7 +101,7 @@ def test_a_bundle_older_than_root_obeyed_makes_no_voter(
     def refuse(layout: NodeLayout, *, dry_run: bool) -> None:
         raise Refused("bundle 1 is older.")
 
-    monkeypatch.setattr(voter_restore_cmd, "territory_for_root", refuse)
+    monkeypatch.setattr(restore, "territory_for_root", refuse)
     assert main.run(["--state", str(copy.parent), "voter", "restore", str(copy)]) == Refused.exit_code
     assert "bundle 1 is older." in capsys.readouterr().err
     assert not here.exists()

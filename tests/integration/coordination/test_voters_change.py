@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.backup.kept_grants import KeptGrants
+from appliance.backup.chain.kept_grants import KeptGrants
 from appliance.clock import SimulatedClock, utc_text
 from appliance.config.collected import Collected
 from appliance.config.confirming import confirm, former_voters_after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.backup.vault.thinning import Thinned, thin_holding
+from appliance.backup.vault.maintenance.thinning import Thinned, thin_holding
 from appliance.units import DAY
 from tests.integration.desk.desk import HOLDER, SERVICE, Desk, Generation, assert_whole
 

@@ -13,18 +13,18 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from appliance.backup.adopt import install_key, own_repository
-from appliance.backup.begin import request, take_first_grant
-from appliance.backup.chain import Sealed, chain_of
-from appliance.backup.fetched import load_fetched, remember_fetched
-from appliance.backup.lineage import remember
-from appliance.backup.peers import Conversation, Lines
-from appliance.backup.push import Pushed
-from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
-from appliance.backup.seal import seal
+from appliance.backup.chain.chain import Sealed, chain_of
+from appliance.backup.chain.lineage import remember
+from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.chain.seal import seal
+from appliance.backup.peers.adopt import install_key, own_repository
+from appliance.backup.peers.conversation import Conversation, Lines
+from appliance.backup.peers.fetched import load_fetched, remember_fetched
+from appliance.backup.peers.push import Pushed
 from appliance.backup.vault.session import open_channel, serve
 from appliance.backup.vault.wire import Channel, Closed
-from appliance.backup.writer import compare, own_grant, push_newest
+from appliance.backup.writer.begin import request, take_first_grant
+from appliance.backup.writer.writer import compare, own_grant, push_newest
 from appliance.borg.nonce import NONCE_BURN, check_nonce, next_nonce, write_nonce
 from appliance.errors import Unreachable
 from appliance.escrow.envelopes import ServiceKey

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.backup import peers
-from appliance.backup.chain import chain_of
-from appliance.backup.seal import will_compact
-from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.seal import will_compact
+from appliance.backup.peers import conversation
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.units import DAY
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, assert_whole
 from tests.integration.desk.in_process import World
@@ -20,7 +20,7 @@ def test_a_peer_that_was_away_takes_the_newest_with_all_headers_and_loses_nothin
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(desk)
-    monkeypatch.setattr(peers, "Line", world.line)
+    monkeypatch.setattr(conversation, "Line", world.line)
     world.begin()
     first, _ = world.run(ORIGIN)
     world.down = frozenset({HOLDER})

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import chain as chain_module
-from appliance.backup.chain import Chain, chain_of
+from appliance.backup.chain import chain as chain_module
+from appliance.backup.chain.chain import Chain, chain_of
 from appliance.trust.grant import Grant
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk, Generation
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import peers
-from appliance.backup.fetch import fetch, fetch_newest
-from appliance.backup.resync import fetch_for_resync
+from appliance.backup.chain.resync import fetch_for_resync
+from appliance.backup.peers import conversation
+from appliance.backup.peers.fetch import fetch, fetch_newest
 from appliance.backup.vault import give, session
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.limits import HEADERS_MAX, LISTING_BYTES_MAX
-from appliance.backup.vault.repair import repair
-from appliance.backup.vault.scrub import scrub
+from appliance.backup.vault.maintenance.repair import repair
+from appliance.backup.vault.maintenance.scrub import scrub
 from appliance.backup.vault.wire import Closed
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.files import sha256_file
@@ -53,7 +53,7 @@ def world(made: Desk, tmp_path: Path) -> Iterator[World]:
     """A service with two generations at both holders."""
     world = World(made.copy(tmp_path / "desk"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peers, "Line", world.line)
+        patch.setattr(conversation, "Line", world.line)
         world.begin()
         world.run(ORIGIN)
         world.run(ORIGIN)

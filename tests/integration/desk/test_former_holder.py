@@ -10,11 +10,11 @@ from appliance.agent.decide import Pace, decide
 from appliance.agent.decisions import Thin
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup import peers
-from appliance.backup.alarms import alarm_of
-from appliance.backup.exchange import catch_up, exchange
-from appliance.backup.replicate import replicate
-from appliance.backup.vault.relief import load_shown
+from appliance.backup.peers import conversation
+from appliance.backup.peers.alarms import alarm_of
+from appliance.backup.peers.exchange import catch_up, exchange
+from appliance.backup.peers.replicate import replicate
+from appliance.backup.vault.maintenance.relief import load_shown
 from appliance.errors import Forbidden
 from appliance.node.acts import keep_act, load_acts
 from appliance.units import DAY
@@ -31,7 +31,7 @@ EDGES = 6
 def world(desk: Desk, history: list[Generation], monkeypatch: pytest.MonkeyPatch) -> World:
     """commune-b has the history of three days, and the copy went to commune-c; commune-b is not even a spare."""
     made = World(desk)
-    monkeypatch.setattr(peers, "Line", made.line)
+    monkeypatch.setattr(conversation, "Line", made.line)
     desk.sign(placed=(STANDBY, SPARE), spares=(), former_holders=(HOLDER,))
     return made
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.backup import peers
-from appliance.backup.fetched import remember_fetched
-from appliance.backup.left_behind import told
-from appliance.backup.resync import fetch_for_resync, request_after_fetch
-from appliance.backup.went_on import goes_on_without
+from appliance.backup.chain.left_behind import told
+from appliance.backup.chain.resync import fetch_for_resync, request_after_fetch
+from appliance.backup.chain.went_on import goes_on_without
+from appliance.backup.peers import conversation
+from appliance.backup.peers.fetched import remember_fetched
 from appliance.errors import Unreachable
 from appliance.units import DAY
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
@@ -19,7 +19,7 @@ from tests.integration.desk.in_process import World
 def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
     """The standby has 2.1; of 2.2, with which the origin gave the service up, only the blind peer has a copy."""
     made = World(desk)
-    monkeypatch.setattr(peers, "Line", made.line)
+    monkeypatch.setattr(conversation, "Line", made.line)
     made.begin()
     made.run(ORIGIN)
     made.down = frozenset({STANDBY})

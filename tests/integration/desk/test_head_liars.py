@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import peers
-from appliance.backup.begin import history, known_epochs
-from appliance.backup.chain import chain_of
-from appliance.backup.exchange import exchange
-from appliance.backup.fetch import survey_all
-from appliance.backup.peers import Lines
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers import conversation as peers
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.exchange import exchange
+from appliance.backup.peers.fetch import survey_all
 from appliance.backup.vault import give, session
 from appliance.backup.vault.call import Call
+from appliance.backup.writer.begin import history, known_epochs
 from appliance.errors import Refused
 from appliance.failover.takeover import _show, present
 from appliance.trust.grant import Grant

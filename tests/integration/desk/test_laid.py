@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.backup import peers
-from appliance.backup.chain import chain_of
-from appliance.backup.laid import files_are_here
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.laid import files_are_here
+from appliance.backup.peers import conversation
 from tests.integration.desk.desk import ORIGIN, SERVICE, STANDBY, Desk
 from tests.integration.desk.in_process import World
 
@@ -18,7 +18,7 @@ OPENED = 2
 def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
     """The origin wrote 2.1, then the standby 4.2; the origin adopted epoch 6, and nothing was laid in place yet."""
     made = World(desk)
-    monkeypatch.setattr(peers, "Line", made.line)
+    monkeypatch.setattr(conversation, "Line", made.line)
     made.begin()
     made.run(ORIGIN)
     made.adopt(STANDBY, made.fetch_to_continue(STANDBY))

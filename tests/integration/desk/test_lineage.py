@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import peers
-from appliance.backup.chain import chain_of
-from appliance.backup.lineage import prove, remember
-from appliance.backup.writer import push_newest
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.lineage import prove, remember
+from appliance.backup.peers import conversation
+from appliance.backup.writer.writer import push_newest
 from appliance.errors import Refused
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk
 from tests.integration.desk.in_process import World
@@ -30,7 +30,7 @@ def world(made: Desk, tmp_path: Path) -> Iterator[World]:
     """A service with one generation at both holders."""
     world = World(made.copy(tmp_path / "desk"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peers, "Line", world.line)
+        patch.setattr(conversation, "Line", world.line)
         world.begin()
         world.run(ORIGIN)
         yield world

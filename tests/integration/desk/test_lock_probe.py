@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.backup.vault.lock_probe import probe, probe_all
-from appliance.backup.vault.probed import load, save
+from appliance.backup.vault.sealing.lock_probe import probe, probe_all
+from appliance.backup.vault.sealing.probed import load, save
 from appliance.backup.vault.store import LIST
 from appliance.units import DAY
 from tests.integration.desk.desk import HOLDER, SERVICE, Desk, Generation

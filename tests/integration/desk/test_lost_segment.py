@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import peers
-from appliance.backup.mend import find_rotten, mend
-from appliance.backup.seal import RottenSegment, will_compact
+from appliance.backup.chain.seal import RottenSegment, will_compact
+from appliance.backup.peers import conversation
+from appliance.backup.writer.mend import find_rotten, mend
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
 from tests.integration.desk.in_process import World
 
@@ -19,7 +19,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     """A service of two segments, held whole at both holders."""
     world = World(Desk(tmp_path / "desk").create())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peers, "Line", world.line)
+        patch.setattr(conversation, "Line", world.line)
         world.begin()
         world.run(ORIGIN)
         world.run(ORIGIN)

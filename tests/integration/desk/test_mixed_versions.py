@@ -6,13 +6,14 @@ import pytest
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup import peers, saved, writer
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import keep_history
-from appliance.backup.manifest import Manifest, PathManifest
-from appliance.backup.peers import Head, Lines
-from appliance.backup.seal import seal
-from appliance.backup.writer import compare, own_grant, push_newest
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.seal import seal
+from appliance.backup.peers import conversation
+from appliance.backup.peers.conversation import Head, Lines
+from appliance.backup.peers.fetch import keep_history
+from appliance.backup.writer import saved, writer
+from appliance.backup.writer.manifest import Manifest, PathManifest
+from appliance.backup.writer.writer import compare, own_grant, push_newest
 from appliance.borg.names import archive_name
 from appliance.monitor.status import judge
 from appliance.monitor.view import AgentSeen
@@ -25,21 +26,21 @@ from tests.integration.desk.in_process import World, write
 def former(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """The nodes whose heads do not say what they read, as those of a former version."""
     nodes: set[str] = set()
-    read = peers.read_head
+    read = conversation.read_head
 
-    def read_head(frame: dict[str, object], peer: peers.Member, *rest: object) -> Head:
+    def read_head(frame: dict[str, object], peer: conversation.Member, *rest: object) -> Head:
         if peer.name in nodes:
             frame = {name: value for name, value in frame.items() if name != "reads"}
         return read(frame, peer, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(peers, "read_head", read_head)
+    monkeypatch.setattr(conversation, "read_head", read_head)
     return nodes
 
 
 @pytest.fixture
 def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(desk)
-    monkeypatch.setattr(peers, "Line", made.line)
+    monkeypatch.setattr(conversation, "Line", made.line)
     made.begin()
     return made
 
@@ -125,7 +126,7 @@ def test_a_header_with_an_unknown_field_is_refused_by_a_vault(world: World, monk
     write(layout, chain.grant().epoch)
     seal(layout, chain, chain.grant(), layout.envelopes, node.signing_key, node.clock.now())
     monkeypatch.undo()
-    monkeypatch.setattr(peers, "Line", world.line)
+    monkeypatch.setattr(conversation, "Line", world.line)
     errors = {it.peer: str(it.error) for it in push_newest(node, SERVICE)}
     assert all("format 1 has no field 'x'" in said for said in errors.values()), errors
 

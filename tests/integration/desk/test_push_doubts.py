@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import doubt, peers
-from appliance.backup.chain import Sealed
+from appliance.backup.chain.chain import Sealed
+from appliance.backup.peers import conversation, doubt
 from appliance.backup.vault import give
-from appliance.backup.writer import push_newest
+from appliance.backup.writer.writer import push_newest
 from appliance.trust.generation import Entry
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
 from tests.integration.desk.in_process import World
@@ -22,7 +22,7 @@ def world(desk: Desk) -> Iterator[World]:
     """A service of which a generation is at its peers; every push draws, and draws everything."""
     with pytest.MonkeyPatch.context() as patch:
         world = World(desk)
-        patch.setattr(peers, "Line", world.line)
+        patch.setattr(conversation, "Line", world.line)
         patch.setattr(doubt, "EVERY_GENERATIONS", 1)
         patch.setattr(doubt, "DRAWN", 1000)
         world.begin()

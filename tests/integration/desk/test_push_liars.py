@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import peers
+from appliance.backup.peers import conversation
 from appliance.backup.vault import receive, session
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.store import RECEIPT
 from appliance.backup.vault.wire import Closed
-from appliance.backup.writer import push_newest
+from appliance.backup.writer.writer import push_newest
 from appliance.trust.generation import parse_list
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, assert_whole, offer
 from tests.integration.desk.in_process import World
@@ -41,7 +41,7 @@ LIES: dict[str, tuple[Any, str]] = {
 def world(made_desk: Desk, tmp_path: Path) -> Iterator[World]:
     world = World(made_desk.copy(tmp_path / "desk"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peers, "Line", world.line)
+        patch.setattr(conversation, "Line", world.line)
         world.begin()
         yield world
 

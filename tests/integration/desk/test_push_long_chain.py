@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import ahead, fetch, peers
-from appliance.backup.chain import chain_of
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers import ahead, conversation, fetch
 from appliance.backup.vault import header_parts, session
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.writer import push_newest
+from appliance.backup.writer.writer import push_newest
 from appliance.failover import warm_standby
 from tests.integration.desk import in_process
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask
@@ -30,7 +30,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A service whose second holder has been away for HEADERS generations; limits are small, so that these suffice."""
     with pytest.MonkeyPatch.context() as patch:
         world = World(Desk(tmp_path_factory.mktemp("desk") / "desk").create())
-        patch.setattr(peers, "Line", world.line)
+        patch.setattr(conversation, "Line", world.line)
         world.begin()
         world.run(ORIGIN)
         world.down = frozenset({HOLDER})

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.backup import peers, saved
-from appliance.backup.chain import chain_of
-from appliance.backup.manifest import LeftOut, Manifest
-from appliance.backup.replaced import forget_replaced, replaced_repositories
-from appliance.backup.writer import safety_of
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers import conversation
+from appliance.backup.writer import saved
+from appliance.backup.writer.manifest import LeftOut, Manifest
+from appliance.backup.writer.replaced import forget_replaced, replaced_repositories
+from appliance.backup.writer.writer import safety_of
 from appliance.borg.folder import repository_id
 from appliance.borg.names import archive_name
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
@@ -21,7 +22,7 @@ from tests.integration.desk.in_process import World
 def world(desk: Desk) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
         world = World(desk)
-        patch.setattr(peers, "Line", world.line)
+        patch.setattr(conversation, "Line", world.line)
         world.begin()
         world.run(ORIGIN)
         yield world

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import peers, seal
+from appliance.backup.chain import seal
+from appliance.backup.peers import conversation
 from appliance.errors import Busy
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
 from tests.integration.desk.in_process import World
@@ -15,7 +16,7 @@ from tests.integration.desk.in_process import World
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World(Desk(tmp_path / "desk").create())
-    monkeypatch.setattr(peers, "Line", world.line)
+    monkeypatch.setattr(conversation, "Line", world.line)
     world.begin()
     return world
 
@@ -29,7 +30,7 @@ def lock(world: World) -> Path:
 
 
 def test_it_waits_for_a_reader(world: World, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.backup.seal.time.sleep", lambda seconds: lock.rmdir())
+    monkeypatch.setattr("appliance.backup.chain.seal.time.sleep", lambda seconds: lock.rmdir())
     world.run(ORIGIN)
     assert len(world.desk.holding(HOLDER).stored()) == 1
 

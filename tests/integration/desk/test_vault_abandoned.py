@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from appliance.backup.vault import thinning
 from appliance.backup.vault.evidence import read_evidence
-from appliance.backup.vault.freeze import raise_alarm
 from appliance.backup.vault.header_parts import lacking, previous_by_name
-from appliance.backup.vault.scrub import scrub
+from appliance.backup.vault.maintenance import thinning
+from appliance.backup.vault.maintenance.freeze import raise_alarm
+from appliance.backup.vault.maintenance.scrub import scrub
 from appliance.backup.vault.store import HEADER, Holding
 from appliance.trust.grant import Grant
 from appliance.units import DAY

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from appliance.backup.sight import load_sight, note, unseen_nodes
+from appliance.backup.peers.sight import load_sight, note, unseen_nodes
 from appliance.backup.vault.store import RECEIPT
 from appliance.errors import Refused
 from appliance.trust.absence import make_absence

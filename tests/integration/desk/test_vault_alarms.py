@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.backup.alarms import alarm_of
-from appliance.backup.exchange import Findings
-from appliance.backup.vault.freeze import why_frozen
+from appliance.backup.peers.alarms import alarm_of
+from appliance.backup.peers.exchange import Findings
+from appliance.backup.vault.maintenance.freeze import why_frozen
 from appliance.units import DAY
 from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Desk
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from appliance.agent.observe import _held as observed  # the one place where a holder's view of a service is made
-from appliance.backup.retention import MONTH
-from appliance.backup.vault import bending, freeze
+from appliance.backup.chain.retention import MONTH
 from appliance.backup.vault.ledger import load, save
 from appliance.backup.vault.limits import Amount
-from appliance.backup.vault.sealer_choice import sealer_of
-from appliance.backup.vault.thinning import would_go
+from appliance.backup.vault.maintenance import bending, freeze
+from appliance.backup.vault.maintenance.thinning import would_go
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.errors import NoSpace
 from appliance.node.acts import accept_act
 from appliance.units import DAY, KIB

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.vault import freeze
+from appliance.backup.vault.maintenance import freeze
 from appliance.node.acts import keep_act
 from appliance.units import DAY
 from tests.integration.desk.desk import (

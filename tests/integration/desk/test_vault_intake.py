@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from appliance.backup.vault.thinning import thin_holding
+from appliance.backup.vault.maintenance.thinning import thin_holding
 from appliance.errors import Postponed
 from appliance.node.acts import accept_act
 from appliance.trust.grant import Grant

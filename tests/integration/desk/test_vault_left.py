@@ -9,10 +9,10 @@ from appliance.agent import decide as decisions
 from appliance.agent.decide import Pace, decide
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup import peers
-from appliance.backup.vault import damage
-from appliance.backup.vault.damage import MISSING, Damage
-from appliance.backup.vault.repair import repair
+from appliance.backup.peers import conversation
+from appliance.backup.vault.maintenance import damage
+from appliance.backup.vault.maintenance.damage import MISSING, Damage
+from appliance.backup.vault.maintenance.repair import repair
 from appliance.errors import ApplianceError, Forbidden
 from appliance.monitor.held import judge_held
 from appliance.monitor.view import Held
@@ -108,7 +108,7 @@ def test_former_holders_mend_each_other_and_strangers_still_get_nothing(
     lost = history[1].entries[-1].sha256
     holding.blob(lost).unlink()
     damage.record(desk.open(HOLDER), holding, [Damage(MISSING, lost)])
-    monkeypatch.setattr(peers, "Line", World(desk).line)
+    monkeypatch.setattr(conversation, "Line", World(desk).line)
     assert repair(desk.open(HOLDER), SERVICE).left == ()
     assert holding.blob(lost).exists()
     with desk.session(HOLDER, "commune-d") as channel:

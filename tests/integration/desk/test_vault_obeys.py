@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import pytest
 
-from appliance.backup.alarms import alarm_of
-from appliance.backup.exchange import Findings, _forks
-from appliance.backup.fetch import survey
-from appliance.backup.history import History
-from appliance.backup.peers import Head, read_head
-from appliance.backup.replicate import HolderHead
+from appliance.backup.chain.history import History
+from appliance.backup.peers.alarms import alarm_of
+from appliance.backup.peers.conversation import Head, read_head
+from appliance.backup.peers.exchange import Findings, _forks
+from appliance.backup.peers.fetch import survey
+from appliance.backup.peers.replicate import HolderHead
 from appliance.backup.vault import receive
-from appliance.backup.vault.obey import losing_sides, passed_over
+from appliance.backup.vault.maintenance.obey import losing_sides, passed_over
 from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.node.acts import keep_act

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from appliance.backup.vault.maintenance.thinning import thin_holding
 from appliance.backup.vault.store import BUCKET, LIST, RECEIPT, RELAY
-from appliance.backup.vault.thinning import thin_holding
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused
 from appliance.trust import act as acts_of_operators

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.vault import damage
-from appliance.backup.vault.damage import MISSING, ROTTEN, Damage
 from appliance.backup.vault.evidence import LINK
-from appliance.backup.vault.scrub import Budget, Scrubbed, scrub
+from appliance.backup.vault.maintenance import damage
+from appliance.backup.vault.maintenance.damage import MISSING, ROTTEN, Damage
+from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed, scrub
 from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Holding
 from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Desk, Generation, assert_whole, head
 from tests.integration.desk.unreadable import refuse_to_read
@@ -183,7 +183,7 @@ def test_a_scrub_that_was_cut_goes_on_where_it_was(held: Held, monkeypatch: pyte
         raise Cut
 
     with monkeypatch.context() as patch:
-        patch.setattr("appliance.backup.vault.scrub._check_blob", cut)
+        patch.setattr("appliance.backup.vault.maintenance.scrub._check_blob", cut)
         with pytest.raises(Cut):
             held.scrub()
     outcome = held.scrub()

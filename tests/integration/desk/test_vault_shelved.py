@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.backup.vault.damage import Damage
-from appliance.backup.vault.scrub import scrub
-from appliance.backup.vault.sealer import Papers
-from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.maintenance.damage import Damage
+from appliance.backup.vault.maintenance.scrub import scrub
+from appliance.backup.vault.sealing.sealer import Papers
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import HEADER, RECEIPT, Holding
 from appliance.units import DAY
 from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Desk, Generation, ask, assert_whole, head

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.vault import damage
-from appliance.backup.vault.damage import MISSING, Damage
+from appliance.backup.vault.maintenance import damage
+from appliance.backup.vault.maintenance.damage import MISSING, Damage
+from appliance.backup.vault.maintenance.thinning import Thinned
 from appliance.backup.vault.store import BUCKET, HEADER, LIST, RECEIPT, Holding
-from appliance.backup.vault.thinning import Thinned
 from appliance.backup.vault.turn import turn
 from appliance.units import DAY, HOUR
 from tests.integration.desk.desk import (

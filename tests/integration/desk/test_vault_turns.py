@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from appliance.backup.vault import turn as turns
+from appliance.backup.vault.maintenance.thinning import thin_holding
 from appliance.backup.vault.store import RECEIPT, Holding
-from appliance.backup.vault.thinning import thin_holding
 from appliance.backup.vault.turn import Rank, announce, check_not_wanted, turn
 from appliance.errors import ApplianceError, Busy
 from tests.integration.agent.watch import wait_until

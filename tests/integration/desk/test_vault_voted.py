@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.backup.begin import check_grant
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import fetch_newest
-from appliance.backup.grants import shown_grants
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.grants import shown_grants
+from appliance.backup.peers.fetch import fetch_newest
+from appliance.backup.writer.begin import check_grant
 from appliance.config.collected import Collected
 from appliance.config.confirming import confirm
 from appliance.errors import ApplianceError, IntegrityError, Refused
@@ -178,7 +178,7 @@ def test_whoever_fetches_reads_the_history_under_both_kinds(
     desk: Desk, first: Generation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(desk)
-    monkeypatch.setattr("appliance.backup.peers.Line", world.line)
+    monkeypatch.setattr("appliance.backup.peers.conversation.Line", world.line)
     grant = desk.voted(MAJORITY)
     made = go_on(desk, first, grant)
     node = desk.open(ORIGIN)
@@ -192,7 +192,7 @@ def test_whoever_fetches_reads_the_history_under_both_kinds(
 def test_who_never_saw_a_former_grant_does_not_believe_it_until_it_is_confirmed(
     desk: Desk, first: Generation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("appliance.backup.peers.Line", World(desk).line)
+    monkeypatch.setattr("appliance.backup.peers.conversation.Line", World(desk).line)
     grant = desk.voted(MAJORITY)
     made = go_on(desk, first, grant)
     desk.sign(gone=(STRANGER,))
@@ -213,7 +213,7 @@ def test_a_standby_adopts_and_continues_under_a_voted_grant_and_is_handed_back(
 ) -> None:
     desk.sign(voters=FIVE)
     world = World(desk)
-    monkeypatch.setattr("appliance.backup.peers.Line", world.line)
+    monkeypatch.setattr("appliance.backup.peers.conversation.Line", world.line)
     world.begin()
     world.run(ORIGIN)
     world.fetch_to_continue(STANDBY)
@@ -252,6 +252,6 @@ def test_a_service_that_left_can_be_fetched_after_the_voters_changed(
     shown = Collected("peer", keys, tuple(it.encode() for it in shown_grants(desk.open(HOLDER))))
     found = confirm(desk.open(HOLDER).bundle, {HOLDER: shown}, now=desk.clocks[HOLDER].now())
     desk.sign(gone=(STRANGER,), confirmed=tuple(found.digests))
-    monkeypatch.setattr("appliance.backup.peers.Line", World(desk).line)
+    monkeypatch.setattr("appliance.backup.peers.conversation.Line", World(desk).line)
     sealed, _ = fetch_newest(desk.open(ORIGIN), SERVICE, tmp_path / "fetched")
     assert sealed.header.id.name == made.name

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.backup import writer
-from appliance.backup.begin import seal_envelopes
+from appliance.backup.writer import writer
+from appliance.backup.writer.begin import seal_envelopes
 from appliance.borg.names import archive_name, branch_name, companion_name
 from appliance.escrow import age, envelopes, paper_key
 from appliance.escrow.age import RecoveryKey

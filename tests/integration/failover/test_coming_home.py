@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from appliance.backup.adopt import own_repository
+from appliance.backup.peers.adopt import own_repository
 from appliance.borg.client import Borg
 from appliance.clock import SystemClock, utc_text
 from appliance.coordination.etcd import Etcd

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.begin import begin, take_first_grant
-from appliance.backup.peers import Lines
+from appliance.backup.peers.conversation import Lines
 from appliance.backup.sources.model import Failure, LeftOut
-from appliance.backup.writer import run
+from appliance.backup.writer.begin import begin, take_first_grant
+from appliance.backup.writer.writer import run
 from appliance.errors import NotFound, Refused
 from appliance.failover.forms.shares import save_people
 from appliance.failover.takeover import _check_whole, sync

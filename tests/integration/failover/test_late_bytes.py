@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from appliance.backup.chain import chain_of
-from appliance.backup.peers import Conversation, connect
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.conversation import Conversation, connect
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.errors import ApplianceError

@@ -13,8 +13,8 @@ from appliance.agent.act import perform
 from appliance.agent.decisions import Ready
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup.chain import chain_of
-from appliance.backup.peers import connect
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.conversation import connect
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import LIST
 from appliance.clock import SystemClock, utc_text

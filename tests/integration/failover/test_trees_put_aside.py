@@ -15,12 +15,12 @@ import pytest
 
 from appliance.agent.act import perform
 from appliance.agent.decisions import Tidy
-from appliance.backup import writer
-from appliance.backup.chain import chain_of
-from appliance.backup.fetched import remember_fetched
-from appliance.backup.peers import Lines
-from appliance.backup.replaced import replaced_repositories
-from appliance.backup.resync import fetch_for_resync, request_after_fetch
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.resync import fetch_for_resync, request_after_fetch
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.fetched import remember_fetched
+from appliance.backup.writer import writer
+from appliance.backup.writer.replaced import replaced_repositories
 from appliance.errors import NoSpace
 from appliance.failover import takeover
 from appliance.failover.replaced_trees import KEPT, forget_trees, look_at_trees, put_aside, trees_of

@@ -7,8 +7,8 @@ import os
 import signal
 import time
 
-from appliance.backup.fetch import survey_all
-from appliance.backup.peers import HURRIED_SECONDS, Lines
+from appliance.backup.peers.conversation import HURRIED_SECONDS, Lines
+from appliance.backup.peers.fetch import survey_all
 from appliance.errors import Refused
 from appliance.failover.copies import BackupCopies
 from appliance.host.processes import processes_running

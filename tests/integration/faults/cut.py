@@ -76,22 +76,22 @@ def main() -> None:
 
     node = open_node(Path(words[0]))
     if action in ("backup", "tidy"):
-        from appliance.backup import writer
+        from appliance.backup.writer import writer
 
         arm(last, tell)
         {"backup": writer.run, "tidy": writer.tidy}[action](node, words[1])
     elif action == "takeover":
-        from appliance.backup.peers import Lines
+        from appliance.backup.peers.conversation import Lines
         from appliance.failover import takeover
 
         with Lines(node) as lines:
             arm(last, tell)
             takeover.adopt(node, words[1], '{"keep": false, "generation": "", "required": ""}', lines)
     else:
-        from appliance.backup.fetched import load_fetched
-        from appliance.backup.fetched_key import staging
-        from appliance.backup.openable import key_of
-        from appliance.backup.resync import continue_under
+        from appliance.backup.chain.resync import continue_under
+        from appliance.backup.peers.fetched import load_fetched
+        from appliance.backup.peers.fetched_key import staging
+        from appliance.backup.peers.openable import key_of
 
         sealed = load_fetched(node, words[1])
         key = key_of(node, words[1], staging(node, words[1]), None)

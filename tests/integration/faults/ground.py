@@ -15,17 +15,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from appliance.backup import writer
-from appliance.backup.adopt import open_copy
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import read_held, survey
-from appliance.backup.fetched import load_fetched, remember_fetched
-from appliance.backup.fetched_key import staging
-from appliance.backup.openable import key_of
-from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
-from appliance.backup.sight import current_targets
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.peers.adopt import open_copy
+from appliance.backup.peers.fetch import read_held, survey
+from appliance.backup.peers.fetched import load_fetched, remember_fetched
+from appliance.backup.peers.fetched_key import staging
+from appliance.backup.peers.openable import key_of
+from appliance.backup.peers.sight import current_targets
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.writer import Run
+from appliance.backup.writer import writer
+from appliance.backup.writer.writer import Run
 from appliance.borg.client import Borg
 from appliance.borg.locks import is_locked
 from appliance.borg.nonce import check_nonce, next_nonce

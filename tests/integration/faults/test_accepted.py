@@ -9,8 +9,8 @@ import pytest
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup import writer
-from appliance.backup.peers import Lines
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.writer import writer
 from appliance.errors import Refused
 from appliance.failover.takeover import sync
 from appliance.monitor.written import judge_written

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.adopt import own_repository
-from appliance.backup.chain import chain_of
-from appliance.backup.openable import open_best
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.peers.openable import open_best
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.clock import SystemClock, utc_seconds, utc_text
 from appliance.node.handle import open_node

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import fetch
-from appliance.backup.push import Pushed
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.fetch import fetch
+from appliance.backup.peers.push import Pushed
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import size_of
+from appliance.backup.writer import writer
 from appliance.errors import Unreachable
 from appliance.host.files import locked, sha256_file
 from appliance.trust.generation import Entry

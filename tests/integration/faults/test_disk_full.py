@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import compacted, saved, writer
-from appliance.backup.adopt import own_repository
-from appliance.backup.chain import chain_of
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.writer import compacted, saved, writer
 from appliance.borg.client import Borg
 from appliance.borg.errors import DiskFull
 from appliance.errors import NoSpace

@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.openable import open_best
 from appliance.backup.ordered import ground_of
+from appliance.backup.peers.openable import open_best
 from appliance.borg.client import Borg
 from appliance.borg.names import time_of
 from appliance.restore.carry import carry_out

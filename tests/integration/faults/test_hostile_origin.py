@@ -14,9 +14,9 @@ import pytest
 
 from appliance.agent.act import perform
 from appliance.agent.decisions import Catalogue, Drill, Ready, Verify
-from appliance.backup.openable import open_best
-from appliance.backup.peers import Lines
-from appliance.backup.proofs import load_proofs
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.openable import open_best
+from appliance.backup.proofs.proofs import load_proofs
 from appliance.borg.client import Borg
 from appliance.borg.model import Created
 from appliance.errors import IntegrityError

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.chain import chain_of
-from appliance.backup.counters import set_counter
-from appliance.backup.exchange import catch_up, exchange
-from appliance.backup.fetched import load_fetched, remember_fetched
-from appliance.backup.fetched_key import staging
-from appliance.backup.openable import key_of
-from appliance.backup.resync import continue_under, fetch_for_resync
-from appliance.backup.writer import Run
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.resync import continue_under, fetch_for_resync
+from appliance.backup.peers.exchange import catch_up, exchange
+from appliance.backup.peers.fetched import load_fetched, remember_fetched
+from appliance.backup.peers.fetched_key import staging
+from appliance.backup.peers.openable import key_of
+from appliance.backup.writer import writer
+from appliance.backup.writer.counters import set_counter
+from appliance.backup.writer.writer import Run
 from appliance.borg.client import Borg
 from appliance.borg.lanes import ECONOMY
 from appliance.borg.nonce import check_nonce, floor_of, next_nonce, read_nonce

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.borg.locks import holders, is_locked
 from appliance.borg.segments import committed

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.openable import open_best
+from appliance.backup.peers.openable import open_best
 from appliance.backup.sources import LeftOut
-from appliance.backup.writer import Run
+from appliance.backup.writer import writer
+from appliance.backup.writer.writer import Run
 from appliance.borg.client import Borg
 from appliance.errors import WARNINGS, Unreachable
 from appliance.host.command import run

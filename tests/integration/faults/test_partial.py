@@ -10,11 +10,11 @@ import pytest
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup import writer
-from appliance.backup.adopt import own_repository
-from appliance.backup.chain import chain_of
-from appliance.backup.manifests import manifest_of, manifests
-from appliance.backup.openable import open_best
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.peers.openable import open_best
+from appliance.backup.writer import writer
+from appliance.backup.writer.manifests import manifest_of, manifests
 from appliance.borg.client import Borg
 from appliance.borg.names import companion_of
 from appliance.restore.jobs import plan

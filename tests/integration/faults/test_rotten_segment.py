@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.adopt import own_repository
-from appliance.backup.hashes import READ_AGAIN_SECONDS
-from appliance.backup.seal import RottenSegment
+from appliance.backup.chain.hashes import READ_AGAIN_SECONDS
+from appliance.backup.chain.seal import RottenSegment
+from appliance.backup.peers.adopt import own_repository
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.borg.errors import RepositoryDamaged
 from appliance.clock import SystemClock

@@ -7,11 +7,11 @@ import random
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.adopt import own_repository
-from appliance.backup.chain import chain_of
-from appliance.backup.openable import open_best
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.peers.openable import open_best
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
 from appliance.borg.model import Repository

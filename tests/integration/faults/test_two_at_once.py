@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from appliance.backup import writer
+from appliance.backup.writer import writer
 from appliance.errors import Busy
 from appliance.host.files import locked
 from appliance.units import MIB

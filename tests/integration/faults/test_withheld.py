@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.fetch import fetch_newest
-from appliance.backup.openable import open_best
+from appliance.backup.peers.fetch import fetch_newest
+from appliance.backup.peers.openable import open_best
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.errors import NotFound
 from appliance_lab.checkers.tree_record import compare, take

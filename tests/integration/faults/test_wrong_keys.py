@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.chain import chain_of
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.writer import writer
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NotFound, Refused
 from appliance.trust.keys import create_key
 from tests.integration.faults.ground import ORIGIN, SERVICE, Ground

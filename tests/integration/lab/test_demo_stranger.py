@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
+from appliance.backup.writer import writer
 from appliance.node.handle import open_node
 from appliance_lab.demo import stranger as attempts
 from appliance_lab.demo.stranger import Stranger, roll_back, steal

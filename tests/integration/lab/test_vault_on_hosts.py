@@ -276,7 +276,7 @@ def checked(ground: Ground) -> list[str]:
         import json
         from pathlib import Path
         from appliance.node.handle import open_node
-        from appliance.backup.vault.checker import check_view
+        from appliance.backup.vault.sealing.checker import check_view
         found = check_view(open_node(Path(state)), service)
         print(json.dumps([found.fault, found.account]))
     """

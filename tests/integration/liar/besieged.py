@@ -19,22 +19,22 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import peers
-from appliance.backup import push as pushing
-from appliance.backup.chain import Sealed, chain_of
-from appliance.backup.exchange import catch_up, exchange
-from appliance.backup.fetch import fetch_newest
-from appliance.backup.fetched import load_fetched, remember_fetched
-from appliance.backup.peers import Lines
-from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
-from appliance.backup.safety import judge
-from appliance.backup.targets import targets
+from appliance.backup.chain.chain import Sealed, chain_of
+from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.peers import conversation
+from appliance.backup.peers import push as pushing
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.exchange import catch_up, exchange
+from appliance.backup.peers.fetch import fetch_newest
+from appliance.backup.peers.fetched import load_fetched, remember_fetched
+from appliance.backup.peers.safety import judge
+from appliance.backup.peers.targets import targets
 from appliance.backup.vault import session
+from appliance.backup.vault.maintenance.thinning import thin_holding
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import BUCKET, LIST, RECEIPT
-from appliance.backup.vault.thinning import thin_holding
 from appliance.backup.vault.wire import Channel
-from appliance.backup.writer import push_newest
+from appliance.backup.writer.writer import push_newest
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError, Unreachable
 from appliance.escrow.envelopes import ServiceKey
@@ -380,9 +380,9 @@ def playing(world: Besieged) -> Iterator[Besieged]:
         return told(error)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peers, "Line", world.line)
+        patch.setattr(conversation, "Line", world.line)
         patch.setattr(session, "_told", noted)
-        for module in (peers, pushing, takeover):
+        for module in (conversation, pushing, takeover):
             patch.setattr(module, "ThreadPoolExecutor", AtOnce)
         make_cheaper(patch)
         yield world

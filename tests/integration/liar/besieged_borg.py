@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from appliance.backup import writer
-from appliance.backup.adopt import open_copy
-from appliance.backup.begin import begin, take_first_grant
-from appliance.backup.chain import Sealed
-from appliance.backup.fetched_key import staging
-from appliance.backup.openable import key_of
-from appliance.backup.peers import Lines
-from appliance.backup.push import Pushed
+from appliance.backup.chain.chain import Sealed
+from appliance.backup.peers.adopt import open_copy
+from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.fetched_key import staging
+from appliance.backup.peers.openable import key_of
+from appliance.backup.peers.push import Pushed
+from appliance.backup.writer import writer
+from appliance.backup.writer.begin import begin, take_first_grant
 from appliance.borg.client import Borg
 from appliance.escrow.envelopes import ServiceKey, read_key
 from appliance.host.layout import ServiceLayout

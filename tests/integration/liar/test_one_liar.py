@@ -18,11 +18,11 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from appliance.backup.peers import Conversation, Lines
-from appliance.backup.shown import Shown
+from appliance.backup.peers.conversation import Conversation, Lines
+from appliance.backup.peers.shown import Shown
 from appliance.backup.vault.evidence import read_own_receipt
+from appliance.backup.vault.maintenance.thinning import _Received
 from appliance.backup.vault.store import BUCKET, Holding
-from appliance.backup.vault.thinning import _Received
 from appliance.failover import takeover
 from appliance.node.handle import Node
 from appliance.trust.bundle import Member
@@ -265,9 +265,13 @@ def an_empty_vault(world: Besieged) -> None:
 
 
 DEFECTS: dict[str, tuple[str, Any, Callable[[Besieged], None]]] = {
-    "a grant of another service is believed": ("appliance.backup.peers.read_shown", any_service, foreign_grants),
+    "a grant of another service is believed": (
+        "appliance.backup.peers.conversation.read_shown",
+        any_service,
+        foreign_grants,
+    ),
     "a generation is as old as it is said": (
-        "appliance.backup.vault.thinning._received",
+        "appliance.backup.vault.maintenance.thinning._received",
         as_old_as_it_was_said,
         false_ages,
     ),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.backup.vault.relief import Shown, Word, goes_on_showing
+from appliance.backup.vault.maintenance.relief import Shown, Word, goes_on_showing
 from appliance.trust.generation import GenerationId
 from tests.integration.life.world import BEGIN_UTC, CHUNK_BYTES, SERVICE, Holder
 

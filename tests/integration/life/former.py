@@ -9,11 +9,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from appliance.backup.retention import Drop, Generation, Keep, thin
-from appliance.backup.shrunken import Sizes
-from appliance.backup.vault.bending import room_of
+from appliance.backup.chain.retention import Drop, Generation, Keep, thin
 from appliance.backup.vault.limits import Limits, ceiling
-from appliance.backup.vault.relief import Word
+from appliance.backup.vault.maintenance.bending import room_of
+from appliance.backup.vault.maintenance.relief import Word
+from appliance.backup.writer.shrunken import Sizes
 from appliance.config.collected import Collected
 from appliance.config.confirming import Confirming
 from appliance.config.remember import Next, follow

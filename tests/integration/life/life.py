@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable, Sequence
 
-from appliance.backup.retention import Drop
-from appliance.backup.schedule import Due, due
+from appliance.backup.chain.retention import Drop
+from appliance.backup.writer.schedule import Due, due
 from appliance.clock import utc_text
 from appliance.territory.model import Retention, Service
 from appliance.trust.generation import GenerationId

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from appliance.backup.retention import MONTH, YEAR, Generation
+from appliance.backup.chain.retention import MONTH, YEAR, Generation
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
 from tests.integration.life.rules import INGEST_DAYS

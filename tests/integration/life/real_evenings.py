@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.backup import writer
-from appliance.backup.adopt import open_copy
-from appliance.backup.chain import chain_of
-from appliance.backup.fetch import read_held
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.peers.adopt import open_copy
+from appliance.backup.peers.fetch import read_held
+from appliance.backup.vault.maintenance.thinning import thin_holding
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.thinning import thin_holding
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.errors import Refused
 from appliance.escrow.envelopes import read_key

@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from appliance.backup import writer
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.writer import writer
 from appliance.errors import NoSpace, NotFound, Refused, Unreachable
 from appliance.node.acts import accept_act
 from appliance.restore.unended import unended

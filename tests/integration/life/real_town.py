@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import peers
-from appliance.backup.adopt import own_repository
-from appliance.backup.begin import begin, take_first_grant
-from appliance.backup.fetched import load_fetched, remember_fetched
-from appliance.backup.fetched_key import staging
-from appliance.backup.openable import key_of
-from appliance.backup.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
+from appliance.backup.peers import conversation
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.peers.fetched import load_fetched, remember_fetched
+from appliance.backup.peers.fetched_key import staging
+from appliance.backup.peers.openable import key_of
+from appliance.backup.writer.begin import begin, take_first_grant
 from appliance.borg.client import Borg
 from appliance.borg.names import time_of
 from appliance.cli import main, this_node
@@ -126,7 +126,7 @@ def playing(town: Town) -> Iterator[Town]:
     """Lines are pipes, and the command line and borg go by the clock of the node that they are at."""
     clocks = {town.desk.layout(name).root: clock for name, clock in town.desk.clocks.items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(peers, "Line", town.world.line)
+        patch.setattr(conversation, "Line", town.world.line)
         patch.setattr(this_node, "open_node", lambda state: open_node(state, clocks[state]))
         date_archives(patch)
         yield town

@@ -12,16 +12,18 @@ from functools import lru_cache
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
-from appliance.backup import drill, keep, retention
-from appliance.backup.filling import filling
-from appliance.backup.manifest import Aged, Manifest, PathManifest
-from appliance.backup.retention import Generation
-from appliance.backup.shrunken import Read, Sizes
-from appliance.backup.targets import targets
-from appliance.backup.vault.bending import must_bend
+from appliance.backup.chain import retention
+from appliance.backup.chain.retention import Generation
+from appliance.backup.peers.targets import targets
+from appliance.backup.proofs import drill
 from appliance.backup.vault.limits import Amount, Limits, Usage, allowance, ceiling, check_room, day_of
-from appliance.backup.vault.obey import limits_by, raising
-from appliance.backup.vault.relief import Word, given_up, in_the_place
+from appliance.backup.vault.maintenance.bending import must_bend
+from appliance.backup.vault.maintenance.obey import limits_by, raising
+from appliance.backup.vault.maintenance.relief import Word, given_up, in_the_place
+from appliance.backup.writer import keep
+from appliance.backup.writer.filling import filling
+from appliance.backup.writer.manifest import Aged, Manifest, PathManifest
+from appliance.backup.writer.shrunken import Read, Sizes
 from appliance.clock import utc_text
 from appliance.config.build import default_quota
 from appliance.config.collected import Collected
@@ -180,7 +182,7 @@ def _read(saved: Saved) -> Read:
 
 
 def filled(archives: Sequence[Saved], saved: Saved) -> tuple[Content | None, ...]:
-    """Each path that `saved` lacks from the archive that `backup/filling.py` names."""
+    """Each path that `saved` lacks from the archive that `backup/writer/filling.py` names."""
     by_name = {it.name: it for it in archives}
 
     def present(archive: str, names: Sequence[str]) -> list[str]:

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.filling import Filling
+from appliance.backup.writer.filling import Filling
+from appliance.backup.writer.forgetting import Forgotten
 from appliance.borg.client import Borg
 from appliance.territory.model import Retention
 from tests.integration.desk.desk import ORIGIN
@@ -43,43 +44,45 @@ def town(tmp_path: Path) -> Town:
     return Town(desk, tmp_path / "work")
 
 
-def forget_by_date(borg: Borg, service: str, retention: Retention, pinned: object = ()) -> tuple[str, ...]:
+def forget_by_date(
+    borg: Borg, service: str, retention: Retention, pinned: object = (), noted: object = None
+) -> Forgotten:
     """borg's own prune: by the date that a clock gave, whole or not (L1, L3)."""
-    before = {it.name: it.start_utc_seconds for it in borg.archives()}
-    newest_first = sorted(before, key=lambda name: before[name], reverse=True)
-    gone = tuple(newest_first[retention.daily :])
-    borg.delete(gone) if gone else None
-    return gone
+    archives = borg.archives()
+    gone = sorted(archives, key=lambda it: it.start_utc_seconds, reverse=True)[retention.daily :]
+    names = tuple(it.name for it in gone)
+    borg.delete(names) if names else None
+    return Forgotten(names, tuple(it for it in archives if it.name not in names))
 
 
 DEFECTS: dict[str, tuple[str, Any, tuple[Operation, ...]]] = {
     "archives are forgotten by the dates of a clock": (
-        "appliance.backup.writer.forget",
+        "appliance.backup.writer.forgetting.forget",
         forget_by_date,
         (RealLife.an_ordinary_time, RealLife.an_ordinary_time, RealLife.a_clock_is_off, RealLife.a_clock_is_off),
     ),
     "a partial backup counts as whole": (
-        "appliance.backup.counted.Safety.safe",
+        "appliance.backup.peers.counted.Safety.safe",
         property(lambda self: self.held),
         (RealLife.a_path_is_gone,),
     ),
     "a restore lacks what a partial archive lacks": (
-        "appliance.cli.restore_bring.filling_of",
+        "appliance.cli.restore.bring.filling_of",
         lambda *_: Filling(nowhere=("/srv",)),
         (RealLife.a_path_is_gone,),
     ),
     "an empty mount point is green": (
-        "appliance.backup.writer.tidy_paused",
+        "appliance.backup.writer.writer.tidy_paused",
         lambda *_: "",
         (RealLife.a_mount_point_is_empty,),
     ),
     "a cut restore is found by its archive's name": (
-        "appliance.cli.restore_bring.going_on",
+        "appliance.cli.restore.bring.going_on",
         lambda *_, **__: None,
         (RealLife.a_restore_is_cut_and_typed_again,) * 4,
     ),
     "a disk that was put back is written to": (
-        "appliance.backup.writer.compare",
+        "appliance.backup.writer.writer.compare",
         lambda *_: None,
         (RealLife.an_image_is_put_back,),
     ),

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from operator import or_
 
-from appliance.backup.retention import Generation
-from appliance.backup.shrunken import Sizes
+from appliance.backup.chain.retention import Generation
 from appliance.backup.vault.ledger import Ledger
-from appliance.backup.vault.relief import Shown
+from appliance.backup.vault.maintenance.relief import Shown
+from appliance.backup.writer.shrunken import Sizes
 from appliance.territory.model import Schedule
 from appliance.trust.generation import NO_PARENT, GenerationId
 from appliance.units import DAY, MIB

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from appliance.backup import writer
-from appliance.backup.exchange import exchange
+from appliance.backup.peers.exchange import exchange
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER
+from appliance.backup.writer import writer
 from appliance.clock import SimulatedClock
 from appliance.host.files import write_atomic
 from appliance.node.handle import open_node

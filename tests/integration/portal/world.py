@@ -26,8 +26,8 @@ from appliance.accounts.model import Account, Store
 from appliance.accounts.passwords import nt_hash, slow_hash
 from appliance.accounts.second import code_hash, new_codes, new_totp
 from appliance.accounts.store import write_store
-from appliance.backup import writer
-from appliance.backup.adopt import own_repository
+from appliance.backup.peers.adopt import own_repository
+from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.clock import utc_text
 from appliance.config.load import load

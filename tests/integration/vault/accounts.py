@@ -18,8 +18,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.vault.sealer import Sealer
-from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.sealing.sealer import Sealer
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.node.handle import Node, open_node
 from tests.integration.desk.desk import HOLDER, Desk
 
@@ -125,7 +125,7 @@ def serving(desk: Desk, path: Path) -> Iterator[None]:
         path.chmod(0o666)
         powers = ("--inh-caps=-all,+chown", "--ambient-caps=-all,+chown", "--bounding-set=-all,+chown")
         account = (f"--reuid={SEALED}", f"--regid={RECEIVER}", "--clear-groups", "--no-new-privs", *powers)
-        module = ("-m", "appliance.backup.vault.sealer_server")
+        module = ("-m", "appliance.backup.vault.sealing.sealer_server")
         what = (str(desk.layout(HOLDER).root), str(credentials / "key"), str(RECEIVER))
         handed_over = ("bash", "-c", f'umask 0027; exec "$@" 3<&{listener.fileno()}', "bash")
         mounts = ("unshare", "--mount")  # its own, as each unit of systemd has: nothing is linked across two of them

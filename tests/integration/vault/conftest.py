@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
+from appliance.backup.writer import writer
 from appliance.host.command import run
 from appliance.trust.keys import create_key
 from appliance_lab.corpus import change

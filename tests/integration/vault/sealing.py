@@ -10,7 +10,7 @@ from pathlib import Path
 from appliance.backup.vault.offer import Offer, read_offer
 from appliance.backup.vault.relay import Relay
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealer import Sealer
+from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant

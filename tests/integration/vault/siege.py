@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.chain import Chain, Sealed, chain_of
-from appliance.backup.peers import destination_of, known_hosts_of
-from appliance.backup.vault.damage import known
+from appliance.backup.chain.chain import Chain, Sealed, chain_of
+from appliance.backup.peers.conversation import destination_of, known_hosts_of
+from appliance.backup.vault.maintenance.damage import known
+from appliance.backup.vault.maintenance.scrub import scrub
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.scrub import scrub
 from appliance.backup.vault.wire import COMMAND, Channel
 from appliance.host.ssh import client_argv, start_client
 from appliance.node.handle import Node, open_node

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.vault import receive
-from appliance.backup.vault.freeze import raise_alarm
+from appliance.backup.vault.maintenance.freeze import raise_alarm
 from appliance.units import DAY, MIB
 from appliance_lab.processes.disks import Disk
 from tests.integration.desk.desk import HOLDER, SERVICE, Desk, Generation, assert_whole

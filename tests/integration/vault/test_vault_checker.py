@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.vault.checker import check_view
-from appliance.backup.vault.checker_server import answer
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.vault.sealing.checker import check_view
+from appliance.backup.vault.sealing.checker_server import answer
 from appliance.backup.vault.wire import Channel
 from appliance.errors import Forbidden, IntegrityError, NotFound
 from appliance.host import peer

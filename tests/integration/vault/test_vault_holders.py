@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import writer
-from appliance.backup.exchange import Findings, catch_up, exchange
-from appliance.backup.replicate import Replicated, replicate
-from appliance.backup.vault import damage
-from appliance.backup.vault.checker import check_view
-from appliance.backup.vault.damage import ROTTEN, Damage
-from appliance.backup.vault.repair import repair
+from appliance.backup.peers.exchange import Findings, catch_up, exchange
+from appliance.backup.peers.replicate import Replicated, replicate
+from appliance.backup.vault.maintenance import damage
+from appliance.backup.vault.maintenance.damage import ROTTEN, Damage
+from appliance.backup.vault.maintenance.repair import repair
+from appliance.backup.vault.maintenance.scrub import scrub
+from appliance.backup.vault.maintenance.thinning import thin_holding
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.scrub import scrub
+from appliance.backup.vault.sealing.checker import check_view
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, RELAY, Holding
-from appliance.backup.vault.thinning import thin_holding
+from appliance.backup.writer import writer
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import Busy, Refused, Unreachable
 from appliance.host.files import sha256_file

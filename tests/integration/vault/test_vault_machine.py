@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from appliance.backup import peers
-from appliance.backup.replicate import replicate
-from appliance.backup.vault import freeze
+from appliance.backup.peers import conversation
+from appliance.backup.peers.replicate import replicate
 from appliance.backup.vault.header_parts import previous_by_name
-from appliance.backup.vault.scrub import Budget, scrub
+from appliance.backup.vault.maintenance import freeze
+from appliance.backup.vault.maintenance.scrub import Budget, scrub
+from appliance.backup.vault.maintenance.thinning import thin_holding
 from appliance.backup.vault.store import Holding
-from appliance.backup.vault.thinning import thin_holding
 from appliance.errors import ApplianceError
 from appliance.node.acts import keep_act
 from appliance.trust.act import Act
@@ -54,7 +54,7 @@ class VaultMachine(RuleBasedStateMachine):
         super().__init__()
         self.desk = desk
         self.world = World(desk)
-        peers.Line = self.world.line  # type: ignore[assignment, misc]
+        conversation.Line = self.world.line  # type: ignore[assignment, misc]
         self.lost = lost
         self.grants: list[Grant] = [desk.grant()]
         self.made: list[Generation] = []
@@ -263,7 +263,7 @@ def made_desk(tmp_path: Path) -> Iterator[Desk]:
     """No power is cut here, and hundreds of small pushes would wait for the disk only."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda fd: None)
-        patch.setattr(peers, "Line", peers.Line)  # put back after the last machine has put its own there
+        patch.setattr(conversation, "Line", conversation.Line)  # put back after the last machine has put its own there
         yield Desk(tmp_path / "made").create()
 
 

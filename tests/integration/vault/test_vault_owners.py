@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.at_hand import place_at_hand
-from appliance.backup.proven import Proven
+from appliance.backup.chain.proven import Proven
+from appliance.backup.peers.at_hand import place_at_hand
 from appliance.backup.vault.call import Call
-from appliance.backup.vault.lock_probe import probe
 from appliance.backup.vault.receive import not_at_hand
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealer import Sealer
+from appliance.backup.vault.sealing.lock_probe import probe
+from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.backup.vault.store import HEADER
 from appliance.backup.vault.wire import Channel
 from appliance.node.handle import Node

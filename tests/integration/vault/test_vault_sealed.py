@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from appliance.backup.vault.maintenance.scrub import Budget
 from appliance.backup.vault.relay import Relay
-from appliance.backup.vault.scrub import Budget
-from appliance.backup.vault.sealer import Papers, Sealer
-from appliance.backup.vault.sealer_choice import helper
+from appliance.backup.vault.sealing.sealer import Papers, Sealer
+from appliance.backup.vault.sealing.sealer_choice import helper
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NotFound, Refused
 from appliance.host import peer

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.vault.damage import MISSING, ROTTEN, Damage
-from appliance.backup.vault.freeze import read_alarm
+from appliance.backup.vault.maintenance.damage import MISSING, ROTTEN, Damage
+from appliance.backup.vault.maintenance.freeze import read_alarm
+from appliance.backup.vault.maintenance.scrub import Budget
 from appliance.backup.vault.relay import Relay
-from appliance.backup.vault.scrub import Budget
-from appliance.backup.vault.sealer import Papers
+from appliance.backup.vault.sealing.sealer import Papers
 from appliance.backup.vault.store import BUCKET, HEADER, LIST, RECEIPT, RELAY
 from appliance.backup.vault.turn import turn
 from appliance.errors import IntegrityError

@@ -6,8 +6,8 @@ import signal
 from pathlib import Path
 
 from appliance.backup.vault.header_parts import previous_by_name
-from appliance.backup.vault.leftovers import remains, unreferenced_blobs
-from appliance.backup.vault.thinning import REMAINS_SECONDS, thin_holding
+from appliance.backup.vault.maintenance.leftovers import remains, unreferenced_blobs
+from appliance.backup.vault.maintenance.thinning import REMAINS_SECONDS, thin_holding
 from appliance.trust.generation import NO_PARENT
 from appliance.units import DAY, HOUR
 from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, ask, assert_whole

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.peers import Lines
+from appliance.backup.peers.conversation import Lines
 from appliance.branches.merge import Merge
 from appliance.branches.plan import _check_closed, choose, leave
 from appliance.config.load import load

@@ -14,7 +14,7 @@ from typing import cast
 
 import pytest
 
-from appliance.backup.rehearsal import Rehearsed
+from appliance.backup.proofs.rehearsal import Rehearsed
 from appliance.backup.sources import own_server
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.forms import databases

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, agent_lock, now_of, see_agent
-from appliance.backup.chain import chain_of
+from appliance.backup.chain.chain import chain_of
 from appliance.backup.vault.replicas import replica_of
 from appliance.config.load import load
 from appliance.failover import kept_acts

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.elsewhere import served
+from appliance.backup.peers.elsewhere import served
 from appliance.clock import utc_text
 from appliance.config.load import load
 from appliance.failover.served import failover_lock, see_failover

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.backup.retention import FLOOR_MONTHS, MONTH, YEAR, Drop, Generation, Keep, bend, thin
+from appliance.backup.chain.retention import FLOOR_MONTHS, MONTH, YEAR, Drop, Generation, Keep, bend, thin
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
 from tests.unit.backup.test_retention import LOCK, after, histories, line, locks, nows

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.counters import set_counter
+from appliance.backup.writer.counters import set_counter
 from appliance.borg.lanes import ALL, ALONE, STRETCH
 from appliance.borg.nonce import floor_of, read_nonce, write_nonce
 from appliance.clock import SimulatedClock
@@ -99,7 +99,7 @@ def test_a_start_a_clock_that_was_set_and_a_lost_note_are_signs_once(
     signed: bool,
 ) -> None:
     """With a sign the place is drawn from 128 times as many: here the draw is always the last of all."""
-    monkeypatch.setattr("appliance.backup.counters._draw", lambda below: below - 1)
+    monkeypatch.setattr("appliance.backup.writer.counters._draw", lambda below: below - 1)
     clock = SimulatedClock()
     set_counter(layout, clock, EPOCH, HOLDERS, HOLDERS)
     before = read_nonce(layout.repository) or 0

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.compare import compare_contents, compare_items, read_dumps
-from appliance.backup.drill import SAMPLE_BYTES, SAMPLE_FILES, WHOLE_SECONDS, draw, wants_everything
-from appliance.backup.proofs import Damaged, Drilled, Proofs, Round, load_proofs, save_proofs
-from appliance.backup.verify import SHARE_BYTES_MIN, SHARES_PER_ROUND, share_of, slices
+from appliance.backup.proofs.compare import compare_contents, compare_items, read_dumps
+from appliance.backup.proofs.drill import SAMPLE_BYTES, SAMPLE_FILES, WHOLE_SECONDS, draw, wants_everything
+from appliance.backup.proofs.proofs import Damaged, Drilled, Proofs, Round, load_proofs, save_proofs
+from appliance.backup.proofs.verify import SHARE_BYTES_MIN, SHARES_PER_ROUND, share_of, slices
 from appliance.borg.model import Item, Kind
 from appliance.host.files import sha256_file
 from appliance.host.layout import ServiceLayout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.backup.sized import Sized, dwindled
+from appliance.backup.chain.sized import Sized, dwindled
 
 
 def sized(number: int, size: int) -> Sized:

@@ -10,10 +10,10 @@ import pytest
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup.chain import chain_of
-from appliance.backup.elsewhere import comes_back, continued_here, server_elsewhere
-from appliance.backup.overtaken import Overtaken, load, look_first, noted
-from appliance.cli.resync_doubt import check_heard, check_taking
+from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.overtaken import Overtaken, load, look_first, noted
+from appliance.backup.peers.elsewhere import comes_back, continued_here, server_elsewhere
+from appliance.cli.backup.resync_doubt import check_heard, check_taking
 from appliance.config.load import load as load_plan
 from appliance.errors import Refused
 from appliance.host.files import make_private_folder

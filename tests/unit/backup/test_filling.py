@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from appliance.backup.filling import DONORS_MAX, Filling, Raw, filling, filling_of
-from appliance.backup.manifest import Accepted, LeftOut, Manifest, PathManifest, State, encode
+from appliance.backup.writer.filling import DONORS_MAX, Filling, Raw, filling, filling_of
+from appliance.backup.writer.manifest import Accepted, LeftOut, Manifest, PathManifest, State, encode
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Item
 from appliance.clock import utc_seconds

@@ -9,17 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.growth import (
-    day_of_bending,
-    day_of_refusal,
-    default_quota,
-    quota_that_lasts,
-    refuses,
-)
-from appliance.backup.keep import Candidate, keep
-from appliance.backup.keep import Keep as KeptArchive
-from appliance.backup.retention import Generation, Keep, bend, thin
-from appliance.backup.vault.bending import HEADROOM_DAYS, HEADROOM_SHARE, short_from
+from appliance.backup.chain.growth import day_of_bending, day_of_refusal, default_quota, quota_that_lasts, refuses
+from appliance.backup.chain.retention import Generation, Keep, bend, thin
+from appliance.backup.vault.maintenance.bending import HEADROOM_DAYS, HEADROOM_SHARE, short_from
+from appliance.backup.writer.keep import Candidate, keep
+from appliance.backup.writer.keep import Keep as KeptArchive
 from appliance.config.load import load
 from appliance.territory.model import Retention, Schedule, Service
 from appliance.trust.generation import NO_PARENT, GenerationId

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import history as history_module
-from appliance.backup.history import HEADER, History, documents, remove_folder
+from appliance.backup.chain import history as history_module
+from appliance.backup.chain.history import HEADER, History, documents, remove_folder
 from appliance.errors import Refused
 from appliance.trust.signed import digest_of
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.backup.keep import Candidate, Drop, Keep, keep
-from appliance.backup.manifest import Aged
+from appliance.backup.writer.keep import Candidate, Drop, Keep, keep
+from appliance.backup.writer.manifest import Aged
 from appliance.borg.names import archive_name
 from appliance.clock import utc_text
 from appliance.errors import UsageError

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.backup import manifest
-from appliance.backup.manifest import Accepted, Aged, LeftOut, Manifest, PathManifest, decode, encode
+from appliance.backup.writer import manifest
+from appliance.backup.writer.manifest import Accepted, Aged, LeftOut, Manifest, PathManifest, decode, encode
 from appliance.errors import ApplianceError, IntegrityError, Refused
 
 letters = st.characters(exclude_characters="\0", exclude_categories=["Cs"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.backup.pace import BURST_SECONDS, Pace, pace_of
+from appliance.backup.peers.pace import BURST_SECONDS, Pace, pace_of
 
 
 class Hands:

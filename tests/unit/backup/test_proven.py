@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import hashes
-from appliance.backup.at_hand import place_at_hand
-from appliance.backup.proven import FETCHED, HELD, Proven
+from appliance.backup.chain import hashes
+from appliance.backup.chain.proven import FETCHED, HELD, Proven
+from appliance.backup.peers.at_hand import place_at_hand
 from appliance.backup.vault.replicas import replica_of
 from appliance.clock import SimulatedClock
 from appliance.config.load import load

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.readers import check_reads, holders_read, note_readers
+from appliance.backup.peers.readers import check_reads, holders_read, note_readers
 from appliance.errors import Refused
 from appliance.host.layout import ServiceLayout
 

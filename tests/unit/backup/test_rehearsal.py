@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.drill import WHOLE_SECONDS, wants_rehearsal
-from appliance.backup.proofs import Drilled, Proofs
-from appliance.backup.rehearsal import NAMED_MAX, Rehearsed, decode, differences, rehearse, rows_in
+from appliance.backup.proofs.drill import WHOLE_SECONDS, wants_rehearsal
+from appliance.backup.proofs.proofs import Drilled, Proofs
+from appliance.backup.proofs.rehearsal import NAMED_MAX, Rehearsed, decode, differences, rehearse, rows_in
 from appliance.backup.sources.postgresql import lacking
 from appliance.units import DAY
 

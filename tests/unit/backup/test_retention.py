@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.backup.retention import MONTH, TIERS, YEAR, Drop, Generation, Keep, thin
+from appliance.backup.chain.retention import MONTH, TIERS, YEAR, Drop, Generation, Keep, thin
 from appliance.trust.generation import NO_PARENT, GenerationId
 from appliance.units import DAY, HOUR
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup import saved
-from appliance.backup.manifest import Manifest, PathManifest
-from appliance.backup.saved import UNKNOWN, Completeness
+from appliance.backup.writer import saved
+from appliance.backup.writer.manifest import Manifest, PathManifest
+from appliance.backup.writer.saved import UNKNOWN, Completeness
 from appliance.borg.names import archive_name
 from appliance.host.layout import ServiceLayout
 from appliance.trust.generation import Header

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.backup.schedule import Due, NotDue, due
+from appliance.backup.writer.schedule import Due, NotDue, due
 from appliance.errors import UsageError
 from appliance.territory.model import Schedule
 from appliance.units import DAY, HOUR, MINUTE

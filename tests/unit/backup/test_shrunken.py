@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.backup.manifest import Manifest, PathManifest
-from appliance.backup.shrunken import Read, Sizes, has_shrunk
-from appliance.backup.source_sizes import from_archives
+from appliance.backup.writer.manifest import Manifest, PathManifest
+from appliance.backup.writer.shrunken import Read, Sizes, has_shrunk
+from appliance.backup.writer.source_sizes import from_archives
 from appliance.units import DAY, HOUR, MIB
 
 

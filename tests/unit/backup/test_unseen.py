@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as some
 
-from appliance.backup.unseen import OBSERVERS_MIN, unseen
+from appliance.backup.peers.unseen import OBSERVERS_MIN, unseen
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError, Refused
 from appliance.trust.absence import Absence, make_absence, read_absence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.cli.act_cmd import _next
+from appliance.cli.act import _next
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import act_cmd
+from appliance.cli import act
 from appliance.cli.main import run
 from appliance.clock import SystemClock
 from appliance.trust.act import Act, Operator, read_act
@@ -38,7 +38,7 @@ def test_a_take_back_that_a_fast_clock_signed_ends_no_later_quarantine(
     first = sign(key, "first.act")
     now = SystemClock().now()
     with monkeypatch.context() as fast:
-        fast.setattr(act_cmd.SystemClock, "now", lambda clock: now + DAY)
+        fast.setattr(act.SystemClock, "now", lambda clock: now + DAY)
         back = sign(key, "back.act", "--days", "0", "--takes-back", str(first))
     again = sign(key, "again.act", "--days", "3")
     acts = [read(key, it) for it in (first, back, again)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.begin import begin
+from appliance.backup.writer.begin import begin
 from appliance.cli import main
 from appliance.config.load import load
 from appliance.territory.model import Person

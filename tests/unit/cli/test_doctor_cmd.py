@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.doctor_cmd import _answers, _text
+from appliance.cli.status.doctor import _answers, _text
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.states import ORDER
 from tests.unit.monitor.test_status import judged

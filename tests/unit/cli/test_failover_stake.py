@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.cli.failover_stake import Stake, sealed_at, text_of
+from appliance.cli.failover.stake import Stake, sealed_at, text_of
 from appliance.trust.generation import Header
 from appliance.trust.signed import Document
 

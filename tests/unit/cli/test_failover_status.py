@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.cli.failover_status_cmd import look, text_of, text_of_moves
+from appliance.cli.failover.status import look, text_of, text_of_moves
 from appliance.coordination.port import Moved
 from appliance.failover.served import failover_lock
 from appliance.host.files import make_private_folder

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import main, node_bundle_cmd
+from appliance.cli import main
 from appliance.cli.caller import SSH_CLIENT
+from appliance.cli.node import bundle as node_bundle_cmd
 from appliance.host.layout import NodeLayout
 from appliance.provision import firewall
 from appliance.provision.apply import Host

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli import main, node_apply_cmd
+from appliance.cli import main
 from appliance.cli.caller import SSH_CLIENT
+from appliance.cli.node import apply
 from appliance.host.layout import NodeLayout
 from appliance.provision import firewall
 from appliance.provision.apply import Host, one_at_a_time
@@ -37,7 +38,7 @@ def test_operators_whom_another_run_names_meanwhile_are_those_that_count(
         with one_at_a_time(there):
             yield
 
-    monkeypatch.setattr(node_apply_cmd, "THIS_HOST", host)
-    monkeypatch.setattr(node_apply_cmd, "one_at_a_time", after_another)
+    monkeypatch.setattr(apply, "THIS_HOST", host)
+    monkeypatch.setattr(apply, "one_at_a_time", after_another)
     monkeypatch.setenv(SSH_CLIENT, f"{OPERATOR} 40000 10.1.1.10 22")
     assert main.run(["--state", str(layout.root), "node", "apply", "--dry-run"]) == code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.cli.node_revoke_cmd import _text
+from appliance.cli.node.revoke import _text
 from appliance.membership.revoke import Renewal
 
 RENEWAL = Renewal("docs-a", "commune-a", ("commune-b",), 10**9, 3600.0, 1_800_000_000.0, 1_900_000_000.0)

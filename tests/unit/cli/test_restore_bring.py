@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.restore_bring import check_place
+from appliance.cli.restore.bring import check_place
 from appliance.errors import UsageError
 
 

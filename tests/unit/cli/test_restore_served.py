@@ -9,8 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from appliance.cli import restore_node_cmd, restore_served
-from appliance.cli.restore_served import check_writable_here
+from appliance.cli.restore import node as restore_node_cmd
+from appliance.cli.restore import served as restore_served
+from appliance.cli.restore.served import check_writable_here
 from appliance.errors import Refused
 
 SERVICE = "docs-a"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.cli.restore_options import typed_source
+from appliance.cli.restore.options import typed_source
 
 
 @pytest.mark.parametrize(

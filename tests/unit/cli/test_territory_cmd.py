@@ -10,7 +10,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.cli.signed_bundle import signed_bundle
-from appliance.cli.territory_text import checked_text
+from appliance.cli.territory.text import checked_text
 from appliance.config.load import load
 from appliance.territory.placement import place
 from appliance.territory.survival import prove

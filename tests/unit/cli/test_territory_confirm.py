@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.territory_confirm import confirmed_after, confirming_text
+from appliance.cli.territory.confirm import confirmed_after, confirming_text
 from appliance.clock import utc_text
 from appliance.config.confirming import Confirming
 from appliance.errors import Refused

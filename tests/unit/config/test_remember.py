@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.backup.growth import default_quota_of
-from appliance.cli.territory_text import held_back_text
+from appliance.backup.chain.growth import default_quota_of
+from appliance.cli.territory.text import held_back_text
 from appliance.clock import utc_text
 from appliance.config.draft import Draft, draft
 from appliance.config.remember import MARGIN_SECONDS, carry_on, kept, kept_until

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.growth import quota_that_lasts
+from appliance.backup.chain.growth import quota_that_lasts
 from appliance.config.load import load, parse
 from appliance.territory.codec import from_json, to_json
 from appliance.territory.domains import conflict

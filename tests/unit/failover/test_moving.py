@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.cli.failover_move_cmd import text_of
+from appliance.cli.failover.move import text_of
 from appliance.coordination.port import Holder, Intent, Owner, State
 from appliance.errors import ApplianceError, NotFound, Refused
 from appliance.failover.moving import View, check_settled, evacuation, plan_move, staying, told_at_last

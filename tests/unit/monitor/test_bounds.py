@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance.backup.proof_times import DRILL_SECONDS, VERIFY_SECONDS
+from appliance.backup.proofs.proof_times import DRILL_SECONDS, VERIFY_SECONDS
 from appliance.monitor import failover, held, lasting, states, status
 from appliance.units import DAY
 

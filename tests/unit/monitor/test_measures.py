@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.vault.probed import Probed
+from appliance.backup.vault.sealing.probed import Probed
 from appliance.monitor import metrics, sheet
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.held import LOCK_TRIED_SECONDS_MAX

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance.cli.status_text import EXIT_CODES, status_json, status_text
+from appliance.cli.status.text import EXIT_CODES, status_json, status_text
 from appliance.monitor.states import ORDER, Judged
 from appliance.monitor.status import Status, judge
 from appliance.monitor.view import AgentSeen

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.agent.memory import Memory
-from appliance.backup.counted import Safety
-from appliance.backup.sized import Sized
+from appliance.backup.chain.sized import Sized
+from appliance.backup.peers.counted import Safety
 from appliance.clock import utc_seconds
 from appliance.monitor.stood import Failover, Stood
 from appliance.monitor.view import (

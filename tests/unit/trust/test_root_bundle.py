@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts import desk
-from appliance.cli import account_cmd, main, node_apply_cmd
+from appliance.cli import main
+from appliance.cli.account import group
+from appliance.cli.node import apply
 from appliance.errors import IntegrityError, NoSpace, Refused
 from appliance.host import layout as layouts
 from appliance.host.layout import NodeLayout
@@ -110,8 +112,8 @@ def test_each_verb_of_root_refuses_it_and_changes_nothing(
 ) -> None:
     root = tmp_path / "host"
     (root / "run").mkdir(parents=True)
-    monkeypatch.setattr(node_apply_cmd, "THIS_HOST", Host(root, lambda argv: None))
-    monkeypatch.setattr(account_cmd, "state_of_this_host", lambda: host.root)
+    monkeypatch.setattr(apply, "THIS_HOST", Host(root, lambda argv: None))
+    monkeypatch.setattr(group, "state_of_this_host", lambda: host.root)
     monkeypatch.setattr(desk, "take_brought", lambda *_, **__: pytest.fail("it was taken"))
     noted.write_text(f"3 {PUBLIC}\n")
     assert main.run(["--state", str(host.root), *words, *dry_run]) == Refused.exit_code
@@ -126,7 +128,7 @@ def test_nothing_is_applied_before_it_is_noted(
         raise NoSpace("the disk is full.")
 
     (tmp_path / "host/run").mkdir(parents=True)
-    monkeypatch.setattr(node_apply_cmd, "THIS_HOST", Host(tmp_path / "host", lambda argv: None))
-    monkeypatch.setattr(node_apply_cmd, "apply_parts", lambda *_, **__: pytest.fail("it was applied"))
+    monkeypatch.setattr(apply, "THIS_HOST", Host(tmp_path / "host", lambda argv: None))
+    monkeypatch.setattr(apply, "apply_parts", lambda *_, **__: pytest.fail("it was applied"))
     monkeypatch.setattr(root_bundle, "write_atomic", full)
     assert main.run(["--state", str(host.root), "node", "apply", "--part", "hosts"]) == NoSpace.exit_code

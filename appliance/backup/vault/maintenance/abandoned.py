@@ -4,8 +4,8 @@ nothing here leads back to them.
 A writer was deposed in mid-push and began elsewhere, or somebody who had its keys filled its share with headers.
 
 Invariant: all before a header that is here is here. Whoever sends something leaves out what leads to a tip that it was
-shown (`backup/push.py`, `backup/replicate.py`), and a fetched chain is followed to its first header. So what stays
-keeps all before it, those that lead on go first, and nothing goes while what stays has a gap.
+shown (`backup/peers/push.py`, `backup/peers/replicate.py`), and a fetched chain is followed to its first header. So
+what stays keeps all before it, those that lead on go first, and nothing goes while what stays has a gap.
 
 A header of an epoch that goes on stays: a writer that was rolled back or cloned learns from it that it was, before it
 uses a counter of the cipher twice, and a fork is told by it. An epoch has ended once a generation of a later one has
@@ -18,10 +18,10 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from itertools import groupby
 
-from appliance.backup.history import remove_folder
-from appliance.backup.vault import damage
+from appliance.backup.chain.history import remove_folder
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.header_parts import leading_to, previous_by_name
+from appliance.backup.vault.maintenance import damage
 from appliance.backup.vault.store import LIST, Holding
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError

@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 
 from appliance.backup.vault import ledger
-from appliance.backup.vault.leftovers import unreferenced_blobs
 from appliance.backup.vault.limits import Amount, ceiling
-from appliance.backup.vault.obey import quota_bytes
+from appliance.backup.vault.maintenance.leftovers import unreferenced_blobs
+from appliance.backup.vault.maintenance.obey import quota_bytes
 from appliance.backup.vault.store import NAME_BYTES, Holding, size_of
 from appliance.host.files import write_atomic
 from appliance.node.handle import Node

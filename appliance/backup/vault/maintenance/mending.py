@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from appliance.backup.vault import damage
-from appliance.backup.vault.damage import Damage
 from appliance.backup.vault.evidence import LINK, read_stored_header
 from appliance.backup.vault.kept import stored_grant
+from appliance.backup.vault.maintenance import damage
+from appliance.backup.vault.maintenance.damage import Damage
 from appliance.backup.vault.receipts import sign_receipt
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealer import Papers
+from appliance.backup.vault.sealing.sealer import Papers
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding
 from appliance.errors import ApplianceError
 from appliance.host.files import write_atomic

@@ -21,8 +21,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from appliance.backup.sight import unseen_nodes
-from appliance.backup.targets import lost_nodes, targets
+from appliance.backup.peers.sight import unseen_nodes
+from appliance.backup.peers.targets import lost_nodes, targets
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.store import Holding
 from appliance.errors import ApplianceError

@@ -11,17 +11,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from appliance.backup.peers import Conversation, Lines
-from appliance.backup.shown import read_shown
-from appliance.backup.vault import damage
-from appliance.backup.vault.damage import Damage
+from appliance.backup.peers.conversation import Conversation, Lines
+from appliance.backup.peers.shown import read_shown
 from appliance.backup.vault.evidence import LINK
 from appliance.backup.vault.header_parts import read_headers
 from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
+from appliance.backup.vault.maintenance import damage
+from appliance.backup.vault.maintenance.damage import Damage
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealer import Papers, Sealer
-from appliance.backup.vault.sealer_choice import sealer_of
+from appliance.backup.vault.sealing.sealer import Papers, Sealer
+from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import HEADER, LIST, Holding, WrongStart
 from appliance.backup.vault.turn import turn_before_relays
 from appliance.backup.vault.wire import Channel

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from appliance.backup.vault import damage
-from appliance.backup.vault.damage import MISSING, Damage
 from appliance.backup.vault.evidence import read_evidence, short_digests
+from appliance.backup.vault.maintenance import damage
+from appliance.backup.vault.maintenance.damage import MISSING, Damage
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import LIST, Holding, is_whole, size_of
 from appliance.host.files import locked, write_atomic

@@ -1,8 +1,8 @@
-"""Let go of what retention no longer keeps, by this node's ageing clock (`backup/retention.py` decides what that is).
+"""Let go of what retention no longer keeps, by this node's ageing clock (`backup/chain/retention.py` decides what).
 
 Invariant: at every moment, and after a cut between any two steps, each generation that is still listed has all its
 blobs. So lists go first and durably, then blobs that no list left names; their headers, grants and receipts stay for
-ever, in the history (`backup/history.py`) once the list is gone. Headers whose generation never came go at last
+ever, in the history (`backup/chain/history.py`) once the list is gone. Headers whose generation never came go at last
 (`vault/abandoned.py`). The receipt of what was given up to other holders gets
 another name first: no holder's rule let it go, and it comes again if this node has to hold it again.
 A blob must have been unnamed in a pass at least two days earlier, so that a push under way or just cut finds what it
@@ -24,14 +24,14 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from appliance.backup.history import Parts, documents, remove_folder
-from appliance.backup.retention import YEAR, Drop, Generation, bend, thin
-from appliance.backup.vault import abandoned, bending, damage
+from appliance.backup.chain.history import Parts, documents, remove_folder
+from appliance.backup.chain.retention import YEAR, Drop, Generation, bend, thin
 from appliance.backup.vault.evidence import read_own_receipt
-from appliance.backup.vault.freeze import why_frozen
 from appliance.backup.vault.header_parts import leading_to, previous_by_name
-from appliance.backup.vault.leftovers import Noticed, notice, remains, remember, unreferenced_blobs
-from appliance.backup.vault.relief import relieved
+from appliance.backup.vault.maintenance import abandoned, bending, damage
+from appliance.backup.vault.maintenance.freeze import why_frozen
+from appliance.backup.vault.maintenance.leftovers import Noticed, notice, remains, remember, unreferenced_blobs
+from appliance.backup.vault.maintenance.relief import relieved
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import BUCKET, DAMAGED, GIVEN_UP, HEADER, LIST, RECEIPT, RELAY, Holding
 from appliance.backup.vault.stored import Stored

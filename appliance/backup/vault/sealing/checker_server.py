@@ -1,6 +1,6 @@
 """The checker of a real host: one check for one connection, under an account that owns nothing and sees no key.
 
-    python3 -m appliance.backup.vault.checker_server STATE   with the connection from systemd
+    python3 -m appliance.backup.vault.sealing.checker_server STATE   with the connection from systemd
 
 borg reads what a stranger sealed. A borg that turns against its caller finds here what is held, which it may read and
 not change, a folder for its own index, and no network. Only the node's own account may ask, the owner of STATE.
@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from appliance.backup.vault.call import is_text
-from appliance.backup.vault.view import ViewChecked, check_here
+from appliance.backup.vault.sealing.view import ViewChecked, check_here
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, Forbidden, IntegrityError
 from appliance.host import peer

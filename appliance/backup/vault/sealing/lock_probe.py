@@ -1,6 +1,6 @@
 """Prove the retention lock instead of believing in it: try to change what is sealed, as the account that receives.
 
-    python3 -m appliance.backup.vault.lock_probe STATE FILE     as appliance-vault, by a timer; writes FILE
+    python3 -m appliance.backup.vault.sealing.lock_probe STATE FILE     as appliance-vault, by a timer; writes FILE
 
 Two things are tried for each service held. What the receiving account must not be able to do to a sealed file is done
 so that nothing is lost where it can be done after all: the file is opened for writing and nothing is written, its mode
@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from appliance.backup.vault.evidence import read_own_receipt
-from appliance.backup.vault.probed import Probed, save
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.vault.sealing.probed import Probed, save
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError

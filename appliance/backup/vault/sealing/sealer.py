@@ -19,9 +19,9 @@ from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
 
 if TYPE_CHECKING:  # a session scrubs and thins nothing, and pays for neither
-    from appliance.backup.vault.damage import Damage
-    from appliance.backup.vault.scrub import Budget, Scrubbed
-    from appliance.backup.vault.thinning import Thinned
+    from appliance.backup.vault.maintenance.damage import Damage
+    from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed
+    from appliance.backup.vault.maintenance.thinning import Thinned
 
 
 @dataclass(frozen=True)

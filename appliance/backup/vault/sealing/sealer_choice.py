@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from appliance.backup.vault.sealer import Sealer
-from appliance.backup.vault.sealer_here import HereSealer
-from appliance.backup.vault.sealer_host import HostSealer
+from appliance.backup.vault.sealing.sealer import Sealer
+from appliance.backup.vault.sealing.sealer_here import HereSealer
+from appliance.backup.vault.sealing.sealer_host import HostSealer
 from appliance.errors import IntegrityError
 from appliance.host.layout import NodeLayout
 from appliance.node.handle import Node

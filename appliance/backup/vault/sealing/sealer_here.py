@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.backup.vault import damage, freeze, mending
-from appliance.backup.vault.damage import Damage
+from appliance.backup.vault.maintenance import damage, freeze, mending
+from appliance.backup.vault.maintenance.damage import Damage
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.receipts import sign_receipt
 from appliance.backup.vault.relay import Relay, forget_relay, keep_relay
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealer import Papers
+from appliance.backup.vault.sealing.sealer import Papers
 from appliance.backup.vault.store import RECEIPT, Holding
 from appliance.host.files import locked
 from appliance.node.handle import Node
@@ -23,8 +23,8 @@ from appliance.trust.grant import Grant
 from appliance.trust.signed import SHA256
 
 if TYPE_CHECKING:
-    from appliance.backup.vault.scrub import Budget, Scrubbed
-    from appliance.backup.vault.thinning import Thinned
+    from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed
+    from appliance.backup.vault.maintenance.thinning import Thinned
 
 DOUBTS_MAX = 64
 
@@ -87,12 +87,12 @@ class HereSealer:
 
     def scrub(self, service: str, budget: Budget) -> Scrubbed:
         # With `thinning` it costs a session, which does neither, a twentieth of its start.
-        from appliance.backup.vault import scrub
+        from appliance.backup.vault.maintenance import scrub
 
         return scrub.scrub(self.node, service, budget)
 
     def thin(self, service: str) -> Thinned:
-        from appliance.backup.vault import thinning
+        from appliance.backup.vault.maintenance import thinning
 
         return thinning.thin_holding(self.node, service)
 

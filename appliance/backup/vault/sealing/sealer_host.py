@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from appliance.backup.vault.asking import ask
-from appliance.backup.vault.damage import Damage
+from appliance.backup.vault.maintenance.damage import Damage
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.relay import Relay
-from appliance.backup.vault.sealer import Papers
+from appliance.backup.vault.sealing.asking import ask
+from appliance.backup.vault.sealing.sealer import Papers
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
 
 if TYPE_CHECKING:
-    from appliance.backup.vault.scrub import Budget, Scrubbed
-    from appliance.backup.vault.thinning import Thinned
+    from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed
+    from appliance.backup.vault.maintenance.thinning import Thinned
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -63,14 +63,14 @@ class HostSealer:
         return _damage(self._ask("mend", service, said)["damage"])
 
     def scrub(self, service: str, budget: Budget) -> Scrubbed:
-        from appliance.backup.vault.scrub import Scrubbed
+        from appliance.backup.vault.maintenance.scrub import Scrubbed
 
         bounds = {name: value for name, value in vars(budget).items() if value != float("inf")}
         found = self._ask("scrub", service, bounds)["scrubbed"]
         return Scrubbed(**{**found, "damage": _damage(found["damage"])})
 
     def thin(self, service: str) -> Thinned:
-        from appliance.backup.vault.thinning import Thinned
+        from appliance.backup.vault.maintenance.thinning import Thinned
 
         found = self._ask("thin", service)["thinned"]
         return Thinned(**{**found, "dropped": tuple(found["dropped"])})

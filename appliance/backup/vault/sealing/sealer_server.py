@@ -1,6 +1,6 @@
 """The sealing helper of a real host: owns what is sealed, and alone can sign receipts for sessions.
 
-    python3 -m appliance.backup.vault.sealer_server STATE KEY RECEIVER   with the listening socket from systemd
+    python3 -m appliance.backup.vault.sealing.sealer_server STATE KEY RECEIVER   with the listening socket from systemd
 
 It runs under the account of what is sealed and has no network. Two accounts may ask, told apart by the kernel:
 RECEIVER, which answers other nodes and may only add, and the node's own, the owner of STATE, which may also have
@@ -21,8 +21,8 @@ from pathlib import Path
 
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.replicas import replica_names
-from appliance.backup.vault.sealer_here import HereSealer
-from appliance.backup.vault.sealer_verbs import NODE_MAY, RECEIVER_MAY, Answer, Asked
+from appliance.backup.vault.sealing.sealer_here import HereSealer
+from appliance.backup.vault.sealing.sealer_verbs import NODE_MAY, RECEIVER_MAY, Answer, Asked
 from appliance.backup.vault.wire import Channel, Closed
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused
 from appliance.host import peer

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from appliance.backup.vault import custody
 from appliance.backup.vault.call import is_text, is_texts
 from appliance.backup.vault.kept import granters_at
+from appliance.backup.vault.maintenance.scrub import Budget
 from appliance.backup.vault.offer import check_header, check_writer, read_chain, read_offer
 from appliance.backup.vault.relay import AGE_SECONDS_MAX, Relay, check_receipt
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.scrub import Budget
-from appliance.backup.vault.sealer import Papers
-from appliance.backup.vault.sealer_here import HereSealer
+from appliance.backup.vault.sealing import custody
+from appliance.backup.vault.sealing.sealer import Papers
+from appliance.backup.vault.sealing.sealer_here import HereSealer
 from appliance.backup.vault.store import Holding
 from appliance.errors import IntegrityError
 from appliance.host.files import locked

@@ -17,8 +17,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.adopt import linked_folders
-from appliance.backup.fetch import read_held
+from appliance.backup.peers.adopt import linked_folders
+from appliance.backup.peers.fetch import read_held
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.borg.client import Borg

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.backup.vault.abandoned import abandoned, epoch_of
 from appliance.backup.vault.header_parts import lacking
+from appliance.backup.vault.maintenance.abandoned import abandoned, epoch_of
 
 ROOT = "0" * 16
 

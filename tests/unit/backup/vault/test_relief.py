@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.backup.vault.relief import Word, given_up
+from appliance.backup.vault.maintenance.relief import Word, given_up
 from appliance.units import DAY
 
 LOCK = 30 * DAY

@@ -1,0 +1,1 @@
+"""The verbs of `appliance failover`, one module each; `group.py` lists them."""

@@ -1,0 +1,1 @@
+"""The verbs of `appliance node`, one module each; `group.py` lists them."""

@@ -1,0 +1,1 @@
+"""The verbs of `appliance restore`, one module each; `group.py` lists them."""

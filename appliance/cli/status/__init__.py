@@ -1,0 +1,1 @@
+"""What `appliance status` and `appliance doctor` print."""

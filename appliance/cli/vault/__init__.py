@@ -1,0 +1,1 @@
+"""The verbs of `appliance vault`, one module each; `group.py` lists them."""
