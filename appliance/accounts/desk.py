@@ -99,7 +99,9 @@ def take(desk: Desk, file: Path, *, of: str = "", dry_run: bool = False) -> Outc
     with _alone(desk):
         if found.node == desk.node and desk.own.accounts:
             where = str(desk.file)
-            raise Refused(f"{desk.node} has accounts already.", where=where, remedy="To replace them, move that away.")
+            raise Refused(
+                f"{desk.node} already has accounts.", where=where, remedy="To replace them, move that file away."
+            )
         return _put(desk, {found.node: found}, dry_run)
 
 
@@ -125,7 +127,7 @@ def leave(desk: Desk, node: str, *, dry_run: bool = False) -> Outcome:
     """Stand in for `node` no more: its people come in here no longer. Raise NotFound when it does not."""
     with _alone(desk):
         if node == desk.node:
-            raise Refused(f"{node} is this node itself.", remedy="To take one away: appliance account remove NAME")
+            raise Refused(f"{node} is this node itself.", remedy="To remove one: appliance account remove NAME")
         read_store(desk.file_of(node))
         return _put(desk, {node: None}, dry_run)
 

@@ -78,14 +78,14 @@ def people(
     """
     for name in own.accounts:
         if name in taken:
-            raise Refused(f'"{name}" is an account of this machine and of no person.', remedy="Choose another name.")
+            raise Refused(f'"{name}" is an account of this machine, not of a person.', remedy="Choose another name.")
     found = {name: (own.node, account) for name, account in own.accounts.items()}
     left_out = []
     for store in others:
         for name, account in store.accounts.items():
             if name in found or name in taken:
                 whose = found[name][0] if name in found else "this machine"
-                left_out.append(f"{name} of {store.node} is left out: {whose} has an account of that name.")
+                left_out.append(f"{name} of {store.node} is left out: {whose} already has an account of that name.")
             else:
                 found[name] = (store.node, account)
     return found, tuple(left_out)

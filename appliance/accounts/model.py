@@ -68,7 +68,7 @@ def add(store: Store, account: Account) -> Store:
     check(account)
     if account.name in store.accounts:
         raise ApplianceError(
-            f"{account.name} is an account of {store.node} already.", remedy="Its password: `appliance account passwd`."
+            f"{account.name} is already an account of {store.node}.", remedy="Its password: `appliance account passwd`."
         )
     return _with(store, account)
 
@@ -104,36 +104,38 @@ def check(account: Account) -> None:
     if not account.title.isprintable() or not 1 <= len(account.title) <= TITLE_LENGTH_MAX:
         raise UsageError(f"the display name of {account.name} must be one line of at most {TITLE_LENGTH_MAX} letters.")
     if not NT_HASH.fullmatch(account.nt_hash.reveal().decode("ascii", "replace")):
-        raise UsageError(f"what is kept of the password of {account.name} is no NT hash.")
+        raise UsageError(f"the stored password of {account.name} is not an NT hash.")
     if not SLOW_HASH.fullmatch(account.slow_hash.reveal().decode("ascii", "replace")):
-        raise UsageError(f"what is kept of the password of {account.name} is no slow hash of ours.")
+        raise UsageError(f"the stored password of {account.name} is not one of our slow hashes.")
     if account.totp and not TOTP.fullmatch(account.totp.reveal().decode("ascii", "replace")):
-        raise UsageError(f"the second factor of {account.name} is no secret of ours.")
+        raise UsageError(f"the second factor of {account.name} is not one of our secrets.")
     if len(account.codes) > CODES or not all(CODE_HASH.fullmatch(code) for code in account.codes):
-        raise UsageError(f"the printed codes of {account.name} are no hashes of ours.")
+        raise UsageError(f"the printed codes of {account.name} are not our hashes.")
 
 
 def check_name(name: str) -> None:
     """Raise UsageError unless `name` can be an account."""
     if not NAME.fullmatch(name):
         raise UsageError(
-            f'"{name}" cannot be an account: small letters, digits, "." and "-" inside, a letter first, 32 at most.',
+            f'"{name}" is not a valid account name: use small letters, digits, "." and "-" inside, a letter first, '
+            "at most 32.",
             remedy="Accents go into the display name, --title.",
         )
     if name.startswith(RESERVED):
-        raise UsageError(f'"{name}" begins like an account of the appliance itself.', remedy="Choose another.")
+        raise UsageError(f'"{name}" starts like an account of the appliance itself.', remedy="Choose another.")
     if name in SYSTEM:
-        raise UsageError(f'"{name}" is an account of the machine and of no person.', remedy="Choose another.")
+        raise UsageError(f'"{name}" is an account of the machine, not of a person.', remedy="Choose another.")
 
 
 def check_groups(groups: Iterable[str]) -> None:
     """Raise UsageError unless each of `groups` can be a group."""
     for group in groups:
         if group == EVERYBODY:
-            raise UsageError(f'everybody is in "{EVERYBODY}" without being asked.', remedy="Leave it out.")
+            raise UsageError(f'every account is always in "{EVERYBODY}".', remedy="Omit it.")
         if not GROUP.fullmatch(group):
             raise UsageError(
-                f'"{group}" cannot be a group: small letters, digits and single hyphens between them, 24 at most.'
+                f'"{group}" is not a valid group: use small letters, digits and single hyphens between them, at most '
+                "24."
             )
 
 

@@ -36,13 +36,13 @@ def check_password(password: Secret, name: str) -> None:
     text = _text(password)
     if not LENGTH_MIN <= len(text) <= LENGTH_MAX:
         raise UsageError(
-            f"a password has {LENGTH_MIN} to {LENGTH_MAX} characters, this one {len(text)}.",
-            remedy="A sentence of some words is easy to keep.",
+            f"a password must have {LENGTH_MIN} to {LENGTH_MAX} characters; this one has {len(text)}.",
+            remedy="A sentence of some words is easy to remember.",
         )
     if not text.isprintable():
-        raise UsageError("a password is one line of characters that can be typed.")
+        raise UsageError("a password must be one line of printable characters.")
     if name in text.lower():
-        raise UsageError("the name of the account is part of this password.", remedy="Choose another.")
+        raise UsageError("this password contains the name of the account.", remedy="Choose another.")
     if len(set(text)) < LENGTH_MIN // 2:
         raise UsageError(f"this password has only {len(set(text))} different characters.", remedy="Choose another.")
 

@@ -49,7 +49,7 @@ def read_or_new(file: Path, node: str) -> Store:
         return Store(node)
     store = read_store(file)
     if store.node != node:
-        raise IntegrityError(f"these are the accounts of {store.node}, and this is {node}.", where=str(file))
+        raise IntegrityError(f"these are the accounts of {store.node}, but this is {node}.", where=str(file))
     return store
 
 
@@ -84,14 +84,14 @@ def _plain(account: Account) -> dict[str, object]:
 
 def _store(values: Mapping[str, Any]) -> Store:
     if values["type"] != TYPE:
-        raise IntegrityError("these are no accounts.")
+        raise IntegrityError("this is not a file of accounts.")
     form = values["format"]
     if form not in FIELDS_OF:
         raise IntegrityError(f"its format is {form}, and this version knows {FORMAT}.", remedy="Upgrade this node.")
     accounts = [_account(value, FIELDS_OF[form]) for value in values["accounts"]]
     named = {account.name: account for account in accounts}
     if len(named) != len(accounts):
-        raise IntegrityError("an account stands in it twice.")
+        raise IntegrityError("an account appears twice.")
     return Store(_of(str, values["node"]), named)
 
 
@@ -124,5 +124,5 @@ def _broken(file: Path, why: str) -> IntegrityError:
     return IntegrityError(
         f"these accounts are damaged: {why}",
         where=str(file),
-        remedy="Bring the file back from a backup of the node's own service, then type: appliance account feed",
+        remedy="Restore the file from a backup of the node's own service, then type: appliance account feed",
     )

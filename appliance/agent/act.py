@@ -82,7 +82,7 @@ def failed(error: ApplianceError, **more: Any) -> Outcome:
 def _named(error: OSError) -> ApplianceError:
     where = str(error.filename or "")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpace("the disk is full.", where=where, remedy="Free space; the next try goes on.")
+        return NoSpace("the disk is full.", where=where, remedy="Free space; the next try continues.")
     if isinstance(error, PermissionError):
         return Forbidden("permission denied to this account.", where=where)
     return ApplianceError(f"{error.strerror or error}.", where=where)
@@ -104,7 +104,7 @@ def _back_up(node: Node, work: BackUp) -> Outcome:
         "later": _later(run.pushed),
         "left_out": left_out,
         "left_out_count": len(run.left_out),
-        "alarms": tuple(f"{it.what} is not saved with it: {it.error.what}" for it in unsaved),
+        "alarms": tuple(f"{it.what} is not saved: {it.error.what}" for it in unsaved),
     }
     if run.failures:
         first = run.failures[0]
@@ -177,7 +177,7 @@ def _verify(node: Node, work: Verify) -> Outcome:
     done = verify_data(node, work.service)
     figures = {"files": done.files, "bytes": done.bytes, "damaged": len(done.damaged), "finished": int(done.finished)}
     places = format_count(len(done.damaged), "place")
-    named = f"`{as_typed('appliance', 'backup', 'verify', work.service)}` names them"
+    named = f"`{as_typed('appliance', 'backup', 'verify', work.service)}` lists them"
     alarms = (f"in {places}, archives cannot be read or must not be restored; {named}.",) if done.damaged else ()
     return Outcome(mark=done.generation, figures=figures, alarms=alarms)
 
@@ -185,7 +185,9 @@ def _verify(node: Node, work: Verify) -> Outcome:
 def _drill(node: Node, work: Drill) -> Outcome:
     done = drill(node, work.service, databases.rehearse)
     figures = {"files": done.files, "bytes": done.bytes, "seconds": round(done.seconds), "wrong": len(done.wrong)}
-    wrong = format_count(len(done.wrong), "thing did not come back as it was", "things did not come back as they were")
+    wrong = format_count(
+        len(done.wrong), "item was not restored as it was saved", "items were not restored as they were saved"
+    )
     alarms = (f"in a restore drill, {wrong}.",) if done.wrong else ()
     return Outcome(mark=done.generation, figures=figures, alarms=alarms)
 
@@ -196,7 +198,7 @@ def _exchange(node: Node, work: Exchange) -> Outcome:
     alarm_of(node, found)
     learn_ahead(node, work.service)
     withheld = (
-        f"{peer} signed for generation {short_name(name)} and withholds it now."
+        f"{peer} signed for generation {short_name(name)} and does not show it now."
         for peer, name in found.withheld.items()
     )
     conflicts = (f"two grants of epoch {epoch} were signed." for epoch in found.conflicts)
@@ -215,8 +217,8 @@ def _repair(node: Node, work: Repair) -> Outcome:
         return Outcome(figures=figures)
     why = "; ".join(f"{peer}: {reason}" for peer, reason in done.failed.items())
     error = IntegrityError(
-        f"{len(done.left)} of what is held could not be mended. {why}".strip(),
-        remedy="The next push of its writer brings what is still needed; the peers' status says who has the rest.",
+        f"{len(done.left)} damaged files of the replica could not be repaired. {why}".strip(),
+        remedy="The next push of its writer sends what is still needed; the peers' status shows which has the rest.",
     )
     return failed(error, figures=figures)
 
@@ -230,7 +232,7 @@ def _scrub(node: Node, work: Scrub) -> Outcome:
 def _check(node: Node, work: Check) -> Outcome:
     """A fault is an alarm, not a failure: every hash is in order, so no other holder has it better."""
     done = check_view(node, work.service)
-    fault = f"borg finds generation {short_name(done.generation)} damaged, as it was sealed: {done.fault}"
+    fault = f"borg reports that generation {short_name(done.generation)} was sealed damaged: {done.fault}"
     return Outcome(mark=done.generation, alarms=(fault,) if done.fault else ())
 
 

@@ -47,7 +47,7 @@ class Crew:
             outcome = read_outcome(*worker.reap())
             if pid in self._hanging:
                 self._hanging.remove(pid)
-                outcome = failed(ApplianceError("it did not end in time and was ended.", remedy="It is tried again."))
+                outcome = failed(ApplianceError("it did not end in time and was stopped.", remedy="It is retried."))
             ended.append((running, outcome))
         return tuple(ended)
 

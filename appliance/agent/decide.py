@@ -195,7 +195,7 @@ def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     for held in holding:
         yield from _keep(held, view, now, pace)
     for name in view.emptying:
-        yield from _regularly(Thin(name, "what nobody needs here is removed"), THIN_SECONDS, view, now, pace)
+        yield from _regularly(Thin(name, "unneeded data is removed"), THIN_SECONDS, view, now, pace)
     for written in ours:
         yield from _tidy(written, view, now, pace)
     for readable in view.readable:
@@ -215,7 +215,7 @@ def _back_up(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wi
 def _due(written: Written, attempt: Attempt | None, view: View, now: Now) -> Due | NotDue:
     """By its schedule; before that for a newest generation of another writer, and for other accounts than it has."""
     if written.taken_over:
-        return Due(now.wall, f"generation {written.newest} is of the writer before this one")
+        return Due(now.wall, f"generation {written.newest} is of the previous writer")
     answer = due(written.schedule, last_backup(written, attempt, now), now.wall, view.timezone)
     # What was changed while the newest one was being made may not be in it.
     changed = written.accounts_changed
@@ -235,10 +235,12 @@ def _tidy(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]
     attempt, backup = view.last(Tidy.kind, written.service), view.last(BackUp.kind, written.service)
     is_full = backup is not None and backup.failures > 0 and backup.disk_full
     if backup and is_full and (attempt is None or not backup.age <= attempt.age <= now.age):
-        reason = "the disk is full, and old archives take room"
+        reason = "the disk is full, and old archives use space"
         yield _Wish(_held_back(Tidy.kind, attempt, now, pace), Tidy(written.service, reason))
     elif written.generations >= TIDY_FROM_GENERATIONS:
-        yield from _regularly(Tidy(written.service, "old archives go once a day"), TIDY_SECONDS, view, now, pace)
+        yield from _regularly(
+            Tidy(written.service, "old archives are deleted once a day"), TIDY_SECONDS, view, now, pace
+        )
 
 
 def _push(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
@@ -260,8 +262,10 @@ def _replicate(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
         attempt = view.last(Replicate.kind, held.service, peer)
         if _is_brought(held, peer, attempt, asked) or view.runs(Replicate.kind, held.service, peer):
             continue
-        is_heir = f"{', '.join(held.lost)} is lost, so {peer} shall hold it"
-        work = Replicate(held.service, is_heir if peer in held.heirs else f"{peer} lacks some of what is here", peer)
+        is_heir = f"{', '.join(held.lost)} is lost, so {peer} must hold it"
+        work = Replicate(
+            held.service, is_heir if peer in held.heirs else f"{peer} lacks generations that are here", peer
+        )
         yield _Wish(_held_back(Replicate.kind, attempt, now, pace), work)
 
 
@@ -275,7 +279,7 @@ def _is_brought(held: Held, peer: str, attempt: Attempt | None, asked: Attempt |
 
 
 def _catalogue(readable: Readable) -> Catalogue:
-    reason = f"the names of generation {readable.newest} are not in it"
+    reason = f"it lacks the names of generation {readable.newest}"
     return Catalogue(readable.service, reason, readable.source, readable.newest.name)
 
 
@@ -311,7 +315,7 @@ def _people(home: Home, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     attempt = view.last(People.kind, home.service)
     done = attempt is not None and not attempt.failures and attempt.mark >= home.newest.name
     if (silent or home.let_in) and not done and not view.runs(People.kind, home.service):
-        reason = f"{home.node} is silent" if silent else f"its people log in here, and generation {home.newest} came"
+        reason = f"{home.node} is silent" if silent else f"its people log in here, and generation {home.newest} arrived"
         work = People(home.service, reason, home.node, home.newest.name)
         yield _Wish(_held_back(People.kind, attempt, now, pace), work)
 
@@ -328,17 +332,17 @@ def _keep(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     """What a holder does for what it holds; a scrub reads as much as makes a round of the whole quota in four weeks."""
     name = held.service
     if held.damage and not view.runs(Repair.kind, name):
-        work = Repair(name, f"{len(held.damage)} of what is held is damaged")
+        work = Repair(name, f"the replica is damaged ({len(held.damage)})")
         yield _Wish(_held_back(Repair.kind, view.last(Repair.kind, name), now, pace), work)
     if held.newest is None:  # one file that all generations share is enough for that: first it must come again
         return
     if not held.left:
-        compare = Exchange(name, "holders compare what they know every hour")
+        compare = Exchange(name, "replica nodes compare what they have every hour")
         yield from _regularly(compare, EXCHANGE_SECONDS, view, now, pace)
     budget = max(SCRUB_BYTES_MIN, held.quota_bytes // SCRUB_ROUND_DAYS)
     yield from _regularly(Scrub(name, "a part is read again every day", budget), SCRUB_SECONDS, view, now, pace)
     yield from _regularly(Thin(name, "retention is applied every day"), THIN_SECONDS, view, now, pace)
-    check = Check(name, "borg checks what is held every week")
+    check = Check(name, "borg checks the replica every week")
     first = _spread(f"{view.node} {name}", CHECK_SECONDS) - now.age
     if view.last(Check.kind, name) is None and first > 0:
         yield _Wish(first, check)
@@ -354,8 +358,8 @@ def _spread(name: str, interval: int) -> float:
 
 def _prove(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     """Proofs of a node that is new begin a day, and a week, after its first start: the first backups come before."""
-    share = Verify(readable.service, "a share of what may be read here is decrypted every day")
-    practice = Drill(readable.service, "a restore is practised every week")
+    share = Verify(readable.service, "a slice of what may be read here is decrypted every day")
+    practice = Drill(readable.service, "a restore drill runs every week")
     for work, interval in ((share, VERIFY_SECONDS), (practice, DRILL_SECONDS)):
         if view.last(work.kind, work.service) is None and now.age < interval:
             yield _Wish(interval - now.age, work)

@@ -81,7 +81,7 @@ def _public_certificate(layout: NodeLayout, now: float) -> Iterator[Reason]:
 
 def _disks() -> Iterator[Reason]:
     for alarm in care.alarms():
-        yield Reason("warning", f"{alarm.sentence}.", f"When that is mended: rm {alarm.file}", "disk-health")
+        yield Reason("warning", f"{alarm.sentence}.", f"Once that is repaired: rm {alarm.file}", "disk-health")
 
 
 def _clock(services: Collection[str]) -> Iterator[Reason]:
@@ -91,7 +91,7 @@ def _clock(services: Collection[str]) -> Iterator[Reason]:
     except OSError:
         return
     if services and source == STANDS_STILL:
-        what = f"its clock ({source}) stands still while it is paused: it could go on writing beside its successor for "
+        what = f"its clock ({source}) stops while it is paused: it could continue to write beside its successor for "
         what += "most of a lease."
         remedy = "Give the guest the processor's clock (CPU `host`, `invtsc=on`), or take no live snapshots of it."
         yield Reason("warning", what, remedy, "clock")
@@ -100,11 +100,9 @@ def _clock(services: Collection[str]) -> Iterator[Reason]:
 def _kernel(why_not: str) -> Iterator[Reason]:
     """A process of a node without Landlock is a laptop's; a host has Debian's kernel unless somebody changed it."""
     if why_not:
-        what = (
-            f"its kernel does not confine borg ({why_not}): only the examination of each archive stands between what "
-        )
-        what += "another node wrote and the files of this one."
-        remedy = "Start Debian's own kernel, with no `lsm=` on its command line that leaves landlock out."
+        what = f"its kernel does not confine borg ({why_not}): only the examination of each archive protects the "
+        what += "files of this node from what another node wrote."
+        remedy = "Boot Debian's own kernel, without an `lsm=` on its command line that omits landlock."
         yield Reason("warning", what, remedy, "updates")
 
 
@@ -118,9 +116,9 @@ def _keys(node: Node) -> Iterator[Reason]:
         except FileNotFoundError:
             lacking.append(path.name)
         except OSError as error:
-            who = "Type this as the account of the node."
+            who = "Run this with the account of the node."
             yield Reason("failed", f"{path}: {(error.strerror or 'cannot be read').lower()}.", who, "keys")
     if lacking:
-        remedy = "Bring them back, or make it anew as a replacement: `appliance node init` in an empty folder."
+        remedy = "Restore them, or set it up again as a replacement: `appliance node init` in an empty folder."
         what = f"its keys are missing ({', '.join(lacking)}): it can sign and send nothing."
         yield Reason("failed", what, remedy, "keys")

@@ -37,7 +37,7 @@ def held_of_old(node: Node, service: str, *, thorough: bool) -> Held | None:
         used_bytes=holding.used_bytes() if thorough else None,
         damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
-        left=gone.told if gone else "is in no bundle that is known here",
+        left=gone.told if gone else "is in no bundle known here",
     )
 
 

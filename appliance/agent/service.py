@@ -33,11 +33,11 @@ def serve(state: Path, pace: Pace, say: Callable[[str], None]) -> None:
     with _only_one(node), Waiter(SIGNALS) as waiter:
         loop = Loop(node, waiter, pace)
         node.journal.note("agent-started", pid=os.getpid(), bundle=node.bundle.serial)
-        say(f"The agent of {node.name} runs, process {os.getpid()}.")
+        say(f"The agent of {node.name} is running, process {os.getpid()}.")
         notify(READY)
         loop.run()
         notify(STOPPING)
-        say(f"The agent of {node.name} stops; what is at work may end within {GRACE_SECONDS:.0f} s.")
+        say(f"The agent of {node.name} is stopping; running work has {GRACE_SECONDS:.0f} s to end.")
         abandoned = loop.finish(GRACE_SECONDS)
         node.journal.note("agent-stopped", abandoned=[f"{it.kind} {it.service}" for it in abandoned])
         say(_last_words(node, abandoned))
@@ -45,9 +45,9 @@ def serve(state: Path, pace: Pace, say: Callable[[str], None]) -> None:
 
 def _last_words(node: Node, abandoned: tuple[Running, ...]) -> str:
     if not abandoned:
-        return f"The agent of {node.name} has stopped; nothing was cut."
+        return f"The agent of {node.name} has stopped; no work was interrupted."
     cut = ", ".join(f"{it.kind} {it.service}" for it in abandoned)
-    return f"The agent of {node.name} has stopped and cut: {cut}. The next start goes on from what was kept."
+    return f"The agent of {node.name} has stopped and interrupted: {cut}. The next start continues from what was kept."
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ def _only_one(node: Node) -> Iterator[None]:
 
 def _runs_already(node: Node) -> Busy:
     return Busy(
-        f"an agent of {node.name} runs already.",
+        f"an agent of {node.name} is already running.",
         where=str(node.layout.root),
-        remedy="One is enough; `appliance status` shows how it does.",
+        remedy="One is enough; `appliance status` shows its state.",
     )

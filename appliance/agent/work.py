@@ -36,8 +36,8 @@ def read_outcome(exit_code: int, answer: bytes) -> Outcome:
     try:
         return outcome_from_json(json.loads(answer))
     except (ValueError, KeyError, TypeError):
-        how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"ended with {exit_code} and said nothing"
-        return failed(ApplianceError(f"the worker {how}.", remedy="It is tried again; the agent's log may say more."))
+        how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"exited with {exit_code} without output"
+        return failed(ApplianceError(f"the worker {how}.", remedy="It is retried; the agent's log may say more."))
 
 
 def main() -> int:

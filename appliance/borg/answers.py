@@ -115,8 +115,8 @@ def _kind(mode: str, path: str) -> Kind:
 
 
 def _no_file(name: str) -> IntegrityError:
-    what = f'the archive holds "{printable(name[:200])}", which is no file, folder or link; nothing was restored.'
-    return IntegrityError(what, remedy="Restore an older archive, and look at who wrote this one.")
+    what = f'the archive holds "{printable(name[:200])}", which is not a file, folder or link; nothing was restored.'
+    return IntegrityError(what, remedy="Restore an older archive, and find out what wrote this one.")
 
 
 def changed_path(line: bytes) -> str:

@@ -47,12 +47,14 @@ def location(path: Path, archive: str = "") -> str:
     """PATH or PATH::ARCHIVE as borg reads it; raise UsageError for names that borg would understand otherwise."""
     text = str(path)
     if not path.is_absolute() or "::" in text:
-        raise UsageError(f'"{text}" cannot be a repository: write an absolute path without "::".')
+        raise UsageError(f'"{text}" is not a valid repository: use an absolute path without "::".')
     escaped = text.replace("{", "{{").replace("}", "}}")
     if not archive:
         return escaped
     if not ARCHIVE_NAME.fullmatch(archive) or is_checkpoint(archive):
-        raise UsageError(f'"{archive}" cannot name an archive.', remedy="Use letters, digits and . _ : @ + - only.")
+        raise UsageError(
+            f'"{archive}" is not a valid archive name.', remedy="Use letters, digits and . _ : @ + - only."
+        )
     return f"{escaped}::{archive}"
 
 
@@ -117,7 +119,7 @@ def list_everything(path: Path) -> tuple[str, ...]:
 def delete(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     """Raise UsageError without names: borg would delete the repository."""
     if not names:
-        raise UsageError("no archive is named.")
+        raise UsageError("no archive was named.")
     return ("delete", "--", location(path), *names)
 
 

@@ -34,9 +34,9 @@ class Borg(Running):
         no half of one (at most a keyfile that opens nothing)."""
         path = self.repository.path
         if self.repository.passphrase is None:
-            raise Refused("a repository needs a passphrase beside its key.", where=str(path))
+            raise Refused("a repository needs a passphrase in addition to its key.", where=str(path))
         if path.exists():
-            raise errors.RepositoryExists("there is something here already.", where=str(path))
+            raise errors.RepositoryExists("this path already exists.", where=str(path))
         make_private_folder(path.parent)
         make_private_folder(self.repository.base)
         aside = path.with_name(f".{path.name}.init")

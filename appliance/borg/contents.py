@@ -28,10 +28,8 @@ REMEMBERED_BYTES_MAX, NAME_COSTS_BYTES, LINK_COSTS_BYTES = 256 * MIB, 100, 8
 """What an examination remembers of an archive: two million folders, say, of names of 30 letters."""
 FEW = 16
 PRIVILEGES = stat.S_ISUID | stat.S_ISGID
-REMEDY = "Restore an older archive, and look at who wrote this one: no backup of files as they are looks like that."
-TOO_MANY_REMEDY = (
-    "Restore it folder by folder. If the files themselves are not that many, look at who wrote this archive."
-)
+REMEDY = "Restore an older archive, and find out what wrote this one: no regular backup looks like that."
+TOO_MANY_REMEDY = "Restore it folder by folder. If there are not that many files, find out what wrote this archive."
 
 
 class WayBlocked(IntegrityError):
@@ -96,13 +94,14 @@ class Examination:
         """Why nothing of what was added may be restored; None when all of it stays below the destination."""
         if self.room < 0:
             return TooManyNames(
-                "the archive holds too many names to be examined at once; nothing was restored.", remedy=TOO_MANY_REMEDY
+                "the archive contains too many names to be examined at once; nothing was restored.",
+                remedy=TOO_MANY_REMEDY,
             )
         if self._outside is not None:
             named = printable(self._outside[:NAME_SHOWN])
-            what = f'the archive holds a path that leaves its folder, "{named}"; nothing was restored.'
+            what = f'the archive contains a path that leads outside its folder, "{named}"; nothing was restored.'
             if _is_no_name(self._outside):
-                what = f'the archive holds a path that no file can have, "{named}"; nothing was restored.'
+                what = f'the archive contains a path that no file can have, "{named}"; nothing was restored.'
             return IntegrityError(what, remedy=REMEDY)
         folders = {hash(it): it for it in self.folders} if self._links else {}
         through = min((folders[it] for it in self._links if it in folders), default=None)
@@ -171,7 +170,9 @@ def together(parts: Sequence[Examination]) -> Contents:
 
 def through_symlink(path: str) -> IntegrityError:
     named = printable(path[:NAME_SHOWN])
-    return IntegrityError(f'the archive goes through its own symlink "{named}"; nothing was restored.', remedy=REMEDY)
+    return IntegrityError(
+        f'the archive contains a path through its own symlink "{named}"; nothing was restored.', remedy=REMEDY
+    )
 
 
 def _is_no_name(path: str) -> bool:
@@ -190,7 +191,7 @@ def check_way(into: Path, folders: Iterable[str]) -> None:
             continue
         if not stat.S_ISDIR(status.st_mode):
             raise WayBlocked(
-                f'"{folder}" is no folder there, and the archive has files below it; nothing was restored.',
+                f'"{folder}" is not a folder there, but the archive has files below it; nothing was restored.',
                 where=str(into),
                 remedy="Restore to an empty folder.",
             )

@@ -75,13 +75,13 @@ _REMEDIES: dict[type[ApplianceError], str] = {
     KeyMissing: "Put the keyfile back from an envelope or from paper.",
     KeyDamaged: "Put the keyfile back from an envelope or from paper.",
     RepositoryDamaged: "Do not repair it: adopt the newest generation that verifies.",
-    ReplayRefused: "This copy is older than one seen with the same base folder: open it with a base of its own.",
+    ReplayRefused: "This copy is older than one seen with the same base folder: open it with a new base folder.",
     FormatUnknown: "Install a newer borg 1.4.",
     ArchiveMissing: "List the archives to see the names.",
     ArchiveExists: "Choose another name.",
-    DiskFull: "Free space on this disk, then run it again: nothing that was committed is lost.",
-    BorgKilled: "Run it again.",
-    BorgFailed: "Run it again; if it fails again, look at borg's own message.",
+    DiskFull: "Free space on this disk, then run the command again: committed data is not lost.",
+    BorgKilled: "Run the command again.",
+    BorgFailed: "Run the command again; if it fails again, see borg's own message.",
 }
 
 LOCK_TIMEOUT = 73
@@ -180,4 +180,4 @@ def _sentence(exit_code: int, said: str, kind: type[ApplianceError]) -> str:
         return "the disk is full."
     if kind is WrongPassphrase:
         return "the passphrase is wrong."
-    return f"borg: {said.rstrip('.')}." if said else f"borg ended with {exit_code}."
+    return f"borg: {said.rstrip('.')}." if said else f"borg exited with {exit_code}."

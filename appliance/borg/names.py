@@ -63,7 +63,7 @@ def _parts(archive: str) -> tuple[str, str, str]:
     """The service, the number and what follows in a name that `archive_name` made; raise UsageError for another."""
     found = _NUMBER.search(archive)
     if not found:
-        raise UsageError(f'"{archive}" is no archive that a run made.')
+        raise UsageError(f'"{archive}" is not the archive of a backup run.')
     return archive[: found.start()], f"{found[1]}.{found[2]}", archive[found.end(2) + 1 :]
 
 

@@ -61,7 +61,7 @@ class Running:
         timeout_seconds: float = WRITE_TIMEOUT_SECONDS,
     ) -> Result:
         if self.repository.bypass_lock:
-            raise Refused("this copy is opened for reading only.", where=str(self.repository.path))
+            raise Refused("this copy was opened for reading only.", where=str(self.repository.path))
         result = self._run(words, timeout_seconds, cwd=cwd)
         self._raise_on_failure(result, warnings_allowed)
         return result

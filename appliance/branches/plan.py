@@ -49,7 +49,7 @@ def choose(node: Node, service: str, epoch: int | None) -> Branch:
         return found[0]
     if not found:
         known = _epochs(kept) or "none"
-        which = f"branch {epoch} of {service}" if epoch is not None else f"branch of {service} that waits for anybody"
+        which = f"branch {epoch} of {service}" if epoch is not None else f"unmerged branch of {service}"
         raise NotFound(f"there is no {which} at {node.name}; kept here: {known}.")
     raise UsageError(f"several branches of {service} wait here.", remedy=f"Choose one with --branch: {_epochs(found)}.")
 
@@ -107,14 +107,16 @@ def leave(node: Node, branch: Branch) -> None:
 def _check(node: Node, service: str) -> None:
     plan = node.bundle.territory.service(service)
     if plan.kind != "files":
-        remedy = "Its dump is in the branch, the other in the service's backups; look at both, then --leave."
-        raise Refused(f"{service} is a database, and two histories of one are never merged.", remedy=remedy)
+        remedy = "Its dump is in the branch, the other in the service's backups; compare both, then use --leave."
+        raise Refused(f"{service} is a database, and two histories of a database are never merged.", remedy=remedy)
     if not is_written_here(node, service) or node.service(service).opening.exists():
         grants = chain_of(node, service).grants()
         writer = grants[max(grants)].writer if grants else "another node"
         who = f"{writer} writes it" if writer != node.name else "it is not open yet"
         remedy = f"First: appliance failover handback {service}"
-        raise Refused(f"{service} is merged where it is written, and {who}, not {node.name}.", remedy=remedy)
+        raise Refused(
+            f"{service} must be merged on the node that writes it, and {who}, not {node.name}.", remedy=remedy
+        )
 
 
 def _live(node: Node) -> Path:

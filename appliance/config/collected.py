@@ -32,7 +32,7 @@ USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 DATE = "collected"
 KEYS = tuple(it.name for it in fields(PublicKeys) if it.default is MISSING)
 NETWORK_KEYS = {"mesh": is_mesh_key, "tls": is_tls_key}
-REMEDY = "It is what `appliance node keys` prints."
+REMEDY = "It must be what `appliance node keys` prints."
 RAW_BYTES = 32  # of an Ed25519 public key
 
 
@@ -84,7 +84,7 @@ def _one(value: Any, where: str) -> Collected:
     node = where.rsplit(": ", 1)[1]
     keys = value.get("keys") if isinstance(value, dict) else None
     if not NAME.fullmatch(node) or not isinstance(keys, dict) or set(keys) - set(NETWORK_KEYS) != set(KEYS):
-        raise UsageError(f"a node has a user and the keys {', '.join(KEYS)}.", where=where, remedy=REMEDY)
+        raise UsageError(f"a node needs a user and the keys {', '.join(KEYS)}.", where=where, remedy=REMEDY)
     if not USER.fullmatch(str(value.get("user"))):
         raise UsageError(f'"{value.get("user")}" is not the name of an account.', where=where, remedy=REMEDY)
     try:
@@ -94,7 +94,7 @@ def _one(value: Any, where: str) -> Collected:
         raise UsageError(error.what, where=where, remedy=REMEDY) from error
     network = {name: str(keys[name]) for name in NETWORK_KEYS if keys.get(name)}
     if bad := [name for name, shown in network.items() if not NETWORK_KEYS[name](shown)]:
-        raise UsageError(f"its {bad[0]} key is none.", where=where, remedy=REMEDY)
+        raise UsageError(f"its {bad[0]} key is not valid.", where=where, remedy=REMEDY)
     public = PublicKeys(**lines, age=str(keys["age"]), **network)
     return Collected(str(value["user"]), public, _grants(value, where), _brought(value, where))
 
@@ -114,7 +114,7 @@ def _brought(value: Mapping[str, Any], where: str) -> float | None:
     try:
         return utc_seconds(str(value[DATE]))
     except ValueError as error:
-        raise UsageError(f'its "{DATE}" is no UTC time: {error}.', where=where, remedy=REMEDY) from error
+        raise UsageError(f'its "{DATE}" is not a UTC time: {error}.', where=where, remedy=REMEDY) from error
 
 
 def ssh_line(text: str) -> str:

@@ -46,14 +46,14 @@ def _copies(territory: Territory, services: Iterable[Placed[ServicePart]]) -> It
             yield (
                 (*it.path, "copies"),
                 f"is {it.part.copies}, but the zones allow only {most} in failure domains distinct from that of "
-                f"{it.part.node} and from each other; {fewer}have a node in another zone offer room.",
+                f"{it.part.node} and from each other; {fewer}let a node in another zone offer space.",
             )
 
 
 def _voters(parts: Parts, territory: Territory) -> Iterator[Finding]:
     voters = [node for node in parts.nodes if "voter" in node.part.roles]
     if len(voters) not in VOTERS:
-        sentence = f"brings the voters to {len(voters)}; have 3 or 5, or none in a territory without failover."
+        sentence = f"makes {len(voters)} voters; name 3 or 5, or none in a territory without failover."
         yield (*voters[-1].path, "roles"), sentence
     for one, other in combinations(voters, 2):
         why = conflict(territory, other.name, one.name)

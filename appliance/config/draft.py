@@ -61,12 +61,12 @@ def draft(
     """
     for node in sorted(collected.keys() - territory.nodes.keys()):
         raise UsageError(
-            f'"{node}" showed keys and is no node of {territory.name}.',
-            remedy="Is its name well spelt? If it left, remove its file of keys.",
+            f'there are keys of "{node}", which is not a node of {territory.name}.',
+            remedy="Check the spelling of its name. If it left, remove its file of keys.",
         )
     before = previous.serial if previous else 0
     if serial is not None and serial <= before:
-        raise UsageError(f"serial {serial} does not follow {before}, the one in force.", remedy="Leave --serial out.")
+        raise UsageError(f"serial {serial} does not follow {before}, the one in force.", remedy="Omit --serial.")
     old = dict(previous.members) if previous else {}
     members = _members(territory, collected, old)
     revoked = previous.revoked if previous else NOTHING

@@ -82,7 +82,7 @@ def _from_units(parse: Callable[[str], float]) -> BeforeValidator:
         except UsageError as error:
             raise refuse(str(error)) from error
         except OverflowError as error:
-            raise refuse(f'"{value}" is beyond any disk or age.') from error
+            raise refuse(f'"{value}" is larger than any disk or age.') from error
 
     return BeforeValidator(read)
 
@@ -110,15 +110,15 @@ def _network(value: str) -> str:
     except ValueError:
         raise refuse(f'"{value}" is not a network such as 192.168.1.0/24.') from None
     if network.prefixlen < _NETWORK_BITS_MIN:
-        raise refuse(f'"{value}" is too much of the world to be the network of a building.')
+        raise refuse(f'"{value}" is too large to be the network of a building.')
     return str(network)
 
 
 def _share(value: str) -> str:
     if not re.fullmatch(r"\w([\w .'’-]{0,58}[\w'’-])?", value):
-        raise refuse(f'"{value}" cannot be the name of a share; use letters, digits, blanks, . \' and -, 60 at most.')
+        raise refuse(f'"{value}" cannot be the name of a share; use letters, digits, spaces, . \' and -, 60 at most.')
     if value.casefold() in _SHARES_KEPT:
-        raise refuse(f'"{value}" is a name that Samba keeps for itself; choose another.')
+        raise refuse(f'"{value}" is a name that Samba reserves; choose another.')
     return value
 
 
@@ -159,7 +159,7 @@ def _timezone(value: str) -> str:
 def _hours(value: str) -> str:
     one = r"([01]\d|2[0-3]):[0-5]\d"
     if value != NEVER and (not re.fullmatch(f"{one}-{one}", value) or value[:5] == value[6:]):
-        raise refuse(f'"{value}" is not a part of the day; write two local times such as {HAND_BACK}, or {NEVER}.')
+        raise refuse(f'"{value}" is not a time range; write two local times such as {HAND_BACK}, or {NEVER}.')
     return value
 
 
@@ -178,12 +178,16 @@ Address = Annotated[str, AfterValidator(_address)]
 MeshAddress = Annotated[str, AfterValidator(_mesh_address)]
 Network = Annotated[str, AfterValidator(_network)]
 ShareName = Annotated[str, AfterValidator(_share)]
-GroupName = Annotated[str, _matching(GROUP.pattern, "is not a group: small letters, digits and hyphens, 24 at most.")]
+GroupName = Annotated[
+    str, _matching(GROUP.pattern, "is not a valid group: small letters, digits and hyphens, 24 at most.")
+]
 Port = Annotated[int, Field(ge=1, le=65535)]
 FolderOrFile = Annotated[str, _matching(r"/(?!.*(^|/)\.\.(/|$))[^\x00-\x1f]*", "is not an absolute path.")]
 Database = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}", "is not the name of a database.")]
-Insee = Annotated[str, _matching(r"\d[\dAB]\d{3}", "is not the INSEE code of a commune: five signs such as 60025.")]
-Country = Annotated[str, _matching(r"[A-Z]{2}", "is not a country: two capital letters, such as FR.")]
+Insee = Annotated[
+    str, _matching(r"\d[\dAB]\d{3}", "is not the INSEE code of a commune: five characters such as 60025.")
+]
+Country = Annotated[str, _matching(r"[A-Z]{2}", "is not a country code: two capital letters, such as FR.")]
 LocalSchedule = Annotated[Schedule, BeforeValidator(_schedule)]
 SshKey = Annotated[str, AfterValidator(_ssh_key)]
 Timezone = Annotated[str, AfterValidator(_timezone)]

@@ -159,4 +159,6 @@ def _check_names(territory: Territory, parts: Parts, root: Tree, name: str) -> N
         if node.name in GROUPS:
             path = (*node.path, "name")
             where = f"{name}:{place_of(root, path).line}  {path_text(path)}"
-            raise UsageError(f'playbooks call a group of nodes "{node.name}".', where=where, remedy="Choose another.")
+            raise UsageError(
+                f'playbooks already use "{node.name}" for a group of nodes.', where=where, remedy="Choose another."
+            )

@@ -39,7 +39,7 @@ def read_raw(file: Path) -> bytes:
     except (NotFound, UsageError) as error:
         raise NotFound(error.what, where=error.where, remedy=f"Name a folder with a {FILE_NAME}.") from error
     except PermissionError as error:
-        raise Forbidden("this account may not read it.", where=str(file)) from error
+        raise Forbidden("this account cannot read it.", where=str(file)) from error
 
 
 def territory_file(place: Path) -> Path:
@@ -72,13 +72,13 @@ def read_root(raw: bytes, problems: Problems) -> Mapping:
     if isinstance(root, Mapping):
         return with_defaults(root)
     if not problems.any_found:
-        problems.add_line(1, (), "is empty." if root is None else "must be a mapping, beginning with territory:")
+        problems.add_line(1, (), "is empty." if root is None else "must be a mapping that starts with territory:")
     raise problems.failure()
 
 
 def _text(raw: bytes, problems: Problems) -> str:
     if len(raw) > BYTES_MAX:
-        problems.add_line(1, (), f"is larger than {format_bytes(BYTES_MAX)}; this cannot be a territory.")
+        problems.add_line(1, (), f"is larger than {format_bytes(BYTES_MAX)}; this is not a territory.")
         raise problems.failure()
     try:
         return raw.decode("utf-8-sig")
@@ -106,4 +106,4 @@ def _of_many(found: Sequence[Finding]) -> str:
         return sentence
     names = tuple(dict.fromkeys(str(path[1]) for path, _ in found))
     more = f" and {len(names) - NAMED_MAX} more" if names[NAMED_MAX:] else ""
-    return f"{sentence} This concerns: {', '.join(names[:NAMED_MAX])}{more}."
+    return f"{sentence} Affected: {', '.join(names[:NAMED_MAX])}{more}."

@@ -136,5 +136,5 @@ def _node_trees(root: Mapping, problems: Problems) -> Iterator[Tree]:
         if isinstance(nodes, Listing):
             yield from nodes.items
         elif nodes is not None:
-            sentence = "must be a list of nodes, each beginning with a hyphen."
+            sentence = "must be a list of nodes, each starting with a hyphen."
             problems.add_line(nodes.place.line, nodes.place.path, sentence)

@@ -41,10 +41,10 @@ def _earlier_names(parts: Parts) -> Iterator[Finding]:
     renamed = [(it.part.was, (*it.path, "was")) for it in parts.services if it.part.was]
     for was, path in renamed:
         if was in parts.names["services"]:
-            yield path, f'"{was}" stands in this file too; a service that was renamed has one entry.'
+            yield path, f'"{was}" is also in this file; a renamed service has one entry.'
         elif was in RESERVED or was.startswith(PREFIX):
-            yield path, f'"{was}" is no name that a service could have had.'
-    yield from _twice(renamed, lambda was, first: f'"{was}" is already what services > {first[1]} was.')
+            yield path, f'"{was}" is not a possible name of a service.'
+    yield from _twice(renamed, lambda was, first: f'"{was}" is already the former name of services > {first[1]}.')
 
 
 def _names(values: Collection[str], known: Collection[str], path: Path) -> Iterator[Finding]:
@@ -99,11 +99,17 @@ def _mesh(parts: Parts) -> Iterator[Finding]:
         lambda at, first: f"{at} is already the mesh address of a node at {first[1]}.",
     )
     if inside and not any(node.part.mesh_port for node in inside):
-        yield (*inside[0].path, "mesh_port"), "is 0 at every node: nobody could begin. One node must be reachable."
+        yield (
+            (*inside[0].path, "mesh_port"),
+            "is 0 at every node, so no node could start a connection. At least one node must be reachable.",
+        )
     if inside:
         for node in parts.nodes:
             if not node.part.mesh:
-                yield node.path, f'lacks "mesh", an address such as {inside[0].part.mesh}: all nodes have one, or none.'
+                yield (
+                    node.path,
+                    f'lacks "mesh", an address such as {inside[0].part.mesh}: either all nodes have one, or none.',
+                )
 
 
 def _offer(node: Placed[NodePart]) -> Iterator[Finding]:
@@ -127,14 +133,14 @@ def _schedule_and_age(part: ServicePart, path: Path) -> Iterator[Finding]:
     interval = schedule.every_hours * HOUR if schedule.every_hours else DAY
     if interval > part.rpo:
         how_often = f"every {schedule.every_hours} h" if schedule.every_hours else f"once a day at {schedule.daily_at}"
-        what = f"is {how_often}, and the rpo allows an age of {format_duration(part.rpo)} at most"
+        what = f"is {how_often}, but the rpo allows an age of at most {format_duration(part.rpo)}"
         yield (*path, "schedule"), f"{what}; back it up more often, or set rpo to {format_duration(interval)} or more."
 
 
 def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
     part, path = service.part, service.path
     if service.name in RESERVED or service.name.startswith(PREFIX):
-        yield path, "is a name that the appliance keeps for itself; choose another."
+        yield path, "is a name that the appliance reserves; choose another."
     if part.kind == "postgresql" and not part.database:
         yield path, 'lacks "database", the name of the database to dump.'
     if part.kind != "postgresql" and not part.paths:
@@ -142,12 +148,12 @@ def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
     if part.kind == "postgresql" and part.paths:
         yield (*path, "paths"), "is for files; a database is dumped by its name."
     if part.kind != "postgresql" and part.database:
-        yield (*path, "database"), f"is for postgresql, and the kind is {part.kind}."
+        yield (*path, "database"), f"is for postgresql, but the kind is {part.kind}."
     if part.node in part.standbys:
         index = part.standbys.index(part.node)
         yield (*path, "standbys", index), f"{part.node} is the origin of {service.name}; a standby is another node."
     if part.policy == "exclusive" and not part.standbys:
-        yield (*path, "policy"), "is exclusive, and no standby could take over; name one, or choose local-first."
+        yield (*path, "policy"), "is exclusive, but no standby could take over; name one, or choose local-first."
     yield from _schedule_and_age(part, path)
     if part.copies < len(part.standbys):
         yield (
@@ -164,7 +170,9 @@ def _people(parts: Parts) -> Iterator[Finding]:
     keys = (
         (key, (*person.path, "keys", index)) for person in parts.people for index, key in enumerate(person.part.keys)
     )
-    yield from _twice(keys, lambda _key, first: f"is already a key of {first[1]}; each person has keys of their own.")
+    yield from _twice(
+        keys, lambda _key, first: f"is already a key of {first[1]}; each person must have their own keys."
+    )
 
 
 def _outside(parts: Parts) -> Iterator[Finding]:
@@ -175,7 +183,7 @@ def _outside(parts: Parts) -> Iterator[Finding]:
     for section, things in named:
         for thing in things:
             if thing.name in taken:
-                yield (section, thing.name), "is already the name of something else that holds copies."
+                yield (section, thing.name), "is already the name of another place that holds copies."
             taken.add(thing.name)
 
 
@@ -184,4 +192,4 @@ def _events(parts: Parts) -> Iterator[Finding]:
         yield from _names(event.part.zones, parts.names["zones"], (*event.path, "zones"))
         yield from _names(event.part.nodes, parts.names["nodes"], (*event.path, "nodes"))
         if not event.part.zones and not event.part.nodes:
-            yield event.path, "takes nothing away; name zones or nodes."
+            yield event.path, "destroys nothing; name zones or nodes."

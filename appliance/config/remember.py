@@ -36,7 +36,7 @@ def former_services(
     found = {it.name: it for it in _former_services(previous, territory, serial, now)}
     if strange := sorted(set(forget) - found.keys()):
         known = ", ".join(sorted(found)) or "none"
-        raise UsageError(f'"{strange[0]}" is no service that left.', remedy=f"Those that are remembered: {known}.")
+        raise UsageError(f'"{strange[0]}" is not a removed service.', remedy=f"Removed services: {known}.")
     return {name: left for name, left in found.items() if name not in forget}
 
 
@@ -180,7 +180,7 @@ def carry_on(last: Bundle, before: Bundle) -> tuple[Bundle, tuple[str, ...]]:
     found = _carried(last, before)
     told = _carried_on(before, found)
     return found, tuple(
-        f"Bundle {before.serial} forgot {what} of bundle {last.serial}; they are carried on: {', '.join(each)}."
+        f"Bundle {before.serial} lacks {what} of bundle {last.serial}; they are kept: {', '.join(each)}."
         for what, each in told.items()
         if each
     )
@@ -196,7 +196,7 @@ def _carried_on(before: Bundle, found: Bundle) -> Mapping[str, list[str]]:
         "former holders": [f"{it.node} of {it.service}" for it in holders],
         "later names": sorted(names - {it.called for it in before.territory.services.values()}),
         "confirmed grants": [str(grants)] if grants else [],
-        "services whose newest grant was not shown": sorted(found.unconfirmed.keys() - before.unconfirmed.keys()),
+        "services whose newest grant is not known": sorted(found.unconfirmed.keys() - before.unconfirmed.keys()),
     }
 
 
@@ -225,8 +225,8 @@ def _check_names(last: Bundle, before: Bundle) -> None:
     for name, it in last.territory.services.items():
         if it.called in before.territory.services and it.called not in last.territory.services:
             raise Refused(
-                f'bundle {before.serial} has a new service "{it.called}", and bundle {last.serial} calls "{name}" so: '
-                "a version of the appliance that knows no later names signed it.",
-                remedy=f"Sign on from bundle {last.serial}, as kept beside the territory key: name KEY.signed with "
-                f"--previous and add --serial {before.serial + 1}.",
+                f'bundle {before.serial} has a new service "{it.called}", but in bundle {last.serial} that is the '
+                f'later name of "{name}": a version of the appliance that does not know renamed services signed it.',
+                remedy=f"Continue from bundle {last.serial}, which is stored beside the territory key: give "
+                f"KEY.signed to --previous and add --serial {before.serial + 1}.",
             )

@@ -29,14 +29,17 @@ def check_served(parts: Parts) -> Iterator[tuple[Path, str]]:
         taken.setdefault(part.address, f"the service {service.name}")
         number = part.address.rpartition(".")[2]
         if (first := last.setdefault(number, service.name)) != service.name:
-            yield path, f"ends with {number} like that of {first}, and ports of copies are told by it; take another."
+            yield (
+                path,
+                f"ends with {number} like that of {first}, and ports of copies are derived from it; choose another.",
+            )
         yield from _sense(service)
     yield from _folders(parts)
     yield from check_moving_shares(parts)
     if moving and not any("voter" in node.part.roles for node in parts.nodes):
-        yield (*moving[0].path, "address"), "goes where the voters say, and no node has the role voter."
+        yield (*moving[0].path, "address"), "needs voters, but no node has the role voter."
     if moving and not any(node.part.mesh for node in parts.nodes):
-        yield (*moving[0].path, "address"), "is an address in the mesh, and no node has one there."
+        yield (*moving[0].path, "address"), "is an address in the mesh, but no node has one there."
 
 
 def _sense(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
@@ -44,15 +47,16 @@ def _sense(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
     if part.kind == "postgresql" and not part.share:
         yield from _database(service)
     elif part.kind != "files":
-        yield (*path, "address"), f"is for shares, folders and postgresql so far, and this is the kind {part.kind}."
+        yield (*path, "address"), f"is for shares, folders and postgresql so far, but the kind is {part.kind}."
     elif not part.share and (len(part.paths) != 1 or not _FOLDER.fullmatch(part.paths[0])):
         sentence = f"must be one folder directly in {SITES}, since the service has an address: a-z, 0-9, ., _ and -."
         yield (*path, "paths"), sentence
     if not part.standbys:
-        yield (*path, "address"), "goes nowhere without a standby; name one."
+        yield (*path, "address"), "cannot move without a standby; name one."
     if part.key_access == "sealed":
         sentence = (
-            "is sealed, and a standby opens by itself what has an address; make it hot, or leave the address out."
+            "is sealed, but a standby must open a service with an address by itself; make it hot, or remove the "
+            "address."
         )
         yield (*path, "key_access"), sentence
 
@@ -63,7 +67,7 @@ def _database(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
         why = "two histories of a database are never merged"
         yield (*path, "policy"), f"is {part.policy}; with an address it must be exclusive, for {why}."
     if _TAKEN.fullmatch(part.database):
-        sentence = "is a name that PostgreSQL or the appliance keeps for itself; with an address it needs another."
+        sentence = "is a name that PostgreSQL or the appliance reserves; with an address, choose another."
         yield (*path, "database"), sentence
 
 
@@ -76,5 +80,7 @@ def _folders(parts: Parts) -> Iterator[tuple[Path, str]]:
             for folder in part.paths:
                 other = first.setdefault((node, folder), service)
                 if other is not service and (part.address or other.part.address):
-                    sentence = f"{folder} is the folder of {other.name} at {node}, and one of both moves; name another."
+                    sentence = (
+                        f"{folder} is the folder of {other.name} at {node}, and one of them can move; name another."
+                    )
                     yield (*service.path, "paths"), sentence

@@ -23,12 +23,12 @@ def check_shares(parts: Parts) -> Iterator[tuple[Path, str]]:
         part, path = service.part, service.path
         if not part.share:
             if part.share_groups:
-                yield (*path, "share_groups"), 'is for a share; give its name too: "share".'
+                yield (*path, "share_groups"), 'is for a share; also give its name: "share".'
             continue
         yield from _folder(service)
         for what, name in (("share", part.share.casefold()), *(("paths", folder) for folder in part.paths)):
             if (other := first.setdefault((part.node, name), service.name)) != service.name:
-                yield (*path, what), f"{part.node} serves this as a share already: services > {other}."
+                yield (*path, what), f"{part.node} already serves a share of this name: services > {other}."
         if (site := sites.get(part.node)) in without_lan:
             yield (
                 (*path, "share"),
@@ -41,23 +41,26 @@ def check_moving_shares(parts: Parts) -> Iterator[tuple[Path, str]]:
     for service in (it for it in parts.services if it.part.share and it.part.address):
         part, path = service.part, service.path
         if part.policy != "local-first":
-            sentence = "a share that moves is local-first, so that a town hall that is cut off goes on."
+            sentence = "a share that can move must be local-first, so that a town hall that is cut off can continue."
             yield (*path, "policy"), f"is {part.policy}; {sentence}"
         # PCs come to their node's own address, where one Samba has the port.
         beside = [it.name for it in parts.services if it.part.share and it.part.node == part.node and it is not service]
         if beside:
-            sentence = "a share that moves is the only one of its node. Make the others folders in it, or let it stay."
-            yield (*path, "address"), f"{part.node} serves {', '.join(beside)} too; {sentence}"
+            sentence = (
+                "a share that can move must be the only one of its node. Make the others folders in it, or "
+                "remove its address."
+            )
+            yield (*path, "address"), f"{part.node} also serves {', '.join(beside)}; {sentence}"
 
 
 def _folder(service: Placed[ServicePart]) -> Iterator[tuple[Path, str]]:
     part, path = service.part, service.path
     if part.kind != "files":
-        yield (*path, "share"), f"is for files, and the kind is {part.kind}."
+        yield (*path, "share"), f"is for files, but the kind is {part.kind}."
     elif len(part.paths) != 1:
         yield (*path, "paths"), "must be one folder, since the service is a share."
     elif not _FOLDER.fullmatch(part.paths[0]):
         yield (
             (*path, "paths", 0),
-            f"must be a folder directly in {SHARES}, since the service is a share: letters, digits, blanks, . ' and -.",
+            f"must be a folder directly in {SHARES}, since the service is a share: letters, digits, spaces, . ' and -.",
         )

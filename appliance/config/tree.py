@@ -102,7 +102,7 @@ class _Reader:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if tree is not None:
-                    self._problems.add_line(_line(event), (), "begins a second document; one file holds one territory.")
+                    self._problems.add_line(_line(event), (), "starts a second document; one file holds one territory.")
                     raise _Abandoned
                 tree = self._tree(next(self._events), Place(_line(event), ()))
         return tree
@@ -124,7 +124,7 @@ class _Reader:
             value = self._tree(next(self._events), Place(_line(event), (*place.path, key)))
             if key in entries:
                 first = entries[key].place.line
-                self._problems.add_line(_line(event), place.path, f'"{key}" stands here again; first on line {first}.')
+                self._problems.add_line(_line(event), place.path, f'"{key}" is repeated here; first on line {first}.')
             entries.setdefault(key, value)
         return Mapping(place, entries)
 
@@ -139,7 +139,7 @@ class _Reader:
         text = getattr(event, "value", None)
         shown = text.rstrip("\n") if text and getattr(event, "style", None) in ("|", ">") else text
         if shown and (found := CONTROL.search(shown)):
-            sentence = f"holds a line break or another control character (U+{ord(found[0]):04X}); write plain text."
+            sentence = f"contains a line break or another control character (U+{ord(found[0]):04X}); write plain text."
             self._problems.add_line(_line(event), path, sentence)
             return CONTROL.sub("?", shown)  # so that no other sentence carries it to a terminal
         return shown
@@ -161,7 +161,7 @@ class _Reader:
             self._problems.add_line(_line(event), path, sentence)
         if getattr(event, "tag", None):
             self._problems.add_line(
-                _line(event), path, f"has a tag ({event.tag}), which means nothing here; remove it."
+                _line(event), path, f"has a tag ({event.tag}), which has no meaning here; remove it."
             )
 
 
@@ -180,5 +180,5 @@ def _explain_syntax(text: str, error: yaml.MarkedYAMLError, problems: Problems) 
     line = mark.line + 1 if mark else 1
     if not tabs:
         context = f" {error.context}" if error.context else ""
-        hint = " Quote a text that holds a colon." if error.problem and "mapping values" in error.problem else ""
+        hint = " Quote a text that contains a colon." if error.problem and "mapping values" in error.problem else ""
         problems.add_line(line, (), f"is not YAML: {error.problem}{context}.{hint}")

@@ -54,7 +54,7 @@ def encrypt(plaintext: bytes, recipient: str) -> bytes:
     check_recipient(recipient)
     result = run(("age", "-e", "-r", recipient), timeout_seconds=TIMEOUT_SECONDS, stdin=plaintext)
     if result.exit_code != 0:
-        raise UsageError(f'age does not seal to "{recipient}": a character of this public key is wrong.')
+        raise UsageError(f'age cannot encrypt to "{recipient}": a character of this public key is wrong.')
     return result.stdout
 
 
@@ -65,7 +65,9 @@ def decrypt(data: bytes, identity: Secret) -> Secret:
     if result.exit_code == 0:
         return Secret(result.stdout)
     if b"no identity matched" in result.stderr:
-        raise Refused("this key does not open this envelope.", remedy="The envelope's name says whose key opens it.")
+        raise Refused(
+            "this key does not open this envelope.", remedy="The name of the envelope says which key opens it."
+        )
     if b"/dev/fd/" in result.stderr:
         raise UsageError("this is not an age private key.", remedy=f"It is one line that starts with {PREFIX}.")
     raise IntegrityError("the envelope is damaged or cut short.", remedy="Take the same envelope from another peer.")

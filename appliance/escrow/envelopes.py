@@ -57,7 +57,7 @@ def open_envelope(data: bytes, identity: Secret, *, repository: str = "") -> Ser
         raise IntegrityError(f"an envelope has at most {BYTES_MAX} bytes; this file has {len(data)}.")
     passphrase, newline, keyfile = age.decrypt(data, identity).reveal().partition(b"\n")
     if not passphrase or not newline or not keyfile.startswith(KEYFILE_START):
-        raise IntegrityError("the envelope opens, but holds no borg key.", remedy="Take it from another peer.")
+        raise IntegrityError("the envelope opens, but contains no borg key.", remedy="Take it from another peer.")
     key = ServiceKey(Secret(passphrase), Secret(keyfile))
     if repository and key.repository != repository:
         raise Refused(
@@ -105,12 +105,12 @@ def write_key(folder: Path, key: ServiceKey) -> None:
     """Put `keyfile` and `passphrase` in `folder`, owner only; raise Refused where others look or another key is."""
     make_private_folder(folder)
     if folder.stat().st_mode & 0o077:
-        raise Refused("others can look into this folder.", where=str(folder), remedy="Name a new one.")
+        raise Refused("other accounts can read this folder.", where=str(folder), remedy="Name a new one.")
     # The keyfile comes last: where it is, the passphrase is too.
     for name, content in (("passphrase", key.passphrase), ("keyfile", key.keyfile)):
         path = folder / name
         if path.exists() and path.read_bytes() != content.reveal():
-            raise Refused("another key is there.", where=str(path), remedy="Name a new folder.")
+            raise Refused("this folder already contains another key.", where=str(path), remedy="Name a new folder.")
         write_atomic(path, content.reveal(), mode=0o600)
 
 

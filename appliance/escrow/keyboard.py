@@ -41,7 +41,7 @@ def _reader(fd: int | None) -> ReadLine:
         return lambda prompt: _line_from(fd)
     if not sys.stdin.isatty():
         raise UsageError(
-            "a key is typed on a terminal, and there is none.",
+            "a key must be typed on a terminal, and there is none.",
             remedy="Give a file descriptor, for example --identity-fd 3 3< FILE.",
         )
     return lambda prompt: getpass(prompt, stream=sys.stderr)

@@ -203,7 +203,7 @@ class BackupCopies:
             told = _answer(verb, said)
             stays = goes_on and self._may_wait(service)
         except TimeoutError as error:
-            raise Refused(f"{verb} {service} took more than {seconds_max:.0f} s and was ended.") from error
+            raise Refused(f"{verb} {service} took more than {seconds_max:.0f} s and was stopped.") from error
         finally:
             if stays:
                 self._called[service] = asyncio.create_task(_same(worker))
@@ -250,7 +250,7 @@ def _answer(verb: str, said: bytes) -> dict[str, Any]:
     try:
         told: dict[str, Any] = json.loads(said)
     except ValueError as error:
-        raise ApplianceError(f"the worker for {verb} ended without a word.") from error
+        raise ApplianceError(f"the worker for {verb} ended without output.") from error
     if "error" in told:
         raise Refused(told["error"], remedy=told["remedy"])
     return told

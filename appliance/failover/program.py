@@ -69,8 +69,8 @@ def brokers_of(bundle: Bundle) -> dict[str, Broker]:
     found = {name: _broker(bundle, name) for name, key in bundle.voting.keys.items() if key}
     if not found:
         raise Refused(
-            "this territory has no voters, so nothing is taken over by itself.",
-            remedy="Give three or five nodes of territory.yml the role `voter`: `appliance territory plan` says which.",
+            "this territory has no voters, so no service is taken over automatically.",
+            remedy="Give three or five nodes of territory.yml the role `voter`: `appliance territory plan` names them.",
         )
     return found
 
@@ -85,9 +85,9 @@ async def _serve(current: Current, say: Callable[[str], None]) -> None:
     stop = stop_asked()
     node = current.node
     node.journal.note("failover-started", bundle=node.bundle.serial)
-    say(f"Failover of {node.name} runs.")
+    say(f"Failover of {node.name} is running.")
     if not node.layout.is_this_host:
-        say("Addresses, mounts and units need hosts: here programs on loopback stand for them.")
+        say("Addresses, mounts and units need hosts: here programs on loopback replace them.")
     notify(READY)
     living = asyncio.create_task(_say_alive())
     while not stop.is_set():
@@ -95,7 +95,7 @@ async def _serve(current: Current, say: Callable[[str], None]) -> None:
     living.cancel()
     notify(STOPPING)
     node.journal.note("failover-stopped", bundle=current.node.bundle.serial)
-    say(f"Failover of {node.name} has stopped; what is served is served on until its lease must end.")
+    say(f"Failover of {node.name} has stopped; services keep running until their leases must end.")
 
 
 async def _live(current: Current, stop: asyncio.Event) -> None:
@@ -147,7 +147,9 @@ async def _end_what_left(site: Site) -> None:
         failed = await site.services.end_what_left()
         for name in failed.keys() - told:
             with contextlib.suppress(OSError):
-                site.alarm(name, f"it is not this node's any more and could not be ended here: {failed[name]}")
+                site.alarm(
+                    name, f"it does not belong to this node any more and could not be stopped here: {failed[name]}"
+                )
         told = set(failed)
         await asyncio.sleep(LEFT_EVERY_SECONDS)
 
@@ -162,7 +164,7 @@ def begun(site: Site, services: Iterable[str]) -> dict[str, Keeper]:
             with contextlib.suppress(OSError):
                 path_of(site.run, name).unlink(missing_ok=True)  # or the doctor goes on telling how it stood before
             with contextlib.suppress(OSError):
-                site.alarm(name, f"it is not looked after here: {error}")
+                site.alarm(name, f"it is not managed here: {error}")
     return found
 
 
@@ -312,7 +314,7 @@ def readable(site: Site, services: Iterable[str]) -> list[bytes]:
             if name not in site.unread:
                 site.unread.add(name)
                 with contextlib.suppress(OSError):
-                    site.alarm(name, f"who may write it cannot be read here: {error}")
+                    site.alarm(name, f"its grants cannot be read here: {error}")
     return found
 
 

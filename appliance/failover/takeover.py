@@ -68,7 +68,7 @@ def granted(node: Node, service: str) -> Grant:
     try:
         raw = path.read_bytes()
     except FileNotFoundError as error:
-        raise NotFound(f"no grant of {service} waits here.", where=str(path)) from error
+        raise NotFound(f"there is no new grant of {service} here.", where=str(path)) from error
     return granters_of(node, service).keeping([raw]).read(raw)
 
 
@@ -97,7 +97,7 @@ def present(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]
     newer = max(known.values(), default=0)
     if not known:
         refusals = " ".join(f"{peer}: {it.what}" for peer, it in silent.items())
-        raise Unreachable(f"nobody who stores {service} took its grant: {refusals or 'nobody is asked'}.")
+        raise Unreachable(f"no peer that stores {service} accepted its grant: {refusals or 'no peer was asked'}.")
     return {"accepted": [] if newer else list(known), "newer": newer}
 
 
@@ -117,7 +117,7 @@ def _newest_own(node: Node, service: str) -> Grant:
         waiting = None
     found = max((it for it in (newest, waiting) if it), key=lambda it: it.epoch, default=None)
     if found is None or found.writer != node.name:
-        raise Refused(f"no grant of {service} here is this node's.")
+        raise Refused(f"no grant of {service} here is for this node.")
     return found
 
 
@@ -135,7 +135,7 @@ def _show(conversation: Conversation, service: str, grant: Grant) -> int:
         conversation.channel.read_frame()
         head = conversation.head(service)
     if not any(it.statement == grant.statement for it in head.grants):
-        raise Refused(f"{head.peer} does not show the grant of epoch {grant.epoch} of {service} that it was sent.")
+        raise Refused(f"{head.peer} does not show the grant of epoch {grant.epoch} of {service} that was sent to it.")
     return 0
 
 
@@ -174,7 +174,7 @@ def _adopt(node: Node, service: str, generation: str, required: str, lines: Line
     except NotFound:
         if generation or required or not node.service(service).repository.exists():
             raise
-        raise Refused(f"nobody holds a generation of {service} to go on from.") from None
+        raise Refused(f"no node holds a generation of {service} to continue from.") from None
     key = key_of(node, service, staging(node, service), None)
     continue_under(node, service, load_fetched(node, service), raw, key)
 
@@ -274,8 +274,8 @@ def _check_whole(service: str, failures: Sequence[Failure], left_out: Sequence[L
         first = ", ".join(f"{what} ({why})" for what, why in lacks[:NAMED_MAX])
         more = f" and {len(lacks) - NAMED_MAX} more" if len(lacks) > NAMED_MAX else ""
         names = [it.path for it in left_out if it.is_missing]
-        never = f"; or, where nobody ever can, as root: `{how_to_accept(service, names)}`" if names else ""
-        remedy = f"Let the agent's account read them, or name them under `exclude`{never}. Then move it again."
+        never = f"; or, if they can never be read, as root: `{how_to_accept(service, names)}`" if names else ""
+        remedy = f"Give the agent's account read access, or name them under `exclude`{never}. Then repeat the move."
         raise Refused(f"not all of {service} could be saved: {first}{more}.", remedy=remedy)
 
 
@@ -328,8 +328,8 @@ def branch(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
             _keep_apart(node, service, make_private_folder(new))
             os.rename(new, folder)
         except (ApplianceError, OSError) as error:
-            remedy = "Make room on that disk, or mend what it names. At once: systemctl restart appliance-failover"
-            raise Refused(f"what was written here could not be kept apart: {error}", remedy=remedy) from error
+            remedy = "Free space on that disk, or repair what it names. At once: systemctl restart appliance-failover"
+            raise Refused(f"writes made here could not be saved as a branch: {error}", remedy=remedy) from error
         finally:
             shutil.rmtree(new, ignore_errors=True)  # a part of it would only fill the disk until the next try
     return {"folder": str(folder)}

@@ -290,7 +290,7 @@ def _check_room(folder: Path, contents: Contents) -> None:
     if contents.size > room:
         may = format_bytes(max(room, 0))
         raise NoSpace(
-            f"laid out ahead it would take {format_bytes(contents.size)}, and {may} may be used for that.",
+            f"its warm standby would take {format_bytes(contents.size)}, and {may} may be used for that.",
             where=str(folder),
-            remedy="A takeover works all the same, and takes longer. Give this node a larger disk to shorten it.",
+            remedy="A takeover still works, but takes longer. Give this node a larger disk to shorten it.",
         )

@@ -85,7 +85,7 @@ def _account(uid: int, folder: Path) -> pwd.struct_passwd:
         return pwd.getpwuid(uid)
     except KeyError as error:
         raise Refused(
-            f"it belongs to the account {uid}, which this machine does not know.",
+            f"it belongs to the account {uid}, which does not exist on this machine.",
             where=str(folder),
             remedy="Give it to the account of the node: chown -R appliance: FOLDER",
         ) from error

@@ -13,8 +13,8 @@ from pathlib import Path
 NOTE = Path("/etc/appliance/storage")
 ALARMS = Path("/var/lib/appliance-alarms")
 _SENTENCE_LENGTH_MAX = 500
-PULLED = "a pulled disk, not against a changed one"
-_OPENED_BY = {"tang": "a box that is carried away, not against a changed one"}
+PULLED = "a stolen disk, not against a manipulated machine"
+_OPENED_BY = {"tang": "a stolen box, not against a manipulated one"}
 """The system's disk is in clear: the volume opens for whatever system starts where it opens by itself."""
 
 
@@ -32,7 +32,7 @@ def how_kept(note: Path = NOTE) -> str:
     except FileNotFoundError:
         return ""
     except (ValueError, KeyError, TypeError, OSError):
-        return f"how its disk is kept cannot be read in {note}"
+        return f"the protection of its disk cannot be read from {note}"
     if kind == "luks":
         return f"disk encrypted ({unlock}), protected against {_OPENED_BY.get(unlock, PULLED)}"
     return f"DISK NOT ENCRYPTED ({why or 'by choice'})"
@@ -46,4 +46,4 @@ def alarms(folder: Path = ALARMS) -> tuple[Alarm, ...]:
 
 def _sentence(path: Path) -> str:
     text = " ".join(path.read_text(errors="replace").split())[:_SENTENCE_LENGTH_MAX]
-    return text or f"{path.name} was reported, without a word"
+    return text or f"{path.name} was reported without a message"

@@ -61,7 +61,7 @@ class CommandFailed(ApplianceError):
     """A command ended otherwise than it should; adapters turn it into a named error."""
 
     def __init__(self, result: Result) -> None:
-        super().__init__(f"{result.argv[0]} ended with {result.exit_code}: {result.tail() or 'no message'}")
+        super().__init__(f"{result.argv[0]} exited with {result.exit_code}: {result.tail() or 'no message'}")
         self.result = result
 
 
@@ -71,7 +71,7 @@ class CommandOutOfSpace(CommandFailed, NoSpace):
     def __init__(self, result: Result) -> None:
         super().__init__(result)
         self.what = f"the disk is full ({result.argv[0]})."
-        self.remedy = "Free space there, then run it again."
+        self.remedy = "Free space there, then run the command again."
 
 
 class CommandTimeout(ApplianceError):
@@ -191,7 +191,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _too_long(process: subprocess.Popen[bytes], timeout_seconds: float) -> CommandTimeout:
     below = ", ".join(filter(None, map(_program, descendants(process.pid))))
-    waits = f"; below it still run: {below}" if below else ""
+    waits = f"; still running below it: {below}" if below else ""
     return CommandTimeout(f"{_words(process)!r} did not end within {timeout_seconds:.0f} s{waits}.")
 
 

@@ -85,7 +85,7 @@ def why_not() -> str:
     if abi >= ABI_MIN:
         return ""
     if abi > 0:
-        return "its Landlock is older than Linux 6.2"
+        return "its Landlock is older than that of Linux 6.2"
     reasons = {errno.ENOSYS: "it has no Landlock", errno.EOPNOTSUPP: "Landlock is not among the modules of `lsm=`"}
     return reasons.get(-abi, f"Landlock is refused ({os.strerror(-abi).lower()})")
 
@@ -177,6 +177,6 @@ def _call(number: int, *words: ctypes.c_long | bytes) -> int:
 def _refused() -> Unsupported:
     why = os.strerror(ctypes.get_errno()).lower()
     return Unsupported(
-        f"the kernel offers Landlock and does not take its rules: {why}; nothing was started.",
+        f"the kernel offers Landlock but does not accept its rules: {why}; nothing was started.",
         remedy="Start it where system calls are not filtered: a unit needs SystemCallFilter=@sandbox.",
     )

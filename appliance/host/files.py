@@ -49,7 +49,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "Free space on this disk, then run it again."
+            remedy = "Free space on this disk, then run the command again."
             raise NoSpace("the disk is full.", where=str(path), remedy=remedy) from error
         raise
     fsync_folder(path.parent)
@@ -72,11 +72,11 @@ def read_plain(name: str, bytes_max: int, *, folder: int) -> bytes:
         fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
-            raise IntegrityError("a link or a device lies where a file belongs.", where=name) from error
+            raise IntegrityError("there is a link or a device in place of a file.", where=name) from error
         raise
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise IntegrityError("a folder, a pipe or a device lies where a file belongs.", where=name)
+        raise IntegrityError("there is a folder, a pipe or a device in place of a file.", where=name)
     with open(fd, "rb") as file:
         raw = file.read(bytes_max + 1)
     if len(raw) > bytes_max:
@@ -114,7 +114,7 @@ def _open_ordinary(name: str, flags: int) -> int:
     if stat.S_ISREG(mode) or (handed_over and not stat.S_ISDIR(mode)):
         return fd
     os.close(fd)
-    what = "this is a folder, not a file." if stat.S_ISDIR(mode) else "this is no file, but a pipe or a device."
+    what = "this is a folder, not a file." if stat.S_ISDIR(mode) else "this is a pipe or a device, not a file."
     raise UsageError(what, where=name)
 
 

@@ -37,7 +37,9 @@ def check_fingerprint(text: str) -> str:
     """`text` when it has the form that `ssh-keygen -l` prints; raise UsageError otherwise."""
     if not FINGERPRINT.fullmatch(text):
         remedy = "On the machine's own screen: ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"
-        raise UsageError(f'"{text}" is no fingerprint; one is SHA256: and 43 letters and digits.', remedy=remedy)
+        raise UsageError(
+            f'"{text}" is not a fingerprint; a fingerprint is SHA256: and 43 letters and digits.', remedy=remedy
+        )
     return text
 
 
@@ -58,11 +60,11 @@ def met(address: str, port: int, fingerprint: str) -> Iterator[paramiko.Transpor
                 yield transport
                 return
     if not seen:
-        raise IntegrityError("no host key of a kind that we take.", where=f"{address}:{port}")
+        raise IntegrityError("the machine has no host key of an accepted type.", where=f"{address}:{port}")
     raise IntegrityError(
-        f"the machine there has the host key {seen[0]}, not {fingerprint}. Nothing was sent.",
+        f"that machine has the host key {seen[0]}, not {fingerprint}. Nothing was sent.",
         where=f"{address}:{port}",
-        remedy="Read it again on the machine's own screen; if it differs, somebody answers in its place.",
+        remedy="Read it again on the machine's own screen; if it differs, another machine answers in its place.",
     )
 
 
@@ -81,7 +83,9 @@ def log_in_by_key(transport: paramiko.Transport, user: str, identity: Path | Non
         with suppress(paramiko.AuthenticationException):
             transport.auth_publickey(user, key)
             return
-    raise Forbidden(f"the machine takes none of our keys for {user}.", remedy="Say --install-key KEY.pub to bring one.")
+    raise Forbidden(
+        f"the machine accepts none of our keys for {user}.", remedy="Add --install-key KEY.pub to install one."
+    )
 
 
 def log_in_by_password(transport: paramiko.Transport, user: str, password: Secret) -> None:
@@ -89,8 +93,10 @@ def log_in_by_password(transport: paramiko.Transport, user: str, password: Secre
     try:
         transport.auth_password(user, password.reveal().decode())
     except paramiko.SSHException as error:
-        remedy = "Debian's sshd takes no password for root: put the key into ~root/.ssh/authorized_keys at its screen."
-        raise Forbidden(f"the machine does not take this password for {user}.", remedy=remedy) from error
+        remedy = (
+            "Debian's sshd accepts no password for root: put the key into ~root/.ssh/authorized_keys on its console."
+        )
+        raise Forbidden(f"the machine does not accept this password for {user}.", remedy=remedy) from error
 
 
 def install_key(transport: paramiko.Transport, line: str) -> None:
@@ -108,7 +114,7 @@ def run(transport: paramiko.Transport, command: str, *, stdin: bytes = b"") -> b
         answer = channel.makefile("rb").read()
         errors = channel.makefile_stderr("rb").read()
         if code := channel.recv_exit_status():
-            raise ApplianceError(f"a command there ended with {code}: {errors.decode(errors='replace').strip()}")
+            raise ApplianceError(f"a command there exited with {code}: {errors.decode(errors='replace').strip()}")
         return answer
 
 
@@ -123,7 +129,9 @@ def _shake_hands(address: str, port: int, kind: str) -> paramiko.Transport | Non
         return None
     except (paramiko.SSHException, EOFError, OSError) as error:
         transport.close()
-        raise Unreachable(f"what answers there is no SSH server ({error}).", where=f"{address}:{port}") from error
+        raise Unreachable(
+            f"the program that answers there is not an SSH server ({error}).", where=f"{address}:{port}"
+        ) from error
     return transport
 
 
@@ -131,9 +139,9 @@ def _connect(address: str, port: int) -> socket.socket:
     try:
         return socket.create_connection((address, port), CONNECT_SECONDS)
     except OSError as error:
-        remedy = "Is it switched on, and is its sshd running?"
+        remedy = "Check that it is switched on and that its sshd runs."
         raise Unreachable(
-            f"nothing answers ({error.strerror or error}).", where=f"{address}:{port}", remedy=remedy
+            f"no answer ({error.strerror or error}).", where=f"{address}:{port}", remedy=remedy
         ) from error
 
 

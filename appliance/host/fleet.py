@@ -82,11 +82,11 @@ def _answer(found: Result | BaseException) -> str | ApplianceError:
     if isinstance(found, Result):
         return str(found.stdout)
     if isinstance(found, paramiko.AuthenticationException):
-        return Forbidden("the machine takes none of our keys.")
+        return Forbidden("the machine accepts none of our keys.")
     if isinstance(found, paramiko.SSHException):
-        return Refused(f"its host key is not the one that was met ({found}).")
+        return Refused(f"its host key is not the recorded one ({found}).")
     if isinstance(found, OSError):
-        return Unreachable(f"nothing answers ({found.strerror or found}).")
+        return Unreachable(f"no answer ({found.strerror or found}).")
     return ApplianceError(f"the command failed there: {_end(found)}")
 
 
@@ -97,4 +97,4 @@ def _end(error: BaseException) -> str:
 
 def _never_met(name: str) -> ApplianceError:
     remedy = f"Read its fingerprint on its screen, then: appliance node meet {name} --fingerprint SHA256:..."
-    return Refused("it was never met.", remedy=remedy)
+    return Refused("its host key was never recorded.", remedy=remedy)

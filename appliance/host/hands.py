@@ -91,7 +91,7 @@ def run(*argv: str, stdin: str = "", may_fail: bool = False, seconds_max: float 
     except (OSError, subprocess.TimeoutExpired) as error:
         failed, why = True, str(error)
     if failed and not may_fail:
-        raise Refused(f"{' '.join(argv[:3])} failed: {why.splitlines()[-1] if why else 'without a word'}")
+        raise Refused(f"{' '.join(argv[:3])} failed: {why.splitlines()[-1] if why else 'no message'}")
 
 
 def populated(cgroup: str) -> bool:
@@ -120,7 +120,7 @@ class Hands:
             self._end(name, service) if verb == END else self._begin(REHEARSE, name, "--job-mode=fail")
             return
         if service is None:
-            raise Refused("the bundle of this node describes no such service with an address.")
+            raise Refused("the bundle of this node has no such service with an address.")
         if verb == "wake":  # the next ones come at once
             return
         if verb == "route":
@@ -128,7 +128,7 @@ class Hands:
             self._lead_pcs(str(name), service, request.get("node"))
             return
         if not service["here"]:
-            raise Refused(f"{name} is not served at this node.")
+            raise Refused(f"{name} is not served on this node.")
         of_its_form = {
             DATABASE: {"fill": self._fill, "keep": lambda name, _: self._begin("keep", name)},
             SHARE: {"people": self._wait_for(PEOPLE), "lay": self._wait_for(LAY)},
@@ -150,7 +150,7 @@ class Hands:
             "reset": self._reset,
         }.get(str(verb))
         if does is None:
-            raise Refused("there is no such verb.")
+            raise Refused("this verb does not exist.")
         does(str(name), service)
 
     def _start(self, name: str, service: Served) -> None:
@@ -262,7 +262,7 @@ class Hands:
         """Send what is for the service to `node`, one of those that may have it."""
         mesh = service["nodes"].get(node) if isinstance(node, str) else None
         if mesh is None:
-            raise Refused("that node may not have this service.")
+            raise Refused("that node is not a candidate for this service.")
         with self._locked(f"{self._holders}.lock"):  # a request that was given up may still be at work beside the next
             try:
                 with open(self._holders) as file:
@@ -352,7 +352,7 @@ def serve(listening: socket.socket, idle_seconds: float = IDLE_SECONDS) -> None:
             return
         with line:
             if len(calls) >= CALLS_MAX:
-                _say(line, {"error": f"{CALLS_MAX} calls are being answered."})
+                _say(line, {"error": f"{CALLS_MAX} calls are already in progress."})
                 continue
             try:
                 pid = os.fork()

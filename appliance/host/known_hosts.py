@@ -37,7 +37,7 @@ def knows(path: Path, node: str, key: str, *, replace: bool = False) -> bool:
     """Whether `path` says that `node` has the host key `key`; raise Refused as `remember` does."""
     known = read(path)
     if node in known and known[node] != key and not replace:
-        what = f"{node} was met before, with another host key."
-        remedy = "If it is a new machine, say --replace; if not, somebody answers in its place."
+        what = f"another host key is already recorded for {node}."
+        remedy = "If it is a new machine, add --replace; if not, another machine answers in its place."
         raise Refused(what, where=str(path), remedy=remedy)
     return known.get(node) == key

@@ -117,7 +117,7 @@ def main() -> int:
     try:
         lay(folder, name, grp.getgrnam(group).gr_gid)
     except (Refused, OSError, KeyError, subprocess.CalledProcessError) as error:
-        print(f"{name} was not laid: {error}", file=sys.stderr)
+        print(f"{name} was not installed: {error}", file=sys.stderr)
         return 1
     return 0
 

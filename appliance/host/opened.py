@@ -26,7 +26,7 @@ def refuse_open(live: Path, paths: Iterable[str], what: str, remedy: str) -> Non
     if held:
         named = ", ".join(printable(str(live / path)) for path in held[:NAMED_MAX])
         more = f" and {len(held) - NAMED_MAX} more" if len(held) > NAMED_MAX else ""
-        closed = "Have them closed (`smbstatus --locks` says by whom), then type this again."
+        closed = "Have them closed (`smbstatus --locks` shows who has them open), then run the command again."
         raise FilesOpen(f"files that {what} replaces are open: {named}{more}.", remedy=f"{closed} {remedy}")
 
 

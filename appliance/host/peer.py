@@ -27,7 +27,7 @@ def account_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError as error:
-        raise Forbidden(f"the account {uid} has no name here.") from error
+        raise Forbidden(f"the account {uid} has no name on this machine.") from error
 
 
 def connect(path: Path) -> socket.socket:
@@ -38,9 +38,9 @@ def connect(path: Path) -> socket.socket:
     except OSError as error:
         connection.close()
         raise Unreachable(
-            f"nobody answers at the socket ({os.strerror(error.errno or 0).lower()}).",
+            f"no program answers at the socket ({os.strerror(error.errno or 0).lower()}).",
             where=str(path),
-            remedy=f"See `systemctl status {path.name}`, and `journalctl` for why.",
+            remedy=f"See `systemctl status {path.name}`, and `journalctl` for the reason.",
         ) from error
     return connection
 

@@ -57,7 +57,7 @@ def _open(folder: str) -> int:
     try:
         return os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        other = f"this is a link or a file, and must be a folder. Who put it there? ls -l {folder}"
+        other = f"this is a link or a file, but must be a folder. Find out what created it: ls -l {folder}"
         raise _refused(folder, error.errno or 0, other if error.errno == errno.ENOTDIR else "") from None
 
 
@@ -77,7 +77,7 @@ def _refused(folder: str, number: int, what: str = "") -> ApplianceError:
 def main(*words: str) -> int:
     try:
         if len(words) != 2 or words[0] not in ("begin", "end"):
-            raise UsageError("say: begin FOLDER, or: end FOLDER.")
+            raise UsageError("usage: begin FOLDER, or: end FOLDER.")
         (begin if words[0] == "begin" else end)(words[1])
     except ApplianceError as error:
         print(error, file=sys.stderr)

@@ -76,4 +76,4 @@ def _load(file: Path) -> Counted:
 def saying(say: Callable[[str], None], seldom: Seldom, sentence: str, now: float) -> None:
     """Say `sentence` at most once a minute, with how often it was not said."""
     if tries := seldom.tries(now):
-        say(sentence if tries == 1 else f"{sentence} ({tries} times since this was said last)")
+        say(sentence if tries == 1 else f"{sentence} ({tries} times since the last such line)")

@@ -48,4 +48,4 @@ def read_served(path: Path = FILE) -> dict[str, Moving]:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         remedy = "Write it again: `appliance node apply --part failover`."
-        raise IntegrityError("it does not say what is served.", where=str(path), remedy=remedy) from error
+        raise IntegrityError("it does not list the services to serve.", where=str(path), remedy=remedy) from error

@@ -40,7 +40,9 @@ def machine_key(path: Path = MACHINE_KEY) -> str:
     try:
         return " ".join(path.read_text().split()[:2])
     except FileNotFoundError as error:
-        raise NotFound("sshd of this machine has no key.", where=str(path), remedy="As root: ssh-keygen -A") from error
+        raise NotFound(
+            "the sshd of this machine has no host key.", where=str(path), remedy="As root: ssh-keygen -A"
+        ) from error
 
 
 def known_hosts_line(destination: Destination) -> str:

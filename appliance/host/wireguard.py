@@ -33,8 +33,8 @@ def create(interface: str) -> None:
         while not exists(interface):
             if time.monotonic() > deadline:
                 raise ApplianceError(
-                    f"this kernel has no WireGuard and wireguard-go made no {interface}: {error}",
-                    remedy="Look at `systemctl status appliance-mesh-userspace`.",
+                    f"this kernel has no WireGuard, and wireguard-go could not create {interface}: {error}",
+                    remedy="See `systemctl status appliance-mesh-userspace`.",
                 ) from error
             time.sleep(POLL_SECONDS)
 

@@ -41,7 +41,9 @@ class Door:
 
     def check(self) -> None:
         if (self.certificate is None) != (self.key is None):
-            raise UsageError("a certificate and its key go together.", remedy="Give --cert FILE and --key FILE.")
+            raise UsageError(
+                "a certificate and its key must be given together.", remedy="Give --cert FILE and --key FILE."
+            )
         if self.certificate is None and not ipaddress.ip_address(self.address).is_loopback:
             raise UsageError(
                 f"passwords would travel in clear to {self.address}.",
@@ -49,11 +51,11 @@ class Door:
             )
         if self.public is not None and self.certificate is None:
             raise UsageError(
-                "a public name comes beside the node's own certificate.", remedy="Give --cert and --key, too."
+                "a public name needs the node's own certificate as well.", remedy="Also give --cert and --key."
             )
         for file in (self.certificate, self.key):
             if file and not (file.is_file() and os.access(file, os.R_OK)):
-                raise NotFound("this file is not there, or this account may not read it.", where=str(file))
+                raise NotFound("this file does not exist, or this account cannot read it.", where=str(file))
 
 
 def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECONDS) -> None:
@@ -90,7 +92,8 @@ def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECO
         listener = Listener(door.address, door.port)
     except OSError as error:
         raise Busy(
-            f"nobody can listen on {door.address}:{door.port}.", remedy="Choose another --listen, or end who listens."
+            f"{door.address}:{door.port} is already in use or cannot be bound.",
+            remedy="Choose another --listen, or stop the program that listens there.",
         ) from error
     uvicorn.Server(config).run([listener])
 

@@ -142,7 +142,7 @@ def _check(host: Host, file: WantedFile, argv: tuple[str, ...]) -> None:
     try:
         host.run(argv)
     except CommandFailed as error:
-        raise ApplianceError(f"the new text is not good, the old one stays: {error}", where=file.path) from error
+        raise ApplianceError(f"the new file is not valid, so the old one stays: {error}", where=file.path) from error
 
 
 @contextmanager
@@ -166,7 +166,9 @@ def _reload(host: Host, argv: tuple[str, ...], replaced: list[tuple[WantedFile, 
         with suppress(ApplianceError):
             host.run(argv)
         names = ", ".join(file.path for file, _ in replaced) or " ".join(argv)
-        raise ApplianceError(f"it could not be brought in force, the old one is back: {error}", where=names) from error
+        raise ApplianceError(
+            f"it could not be put in force, so the old one was put back: {error}", where=names
+        ) from error
 
 
 def _restore(path: Path, old: PresentFile | None) -> None:
@@ -200,7 +202,7 @@ def _number(name: str, find: Callable[[str], Sequence[Any]]) -> int:
     try:
         return int(name) if name.isdigit() else int(find(name)[2])
     except KeyError as error:
-        remedy = "Install the package of the appliance, which makes its accounts."
+        remedy = "Install the package of the appliance, which creates its accounts."
         raise ApplianceError(f"this machine has no account or group {name}.", remedy=remedy) from error
 
 
@@ -211,7 +213,9 @@ def _make_folder(host: Host, folder: OwnedFolder) -> None:
         path.mkdir(mode=folder.mode, parents=True, exist_ok=True)
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
-        raise ApplianceError("this is not a folder.", where=folder.path, remedy="See what it is; remove it.") from error
+        raise ApplianceError(
+            "this is not a folder.", where=folder.path, remedy="Check what it is, then remove it."
+        ) from error
     try:
         os.fchown(
             fd,

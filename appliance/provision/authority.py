@@ -72,7 +72,9 @@ class Authority:
         try:
             request = pki.read_request(file.read_bytes(), str(file))
         except FileNotFoundError as error:
-            raise NotFound(f"{name} asked for no certificate.", where=str(file), remedy="Run `site` again.") from error
+            raise NotFound(
+                f"{name} has no certificate request.", where=str(file), remedy="Run the playbook `site` again."
+            ) from error
         made = pki.issue(key, self.intermediate, request, name, self.bundle.member(name).keys.tls, now)
         # Kept before it is given: what was issued can be revoked.
         for folder, called in (("issued", f"{made.serial_number:x}"), ("nodes", name)):
@@ -140,9 +142,9 @@ def open_authority(folder: Path, bundle: Bundle, now: float) -> Authority:
     for name, certificates in found.items():
         if len(certificates) != 1:
             raise NotFound(
-                "there is nobody here who issues certificates yet.",
+                "there is no intermediate here yet to issue certificates.",
                 where=str(folder / name),
-                remedy="Begin: `appliance pki begin`; then the key holder: `appliance pki sign`.",
+                remedy="Start with `appliance pki begin`; then the holder of the root key: `appliance pki sign`.",
             )
     (root,), (intermediate,) = found[ROOT], found[INTERMEDIATE]
     check_root(root, bundle)
@@ -155,7 +157,7 @@ def check_root(root: pki.Certificate, bundle: Bundle) -> None:
     if pki.fingerprint_of(root) != bundle.ca:
         raise IntegrityError(
             f"the bundle {'names another root' if bundle.ca else 'names no root'} than the one here.",
-            remedy="Whoever holds the territory's key signs it with pki/root.pem beside territory.yml.",
+            remedy="The holder of the territory key signs it with pki/root.pem beside territory.yml.",
         )
 
 

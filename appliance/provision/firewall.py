@@ -71,10 +71,10 @@ def check_admits(found: Doors, client: str) -> None:
     """Raise Refused when the rules would lock out who is applying them, from the address `client`."""
     if not found.admit(client):
         raise Refused(
-            f"you come from {client}, which these rules would no longer let in.",
+            f"you are connected from {client}, which these rules would no longer admit.",
             where=OPERATORS,
-            remedy="Name your network there (`firewall_operators` in the inventory, then play site), or give a node the"
-            " role control.",
+            remedy="Add your network to it (`firewall_operators` in the inventory, then run the playbook `site`), or "
+            "give a node the role control.",
         )
 
 
@@ -89,7 +89,7 @@ def part(bundle: Bundle, name: str, operators: Iterable[str], snippets: Iterable
     )
     control = (it.name for it in bundle.territory.nodes.values() if "control" in it.roles)
     lost = (
-        f"The address of {it} is a name, and no rule lets it in: add its network to {OPERATORS}."
+        f"The address of {it} is a name, and no rule admits it: add its network to {OPERATORS}."
         for it in control
         if not addresses(bundle, [it])
     )

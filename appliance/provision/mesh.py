@@ -127,7 +127,7 @@ def part(bundle: Bundle, name: str) -> Part:
         reload=("systemctl", "reload-or-restart", UNIT),
         in_force=("ip", "link", "show", "dev", INTERFACE),
     )
-    cut_off = f"{name} and {', '.join(found.cut_off)} are behind NAT, and no standby takes packets for them."
+    cut_off = f"{name} and {', '.join(found.cut_off)} are behind NAT, and no standby relays packets for them."
     return Part("mesh", (file,), units=(UNIT,), warnings=(cut_off,) if found.cut_off else ())
 
 
@@ -161,7 +161,7 @@ def _address(member: Member) -> str:
     try:
         return str(IPv4Address(member.node.mesh))
     except AddressValueError as error:
-        raise IntegrityError(f'{member.name}: "{member.node.mesh}" is no address of a mesh.') from error
+        raise IntegrityError(f'{member.name}: "{member.node.mesh}" is not an address of a mesh.') from error
 
 
 def _endpoint(member: Member) -> str:

@@ -82,10 +82,10 @@ def _why_not(target: Target) -> str:
     if not target.folder.is_dir():
         return "there is no such folder"
     if not btrfs.is_subvolume(target.folder):
-        return "it is no subvolume of a btrfs: there are no previous versions"
+        return "it is not a btrfs subvolume: there are no previous versions"
     for folder in (target.into.parent, target.into):
         if folder.is_symlink() or (folder.exists() and folder.stat().st_uid != os.geteuid()):
-            raise ApplianceError("this must be a folder of root's.", where=str(folder), remedy="chown root: FOLDER")
+            raise ApplianceError("this folder must belong to root.", where=str(folder), remedy="chown root: FOLDER")
     return ""
 
 

@@ -61,7 +61,7 @@ def part(bundle: Bundle, name: str) -> Part:
         return Part("voter", folders=folders)
     nameless = sorted(node.name for node in _voters(bundle).values() if network(node.reach) is None)
     if nameless:
-        warning = f"{', '.join(nameless)} cannot vote: its address must be a number, to which etcd can bind."
+        warning = f"{', '.join(nameless)} cannot vote: its address must be an IP address, to which etcd can bind."
         return Part("voter", folders=folders, warnings=(warning,))
     # Nothing is started again: what changes here counts for a first start, and two voters at once are a majority.
     settings = WantedFile(SETTINGS, json.dumps({"format": 1, "etcd": CLIENT_URL}) + "\n", 0o600, AGENT, AGENT)

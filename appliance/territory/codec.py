@@ -91,8 +91,8 @@ def _printable(text: str, where: str) -> str:
     shown = text.rstrip("\n")
     if CONTROL.search(shown):
         raise IntegrityError(
-            f"{where} holds a line break or another control character.",
-            remedy="Take it out of territory.yml, and sign again: `appliance territory sign`.",
+            f"{where} contains a line break or another control character.",
+            remedy="Remove it from territory.yml, and sign again: `appliance territory sign`.",
         )
     return shown
 

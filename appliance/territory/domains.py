@@ -22,7 +22,7 @@ def conflict(territory: Territory, one: str, other: str) -> str:
     if zones:
         return f"shares zone{'s' if zones[1:] else ''} {' and '.join(zones)} with {other}"
     if territory.nodes[one].site == territory.nodes[other].site:
-        return f"stands at the same site as {other}"
+        return f"is at the same site as {other}"
     return ""
 
 

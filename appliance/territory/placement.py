@@ -32,7 +32,7 @@ class Infeasible(Refused):
     def __init__(self, service: str, what: str, reasons: tuple[Reason, ...]) -> None:
         lines = "".join(f"\n  {reason.node}: {reason.why}" for reason in reasons)
         super().__init__(
-            f"{what} Offer more room, declare a smaller quota, name another standby or ask for fewer copies.{lines}",
+            f"{what} Offer more space, declare a smaller quota, name another standby or ask for fewer copies.{lines}",
             where=service,
         )
         self.service = service
@@ -130,5 +130,5 @@ def _infeasible(territory: Territory, service: Service, found: int, room: Room) 
     for node in sorted(territory.nodes):
         why = refusal(territory, service, room, node, ())
         reasons.append(Reason(node, not why, why or "could hold one, but not together with enough others"))
-    what = f"{copies_wanted(service)} copies are asked for, only {found} can be placed."
+    what = f"{copies_wanted(service)} copies are requested, only {found} can be placed."
     return Infeasible(service.name, what, tuple(reasons))

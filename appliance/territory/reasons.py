@@ -49,8 +49,8 @@ def _why_not_origin(territory: Territory, service: Service) -> str:
         return never
     asked, offered = asked_of_others(territory, service.node), territory.nodes[service.node].offered_bytes
     return (
-        f"{never}; it asks {format_bytes(asked)} of others and offers {format_bytes(offered)}, "
-        "so its services are placed after those of nodes that offer what they ask"
+        f"{never}; it needs {format_bytes(asked)} of others and offers {format_bytes(offered)}, so its services are "
+        "placed after those of nodes that offer as much as they need"
     )
 
 
@@ -58,9 +58,9 @@ def _why_holder(service: Service, node: str, held: tuple[str, ...], room: Room) 
     if node in service.standbys:
         return "is a standby named for the service"
     if node in held:
-        return "holds it already"
+        return "already holds it"
     return f"shares no failure domain and uses {room.load(node):.0%} of what it offers"
 
 
 def _why_spare(conflicts: list[str]) -> str:
-    return f"is a spare for one holder only: {conflicts[0]}" if conflicts else "is a spare"
+    return f"is a spare for one replica node only: {conflicts[0]}" if conflicts else "is a spare"

@@ -52,9 +52,9 @@ def _check_is_first(service: Service, first: Mapping[str, str], known: Collectio
     found = first.get(service.name, first.get(service.called, ""))
     if service.called and service.name not in known and found:
         raise Refused(
-            f'"{service.name}" is not what "{service.called}" was first called.',
+            f'"{service.name}" is not the first name of "{service.called}".',
             where=f"services > {service.called} > was",
-            remedy=f"Write `was: {found}` there: all that is stored of it has that name, and playbooks read it there.",
+            remedy=f"Write `was: {found}` there: all its stored data has that name, and playbooks read it there.",
         )
 
 
@@ -64,9 +64,9 @@ def _check_apart(territory: Territory, names: Mapping[str, str]) -> None:
         if first in taken:
             shown = [territory.services[it].called or it for it in (taken[first], name)]
             raise Refused(
-                f'"{shown[0]}" and "{shown[1]}" would both be the service that was first called "{first}".',
+                f'"{shown[0]}" and "{shown[1]}" would both be the service whose first name is "{first}".',
                 where="services",
-                remedy=f'Give the new one a name that no service had; "{first}" stays the name of its history.',
+                remedy=f'Give the new one a name that no service had; its history keeps the name "{first}".',
             )
         taken[first] = name
 
@@ -76,7 +76,7 @@ def _check_name_is_free(service: Service, others: Mapping[str, Service]) -> None
     for other in others.values():
         if other.name != service.name and (service.called or service.name) in (other.name, other.called):
             raise Refused(
-                f'"{service.called or service.name}" is a name of {other.label}, whose history has it.',
+                f'"{service.called or service.name}" is a name in the history of {other.label}.',
                 where="services",
                 remedy="Choose a name that no service had.",
             )
@@ -87,14 +87,14 @@ def _check(service: Service, before: Mapping[str, Service], formers: Mapping[str
     where = f"services > {service.called or service.name}"
     if service.called and old is None and service.name not in formers:
         raise Refused(
-            f'"{service.name}" is no service of the bundle before, nor one that left.',
+            f'"{service.name}" is neither a service of the previous bundle nor a removed one.',
             where=f"{where} > was",
-            remedy="Write there what it was first called, or remove the line if it is a new service.",
+            remedy="Write its first name there, or remove the line if it is a new service.",
         )
     renamed = old is not None and (service.called or service.name) != (old.called or old.name)
     if old is not None and renamed and service.node != old.node:
         raise Refused(
-            f"it is renamed and moves from {old.node} to {service.node} in one step.",
+            f"it is renamed and moved from {old.node} to {service.node} in one step.",
             where=where,
             remedy=f"Sign it with `node: {old.node}` first, then change `node`.",
         )

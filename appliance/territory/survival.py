@@ -15,7 +15,7 @@ from appliance.territory.model import Placement, Service, Territory
 from appliance.units import format_duration
 
 KINDS = ("declared", "zone", "site", "node", "pair", "territory", "control")
-PAPER = "the recovery key on paper"
+PAPER = "the recovery key"
 
 
 @dataclass(frozen=True)
@@ -142,12 +142,12 @@ def _why(
 ) -> str:
     if service.node not in loss.nodes:
         if where:
-            return f"{service.node} goes on; copies at {_joined(where)}."
-        return f"{service.node} goes on, but no copy is left beside it: seed a spare at once."
-    hit = "in wrong hands" if loss.kind == "control" else "lost"
+            return f"{service.node} continues; copies at {_joined(where)}."
+        return f"{service.node} continues, but no other copy is left: seed a spare at once."
+    hit = "compromised" if loss.kind == "control" else "lost"
     if not where:
         left = _listed(territory, planned) or "an external peer or an offline disk"
-        return f"{service.node} and every copy are {hit}; {left} would be left, and nothing writes there yet."
+        return f"{service.node} and every copy are {hit}; {left} would be left, but nothing writes there yet."
     warned = f" Announced {format_duration(loss.warning_seconds)} ahead: move it first." if loss.warning_seconds else ""
     return f"{service.node} is {hit}; copies at {_joined(where)}, opened by {_joined(openers)}.{warned}"
 

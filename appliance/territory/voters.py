@@ -87,9 +87,9 @@ def _reason(territory: Territory, node: str, nodes: tuple[str, ...], previous: C
     if node in nodes:
         return Reason(node, True, _why_voter(territory, node, previous))
     if not nodes:
-        return Reason(node, False, f"would need {min(COUNTS) - 1} others in failure domains of their own")
+        return Reason(node, False, f"would need {min(COUNTS) - 1} others in distinct failure domains")
     conflict = first_conflict(territory, node, nodes)
-    return Reason(node, False, conflict or f"is not needed: {len(nodes)} vote")
+    return Reason(node, False, conflict or f"is not needed: there are {len(nodes)} voters")
 
 
 def _why_voter(territory: Territory, node: str, previous: Collection[str]) -> str:
@@ -99,7 +99,7 @@ def _why_voter(territory: Territory, node: str, previous: Collection[str]) -> st
     if node in previous:
         return "votes already"
     if STANDBY in found.roles:
-        return "is the standby, where the leader is kept"
+        return "is the standby, the preferred leader"
     return "shares no failure domain with another voter"
 
 

@@ -22,8 +22,9 @@ SILENT_SECONDS_MAX = 15 * MINUTE
 NEARLY_FULL = 0.8
 CHECK = "voter"
 CONFIRM = (
-    "Where too few brokers do, nobody can be granted it by the voters. The key holder confirms it in the next bundle: "
-    "`appliance node collect`, then `appliance territory sign` with --keys, --previous and --earlier; see the page."
+    "If too few brokers accept it, the voters cannot grant it to any node. The holder of the territory key confirms "
+    "it in the next bundle: `appliance node collect`, then `appliance territory sign` with --keys, --previous and "
+    "--earlier; see the page."
 )
 START = "Type `appliance failover broker`, or start its unit."
 
@@ -47,31 +48,31 @@ def doubts(layout: NodeLayout, now: float) -> Iterator[Reason]:
         trouble = {str(what): str(why) for what, why in told["trouble"].items()}
         unbelieved = {str(name): str(why) for name, why in told.get("unbelieved", {}).items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        yield Reason("failed", "nobody looks after its voter: its broker has not said how it is.", START, CHECK)
+        yield Reason("failed", "no broker maintains its voter: its broker has not reported its state.", START, CHECK)
         return
     if now - looked > SILENT_SECONDS_MAX:
         ago = format_duration(now - looked)
-        yield Reason("failed", f"its broker has not looked after its voter for {ago}.", START, CHECK)
+        yield Reason("failed", f"its broker has not maintained its voter for {ago}.", START, CHECK)
         return
     yield from _of_the_store(leader, size, trouble)
     yield from _of_copies(layout.voter_care, now, trouble)
     for name, why in sorted(unbelieved.items()):
-        yield Reason("warning", f"its broker does not believe the newest grant of {name}: {why}", CONFIRM, CHECK)
+        yield Reason("warning", f"its broker does not accept the newest grant of {name}: {why}", CONFIRM, CHECK)
 
 
 def _of_the_store(leader: int, size: int, trouble: dict[str, str]) -> Iterator[Reason]:
     if "answer" in trouble:
         yield Reason("failed", f"its voter does not answer: {trouble['answer']}", "See `systemctl status`.", CHECK)
     elif not leader:
-        remedy = "Start the other voters; `appliance voter show` names them."
-        yield Reason("failed", "its voter knows no leader: there is no majority, or it is cut off.", remedy, CHECK)
+        remedy = "Start the other voters; `appliance voter show` lists them."
+        yield Reason("failed", "its voter has no leader: there is no majority, or it is cut off.", remedy, CHECK)
     if size > NEARLY_FULL * QUOTA_BYTES:
         of = f"{format_bytes(size)} of {format_bytes(QUOTA_BYTES)}"
-        remedy = "It takes nothing more once it is full, and no service moves. See the page."
+        remedy = "Once it is full, it accepts no changes and no service moves. See the page."
         yield Reason("failed", f"its voter's store is nearly full: {of}.", remedy, CHECK)
-    for what, sentence in (("lead", "the lead was not handed over"), ("defragment", "its store was not made smaller")):
+    for what, sentence in (("lead", "the lead was not handed over"), ("defragment", "its store was not compacted")):
         if what in trouble:
-            yield Reason("warning", f"{sentence}: {trouble[what]}", "It is tried again by itself.", CHECK)
+            yield Reason("warning", f"{sentence}: {trouble[what]}", "It is retried automatically.", CHECK)
 
 
 def _of_copies(folder: Path, now: float, trouble: dict[str, str]) -> Iterator[Reason]:
@@ -82,7 +83,7 @@ def _of_copies(folder: Path, now: float, trouble: dict[str, str]) -> Iterator[Re
         if newest is not None:
             age = f"the newest copy of its voter's store is {format_duration(now - newest)} old"
         state: State = "failed" if newest is None or now - newest > DAY else "warning"
-        yield Reason(state, f"{age}{f': {why}' if why else '.'}", "See that its disk has room.", CHECK)
+        yield Reason(state, f"{age}{f': {why}' if why else '.'}", "Check that its disk has space.", CHECK)
     elif why:
-        remedy = "It is tried again by itself."
+        remedy = "It is retried automatically."
         yield Reason("warning", f"its voter's store was not copied this hour: {why}", remedy, CHECK)

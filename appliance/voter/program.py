@@ -54,7 +54,7 @@ def load_settings(path: Path) -> Settings:
         remedy = 'The role `coordination` writes it: {"format": 1, "etcd": "https://127.0.0.1:2379"}.'
         raise NotFound("this node has no etcd beside it.", where=str(path), remedy=remedy) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError("it does not say where etcd listens.", where=str(path)) from error
+        raise IntegrityError("it does not name the address of etcd.", where=str(path)) from error
 
 
 def serve(state: Path, say: Callable[[str], None]) -> None:
@@ -63,7 +63,7 @@ def serve(state: Path, say: Callable[[str], None]) -> None:
     node = current.node
     if node.name not in node.bundle.voting.keys:
         voters = ", ".join(node.bundle.voting.keys) or "none"
-        raise Refused(f"{node.name} is no voter of this territory.", remedy=f"Voters by bundle: {voters}.")
+        raise Refused(f"{node.name} is not a voter of this territory.", remedy=f"Voters by bundle: {voters}.")
     asyncio.run(_serve(current, load_settings(node.layout.voter), say))
 
 
@@ -90,7 +90,7 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
         # Not waited for: one that ends leaves the node's doctor to say so, and the broker at work.
         caring = asyncio.create_task(make_care(current, care, desk).run())
         node.journal.note("broker-started", address=f"{server.address}:{server.port}", bundle=node.bundle.serial)
-        say(f"The broker of {node.name} listens at {server.address}:{server.port}.")
+        say(f"The broker of {node.name} listens on {server.address}:{server.port}.")
         notify(READY)
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({stopping, asking}, return_when=asyncio.FIRST_COMPLETED)

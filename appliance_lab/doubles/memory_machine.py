@@ -54,7 +54,7 @@ class MemoryMachine:
 
     async def check_held(self, service: str) -> None:
         if not self.look(service).held:
-            raise Refused(f"clients of {service} do not wait.")
+            raise Refused(f"writes of clients of {service} are not held.")
 
     async def resume(self, service: str) -> None:
         self._here[service] = replace(self.look(service), held=False)
@@ -85,5 +85,5 @@ class MemoryMachine:
             raise Refused("no watchdog runs: nothing would stop the service if this agent hung.")
         self._deadlines[service] = deadline
         if deadline is not None and not sees(self._seen.get(service, 0.0), deadline, self.clock.boottime()):
-            raise Refused("its time is up before the watchdog looks again.")
+            raise Refused("its deadline passes before the watchdog looks again.")
         self._seen[service] = deadline or 0.0

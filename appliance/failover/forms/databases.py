@@ -38,7 +38,7 @@ def fill(node: Node, service: str, laid: Path, ground: Ground = GROUND) -> None:
     Raise Refused, with PostgreSQL's words, when that cannot be; then all is as it was.
     """
     if not (laid / DUMP).is_dir():
-        raise Refused(f"the newest archive of {service} holds no dump.")
+        raise Refused(f"the newest archive of {service} contains no dump.")
     offered = _offer_dump(node, service, laid)
     _succeed("fill", service, offered, ground)
 
@@ -60,7 +60,7 @@ def rehearse(node: Node, service: str, laid: Path, ground: Ground = GROUND) -> R
     if not own_server.PROGRAMS.exists():
         return rehearsal.missing(own_server.PROGRAMS)
     if hands.populated(_cgroup("fill", service, ground)):  # a drill that begins just now is refused by systemd
-        return rehearsal.untried(f"a takeover fills {service} at this moment. Drill again once it is served.")
+        return rehearsal.untried(f"a takeover is loading {service} now. Drill again once it is served.")
     offered = _offer_dump(node, service, laid, REHEARSING)
     (offered / DATABASE_NAME).write_text(database)
     (offered / DATABASE_NAME).chmod(0o644)
@@ -111,7 +111,7 @@ def _carry_out(work: str, service: str, offered: Path, folder: Path, ground: Gro
             ran = time.monotonic()
         elif time.monotonic() > ran + SILENT_SECONDS_MAX:
             unit = hands.WORK.format(work, service)
-            raise ApplianceError(f"{unit} ended without a word.", remedy=f"See `journalctl -u {unit}`.")
+            raise ApplianceError(f"{unit} ended without output.", remedy=f"See `journalctl -u {unit}`.")
         time.sleep(LOOK_EVERY_SECONDS)
     return told
 

@@ -79,7 +79,9 @@ def ask_hands_now(verb: str, service: str, ground: Ground = GROUND, *, seconds_m
 
 def _silent(verb: str, service: str, error: Exception) -> Unreachable:
     remedy = "See `systemctl status appliance-hands.socket`."
-    return Unreachable(f"root's hands did not {verb} {service}: {error or type(error).__name__}", remedy=remedy)
+    return Unreachable(
+        f"the privileged helper did not {verb} {service}: {error or type(error).__name__}", remedy=remedy
+    )
 
 
 def _request(verb: str, service: str, **more: str) -> bytes:
@@ -91,7 +93,7 @@ def _check(verb: str, service: str, line: bytes) -> None:
     try:
         why = json.loads(line).get("error")
     except ValueError:
-        why = "root's hands ended without a word."
+        why = "the privileged helper ended without output."
     if why:
         raise Refused(f"{verb} {service}: {why}")
 
@@ -231,8 +233,10 @@ class HostServices:
         try:
             return self._moving[service]
         except KeyError:
-            remedy = "Give it an `address` in territory.yml, sign, and play site."
-            raise NotFound(f"nothing here serves {service}.", where=str(self._ground.served), remedy=remedy) from None
+            remedy = "Give it an `address` in territory.yml, sign, and run the playbook `site`."
+            raise NotFound(
+                f"this node is not set up to serve {service}.", where=str(self._ground.served), remedy=remedy
+            ) from None
 
 
 class HostNetwork:

@@ -95,5 +95,5 @@ def _wait_until_taken(desk: Desk, home: str, file: Path) -> None:
             called = now
         if now > began + TAKEN_WITHIN_SECONDS:
             remedy = "See `journalctl --unit appliance-people`."
-            raise Unreachable(f"root's side did not take the accounts of {home}.", remedy=remedy)
+            raise Unreachable(f"the program that root runs did not accept the accounts of {home}.", remedy=remedy)
         time.sleep(_LOOK_SECONDS)

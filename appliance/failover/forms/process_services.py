@@ -58,7 +58,7 @@ class ProcessServices:
 
     async def check_held(self, service: str) -> None:
         if not self.look(service).held:
-            raise Refused(f"clients of {service} do not wait.")
+            raise Refused(f"writes of clients of {service} are not held.")
 
     async def resume(self, service: str) -> None:
         self._program(service).set("held", False)
@@ -106,10 +106,10 @@ class ProcessServices:
             found = json.loads(path.read_bytes())[service]
             return {name: found[name] for name in ("argv", "port", "copy_port")}
         except (FileNotFoundError, KeyError) as error:
-            remedy = "On hosts units serve it; in process mode name argv, port and copy_port of its program."
-            raise NotFound(f"nothing here serves {service}.", where=str(path), remedy=remedy) from error
+            remedy = "On hosts, units serve it; in process mode, name argv, port and copy_port of its program."
+            raise NotFound(f"no program here serves {service}.", where=str(path), remedy=remedy) from error
         except (ValueError, TypeError) as error:
-            raise IntegrityError("it does not say what serves what.", where=str(path)) from error
+            raise IntegrityError("it does not name the programs of the services.", where=str(path)) from error
 
 
 class ProcessNetwork:
@@ -152,7 +152,7 @@ class FileWatchdog:
                     raise
                 path.unlink(missing_ok=True)  # it says the same, and finds room on a full disk
             if deadline is not None and not sees(before, deadline, boottime()):
-                raise Refused("its time is up before the watchdog looks again.")
+                raise Refused("its deadline passes before the watchdog looks again.")
             self._told[service] = text, deadline or 0.0
 
     def _who(self, service: str) -> str:

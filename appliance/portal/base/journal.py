@@ -74,9 +74,9 @@ class ChainedJournal:
         for number, raw in _lines(self.path):
             if _claimed(raw) != previous:
                 raise IntegrityError(
-                    "this line does not follow the one before: one was changed, taken out or put in.",
+                    "this line does not follow the one before: a line was changed, removed or inserted.",
                     where=f"{self.path}:{number}",
-                    remedy="Keep the file as it is, and compare it with an export or a backup.",
+                    remedy="Keep the file unchanged, and compare it with an export or a backup.",
                 )
             previous = hashlib.sha256(raw).hexdigest()
         if head:
@@ -93,7 +93,7 @@ def check_heads(journals: Sequence[ChainedJournal], heads: Iterable[str]) -> Non
     for head in heads:
         if not any(it.has(head) for it in journals):
             raise IntegrityError(
-                f"no line has the hash {head}: the journal was cut, or written anew.",
+                f"no line has the hash {head}: the journal was cut or rewritten.",
                 where=str(journals[0].path),
                 remedy="Compare it with an export or a backup.",
             )
@@ -108,7 +108,7 @@ def _short_enough(entry: dict[str, Any]) -> list[dict[str, Any]]:
         return [entry]
     lists = {key: it for key, it in entry.items() if isinstance(it, list | tuple) and len(it) > 1}
     if not lists:
-        raise UsageError("this is too long to be written down.", remedy="Ask for less at once.")
+        raise UsageError("this is too long for the journal.", remedy="Request less at once.")
     longest = max(lists, key=lambda key: len(_line(lists[key])))
     half = len(lists[longest]) // 2
     halves = lists[longest][:half], lists[longest][half:]

@@ -49,13 +49,13 @@ def _whole(answer: http.client.HTTPResponse, who: str) -> bytes:
     if answer.status != 200:
         raise IntegrityError(f"{who} answers {answer.status}.")
     if answer.length is None and not answer.chunked:
-        raise IntegrityError(f"{who} does not say where its answer ends.")
+        raise IntegrityError(f"{who} does not state the length of its answer.")
     content = answer.read(ANSWER_BYTES_MAX + 1)
     if len(content) > ANSWER_BYTES_MAX:
         raise IntegrityError(f"{who} answers more than {ANSWER_BYTES_MAX} bytes.")
     # A call for a number of bytes says nothing of those that are missing; half the measures look like whole ones.
     if answer.length:
-        raise Unreachable(f"{who} breaks off {answer.length} bytes before the end.")
+        raise Unreachable(f"{who} closed the connection {answer.length} bytes before the end.")
     return content
 
 
@@ -93,7 +93,7 @@ def _ending(line: socket.socket, seconds_max: float) -> Iterator[None]:
     finally:
         timer.cancel()
         if over.is_set():
-            raise TimeoutError(f"nothing whole came within {seconds_max:.0f} s")
+            raise TimeoutError(f"no complete answer came within {seconds_max:.0f} s")
 
 
 def samples(text: bytes, names: frozenset[str]) -> tuple[Told, ...]:
@@ -103,11 +103,11 @@ def samples(text: bytes, names: frozenset[str]) -> tuple[Told, ...]:
     """
     lines = [line for line in text.decode("utf-8", "replace").splitlines() if _name(line) in names]
     if len(lines) > SAMPLES_MAX:
-        raise IntegrityError(f"these are {len(lines)} measures, and no node has more than {SAMPLES_MAX}.")
+        raise IntegrityError(f"there are {len(lines)} metrics, but no node has more than {SAMPLES_MAX}.")
     try:
         families = tuple(text_string_to_metric_families("\n".join(lines) + "\n"))
     except ValueError as error:
-        raise IntegrityError(f"these are no measures: {error}.") from error
+        raise IntegrityError(f"these are not valid metrics: {error}.") from error
     found = (it for family in families for it in family.samples)
     return tuple(Told(it.name, dict(it.labels), it.value) for it in found if math.isfinite(it.value))
 

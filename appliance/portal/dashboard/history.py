@@ -100,7 +100,7 @@ def _read(answer: bytes, window: Window, now: float) -> dict[str, Line]:
         found = json.loads(answer)["data"]["result"]
         return {it["metric"]["backup"]: _line(it["values"], window, now) for it in found}
     except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"this is no history: {error}.") from error
+        raise IntegrityError(f"this is not a valid history: {error}.") from error
 
 
 def _line(values: Sequence[Any], window: Window, now: float) -> Line:

@@ -136,7 +136,7 @@ def alerts(answer: bytes) -> tuple[Alert, ...]:
         found = json.loads(answer)["data"]["alerts"]
         return tuple(_alert(it) for it in found if it["state"] == "firing" and it["labels"]["severity"] != "none")
     except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(f"these are no alerts: {error}.") from error
+        raise IntegrityError(f"these are not valid alerts: {error}.") from error
 
 
 def _alert(told: Mapping[str, Mapping[str, str]]) -> Alert:

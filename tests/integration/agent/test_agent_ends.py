@@ -142,7 +142,7 @@ def test_a_second_agent_of_one_node_is_refused_with_a_sentence(origin: ProcessNo
     wait_until(lambda: events(origin, "agent-started"), "the first one runs")
     second = origin.cli("agent", check=False, timeout_seconds=30)
     assert second.exit_code == 4
-    assert b"an agent of commune-a runs already." in second.stderr
+    assert b"an agent of commune-a is already running." in second.stderr
     assert agent_of(origin).poll() is None
     assert len(events(origin, "agent-started")) == 1
 
@@ -171,6 +171,6 @@ def test_a_second_sigterm_cuts_what_is_at_work_and_says_so(territory: ProcessTer
     assert agent.wait(30) == 0
     assert not processes(origin)
     assert events(origin, "agent-stopped")[0]["abandoned"] == ["backup docs-a"]
-    assert "has stopped and cut: backup docs-a." in log.read_text()
+    assert "has stopped and interrupted: backup docs-a." in log.read_text()
     origin.start_agent()
     wait_until(lambda: is_safe(territory), "the next start heals")

@@ -63,7 +63,7 @@ MISTAKES = [
         ("copies: 2", "copies: 4"),
         "territory.yml:47  services > docs-a > copies: is 4, but the zones allow only 3 in failure domains "
         "distinct from that of commune-a and from each other; "
-        "ask for 3 at most, or have a node in another zone offer room.",
+        "ask for 3 at most, or let a node in another zone offer space.",
         id="fewer_failure_domains_than_copies",
     ),
 ]

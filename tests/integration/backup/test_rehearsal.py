@@ -286,7 +286,7 @@ def test_a_fault_of_loading_is_an_alarm_of_the_drill(saved: ProcessTerritory, mo
     fault = Rehearsed(done=True, wrong=("it does not load here: this node lacks x.",))
     monkeypatch.setattr("appliance.failover.forms.databases.rehearse", lambda node, service, laid: fault)
     done = perform(saved.open("hermitage"), Drill(SERVICE, "as the agent does"))
-    assert done.alarms == ("in a restore drill, 1 thing did not come back as it was.",)
+    assert done.alarms == ("in a restore drill, 1 item was not restored as it was saved.",)
     assert done.figures["wrong"] == 1
 
 

@@ -62,7 +62,7 @@ def test_a_base_that_saw_a_newer_copy_refuses_an_older_one(
     shutil.copytree(repository.path, tmp_path / "older")
     borg.create("second", ["."], cwd=source)
     older = Borg(Repository(tmp_path / "older", repository.base, repository.passphrase))
-    with pytest.raises(errors.ReplayRefused, match="a base of its own"):
+    with pytest.raises(errors.ReplayRefused, match="a new base folder"):
         older.archives()
 
 

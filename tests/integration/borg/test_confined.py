@@ -146,7 +146,7 @@ def test_without_landlock_borg_works_as_before_and_the_host_says_so(
     [
         (7, ""),
         (3, ""),
-        (2, "its Landlock is older than Linux 6.2"),
+        (2, "its Landlock is older than that of Linux 6.2"),
         (-38, "it has no Landlock"),
         (-95, "Landlock is not among the modules of `lsm=`"),
         (-1, "Landlock is refused (operation not permitted)"),

@@ -182,9 +182,9 @@ def test_a_link_in_the_destination_is_no_way_into_another_folder(borg: Borg, sou
     into = keys.parent / "laid"
     into.mkdir()
     (into / "a").symlink_to(keys)
-    with pytest.raises(WayBlocked, match='"a" is no folder there'):
+    with pytest.raises(WayBlocked, match='"a" is not a folder there'):
         borg.extract("good", ["a/sign"], into)
-    with pytest.raises(WayBlocked, match='"a" is no folder there'):
+    with pytest.raises(WayBlocked, match='"a" is not a folder there'):
         borg.extract_only("good", ["a/sign"], into)
     assert untouched(keys, into)
 

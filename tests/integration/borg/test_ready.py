@@ -186,7 +186,7 @@ def test_what_is_taken_is_all_of_the_archive_and_leaves_nothing_behind(saved: Sa
 def test_a_disk_with_little_free_is_left_to_the_backups(saved: Saved, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warm_standby, "LEFT_FREE", 1.0)
     shutil.rmtree(saved.tree.folder)
-    with pytest.raises(NoSpace, match=r"laid out ahead it would take .*, and 0 B may be used for that"):
+    with pytest.raises(NoSpace, match=r"its warm standby would take .*, and 0 B may be used for that"):
         saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("one"))
     with saved.tree.taken(saved.borg, lambda _: saved.archive("one")) as (folder, _):
         assert kept(folder) == kept(saved.source), "a takeover does not ask for that"

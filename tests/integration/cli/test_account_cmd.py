@@ -71,11 +71,11 @@ def with_paul(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("words", "password", "code", "say"),
     [
-        (("add", "marie"), "court", 2, "a password has 12 to 127 characters"),
-        (("add", "Marie"), PASSWORD, 2, "cannot be an account"),
+        (("add", "marie"), "court", 2, "a password must have 12 to 127 characters"),
+        (("add", "Marie"), PASSWORD, 2, "is not a valid account name"),
         (("add", "vault-b"), PASSWORD, 2, "an account of the appliance itself"),
-        (("add", "marie", "--group", "people"), PASSWORD, 2, "everybody is in"),
-        (("add", "paul"), PASSWORD, 4, "paul is an account of commune-a already"),
+        (("add", "marie", "--group", "people"), PASSWORD, 2, "every account is always in"),
+        (("add", "paul"), PASSWORD, 4, "paul is already an account of commune-a"),
         (("passwd", "luc"), PASSWORD, 3, 'no account "luc" at commune-a; known: paul'),
         (("disable", "luc"), None, 3, 'no account "luc"'),
         (("remove", "luc"), None, 3, 'no account "luc"'),
@@ -123,7 +123,7 @@ def test_a_standby_takes_the_accounts_of_another_node_and_leaves_them(
     assert typed(monkeypatch, state, "feed", "--from", file, "--of", "commune-c") == 8
     assert "these are the accounts of commune-b, not of commune-c" in capsys.readouterr().err
     assert typed(monkeypatch, state, "feed", "--from", file, "--of", "commune-b") == 1
-    assert "paul of commune-b is left out: commune-a has an account of that name" in capsys.readouterr().err
+    assert "paul of commune-b is left out: commune-a already has an account of that name" in capsys.readouterr().err
     assert typed(monkeypatch, state, "list", json_too=True) == 0
     assert set(json.loads(capsys.readouterr().out)["accounts"]) == {"commune-a", "commune-b"}
     assert typed(monkeypatch, state, "feed", "--without", "commune-b") == 0
@@ -165,7 +165,7 @@ NO_SHEETS = [
     (json.dumps({**SHEET, "codes": ["ABCD-EFGH-IJKL-MNOP"] * 9}), "not a sheet that a node printed"),
     (json.dumps({**SHEET, "node": "\x1b[2J"}), "not a sheet that a node printed"),
     (json.dumps({**SHEET, "totp": 7}), "not a sheet that a node printed"),
-    (json.dumps({**SHEET, "totp": "short"}), "the second factor of paul is no secret of ours"),
+    (json.dumps({**SHEET, "totp": "short"}), "the second factor of paul is not one of our secrets"),
     (json.dumps({**SHEET, "account": "luc"}), "this sheet is not one of paul"),
 ]
 
@@ -192,4 +192,4 @@ def test_a_replacement_takes_its_own_accounts_back_once(
     assert typed(monkeypatch, new, "feed", "--from", file) == 0
     assert read_store(NodeLayout(new).accounts) == read_store(NodeLayout(state).accounts)
     assert typed(monkeypatch, new, "feed", "--from", file) == 8
-    assert "commune-a has accounts already" in capsys.readouterr().err
+    assert "commune-a already has accounts" in capsys.readouterr().err

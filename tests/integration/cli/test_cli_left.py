@@ -77,7 +77,7 @@ def test_a_renamed_service_keeps_its_history_under_both_names(typed: Typed, tmp_
 
     plan = (typed.desk / "territory.yml").read_text()
     refused = sign(typed, rename_and_move, code=8)
-    assert "renamed and moves from commune-a to commune-c in one step" in refused
+    assert "renamed and moved from commune-a to commune-c in one step" in refused
     (typed.desk / "territory.yml").write_text(plan)
     said = sign(typed, rename)
     assert (said["moves"], said["left"]) == ([], [])

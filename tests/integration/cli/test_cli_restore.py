@@ -65,7 +65,7 @@ def test_nothing_takes_the_place_of_a_file_that_somebody_has_open_unless_it_shal
     with open(documents / "budget.ods", "a") as file:
         told = type_at(saved, "commune-a", *words, code=4)
         assert f"files that the restore replaces are open: {documents}/budget.ods." in told
-        assert "type this again" in told
+        assert "run the command again" in told
         file.write(", saved meanwhile")
     assert (documents / "budget.ods").read_text() == "a wrong budget, saved meanwhile"
     done = type_at(saved, "commune-a", *words)

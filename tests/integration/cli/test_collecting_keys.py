@@ -76,7 +76,7 @@ def test_who_answers_is_kept_and_of_the_others_is_said_why(desk: Path) -> None:
     assert shown["collected"] == {"commune-a": str(desk / "keys" / "commune-a.json")}
     assert set(shown["failed"]) == {"hermitage", "commune-b", "commune-c"}
     assert "never met" in shown["failed"]["hermitage"]
-    assert "host key is not the one that was met" in shown["failed"]["commune-b"]
+    assert "host key is not the recorded one" in shown["failed"]["commune-b"]
     assert "nothing answers" in shown["failed"]["commune-c"]
 
 

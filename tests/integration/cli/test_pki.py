@@ -73,7 +73,7 @@ def control(territory: ProcessTerritory, tmp_path: Path) -> Control:
 
 
 def test_every_node_gets_one_and_a_second_run_changes_nothing(control: Control) -> None:
-    assert "there is nobody here who issues certificates yet" in control.type("pki", "due", ".", code=3)
+    assert "there is no intermediate here yet to issue certificates" in control.type("pki", "due", ".", code=3)
     would = control.type("pki", "begin", ".", "--dry-run")
     assert (would["domain"], would["request"]) == (load(control.desk).domain, "pki/intermediate.csr")
     assert not (control.desk / "pki").exists()

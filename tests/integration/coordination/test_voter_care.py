@@ -145,7 +145,7 @@ async def test_what_fails_stands_in_the_doctor_and_goes_when_it_is_well_again(
     assert said(layout, clock) == [], "who is no voter has no voter that could be ill"
     async with caring(three, layout, clock) as it:
         ((state, sentence),) = said(layout, clock)
-        assert (state, sentence) == ("failed", "nobody looks after its voter: its broker has not said how it is.")
+        assert (state, sentence) == ("failed", "no broker maintains its voter: its broker has not reported its state.")
         layout.voter_care.write_text("in the way")
         await it.look()
         assert "snapshot" in it.trouble
@@ -158,7 +158,7 @@ async def test_what_fails_stands_in_the_doctor_and_goes_when_it_is_well_again(
         async with asyncio.timeout(LATE_SECONDS_MAX):
             while not said(layout, clock):
                 await it.look()
-        assert said(layout, clock) == [("failed", "its voter knows no leader: there is no majority, or it is cut off.")]
+        assert said(layout, clock) == [("failed", "its voter has no leader: there is no majority, or it is cut off.")]
         three.voters[0].kill()
         await it.look()
         assert said(layout, clock)[0][1].startswith("its voter does not answer: ")
@@ -168,7 +168,7 @@ async def test_what_fails_stands_in_the_doctor_and_goes_when_it_is_well_again(
             while said(layout, clock):
                 await it.look()
         clock.advance(checks.SILENT_SECONDS_MAX + 5 * MINUTE)
-        assert said(layout, clock) == [("failed", "its broker has not looked after its voter for 20 min.")]
+        assert said(layout, clock) == [("failed", "its broker has not maintained its voter for 20 min.")]
         told = it.journal.events("voter-trouble")
         assert [it["what"] for it in told] == ["snapshot", "answer"], "told once, until it is well again"
 

@@ -62,7 +62,7 @@ def test_a_fork_held_here_freezes_once(desk: Desk) -> None:
 
 def test_a_holder_that_withholds_freezes_once_and_again_after_it_came_to_its_senses(desk: Desk) -> None:
     assert exchanged(desk, **WITHHELD) == (f"withheld {STANDBY} 00001.0000000007.0123456789abcdef",)
-    assert f"{STANDBY} signed for generation 1.7 and withholds it now." in frozen(desk)
+    assert f"{STANDBY} signed for generation 1.7 and does not show it now." in frozen(desk)
     assert exchanged(desk, **WITHHELD) == ()
     assert exchanged(desk, **SILENT) == ()
     assert exchanged(desk, **WITHHELD) == (), "silence in between is no new event"

@@ -59,7 +59,7 @@ def test_what_no_bundle_knows_is_locked_for_a_year_and_goes_like_all_else(
     desk.sign(left=True, remembered=False)
     desk.advance(YEAR - 4 * DAY)
     assert thin_here(desk).dropped == ()
-    assert "is in no bundle that is known here" in held_of(desk)[0].left
+    assert "is in no bundle known here" in held_of(desk)[0].left
     for _ in range(12):
         desk.advance(YEAR)
         thin_here(desk)

@@ -126,7 +126,7 @@ def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lo
     assert checked(stage, STANDBY) == well, "a takeover is nothing to be told of"
     early = node.cli("failover", "merge", SERVICE, check=False)
     assert early.exit_code == 8
-    assert b"docs-a is merged where it is written, and hermitage writes it, not commune-a." in early.stderr
+    assert b"docs-a must be merged on the node that writes it, and hermitage writes it, not commune-a." in early.stderr
     stage.tell("operator", 0, "handover", to=HOME)
     node.cli("failover", "move", SERVICE, HOME, "--within", "60")
     shown = node.cli("failover", "status", check=False)

@@ -46,7 +46,7 @@ def told(stage: Stage, *words: str) -> dict[str, Any]:
 def test_who_watches_sees_a_service_move_and_process_mode_says_what_needs_hosts(begin: Begin) -> None:
     stage = begin("exclusive")
     said = (stage.node(HOME).layout.run / "failover.log").read_text()
-    assert "Addresses, mounts and units need hosts: here programs on loopback stand for them." in said
+    assert "Addresses, mounts and units need hosts: here programs on loopback replace them." in said
     argv = (*appliance_argv(), "--state", str(stage.node(STANDBY).state), "failover", "status", "--watch", "--json")
     environment = {**os.environ, "PYTHONPATH": str(code_folder())}
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=environment) as watching:

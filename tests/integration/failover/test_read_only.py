@@ -100,7 +100,7 @@ def test_what_lies_in_the_place_of_a_folder_is_named_and_nothing_is_mounted_or_u
     before = mounts.list()
     code, said = mounts.read_only(verb, place)
     assert (code, said.count("\n")) == (CANNOT_BE, 1)
-    assert said.startswith(f"{place}: this is a link or a file, and must be a folder.")
+    assert said.startswith(f"{place}: this is a link or a file, but must be a folder.")
     assert mounts.list() == before != []
     assert mounts.writes(other)
 
@@ -111,8 +111,8 @@ def test_what_lies_in_the_place_of_a_folder_is_named_and_nothing_is_mounted_or_u
         (("end", "{}/site"), CANNOT_BE, "{}/site: nothing is mounted here."),
         (("begin", "{}/nowhere"), NOT_FOUND, "{}/nowhere: No such file or directory."),
         (("end", "{}/nowhere"), NOT_FOUND, "{}/nowhere: No such file or directory."),
-        (("remount", "{}/site"), WRONG_WORDS, "say: begin FOLDER, or: end FOLDER."),
-        (("begin",), WRONG_WORDS, "say: begin FOLDER, or: end FOLDER."),
+        (("remount", "{}/site"), WRONG_WORDS, "usage: begin FOLDER, or: end FOLDER."),
+        (("begin",), WRONG_WORDS, "usage: begin FOLDER, or: end FOLDER."),
     ],
 )
 def test_what_cannot_be_is_one_sentence(

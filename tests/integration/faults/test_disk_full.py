@@ -42,7 +42,7 @@ def test_more_data_than_room_is_said_and_saved_once_there_is_room(tight: Ground)
     big.write_bytes(random.Random(1).randbytes(60 * MIB))
     said = tight.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
     assert said.exit_code == NoSpace.exit_code
-    assert "the disk is full. Free space on this disk, then run it again" in said.tail()
+    assert "the disk is full. Free space on this disk, then run the command again" in said.tail()
     with pytest.raises(DiskFull):
         writer.run(tight.node(), SERVICE)
     tight.assert_nothing_lost()

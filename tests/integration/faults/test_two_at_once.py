@@ -61,4 +61,4 @@ def test_a_second_agent_of_a_node_says_that_there_is_one(ground: Ground) -> None
             pass
     second = node.cli("agent", timeout_seconds=20, check=False)
     assert second.exit_code == Busy.exit_code
-    assert f"an agent of {ORIGIN} runs already" in second.tail()
+    assert f"an agent of {ORIGIN} is already running" in second.tail()

@@ -126,7 +126,7 @@ def test_hands_are_lent_to_the_account_of_the_node_alone(sites: Sites) -> None:
     assert b"PermissionError" in refused.stderr
     for request, why in (
         ({"verb": "stop", "service": "ssh"}, "no such service"),
-        ({"verb": "route", "service": EXCLUSIVE, "node": OTHER}, "may not have this service"),
+        ({"verb": "route", "service": EXCLUSIVE, "node": OTHER}, "is not a candidate for this service"),
     ):
         talk = (
             "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect('/run/appliance-hands/hands.sock');"

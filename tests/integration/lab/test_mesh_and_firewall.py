@@ -255,10 +255,10 @@ def test_rules_that_would_lock_out_the_operator_are_refused(hosts: Meshed) -> No
             f"{apply} --operators /tmp/operators",
         ):
             refused = hosts.ssh(REACHABLE, typed)
-            assert (refused.exit_code, "no longer let in" in refused.tail()) == (8, True), refused.tail()
+            assert (refused.exit_code, "no longer admit" in refused.tail()) == (8, True), refused.tail()
             assert hosts.said(REACHABLE, "cat", firewall.OPERATORS) == own
         written_by_hand = hosts.ssh(REACHABLE, f"cp /tmp/operators {firewall.OPERATORS} && {apply}")
-        assert (written_by_hand.exit_code, "no longer let in" in written_by_hand.tail()) == (8, True)
+        assert (written_by_hand.exit_code, "no longer admit" in written_by_hand.tail()) == (8, True)
         assert hosts.ssh(REACHABLE, "true").exit_code == 0
         assert without_counters(hosts.said(REACHABLE, "nft", "list", "ruleset")) == without_counters(before)
     finally:

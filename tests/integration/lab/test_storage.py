@@ -62,7 +62,7 @@ def test_an_alarm_of_a_disk_is_shown_until_somebody_takes_it_away(provisioned: L
     said(provisioned, "sh", "-c", f"echo 'Device: /dev/sda, 8 unreadable sectors' >{ALARM}")
     shown = on(provisioned, "appliance", "status")
     assert shown.exit_code != 0
-    assert f"Device: /dev/sda, 8 unreadable sectors. When that is mended: rm {ALARM}" in " ".join(
+    assert f"Device: /dev/sda, 8 unreadable sectors. Once that is repaired: rm {ALARM}" in " ".join(
         shown.stdout.decode().split()
     )
     assert as_agent(provisioned, "rm", ALARM).exit_code != 0

@@ -34,7 +34,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         (("--listen", "0.0.0.0:8443"), 2, "passwords would travel in clear"),
         (("--listen", "localhost:8443"), 2, '"localhost:8443" is not a valid address and port'),
         (("--listen", "127.0.0.1"), 2, "is not a valid address and port"),
-        (("--cert", "/nowhere/cert.pem"), 2, "a certificate and its key go together"),
+        (("--cert", "/nowhere/cert.pem"), 2, "a certificate and its key must be given together"),
         (("--cert", "/nowhere/cert.pem", "--key", "/nowhere/key.pem"), 3, "/nowhere/cert.pem"),
     ],
 )
@@ -49,7 +49,7 @@ def test_an_address_where_somebody_listens_is_refused(world: World) -> None:
     words = ("portal", "serve", "--alone", "--listen", f"{LOOPBACK}:{world.port}")
     ended = world.territory.nodes[NODE].cli(*words, check=False)
     assert ended.exit_code == 4
-    assert f"nobody can listen on {LOOPBACK}:{world.port}" in ended.stderr.decode()
+    assert f"{LOOPBACK}:{world.port} is already in use or cannot be bound" in ended.stderr.decode()
 
 
 def test_by_tls_cookies_go_nowhere_else_and_a_name_of_ours_is_answered(

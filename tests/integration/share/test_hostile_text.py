@@ -188,7 +188,7 @@ def test_a_text_that_injects_is_refused_or_changes_no_line_of_a_file_that_root_w
 def test_a_node_refuses_the_same_in_a_bundle_that_was_signed_without_looking(hostile: str) -> None:
     signed = codec.to_json(read(BASE))
     signed["services"][1]["title"] = hostile
-    with pytest.raises(IntegrityError, match="territory > services > title holds a line break or another control"):
+    with pytest.raises(IntegrityError, match="territory > services > title contains a line break or another control"):
         codec.from_json(signed)
 
 

@@ -83,15 +83,15 @@ def test_a_plain_folder_is_unsupported_and_said_so(target: Target) -> None:
     plain = target.folder / "docs"
     plain.mkdir()
     kept = keep_versions(Target(plain, plain / ".snapshots", target.keep, 0o755), NOW)
-    assert "no subvolume of a btrfs" in kept.unsupported
+    assert "not a btrfs subvolume" in kept.unsupported
     assert not (plain / ".snapshots").exists()
 
 
 def test_a_folder_that_somebody_else_can_change_is_refused(target: Target) -> None:
     os.chown(target.folder, 12345, 12345)
-    with pytest.raises(ApplianceError, match="must be a folder of root's"):
+    with pytest.raises(ApplianceError, match="this folder must belong to root"):
         keep_versions(target, NOW)
     os.chown(target.folder, 0, 0)
     (target.folder / ".snapshots").symlink_to("/tmp")
-    with pytest.raises(ApplianceError, match="must be a folder of root's"):
+    with pytest.raises(ApplianceError, match="this folder must belong to root"):
         keep_versions(target, NOW)

@@ -43,7 +43,7 @@ def test_who_is_forgotten_stays_an_account_in_no_group_and_is_not_in_sambas_list
 
 
 def test_an_account_of_the_system_is_never_made_a_person() -> None:
-    with pytest.raises(Refused, match='"marie" is an account of this machine and of no person'):
+    with pytest.raises(Refused, match='"marie" is an account of this machine, not of a person'):
         people(OWN, (), frozenset({"marie"}))
 
 
@@ -52,8 +52,8 @@ def test_what_another_node_brings_takes_no_name_and_enters_no_group_of_this_one(
     found, left_out = people(OWN, (other,), frozenset({"daemon"}))
     assert {name: node for name, (node, _) in found.items()} == {"marie": "commune-a", "zoe": "commune-b"}
     assert left_out == (
-        "marie of commune-b is left out: commune-a has an account of that name.",
-        "daemon of commune-b is left out: this machine has an account of that name.",
+        "marie of commune-b is left out: commune-a already has an account of that name.",
+        "daemon of commune-b is left out: this machine already has an account of that name.",
     )
     changes = decide(found, "commune-a", Machine())
     assert dict(changes.members) == {"marie": (f"people-{A}", f"elus-{A}"), "zoe": (f"people-{B}", f"elus-{B}")}

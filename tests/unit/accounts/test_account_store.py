@@ -67,7 +67,7 @@ def test_a_store_that_is_not_there_yet_is_empty_and_one_of_another_node_is_refus
     with pytest.raises(NotFound, match="there are no accounts"):
         read_store(file)
     write_store(file, TWO)
-    with pytest.raises(IntegrityError, match="these are the accounts of commune-a, and this is commune-b"):
+    with pytest.raises(IntegrityError, match="these are the accounts of commune-a, but this is commune-b"):
         read_or_new(file, "commune-b")
 
 
@@ -75,18 +75,18 @@ def test_a_store_that_is_not_there_yet_is_empty_and_one_of_another_node_is_refus
     ("change", "say"),
     [
         ({"format": 3}, "its format is 3, and this version knows 2. Upgrade this node"),
-        ({"type": "appliance/act"}, "these are no accounts"),
-        ({"name": "root\nx"}, "cannot be an account"),
+        ({"type": "appliance/act"}, "this is not a file of accounts"),
+        ({"name": "root\nx"}, "is not a valid account name"),
         ({"name": "appliance-x"}, "an account of the appliance itself"),
         ({"name": "vault-commune-b"}, "an account of the appliance itself"),
-        ({"name": "postgres"}, "an account of the machine and of no person"),
-        ({"nt_hash": "A" * 31}, "no NT hash"),
-        ({"nt_hash": "A" * 32 + ":"}, "no NT hash"),
-        ({"slow_hash": "plain"}, "no slow hash"),
-        ({"totp": "plain"}, "no secret of ours"),
-        ({"codes": ["plain"]}, "no hashes of ours"),
-        ({"codes": ["0" * 64] * 9}, "no hashes of ours"),
-        ({"groups": ["sudo,root"]}, "cannot be a group"),
+        ({"name": "postgres"}, "an account of the machine, not of a person"),
+        ({"nt_hash": "A" * 31}, "not an NT hash"),
+        ({"nt_hash": "A" * 32 + ":"}, "not an NT hash"),
+        ({"slow_hash": "plain"}, "not one of our slow hashes"),
+        ({"totp": "plain"}, "not one of our secrets"),
+        ({"codes": ["plain"]}, "not our hashes"),
+        ({"codes": ["0" * 64] * 9}, "not our hashes"),
+        ({"groups": ["sudo,root"]}, "is not a valid group"),
         ({"groups": "elus"}, "damaged"),
         ({"disabled": 1}, "damaged"),
         ({"password_set": "2026"}, "damaged"),
@@ -122,7 +122,7 @@ def test_an_account_that_stands_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_name_is_taken_once_and_who_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(ApplianceError, match="marie is an account of commune-a already"):
+    with pytest.raises(ApplianceError, match="marie is already an account of commune-a"):
         model.add(TWO, account("marie"))
     with pytest.raises(NotFound, match=r'no account "luc" at commune-a; known: marie, paul\.dupont-petit'):
         model.remove(TWO, "luc")
@@ -130,13 +130,13 @@ def test_a_name_is_taken_once_and_who_is_not_there_is_named_with_those_that_are(
 
 @pytest.mark.parametrize("name", ["Marie", "élodie", "1marie", "marie.", "marie..d", "-marie", "a" * 33, "", "marie d"])
 def test_a_name_that_root_should_not_make_an_account_of_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="cannot be an account"):
+    with pytest.raises(UsageError, match="is not a valid account name"):
         model.add(TWO, account(name))
 
 
 @pytest.mark.parametrize("name", sorted(model.SYSTEM))
 def test_a_name_that_a_package_makes_an_account_of_later_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="an account of the machine and of no person"):
+    with pytest.raises(UsageError, match="an account of the machine, not of a person"):
         model.add(TWO, account(name))
     model.add(TWO, account(f"{name}.dupont"))
 

@@ -42,8 +42,8 @@ def test_every_kind_of_work_that_can_be_decided_can_be_done() -> None:
     ("code", "answer", "says"),
     [
         (-9, b"", "the worker was killed by signal 9."),
-        (1, b"Traceback", "the worker ended with 1 and said nothing."),
-        (0, b"{}", "the worker ended with 0 and said nothing."),
+        (1, b"Traceback", "the worker exited with 1 without output."),
+        (0, b"{}", "the worker exited with 0 without output."),
     ],
 )
 def test_a_worker_that_says_nothing_has_failed(code: int, answer: bytes, says: str) -> None:

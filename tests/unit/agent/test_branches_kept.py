@@ -67,9 +67,9 @@ def test_of_a_branch_that_does_not_fit_nothing_stays_and_a_person_reads_what_to_
 
     (files(node) / "2026/note.txt").write_text("a part of it")
     monkeypatch.setattr(takeover, "run_command", full)
-    with pytest.raises(Refused, match=r"kept apart: cp ended with 1: .*No space left on device") as refused:
+    with pytest.raises(Refused, match=r"as a branch: cp exited with 1: .*No space left on device") as refused:
         takeover.branch(node, SERVICE, "2", Lines(node))
-    assert "Make room on that disk" in refused.value.remedy
+    assert "Free space on that disk" in refused.value.remedy
     assert os.listdir(node.service(SERVICE).root / "branches") == []
 
 

@@ -36,7 +36,7 @@ def test_without_that_it_says_what_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', "\xff"])
 def test_what_does_not_say_it_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "voter.json").write_bytes(text.encode("latin-1"))
-    with pytest.raises(IntegrityError, match="does not say where etcd listens"):
+    with pytest.raises(IntegrityError, match="does not name the address of etcd"):
         load_settings(tmp_path / "voter.json")
 
 

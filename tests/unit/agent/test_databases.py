@@ -118,7 +118,7 @@ def test_a_drill_whose_unit_ends_without_a_word_says_that_nothing_was_loaded(
     with of_a_host.hands(lambda verb: None):
         done = databases.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.ground)
     assert (done.done, done.wrong) == (False, ())
-    assert "appliance-database-rehearse@etat-civil.service ended without a word" in done.told[0]
+    assert "appliance-database-rehearse@etat-civil.service ended without output" in done.told[0]
     assert not (of_a_host.service.root / "rehearsing").exists()
 
 
@@ -129,7 +129,7 @@ def test_a_drill_does_not_begin_while_a_takeover_fills_the_database(of_a_host: P
     (work / "cgroup.events").write_text("populated 1\n")
     done = databases.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.ground)
     assert (done.done, done.wrong) == (False, ())
-    assert "a takeover fills etat-civil at this moment. Drill again once it is served." in done.told[0]
+    assert "a takeover is loading etat-civil now. Drill again once it is served." in done.told[0]
 
 
 def test_a_host_without_postgresql_asks_nobody_and_says_what_is_missing(
@@ -149,13 +149,13 @@ def test_what_postgresql_says_of_a_dump_reaches_who_reads_the_status(played: Pla
 def test_the_word_of_an_earlier_one_does_not_count(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(databases, "SILENT_SECONDS_MAX", 0.3)
     hands = played.hands(lambda verb: played.leave_word(asked="earlier"))
-    with hands, pytest.raises(ApplianceError, match=r"database-fill@etat-civil.service ended without a word"):
+    with hands, pytest.raises(ApplianceError, match=r"database-fill@etat-civil.service ended without output"):
         databases.fill(played.node, SERVICE, played.laid, played.ground)
 
 
 def test_an_archive_without_a_dump_is_refused_before_anything_is_asked(played: Played) -> None:
     (played.laid / "postgresql").rename(played.laid / "other")
-    with pytest.raises(Refused, match="holds no dump"):
+    with pytest.raises(Refused, match="contains no dump"):
         databases.fill(played.node, SERVICE, played.laid, played.ground)
 
 

@@ -135,14 +135,14 @@ def test_what_rests_is_closed_and_what_fails_is_told(services: HostServices, mon
 
     async def ask(verb: str, service: str) -> None:
         if service == "docs-a":
-            raise Unreachable("root's hands did not answer.")
+            raise Unreachable("the privileged helper did not answer")
         asked.append((verb, service))
 
     rests = Moving("site", "10.64.8.2", 80, "/srv/sites", "appliance-site@rests.service", "", True, frozenset())
     found = {"docs-a": rests, "docs-b": rests, "elsewhere": replace(rests, here=False)}
     monkeypatch.setattr(services, "_moving", {SITE: services._moving[SITE], **found})
     monkeypatch.setattr(services, "_ask", ask)
-    assert asyncio.run(services.close_what_rests()) == {"docs-a": "root's hands did not answer."}
+    assert asyncio.run(services.close_what_rests()) == {"docs-a": "the privileged helper did not answer"}
     assert asked == [("read-only", "docs-b")]
 
 
@@ -167,7 +167,7 @@ def test_what_serves_nothing_of_this_node_is_ended_and_what_fails_is_told(
 
     async def ask(verb: str, service: str) -> None:
         if service == "hangs":
-            raise Unreachable("root's hands did not answer.")
+            raise Unreachable("the privileged helper did not answer")
         asked.append((verb, service))
 
     given = Moving(
@@ -183,5 +183,5 @@ def test_what_serves_nothing_of_this_node_is_ended_and_what_fails_is_told(
     form = replace(given, unit="appliance-site@another-form.service", copy="", here=True)
     monkeypatch.setattr(services, "_moving", {SITE: services._moving[SITE], "given": given, "another-form": form})
     monkeypatch.setattr(services, "_ask", ask)
-    assert asyncio.run(services.end_what_left()) == {"hangs": "root's hands did not answer."}
+    assert asyncio.run(services.end_what_left()) == {"hangs": "the privileged helper did not answer"}
     assert sorted(asked) == [("end", "another-form"), ("end", "given"), ("end", "was-a-share")]

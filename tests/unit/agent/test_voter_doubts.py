@@ -23,7 +23,7 @@ def said(root: Path, **told: object) -> list[tuple[str, str, str]]:
 
 def test_a_voter_that_does_not_believe_the_newest_grant_of_a_service_is_a_warning(tmp_path: Path) -> None:
     """The doctors of the voters were silent while a share could be granted to nobody."""
-    sentence = f"its broker does not believe the newest grant of docs-a: {WHY}"
+    sentence = f"its broker does not accept the newest grant of docs-a: {WHY}"
     assert said(tmp_path, unbelieved={"docs-a": WHY}) == [("warning", sentence, CONFIRM)]
 
 

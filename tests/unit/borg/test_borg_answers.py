@@ -46,7 +46,7 @@ def test_an_outline_has_what_an_examination_asks_for() -> None:
     ids=["nothing", "too-few", "too-many", "another-entry-in-its-name", "no-size", "socket", "no-kind", "no-utf-8"],
 )
 def test_an_entry_that_no_listing_of_files_has_is_refused(record: bytes) -> None:
-    with pytest.raises(IntegrityError, match="which is no file, folder or link; nothing was restored"):
+    with pytest.raises(IntegrityError, match="which is not a file, folder or link; nothing was restored"):
         answers.outline(record)
 
 

@@ -20,13 +20,13 @@ def test_a_path_with_braces_is_not_taken_for_a_placeholder() -> None:
 
 @pytest.mark.parametrize("path", [Path("relative"), Path("/srv/a::b")])
 def test_a_path_borg_would_read_otherwise_is_refused(path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be a repository"):
+    with pytest.raises(UsageError, match="is not a valid repository"):
         argv.location(path)
 
 
 @pytest.mark.parametrize("name", ["a/b", "{now}", "-x", "a b", "x.checkpoint", "x.checkpoint.2", "a" * 201])
 def test_an_archive_name_borg_would_read_otherwise_is_refused(name: str) -> None:
-    with pytest.raises(UsageError, match="cannot name an archive"):
+    with pytest.raises(UsageError, match="is not a valid archive name"):
         argv.location(Path("/srv/r"), name)
 
 

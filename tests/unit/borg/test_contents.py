@@ -80,7 +80,7 @@ def test_what_is_no_folder_in_the_destination_is_no_way(tmp_path: Path, blocked:
     place.parent.mkdir(exist_ok=True)
     check_way(tmp_path, {"a", "a/b", "other"})
     place.symlink_to("/etc")
-    with pytest.raises(WayBlocked, match=f'"{blocked}" is no folder there'):
+    with pytest.raises(WayBlocked, match=f'"{blocked}" is not a folder there'):
         check_way(tmp_path, {"a", "a/b", "other"})
 
 

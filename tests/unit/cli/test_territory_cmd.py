@@ -43,7 +43,7 @@ def test_check_says_of_the_example_what_only_planned_copies_would_survive(capsys
     assert "they are not counted: disque-tournant, pair-exterieur." in out
     assert "Not everything survives each of the 251 events:" in out
     assert "the whole territory lost: 47 of 47 services are lost" in out
-    assert "disque-tournant (up to 30 d old) would be left, and nothing writes there yet." in out
+    assert "disque-tournant (up to 30 d old) would be left, but nothing writes there yet." in out
 
 
 def test_check_says_that_everything_survives_where_it_does() -> None:
@@ -125,7 +125,7 @@ def test_a_plan_without_room_gives_the_reason_of_every_node_and_ends_with_8(
     assert code == 8
     assert err.startswith(f"appliance: {file}:46  services > docs-a: ")
     assert run(capsys, "check", file) == (8, "", err)
-    assert "2 copies are asked for, only 1 can be placed." in err
+    assert "2 copies are requested, only 1 can be placed." in err
     assert "commune-b: offers 8 GiB, needs 9 GiB" in err
 
 
@@ -161,7 +161,7 @@ def test_plan_shows_who_votes_and_what_would_leave_no_majority(capsys: pytest.Ca
 
 def test_plan_with_why_gives_the_reason_of_every_node(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "plan", DEMO, "--why")
-    assert "commune-c is not needed: 3 vote" in out
+    assert "commune-c is not needed: there are 3 voters" in out
     assert "commune-a is the origin, which never counts" in out
     assert "commune-c is a spare" in out
 
@@ -198,7 +198,7 @@ def test_a_pipe_is_no_file_and_is_not_waited_for(capsys: pytest.CaptureFixture[s
     os.mkfifo(tmp_path / "pipe")
     code, _, err = run(capsys, "plan", tmp_path / "pipe")
     assert code == 3
-    assert "pipe: this is no file, but a pipe or a device. Name a folder with a territory.yml." in err
+    assert "pipe: this is a pipe or a device, not a file. Name a folder with a territory.yml." in err
 
 
 def test_a_name_that_was_given_twice_is_listed_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -262,5 +262,5 @@ def test_what_a_former_version_forgets_with_the_same_key_is_carried_on_by_the_ne
     )
     (tmp_path / "3").write_bytes(forgetful)
     out = run(capsys, *sign, tmp_path / "4", "--previous", tmp_path / "3")[1]
-    assert out.startswith("Bundle 3 forgot former services of bundle 2; they are carried on: docs-a.")
+    assert out.startswith("Bundle 3 lacks former services of bundle 2; they are kept: docs-a.")
     assert set(signed_bundle(tmp_path / "4", key).former.services) == {"docs-a"}

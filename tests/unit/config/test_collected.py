@@ -87,7 +87,7 @@ def test_what_was_collected_twice_is_as_new_as_the_newer_of_both() -> None:
     old, new = (read(printed(grants=[], collected=day)) for day in days)
     for files in ((old, new), (new, old)):
         assert utc_text(merge(files)["a"].brought or 0) == days[1]
-    with pytest.raises(UsageError, match='its "collected" is no UTC time'):
+    with pytest.raises(UsageError, match='its "collected" is not a UTC time'):
         read(printed(collected="yesterday"))
 
 

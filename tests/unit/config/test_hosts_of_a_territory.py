@@ -111,18 +111,18 @@ REFUSED = [
         [("copies: 2", "copies: 4")],
         "territory.yml:47  services > docs-a > copies: is 4, but the zones allow only 3 in failure domains "
         "distinct from that of commune-a and from each other; "
-        "ask for 3 at most, or have a node in another zone offer room.",
+        "ask for 3 at most, or let a node in another zone offer space.",
         id="fewer_failure_domains_than_copies",
     ),
     pytest.param(
         [("copies: 2", "copies: 3"), ("quota: 2G", "quota: 6G")],
-        "territory.yml:42  services > docs-a: 3 copies are asked for, only 2 can be placed. Offer more room, "
+        "territory.yml:42  services > docs-a: 3 copies are requested, only 2 can be placed. Offer more space, "
         "declare a smaller quota, name another standby or ask for fewer copies.",
         id="too_little_room",
     ),
     pytest.param(
         [("name: commune-c", "name: mirror")],
-        'territory.yml:39  sites > commune-c > nodes[0] > name: playbooks call a group of nodes "mirror". '
+        'territory.yml:39  sites > commune-c > nodes[0] > name: playbooks already use "mirror" for a group of nodes. '
         "Choose another.",
         id="the_name_of_a_group",
     ),

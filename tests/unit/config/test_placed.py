@@ -18,10 +18,10 @@ GOOD = Path(__file__).parents[2] / "cases" / "territory" / "good.yml"
 )
 def test_it_stands_at_its_line(service: str, where: str) -> None:
     with pytest.raises(Infeasible) as caught, with_lines_of(GOOD):
-        raise Infeasible(service, "2 copies are asked for, only 1 can be placed.", ())
+        raise Infeasible(service, "2 copies are requested, only 1 can be placed.", ())
     assert str(caught.value).startswith(f"{GOOD}:{where}: 2 copies")
     with pytest.raises(Infeasible) as caught, with_lines_of(GOOD, name="territory.yml"):
-        raise Infeasible(service, "2 copies are asked for, only 1 can be placed.", ())
+        raise Infeasible(service, "2 copies are requested, only 1 can be placed.", ())
     assert caught.value.where == f"territory.yml:{where}"
 
 

@@ -130,7 +130,7 @@ def test_a_former_holder_takes_room_until_it_must_have_given_up_its_copy() -> No
 def test_a_former_service_of_which_nobody_holds_anything_is_forgotten_when_told() -> None:
     second = after(FIRST, plan(service("base", "c")))
     assert after(second, plan(service("base", "c")), forget=("docs",)).former.services == {}
-    with pytest.raises(UsageError, match='"base" is no service that left'):
+    with pytest.raises(UsageError, match='"base" is not a removed service'):
         after(second, plan(service("base", "c")), forget=("base",))
 
 
@@ -224,12 +224,12 @@ def test_what_a_former_version_forgot_is_carried_on_and_said() -> None:
     assert found.confirmed == second.confirmed
     assert found.unconfirmed == second.unconfirmed
     assert found.territory.services["base"].called == "basis"
-    assert [it.split(" forgot ")[1].split(" of bundle")[0] for it in told] == [
+    assert [it.split(" lacks ")[1].split(" of bundle")[0] for it in told] == [
         "former services",
         "former holders",
         "later names",
         "confirmed grants",
-        "services whose newest grant was not shown",
+        "services whose newest grant is not known",
     ]
     assert "gone" in after(found, plan(replace(DOCS, standbys=("d",), copies=1), BASE), days=3).former.services
     assert carry_on(found, found) == (found, ())
@@ -238,7 +238,7 @@ def test_what_a_former_version_forgot_is_carried_on_and_said() -> None:
 def test_what_left_in_the_bundle_of_a_former_version_is_found_too() -> None:
     second = by_a_former_version(FIRST, plan(BASE), days=1)
     found, (told,) = carry_on(FIRST, second)
-    assert told == "Bundle 2 forgot former services of bundle 1; they are carried on: docs."
+    assert told == "Bundle 2 lacks former services of bundle 1; they are kept: docs."
     assert found.former.services["docs"].serial == 2
 
 
@@ -252,7 +252,9 @@ def test_nothing_is_carried_into_a_bundle_that_forgot_nothing() -> None:
 def test_a_renamed_service_that_a_former_version_took_for_a_new_one_is_refused_with_the_way_out() -> None:
     second = after(FIRST, plan(DOCS, replace(BASE, called="basis")), days=1)
     third = by_a_former_version(second, plan(DOCS, service("basis", "c")), days=2)
-    with pytest.raises(Refused, match='a new service "basis", and bundle 2 calls "base" so') as refused:
+    with pytest.raises(
+        Refused, match='a new service "basis", but in bundle 2 that is the later name of "base"'
+    ) as refused:
         carry_on(second, third)
     assert "--previous and add --serial 4" in refused.value.remedy
 

@@ -56,13 +56,13 @@ def test_mistakes_of_different_parts_are_all_said_at_once() -> None:
     [
         (b"", "territory.yml:1  is empty."),
         (b"# only a comment\n", "territory.yml:1  is empty."),
-        (b"- a\n- b\n", "territory.yml:1  must be a mapping, beginning with territory:"),
+        (b"- a\n- b\n", "territory.yml:1  must be a mapping that starts with territory:"),
         (
             b"territory:\n  name: a\n  title: Vall\xe9e\n",
             "territory.yml:3  is not UTF-8 (byte 0xe9); save the file as UTF-8.",
         ),
         (b"\x00", "territory.yml:1  is not YAML: "),
-        (b"#" * (BYTES_MAX + 1), "territory.yml:1  is larger than 1 MiB; this cannot be a territory."),
+        (b"#" * (BYTES_MAX + 1), "territory.yml:1  is larger than 1 MiB; this is not a territory."),
         (b"[" * 100_000, "territory.yml:1  [0][0]: is nested deeper than 12 levels."),
     ],
     ids=["empty", "comment", "list", "latin-1", "nul", "large", "brackets"],
@@ -83,7 +83,7 @@ def test_a_few_lines_of_aliases_are_refused_before_they_make_gigabytes() -> None
 
 def test_a_number_too_long_for_any_float_is_refused() -> None:
     (line,) = mistakes(GOOD.replace("size: 80G", f"size: {'9' * 400}G").encode())
-    assert line.endswith("is beyond any disk or age.")
+    assert line.endswith("is larger than any disk or age.")
 
 
 def test_a_territory_without_nodes_is_refused() -> None:
@@ -105,5 +105,5 @@ def test_an_unreadable_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     # The tests may run as root, which may read everything.
     monkeypatch.setattr("builtins.open", refuse)
-    with pytest.raises(Forbidden, match="may not read"):
+    with pytest.raises(Forbidden, match="cannot read"):
         load(tmp_path / "territory.yml")

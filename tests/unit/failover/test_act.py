@@ -253,7 +253,7 @@ def test_what_fails_first_keeps_nothing_else_from_being_stopped_and_a_person_is_
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(service: str) -> None:
-        raise Refused("nft --file - failed: without a word")
+        raise Refused("nft --file - failed: no message")
 
     told: list[str] = []
     world.it.site = replace(world.site, alarm=lambda service, sentence: told.append(sentence))
@@ -265,7 +265,7 @@ def test_what_fails_first_keeps_nothing_else_from_being_stopped_and_a_person_is_
     assert (here.writer, here.writable, here.copy) == (False, False, False)
     assert world.machine.resets == [SERVICE]
     assert told == ["a.row: test"]
-    assert world.it.trouble == {"cut network": "nft --file - failed: without a word"}
+    assert world.it.trouble == {"cut network": "nft --file - failed: no message"}
 
 
 def test_after_what_fails_nothing_is_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,13 +56,13 @@ def test_a_branch_is_tried_on_a_disk_too_full_to_call_a_person_and_what_fails_is
         raise OSError(28, "No space left on device")
 
     async def refuse(service: str, epoch: int) -> str:
-        raise Refused("what was written here could not be kept apart: the disk is full")
+        raise Refused("writes made here could not be saved as a branch: the disk is full")
 
     world.it.site = replace(world.site, alarm=full)
     with monkeypatch.context() as filled:
         filled.setattr(world.copies, "keep_branch", refuse)
         assert not world.do(A.ALARM, A.KEEP_BRANCH)
-    assert world.it.trouble[A.KEEP_BRANCH].startswith("what was written here could not be kept apart")
+    assert world.it.trouble[A.KEEP_BRANCH].startswith("writes made here could not be saved as a branch")
     assert A.KEEP_BRANCH in world.it.last, "the next try waits"
     assert world.do(A.ALARM, A.KEEP_BRANCH)
     assert not world.it.kept.tail

@@ -224,13 +224,13 @@ def test_a_service_that_cannot_be_looked_at_ends_no_other_and_a_person_is_told_o
 
     def blind(service: str) -> Local:
         looks.append(service)
-        raise NotFound(f"nothing here serves {service}.")
+        raise NotFound(f"this node is not set up to serve {service}.")
 
     world.it.site = replace(world.site, alarm=lambda service, sentence: told.append(sentence))
     keeper = Keeper(world.it)
     monkeypatch.setattr(world.machine, "look", blind)
     asyncio.run(run_until(keeper, lambda: len(looks) > 3))
-    assert told == ["the running services cannot be examined: nothing here serves docs-a."]
+    assert told == ["the running services cannot be examined: this node is not set up to serve docs-a."]
 
 
 @pytest.mark.parametrize("plans", [{}, {"node": "commune-x", "standbys": ()}], ids=["no service", "no candidate"])
@@ -279,7 +279,7 @@ def test_one_service_of_which_nothing_can_be_read_is_told_and_the_next_is_kept(w
     assert begun(site, [SERVICE, "docs-b"]).keys() == {"docs-b"}
     assert load_told(site.run, SERVICE) is None, "who looks is not told what was true before"
     assert load_told(site.run, "docs-b") is not None
-    assert told[0].startswith(f"{SERVICE}: it is not looked after here: ")
+    assert told[0].startswith(f"{SERVICE}: it is not managed here: ")
     assert "the durable state of failover cannot be read" in told[0]
 
 
@@ -320,7 +320,7 @@ def test_papers_of_one_service_that_cannot_be_read_hide_none_of_the_others(
     assert readable(site, ["docs-b", "docs-a"]) == [FIRST.document.raw]
     assert readable(site, ["docs-b", "docs-a"]) == [FIRST.document.raw]
     (sentence,) = told
-    assert sentence.startswith("docs-b: who may write it cannot be read here: ")
+    assert sentence.startswith("docs-b: its grants cannot be read here: ")
     (tmp_path / "docs-b/known-grant").unlink()
     (tmp_path / "docs-b/known-grant").mkdir()
     assert readable(site, ["docs-b", "docs-a"]) == [FIRST.document.raw], "nor does an error of the disk"

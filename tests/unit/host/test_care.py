@@ -15,11 +15,11 @@ from appliance.host.care import Alarm, alarms, how_kept
     [
         (
             {"encryption": "luks", "unlock": "tpm2", "why": ""},
-            "disk encrypted (tpm2), protected against a pulled disk, not against a changed one",
+            "disk encrypted (tpm2), protected against a stolen disk, not against a manipulated machine",
         ),
         (
             {"encryption": "luks", "unlock": "tang", "why": ""},
-            "disk encrypted (tang), protected against a box that is carried away, not against a changed one",
+            "disk encrypted (tang), protected against a stolen box, not against a manipulated one",
         ),
         ({"encryption": "none", "unlock": "tpm2", "why": ""}, "DISK NOT ENCRYPTED (by choice)"),
         (
@@ -51,6 +51,6 @@ def test_each_alarm_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "scrub").write_text("")
     (tmp_path / "folder").mkdir()
     assert alarms(tmp_path) == (
-        Alarm(str(tmp_path / "scrub"), "scrub was reported, without a word"),
+        Alarm(str(tmp_path / "scrub"), "scrub was reported without a message"),
         Alarm(str(tmp_path / "smart_dev_sda"), "Device: /dev/sda, 8 Currently unreadable (pending) sectors"),
     )

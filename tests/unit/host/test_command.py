@@ -37,13 +37,15 @@ def test_the_environment_is_a_small_safe_one(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_check_raises_with_the_last_words_of_the_program() -> None:
-    with pytest.raises(CommandFailed, match=r"sh ended with 3: no room left") as caught:
+    with pytest.raises(CommandFailed, match=r"sh exited with 3: no room left") as caught:
         run(("sh", "-c", "echo no room left >&2; exit 3"), timeout_seconds=10, check=True)
     assert caught.value.result.exit_code == 3
 
 
 def test_a_program_that_found_the_disk_full_is_told_so() -> None:
-    with pytest.raises(NoSpace, match=r"the disk is full \(cp\)\. Free space there, then run it again\.") as caught:
+    with pytest.raises(
+        NoSpace, match=r"the disk is full \(cp\)\. Free space there, then run the command again\."
+    ) as caught:
         run(("cp", "/etc/passwd", "/dev/full"), timeout_seconds=10, env={"LC_ALL": "C"}, check=True)
     assert isinstance(caught.value, CommandFailed)
 
@@ -136,7 +138,7 @@ def test_a_timeout_ends_the_program_and_its_children(by_line: bool, tmp_path: Pa
     """ssh under borg, or a shell's child, holds our pipes: it must neither live on nor keep us waiting."""
     script = f"sleep 60 & echo $! >{tmp_path}/child; wait"
     started = time.monotonic()
-    with pytest.raises(CommandTimeout, match=r"did not end within 0 s; below it still run: sleep\.$"):
+    with pytest.raises(CommandTimeout, match=r"did not end within 0 s; still running below it: sleep\.$"):
         run(("sh", "-c", script), timeout_seconds=0.5, on_stderr_line=(lambda line: None) if by_line else None)
     assert time.monotonic() - started < 20
     assert not _runs(int((tmp_path / "child").read_text()))
@@ -144,7 +146,7 @@ def test_a_timeout_ends_the_program_and_its_children(by_line: bool, tmp_path: Pa
 
 def test_a_program_whose_name_is_cut_within_a_letter_is_named_all_the_same(tmp_path: Path) -> None:
     (name := tmp_path / "fourteen-bytesé").symlink_to("/usr/bin/sleep")
-    with pytest.raises(CommandTimeout, match="below it still run: fourteen-bytes"):
+    with pytest.raises(CommandTimeout, match="still running below it: fourteen-bytes"):
         run(("sh", "-c", f"'{name}' 60 & wait"), timeout_seconds=0.5)
 
 

@@ -115,7 +115,7 @@ def test_what_this_node_may_have_no_more_is_cut_off_first_and_ends_though_that_f
     with pytest.raises(Refused, match="nft failed"):
         Hands(SERVED, fails, str(tmp_path / "holders"), str(tmp_path)).obey({"verb": "end", "service": "arrets"})
     assert "appliance-site@arrets.service" in stopped[1]
-    with pytest.raises(Refused, match="not served at this node"):
+    with pytest.raises(Refused, match="not served on this node"):
         obey(tmp_path, verb="stop", service="arrets")
 
 
@@ -155,7 +155,7 @@ def test_the_pcs_around_its_home_wait_and_come_in_with_those_of_the_mesh(
 @pytest.mark.parametrize(("verb", "unit"), [("people", "appliance-share-people"), ("lay", "appliance-share-lay")])
 def test_accounts_and_files_of_a_share_are_units_of_their_own(verb: str, unit: str, tmp_path: Path) -> None:
     assert obey(tmp_path, verb=verb, service="docs-a").argvs == [f"systemctl start {unit}@docs-a.service"]
-    with pytest.raises(Refused, match="no such verb"):
+    with pytest.raises(Refused, match="this verb does not exist"):
         obey(tmp_path, verb=verb, service="horaires")
 
 
@@ -315,16 +315,16 @@ def test_addresses_lead_where_they_are_told_and_one_that_nobody_knows_any_more_i
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        ({"verb": "stop", "service": "ssh"}, "describes no such service"),
-        ({"verb": "stop", "service": ["horaires"]}, "describes no such service"),
-        ({"verb": "start", "service": "arrets"}, "is not served at this node"),
-        ({"verb": "poweroff", "service": "horaires"}, "no such verb"),
-        ({"service": "horaires"}, "no such verb"),
-        ({"verb": "fill", "service": "horaires"}, "no such verb"),
-        ({"verb": "rehearse", "service": "../x"}, "describes no such service"),
-        ({"verb": "rehearse", "service": ["x"]}, "describes no such service"),
-        ({"verb": "route", "service": "horaires", "node": "commune-b"}, "may not have this service"),
-        ({"verb": "route", "service": "horaires"}, "may not have this service"),
+        ({"verb": "stop", "service": "ssh"}, "has no such service"),
+        ({"verb": "stop", "service": ["horaires"]}, "has no such service"),
+        ({"verb": "start", "service": "arrets"}, "is not served on this node"),
+        ({"verb": "poweroff", "service": "horaires"}, "this verb does not exist"),
+        ({"service": "horaires"}, "this verb does not exist"),
+        ({"verb": "fill", "service": "horaires"}, "this verb does not exist"),
+        ({"verb": "rehearse", "service": "../x"}, "has no such service"),
+        ({"verb": "rehearse", "service": ["x"]}, "has no such service"),
+        ({"verb": "route", "service": "horaires", "node": "commune-b"}, "is not a candidate for this service"),
+        ({"verb": "route", "service": "horaires"}, "is not a candidate for this service"),
     ],
     ids=[
         "a unit",
@@ -375,7 +375,7 @@ def test_calls_are_answered_beside_each_other_until_nobody_calls_any_more(tmp_pa
             gone.connect(path)
             gone.sendall(b'{"verb": "poweroff", "service": "horaires"}\n')
         assert called(path, b'{"verb": "wake", "service": "horaires"}') == {}
-        assert called(path, b'{"verb": "poweroff", "service": "horaires"}') == {"error": "there is no such verb."}
+        assert called(path, b'{"verb": "poweroff", "service": "horaires"}') == {"error": "this verb does not exist."}
         assert "JSONDecodeError" in called(path, b"nonsense")["error"]
         assert "JSONDecodeError" in called(path, b"x" * 2 * hands.REQUEST_BYTES_MAX)["error"]
         assert program.poll() is None, "somebody may ask yet"
@@ -388,7 +388,7 @@ def test_a_call_too_many_is_told_so(tmp_path: Path) -> None:
     path, one = str(tmp_path / "hands.sock"), "hands.CALLS_MAX = 1\nhands.serve"
     with begun(SERVE.replace("hands.serve", one), path, tmp_path) as program, socket.socket(socket.AF_UNIX) as silent:
         silent.connect(path)
-        assert called(path, b"{}") == {"error": "1 calls are being answered."}
+        assert called(path, b"{}") == {"error": "1 calls are already in progress."}
         assert program.wait(timeout=30) == 0
 
 

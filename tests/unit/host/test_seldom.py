@@ -20,7 +20,7 @@ def test_what_was_not_said_is_counted_in_what_is() -> None:
     seldom = Seldom()
     for now in (0.0, 1.0, 2.0, 60.0):
         saying(said.append, seldom, "a line", now)
-    assert said == ["a line", "a line (3 times since this was said last)"]
+    assert said == ["a line", "a line (3 times since the last such line)"]
 
 
 @pytest.mark.parametrize(

@@ -97,5 +97,5 @@ def test_files_that_do_not_fit_each_other_leave_what_was_shown_before(
 
 def test_a_public_name_alone_is_refused(tmp_path: Path) -> None:
     cert, key = make(tmp_path / "public", PUBLIC)
-    with pytest.raises(UsageError, match=r"beside the node's own"):
+    with pytest.raises(UsageError, match=r"needs the node's own"):
         Door("127.0.0.1", 8443, public=PublicName(PUBLIC, cert, key)).check()

@@ -61,7 +61,7 @@ def test_what_was_cut_off_shows_to_whoever_noted_the_head(journal: ChainedJourna
     head = journal.verify().head
     journal.path.write_bytes(b"".join(journal.path.read_bytes().splitlines(keepends=True)[:2]))
     assert journal.verify().lines == 2
-    with pytest.raises(IntegrityError, match="the journal was cut, or written anew"):
+    with pytest.raises(IntegrityError, match="the journal was cut or rewritten"):
         journal.verify(head)
 
 
@@ -93,6 +93,6 @@ def test_an_entry_that_is_too_long_is_told_over_several_lines_and_nothing_of_it_
 
 def test_what_no_line_can_hold_is_refused_and_leaves_the_journal_as_it_was(journal: ChainedJournal) -> None:
     before = journal.path.read_bytes()
-    with pytest.raises(UsageError, match="too long to be written down"):
+    with pytest.raises(UsageError, match="too long for the journal"):
         journal.write("asked", account="marie", paths=["x" * 40_000])
     assert journal.path.read_bytes() == before

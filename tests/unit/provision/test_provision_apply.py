@@ -86,7 +86,9 @@ def test_a_text_that_fails_its_check_leaves_the_old_one_and_loads_nothing(
     apply_part(rules("one", check), machine.host)
     machine.programs["check"] = lambda argv: False
     machine.called.clear()
-    with pytest.raises(ApplianceError, match=r"/etc/rules: the new text is not good, the old one stays: .*line 3: no"):
+    with pytest.raises(
+        ApplianceError, match=r"/etc/rules: the new file is not valid, so the old one stays: .*line 3: no"
+    ):
         apply_part(rules("two", check), machine.host)
     assert (machine.read(), machine.without("check")) == ("one", [])
     assert sorted(path.name for path in (machine.root / "etc").iterdir()) == ["rules"]
@@ -104,7 +106,7 @@ def test_a_text_that_cannot_be_loaded_is_taken_back_and_the_old_one_loaded_again
     apply_part(rules("one"), machine.host)
     machine.called.clear()
     machine.programs["load"] = lambda argv: machine.read() == "one"
-    with pytest.raises(ApplianceError, match="/etc/rules: it could not be brought in force, the old one is back"):
+    with pytest.raises(ApplianceError, match="/etc/rules: it could not be put in force, so the old one was put back"):
         apply_part(rules("two"), machine.host)
     assert (machine.read(), machine.called) == ("one", [LOAD, LOAD])
 

@@ -72,7 +72,7 @@ def test_ssh_is_for_the_control_machine_operators_and_the_mesh(client: str, admi
     doors = firewall.doors(FOUR, "commune-a", OPERATORS)
     assert doors.admit(client) is admitted
     if not admitted:
-        with pytest.raises(Refused, match=f"you come from {client}, which these rules would no longer let in"):
+        with pytest.raises(Refused, match=f"you are connected from {client}, which these rules would no longer admit"):
             firewall.check_admits(doors, client)
 
 

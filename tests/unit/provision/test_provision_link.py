@@ -27,7 +27,7 @@ def test_the_file_is_read_as_wg_quick_reads_it() -> None:
 
 
 def test_a_file_without_an_address_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"mesh0.conf: it gives no Address"):
+    with pytest.raises(UsageError, match=r"mesh0.conf: it has no Address"):
         link.read("[Interface]\nListenPort = 1\n")
 
 

@@ -60,7 +60,7 @@ def test_only_the_relay_hands_on_and_only_between_those_behind_nat() -> None:
 
 def test_without_a_relay_those_who_cannot_meet_are_named() -> None:
     part = mesh.part(bundle((*NATTED, OPEN)), "commune-a")
-    assert part.warnings == ("commune-a and commune-b are behind NAT, and no standby takes packets for them.",)
+    assert part.warnings == ("commune-a and commune-b are behind NAT, and no standby relays packets for them.",)
     assert mesh.part(bundle((*NATTED, OPEN)), "commune-c").warnings == ()
 
 
@@ -81,5 +81,5 @@ def test_an_ipv6_address_stands_in_brackets_and_a_name_as_it_is() -> None:
 
 
 def test_what_is_no_address_is_refused_before_it_reaches_a_file() -> None:
-    with pytest.raises(IntegrityError, match="is no address of a mesh"):
+    with pytest.raises(IntegrityError, match="is not an address of a mesh"):
         mesh.plan(bundle((HERMITAGE, replace(OPEN, mesh="10.90.0.4 PostUp = x"))), "hermitage")

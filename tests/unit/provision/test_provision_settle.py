@@ -190,7 +190,7 @@ def filtered(host: Host) -> Host:
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_a_bundle_that_locks_out_who_brings_it_is_refused_before_it_is_kept(dry_run: bool, filtered: Host) -> None:
     before, wanted, moved = disk(filtered), Identity("commune-b", PUBLIC), bundle(CONTROL_AT_B, serial=2)
-    with pytest.raises(Refused, match=f"you come from {OFFICE}, which these rules.*`firewall_operators`"):
+    with pytest.raises(Refused, match=f"you are connected from {OFFICE}, which these rules.*`firewall_operators`"):
         settle(wanted, STATE, filtered, bundle=moved, caller=Caller(OFFICE), dry_run=dry_run, owners=HERE)
     assert disk(filtered) == before
 

@@ -71,7 +71,7 @@ def test_its_broker_is_told_where_its_etcd_listens_in_a_file_of_its_own(tmp_path
 def test_a_voter_whose_address_is_a_name_is_named_and_nobody_begins_without_it() -> None:
     found = voter.part(territory(outside="c.example.org"), "hermitage")
     assert found.files == ()
-    assert found.warnings == ("commune-c cannot vote: its address must be a number, to which etcd can bind.",)
+    assert found.warnings == ("commune-c cannot vote: its address must be an IP address, to which etcd can bind.",)
 
 
 @pytest.mark.parametrize(

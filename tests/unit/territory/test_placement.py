@@ -31,12 +31,12 @@ def test_two_holders_never_share_a_zone_either() -> None:
     placement = place(territory(nodes, [service("docs", "a")]))["docs"]
     assert placement.holders == ("b", "d")
     assert placement.spares == ("c",)
-    assert why(placement, "c") == "is a spare for one holder only: shares zone feeder with b"
+    assert why(placement, "c") == "is a spare for one replica node only: shares zone feeder with b"
 
 
 def test_two_nodes_of_one_site_share_a_failure_domain_that_nobody_declared() -> None:
     nodes = [node("a"), node("b", site="hall"), node("c", site="hall"), node("d", offered=100)]
-    assert conflict(territory(nodes), "b", "c") == "stands at the same site as c"
+    assert conflict(territory(nodes), "b", "c") == "is at the same site as c"
     assert place(territory(nodes, [service("docs", "a")]))["docs"].holders == ("b", "d")
 
 
@@ -89,7 +89,7 @@ def test_what_a_node_is_given_follows_what_it_lends() -> None:
 def test_when_room_is_short_it_is_short_for_who_offers_less_than_it_asks() -> None:
     nodes = [node("giver", "z", offered=100), node("taker", "z", offered=0), node("peer", offered=100)]
     services = [service("a-docs-taker", "taker", copies=1), service("docs-giver", "giver", copies=1)]
-    with pytest.raises(Infeasible, match="it asks 100 GiB of others and offers 0 B") as caught:
+    with pytest.raises(Infeasible, match="it needs 100 GiB of others and offers 0 B") as caught:
         place(territory(nodes, services))
     assert caught.value.service == "a-docs-taker"
 
@@ -126,7 +126,7 @@ def test_a_joining_node_moves_nothing_however_much_it_offers() -> None:
     after = place(joined, before)
     assert after["docs"].holders == before["docs"].holders
     assert after["docs"].spares == ("giant",)
-    assert why(after["docs"], "b") == "holds it already"
+    assert why(after["docs"], "b") == "already holds it"
 
 
 def test_a_lost_holder_is_replaced_by_the_first_spare_and_by_nobody_else() -> None:
@@ -157,8 +157,8 @@ def test_what_cannot_be_placed_says_why_of_each_node() -> None:
         place(territory(nodes, [service("docs", "a")]))
     assert caught.value.exit_code == 8
     assert str(caught.value).splitlines() == [
-        "docs: 2 copies are asked for, only 1 can be placed. "
-        "Offer more room, declare a smaller quota, name another standby or ask for fewer copies.",
+        "docs: 2 copies are requested, only 1 can be placed. "
+        "Offer more space, declare a smaller quota, name another standby or ask for fewer copies.",
         "  a: is the origin, which never counts",
         "  b: shares zone flood with a",
         "  c: offers 10 GiB, needs 100 GiB",

@@ -52,7 +52,7 @@ def test_a_service_may_be_renamed_again_and_back() -> None:
 def test_was_says_the_first_name_and_the_refusal_of_a_later_one_says_which(left: bool) -> None:
     """In playbooks, which read the file alone, it would be another service; and the next bundle could not be signed."""
     before, gone = (plan(), (SECOND.services["docs-a"],)) if left else (SECOND, ())
-    with pytest.raises(Refused, match='"docs" is not what "papers" was first called') as caught:
+    with pytest.raises(Refused, match='"docs" is not the first name of "papers"') as caught:
         follow(plan(service("papers", "a"), papers="docs"), before, gone)
     assert "Write `was: docs-a` there" in caught.value.remedy
 
@@ -71,7 +71,7 @@ def test_a_service_that_left_comes_back_under_the_name_it_had_last() -> None:
 
 
 def test_a_rename_and_a_move_in_one_step_are_refused_and_each_alone_is_not() -> None:
-    with pytest.raises(Refused, match="renamed and moves from a to b in one step") as caught:
+    with pytest.raises(Refused, match="renamed and moved from a to b in one step") as caught:
         follow(plan(service("docs", "b"), docs="docs-a"), FIRST)
     assert caught.value.remedy == "Sign it with `node: a` first, then change `node`."
     assert follow(plan(service("docs", "b"), docs="docs-a"), SECOND).services["docs-a"].node == "b"
@@ -81,13 +81,16 @@ def test_a_rename_and_a_move_in_one_step_are_refused_and_each_alone_is_not() -> 
 @pytest.mark.parametrize(
     ("new", "sentence"),
     [
-        (plan(service("docs", "a"), docs="doks-a"), '"doks-a" is not what "docs" was first called'),
-        (plan(service("papers", "a"), papers="doks-a"), '"doks-a" is no service of the bundle before'),
+        (plan(service("docs", "a"), docs="doks-a"), '"doks-a" is not the first name of "docs"'),
+        (plan(service("papers", "a"), papers="doks-a"), '"doks-a" is neither a service of the previous bundle'),
         (
             plan(service("docs", "a"), service("docs-a", "b")),
-            'would both be the service that was first called "docs-a"',
+            'would both be the service whose first name is "docs-a"',
         ),
-        (plan(service("docs", "a"), replace(service("docs-a", "b")), **{"docs-a": "base"}), "is a name of docs"),
+        (
+            plan(service("docs", "a"), replace(service("docs-a", "b")), **{"docs-a": "base"}),
+            "is a name in the history of docs",
+        ),
     ],
 )
 def test_a_name_that_belongs_to_another_history_is_refused(new: Territory, sentence: str) -> None:

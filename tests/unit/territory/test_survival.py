@@ -54,13 +54,13 @@ def test_a_verdict_names_the_copies_left_and_who_opens_them(
 @pytest.mark.parametrize(
     ("event", "why"),
     [
-        ("node b lost", "a goes on; copies at hermitage."),
+        ("node b lost", "a continues; copies at hermitage."),
         ("node a lost", "a is lost; copies at hermitage and b, opened by hermitage."),
-        ("nodes b and hermitage lost", "a goes on, but no copy is left beside it: seed a spare at once."),
+        ("nodes b and hermitage lost", "a continues, but no other copy is left: seed a spare at once."),
         (
             "control machine compromised",
-            "a and every copy are in wrong hands; an external peer or an offline disk would be left, "
-            "and nothing writes there yet.",
+            "a and every copy are compromised; an external peer or an offline disk would be left, "
+            "but nothing writes there yet.",
         ),
     ],
 )
@@ -108,7 +108,7 @@ def test_what_is_outside_would_be_left_where_the_event_does_not_reach(
 def test_what_nothing_writes_yet_is_named_and_never_counted() -> None:
     verdict = of(prove(outside(), PLACED), "the whole territory lost")
     assert (verdict.survives, verdict.survives_as_planned, verdict.where) == (False, True, ())
-    assert "amiens and disk (up to 30 d old) would be left, and nothing writes there yet." in verdict.why
+    assert "amiens and disk (up to 30 d old) would be left, but nothing writes there yet." in verdict.why
     assert of(prove(outside(), PLACED), "node b lost").where == ("hermitage",)
     assert planned_only(outside()) == ("amiens", "disk")
     assert planned_only(small()) == ()

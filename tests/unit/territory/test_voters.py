@@ -30,9 +30,9 @@ def test_five_vote_where_there_are_five_failure_domains_the_standby_first() -> N
     found = voters(here)
     assert found.nodes == ("hermitage", "a", "b", "c", "d")
     assert (found.named, found.losses_survived, found.lost_by) == (False, 2, ())
-    assert why(found, "hermitage") == "is the standby, where the leader is kept"
+    assert why(found, "hermitage") == "is the standby, the preferred leader"
     assert why(found, "a") == "shares no failure domain with another voter"
-    assert why(found, "e") == "is not needed: 5 vote"
+    assert why(found, "e") == "is not needed: there are 5 voters"
 
 
 def test_three_vote_where_the_zones_do_not_give_five() -> None:
@@ -57,7 +57,7 @@ def test_a_node_that_stands_in_the_way_of_others_makes_room() -> None:
 def test_nobody_votes_where_there_are_fewer_than_three(count: int) -> None:
     found = voters(territory([node(f"n{number}") for number in range(count)]))
     assert (found.nodes, found.losses_survived, found.lost_by) == ((), 0, ())
-    assert all(reason.why == "would need 2 others in failure domains of their own" for reason in found.reasons)
+    assert all(reason.why == "would need 2 others in distinct failure domains" for reason in found.reasons)
 
 
 def test_those_that_the_territory_names_stay_whoever_would_be_better() -> None:
@@ -65,7 +65,7 @@ def test_those_that_the_territory_names_stay_whoever_would_be_better() -> None:
     found = voters(here, previous=("a", "b", "c"))
     assert (found.nodes, found.named) == (("d", "e", "f"), True)
     assert why(found, "d") == "is named a voter"
-    assert why(found, "a") == "is not needed: 3 vote"
+    assert why(found, "a") == "is not needed: there are 3 voters"
 
 
 def test_a_node_that_joins_moves_no_vote() -> None:

@@ -258,7 +258,7 @@ def test_a_bundle_in_force_with_a_control_character_is_lived_by_and_a_new_one_is
     assert found.terms("docs").service.title == "Documents  root preexec = id "
     assert found.former.services["old"].service.title == "Documents  root preexec = id "
     assert accept_bundle(path, raw, PUBLIC).serial == 2, "the same may come again"
-    with pytest.raises(IntegrityError, match=r"services > title holds a line break or another control character"):
+    with pytest.raises(IntegrityError, match=r"services > title contains a line break or another control character"):
         accept_bundle(path, _make(3, territory=plan), PUBLIC)
     signed_after = _make(3, territory=found.territory, former=found.former)
     assert accept_bundle(path, signed_after, PUBLIC).terms("docs").service.title == "Documents  root preexec = id "
