@@ -152,7 +152,7 @@ def ends_every_session_at_once(scene: Scene) -> None:
 
 @attack(Role.HOLDER, LIARS)
 def says_that_its_share_is_full(scene: Scene) -> None:
-    scene.lie("put", putting(refused={"what": "the share is full", "code": 9}))
+    scene.lie("put", putting(refused={"what": "the quota is full", "code": 9}))
 
 
 def hands_on(scene: Scene, name: str, to: str, caller: str, **details: Any) -> None:

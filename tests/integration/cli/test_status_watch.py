@@ -34,7 +34,7 @@ def test_watching_looks_again_and_ends_with_the_state_that_was_shown_last(territ
 def test_watching_and_comparing_do_not_go_together(territory: ProcessTerritory) -> None:
     said = territory.nodes["commune-a"].cli("status", "--watch", "--not-worse-than", "/dev/null", check=False)
     assert said.exit_code == 2
-    assert b"do not go together" in said.stderr
+    assert b"cannot be combined" in said.stderr
 
 
 def test_doctor_and_status_end_alike_and_judge_alike(territory: ProcessTerritory) -> None:

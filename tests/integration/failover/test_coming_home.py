@@ -130,7 +130,7 @@ def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lo
     stage.tell("operator", 0, "handover", to=HOME)
     node.cli("failover", "move", SERVICE, HOME, "--within", "60")
     shown = node.cli("failover", "status", check=False)
-    assert b"under epoch 2 waits: appliance" in shown.stdout
+    assert b"under epoch 2 waits for a merge: appliance" in shown.stdout
     planned = json.loads(node.cli("failover", "merge", SERVICE, "--dry-run", "--json").stdout)
     below = "srv/docs-a"
     assert planned["taken"] == [f"{below}/mine.txt", f"{below}/new/note.txt"]
@@ -175,7 +175,7 @@ def test_a_home_that_wrote_nothing_alone_leaves_nobody_a_branch_to_decide_about(
     branch = node.layout.service(SERVICE).root / "branches/2"
     stage.wait(branch.exists, "what the dead had is kept")
     stage.wait_for(HOME, "STANDBY")
-    assert b"under epoch 2 waits: appliance" in node.cli("failover", "status", check=False).stdout
+    assert b"under epoch 2 waits for a merge: appliance" in node.cli("failover", "status", check=False).stdout
     stage.tell("operator", 0, "handover", to=HOME)
     node.cli("failover", "move", SERVICE, HOME, "--within", "60")
     node.cli("backup", "run", SERVICE)

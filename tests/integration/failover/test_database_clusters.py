@@ -319,7 +319,7 @@ def test_a_dump_that_is_not_there_is_told(elsewhere: Ground, tmp_path: Path) -> 
     (tmp_path / "none").mkdir()
     elsewhere.offer(tmp_path / "none")
     assert elsewhere.work("fill").exit_code == NotFound.exit_code
-    assert "no dump of etat_civil is here" in elsewhere.outcome["error"]
+    assert "there is no dump of etat_civil here" in elsewhere.outcome["error"]
 
 
 def test_what_was_written_before_the_power_went_is_in_the_dump_that_is_kept_and_the_cluster_stays_as_it_was_left(

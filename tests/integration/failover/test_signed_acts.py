@@ -45,17 +45,17 @@ def test_the_living_are_replaced_by_a_signed_act_only_and_what_they_wrote_since_
     node = stage.node(STANDBY)
     refused = node.cli("failover", "promote", SERVICE, check=False)
     assert refused.exit_code == 8
-    assert b"commune-a is alive. Sign it: appliance act sign promote hermitage --service docs-a" in refused.stderr
+    assert b"commune-a still holds it. Sign it: appliance act sign promote hermitage --service docs-a" in refused.stderr
     wrong = stage.sign("lost", HOME, SERVICE)
     assert (
-        b"this act does not say promote of hermitage"
+        b'this act is not "promote" of hermitage in force now'
         in node.cli("failover", "promote", SERVICE, "--act", str(wrong), check=False).stderr
     )
     act = stage.sign("promote", STANDBY, SERVICE)
     programs = node.layout.root / "programs.json"
     programs.rename(programs.with_suffix(".aside"))
     nothing = node.cli("failover", "promote", SERVICE, "--act", str(act), check=False)
-    assert (nothing.exit_code, b"nothing at hermitage could serve docs-a" in nothing.stderr) == (8, True)
+    assert (nothing.exit_code, b"hermitage is not set up to serve docs-a" in nothing.stderr) == (8, True)
     programs.with_suffix(".aside").rename(programs)
     planned = json.loads(node.cli("failover", "promote", SERVICE, "--act", str(act), "--dry-run", "--json").stdout)
     assert 0 <= planned["rpo_seconds"] < 600, "as old as the newest generation that is held"
@@ -111,7 +111,7 @@ def test_a_standby_without_a_copy_is_given_nothing_and_takes_nothing_until_it_ha
     for words in (("move", SERVICE, STANDBY), ("promote", SERVICE, "--act", act)):
         told = node.cli("failover", *words, check=False)
         assert (told.exit_code, told.stdout) == (8, b"")
-        assert b"hermitage has no copy that could be served: it holds no generation." in told.stderr
+        assert b"hermitage has no replica to serve: it holds no generation." in told.stderr
     stage.kill(HOME)
     stage.wait(lambda: '"standby.unfit"' in "".join(stage.history()), "it could take it but for that")
     assert stage.add(100) == ""

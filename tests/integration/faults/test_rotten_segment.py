@@ -86,7 +86,7 @@ def test_rot_is_refused_when_the_memory_of_hashes_is_lost_and_mended_from_a_peer
     assert {name: replica_of(grown.node(name), SERVICE).stored() for name in HOLDERS} == before
     with pytest.raises(RottenSegment):
         writer.run(grown.node(), SERVICE)
-    assert "1 mended, 0 still rotten" in mend(grown)
+    assert "1 repaired, 0 still rotten" in mend(grown)
     assert sha256_file(segment) == good
     assert_sound(grown)
 

@@ -111,7 +111,7 @@ def test_all_voters_that_lost_their_disks_come_back_from_one_copy(lab: Lab) -> N
     for node in VOTERS:
         assert on(lab, node, "systemctl", "stop", UNIT).exit_code == 0
     refused = on(lab, "hermitage", "appliance", "voter", "restore", newest)
-    assert (refused.exit_code, b"remembers what was agreed" in refused.stderr) == (8, True)
+    assert (refused.exit_code, b"still has its data" in refused.stderr) == (8, True)
     told = set()
     for node in VOTERS:
         lost = memory if node == "commune-c" else f"{memory}/etcd"

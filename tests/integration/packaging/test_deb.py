@@ -122,7 +122,7 @@ def test_the_package_of_the_test_bench_adds_its_verbs_and_what_they_begin_from(
         assert files_in(added / "usr/share/appliance-lab/inventory" / name) == files_in(ROOT / "inventory" / name)
     shutil.copytree(unpacked / PYTHON, added / PYTHON, dirs_exist_ok=True)
     assert commands(added / PYTHON) >= {"lab", "demo", "restore"}
-    assert "stop" in run(argv_of(added / PYTHON, "demo"), timeout_seconds=60, check=True).stdout.decode()
+    assert "lose nodes" in run(argv_of(added / PYTHON, "demo"), timeout_seconds=60, check=True).stdout.decode()
 
 
 def files_in(folder: Path) -> set[Path]:
