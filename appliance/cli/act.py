@@ -60,7 +60,7 @@ def act() -> None:
     metavar="FILE",
     multiple=True,
     type=FILE_TYPE,
-    help="For `quarantine` with --days 0, on a machine that is no node: the act to end; may be repeated.",
+    help="For `quarantine` with --days 0, on a machine that is not a node: the act to end; may be repeated.",
 )
 @click.option("--reason", required=True, help="The reason; the act and the journals of nodes that keep it contain it.")
 @click.option(

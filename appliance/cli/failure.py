@@ -81,7 +81,7 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
             return "the text that was typed is not valid UTF-8. Type it again.", UsageError.exit_code
         case _:
             path = _write_crash(error, argv)
-            return f"a bug of ours stopped this command; please send {path} to its maintainers.", CRASHED
+            return f"a bug in this program stopped this command; please send {path} to its maintainers.", CRASHED
 
 
 def _reason(error: OSError) -> str:

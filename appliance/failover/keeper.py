@@ -42,7 +42,7 @@ PAUSED_ANEW_SECONDS = 10 * MINUTE
 UNSERVED_AGAIN_SECONDS = 10 * MINUTE
 """Two nodes of which neither can start a service take it in turns."""
 OPENING = frozenset({Action.START, Action.ADD_ADDRESS, Action.PROBE, Action.SERVE_COPY})
-ADOPTING = "note a grant of the key holder"
+ADOPTING = "record a grant of the territory key"
 PULLING = frozenset({Action.PULL})
 """It has the service's folder for itself, and who starts the service brings what is missing."""
 

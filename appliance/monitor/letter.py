@@ -27,7 +27,7 @@ def write(notification: Mapping[str, Any]) -> Letter:
     try:
         return _write(notification)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
-        raise IntegrityError(f"this is no notification of Alertmanager: {type(error).__name__}, {error}.") from error
+        raise IntegrityError(f"this is not a notification of Alertmanager: {type(error).__name__}, {error}.") from error
 
 
 def _write(notification: Mapping[str, Any]) -> Letter:

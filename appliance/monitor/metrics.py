@@ -49,15 +49,15 @@ LACKING = -1
 
 BUILD = Metric("build_info", "Version of the appliance software; always 1", ("version",))
 COMMUNE = Metric("commune_info", "Static facts about the node; always 1", ("commune", "insee", "site", "role"))
-LOOKED = Metric("agent_looked_timestamp_seconds", "When the agent last looked at the node and wrote these measures")
+LOOKED = Metric("agent_looked_timestamp_seconds", "When the agent last examined the node and wrote these metrics")
 CHECK = Metric(
     "check_state",
     "Answer of a check of appliance doctor: 0 ok, 1 warning, 2 unknown, 3 failed, -1 the machine has nothing to check",
     ("check", "role", "subject"),
 )
-SERIAL = Metric("bundle_serial", "Serial of the signed bundle that the node lives by")
+SERIAL = Metric("bundle_serial", "Serial of the signed bundle in force on the node")
 ISSUED = Metric("bundle_issued_timestamp_seconds", "When that bundle was signed")
-CERTIFICATE = Metric("certificate_expiry_timestamp_seconds", "When the TLS certificate of the node ends")
+CERTIFICATE = Metric("certificate_expiry_timestamp_seconds", "When the TLS certificate of the node expires")
 UPDATED = Metric("update_last_success_timestamp_seconds", "Last run of the unattended security updates")
 DISK_FREE = Metric("data_free_bytes", "Bytes free where the node keeps its data")
 DISK_SIZE = Metric("data_size_bytes", "Size of the disk where the node keeps its data")
@@ -90,21 +90,21 @@ PROMISED = Metric("backup_copies_promised", "Copies in distinct failure domains 
 COUNTED = Metric(
     "backup_counted", "1 for each peer whose receipt for the newest generation counts, one in each failure domain", COPY
 )
-EPOCH = Metric("backup_epoch", "Epoch under which the service is written here", BACKUP)
+EPOCH = Metric("backup_epoch", "Epoch in which the service is written here", BACKUP)
 ENVELOPE = Metric(
     "envelope_made_timestamp_seconds",
-    "When the key of the service was sealed to a recipient; recovery is the key on paper",
+    "When the key of the service was encrypted to a recipient; recovery is the recovery key",
     ("backup", "recipient"),
 )
 
 SIZE = Metric("repo_size_bytes", "Bytes used by the copy at a peer", COPY)
 QUOTA = Metric("repo_quota_bytes", "Bytes that the present epoch may fill at a peer", COPY)
-SHORT = Metric("repo_short_bytes", "Bytes used from which on the copy at a peer will soon be refused", COPY)
+SHORT = Metric("repo_short_bytes", "Used bytes above which a peer will soon refuse generations", COPY)
 HELD_NEWEST = Metric(
     "replica_newest_archive_timestamp_seconds", "Source time of the newest generation held by a peer", COPY
 )
 HELD_CAME = Metric(
-    "replica_last_success_timestamp_seconds", "When a peer took and signed for its newest whole generation", COPY
+    "replica_last_success_timestamp_seconds", "When a peer accepted and signed for its newest whole generation", COPY
 )
 EXPECTED = Metric("replica_expected", "1 when new generations of it are due at this peer", COPY)
 HELD_RPO = Metric(
@@ -112,18 +112,18 @@ HELD_RPO = Metric(
 )
 HELD_EPOCH = Metric("replica_epoch", "Epoch of the newest generation held by a peer", COPY)
 HOLDER_SILENT = Metric(
-    "holder_silent", "1 for each other holder that has not answered the hourly comparison for a day", COPY
+    "holder_silent", "1 for each other replica node that has not answered the hourly comparison for a day", COPY
 )
 FORKS = Metric("replica_forks", "Generations held by a peer that contradict each other", COPY)
-DAMAGED = Metric("replica_damaged_files", "Files of the copy that are known to be rotten or gone", COPY)
+DAMAGED = Metric("replica_damaged_files", "Files of the replica that are known to be rotten or missing", COPY)
 APPEND_ONLY = Metric(
     "replica_append_only",
     "1 when every change by the receiving account to a sealed file was refused in the last probe",
     COPY,
 )
-CANARY = Metric("replica_canary_intact", "1 while no generation that is still locked has gone or lost a file", COPY)
+CANARY = Metric("replica_canary_intact", "1 while every generation that is still locked is there and whole", COPY)
 CANARY_AGE = Metric("replica_canary_age_seconds", "Age by the ageing clock of the oldest generation still locked", COPY)
-PROBED = Metric("replica_lock_probe_timestamp_seconds", "When the retention lock was last tried at a peer", COPY)
+PROBED = Metric("replica_lock_probe_timestamp_seconds", "When the retention lock was last tested at a peer", COPY)
 
 CHECKED = Metric(
     "check_last_success_timestamp_seconds",
@@ -136,7 +136,7 @@ DRILLED = Metric(
 )
 DRILL_SECONDS = Metric("restore_test_last_duration_seconds", "Duration of the last restore test", BACKUP)
 DRILL_FILES = Metric("restore_test_last_files", "Files compared by the last restore test", BACKUP)
-DRILL_WRONG = Metric("restore_test_last_mismatches", "Things that did not come back as they were in that test", BACKUP)
+DRILL_WRONG = Metric("restore_test_last_mismatches", "Files not restored as they were saved in that test", BACKUP)
 INDEXED = Metric("index_last_success_timestamp_seconds", "Last time the catalogue caught up with the archives", BACKUP)
 INDEX_NEWEST = Metric(
     "index_newest_archive_timestamp_seconds", "Source time of the newest generation in the catalogue", BACKUP
@@ -144,28 +144,26 @@ INDEX_NEWEST = Metric(
 PATHS = Metric("index_paths", "Distinct paths in the catalogue", BACKUP)
 INDEX_SIZE = Metric("index_size_bytes", "Size of the catalogue", BACKUP)
 
-ACTIVE = Metric(
-    "failover_active", "1 on the node that holds the service by the voters, 0 on its other candidates", BACKUP
-)
-NEWEST_EPOCH = Metric("failover_newest_epoch", "Epoch of the newest grant of the service that was shown here", BACKUP)
-VACANT = Metric("failover_vacant_since_timestamp_seconds", "Since when nobody holds the service", BACKUP)
-AWAY = Metric("failover_away_since_timestamp_seconds", "When another than its home took the service", BACKUP)
+ACTIVE = Metric("failover_active", "1 on the lease holder according to the voters, 0 on the other candidates", BACKUP)
+NEWEST_EPOCH = Metric("failover_newest_epoch", "Epoch of the newest grant of the service that is known here", BACKUP)
+VACANT = Metric("failover_vacant_since_timestamp_seconds", "Since when the service has no lease holder", BACKUP)
+AWAY = Metric("failover_away_since_timestamp_seconds", "When a node other than its origin took the service", BACKUP)
 CONTESTED = Metric(
     "failover_contested_since_timestamp_seconds",
-    "Since when who holds the service is not whom the newest grant names",
+    "Since when the lease holder is not the node that the newest grant names",
     BACKUP,
 )
-PAUSED = Metric("failover_paused_since_timestamp_seconds", "Since when nobody may take the service over", BACKUP)
-BRANCHES = Metric("failover_branches_waiting", "Branches of the service about which nobody has decided", BACKUP)
-FAILOVER_LOOKED = Metric("failover_looked_timestamp_seconds", "When the program that runs services last lived")
+PAUSED = Metric("failover_paused_since_timestamp_seconds", "Since when takeover of the service is paused", BACKUP)
+BRANCHES = Metric("failover_branches_waiting", "Branches of the service that wait for a decision", BACKUP)
+FAILOVER_LOOKED = Metric("failover_looked_timestamp_seconds", "When the program that runs services last ran")
 UNHEARD = Metric("failover_unheard_since_timestamp_seconds", "When a majority of the voters last answered this node")
-QUARANTINED = Metric("node_quarantined", "1 for each node that an act known here keeps from serving", ("subject",))
+QUARANTINED = Metric("node_quarantined", "1 for each node in quarantine by an act known here", ("subject",))
 
 OUTBOX_WAITING = Metric("outbox_waiting", "Notifications of a monitoring node that wait to be delivered")
-OUTBOX_ASIDE = Metric("outbox_set_aside", "Notifications that could not be written as a letter, kept to be looked at")
-OUTBOX_OLDEST = Metric("outbox_oldest_timestamp_seconds", "When the oldest notification that waits was taken")
+OUTBOX_ASIDE = Metric("outbox_set_aside", "Notifications that could not be written as a letter, kept for inspection")
+OUTBOX_OLDEST = Metric("outbox_oldest_timestamp_seconds", "When the oldest waiting notification was accepted")
 
-POWER = Metric("power_watts", "Electrical power; source is plug, for all that hangs on it", ("source",))
+POWER = Metric("power_watts", "Electrical power; source is plug, for everything connected to it", ("source",))
 
 POWER_ANSWERS = Metric(
     "power_answers", "1 when the declared UPS or plug answered at the last try, 0 when it did not", ("source",)

@@ -190,7 +190,7 @@ def check_order(order: Order) -> None:
     if not 0 < len(order.paths) <= PATHS_MAX:
         raise UsageError(f"choose between one and {PATHS_MAX} files.", remedy="Or choose the folder that holds them.")
     if not all(holds((order.share,), path) for path in order.paths):
-        raise UsageError("not everything lies in the shared folder.", remedy="Choose again in one shared folder.")
+        raise UsageError("some of the files are not in the shared folder.", remedy="Choose again in one shared folder.")
     if order.kind == "beside" and order.share in order.paths:
         raise UsageError(
             "a shared folder cannot be restored beside itself.", remedy="Restore into a new folder instead."

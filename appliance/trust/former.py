@@ -67,7 +67,10 @@ class FormerHolder:
     @property
     def goes(self) -> str:
         """`told`, and when this node gives up what it has."""
-        return f"{self.told}; the copy here goes once the others have shown for a lock that they have it"
+        return (
+            f"{self.told}; the copy here is deleted once the others have proved for one retention lock that they "
+            "have it"
+        )
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def load_settings(path: Path) -> Settings:
         return Settings(str(fields["etcd"]))
     except FileNotFoundError as error:
         remedy = 'The role `coordination` writes it: {"format": 1, "etcd": "https://127.0.0.1:2379"}.'
-        raise NotFound("this node has no etcd beside it.", where=str(path), remedy=remedy) from error
+        raise NotFound("this node has no etcd.", where=str(path), remedy=remedy) from error
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError("it does not name the address of etcd.", where=str(path)) from error
 

@@ -105,7 +105,7 @@ def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
         if tip.epoch == own_epoch and (own is None or not chain.leads_from(tip.id.digest, own)):
             raise Overtaken(
                 f"{head.peer} knows generation {tip.id} of {tip.service}, which this node's newest does not "
-                "continue: this node was restored from an older image, it was cloned, or somebody else wrote with "
+                "continue: this node was restored from an older image, it was cloned, or another machine wrote with "
                 "its key.",
                 remedy=look_first(tip.service),
                 peer=head.peer,

@@ -32,7 +32,7 @@ from appliance.units import format_count
 
 name_argument = click.argument("name", metavar="NAME")
 title_option = click.option("--title", help='The name for people: "Marie Dupont".')
-group_option = click.option("groups", "--group", multiple=True, help="A group, for shares that are not for everybody.")
+group_option = click.option("groups", "--group", multiple=True, help="A group, for shares with restricted access.")
 
 
 @click.group()
@@ -178,7 +178,7 @@ def list_() -> None:
 @click.option("--without", metavar="NODE", type=NAME_TYPE, help="Stop standing in for another node's accounts.")
 @dry_run_option
 def feed(source: Path | None, whose: str | None, brought: bool, without: str | None, dry_run: bool) -> int:
-    """Make this machine's accounts and Samba's passwords what the account store says.
+    """Synchronise this machine's accounts and Samba's passwords with the account store.
 
     With --from, at a standby: FILE holds the accounts of another node, restored from the service `appliance-NODE`; its
     people can then log in here. Where names collide, those of this node win.

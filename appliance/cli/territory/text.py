@@ -71,8 +71,9 @@ def held_back_text(territory: Territory, held_back: Mapping[str, int]) -> str:
     """A line for each service that keeps the quota signed before; "" where none does."""
     return "\n".join(
         f"Warning: {name} keeps the quota of {format_bytes(territory.services[name].quota_bytes)} that was signed "
-        f"before, since there is no room for the default of {format_bytes(size)}: {_lasts(territory.services[name])}. "
-        "Offer more room, or write `quota` or a shorter `retention` for it into territory.yml."
+        f"before, since there is no space for the default of {format_bytes(size)}: "
+        f"{_lasts(territory.services[name])}. Offer more room, or write `quota` or a shorter `retention` for it into "
+        "territory.yml."
         for name, size in sorted(held_back.items())
     )
 

@@ -116,7 +116,7 @@ ROWS: tuple[Row, ...] = (
     Row("standby.behind", (S.STANDBY,), when.BEHIND, (), S.CATCHUP, "it could not take over now"),
     Row("standby.ask", (S.STANDBY,), when.READ_DUE, (A.READ,), None, "a silent watch proves nothing"),
     Row("standby.pull", (S.STANDBY,), when.CLEAN & when.NEWER, (A.PULL,), None, "a copy that keeps up loses less"),
-    Row("standby.stay", (S.STANDBY,), when.ALWAYS, (), None, "the lease holder is alive, or this cannot be known"),
+    Row("standby.stay", (S.STANDBY,), when.ALWAYS, (), None, "the lease holder is alive, or its state is not known"),
     # GRACE: makes sure, and waits for its turn.
     Row("grace.back", (S.GRACE,), when.BACK, (), S.STANDBY, "the lease holder is back, or another node was faster"),
     Row("grace.paused", (S.GRACE,), when.PAUSED, (), S.STANDBY, "an operator works on it"),

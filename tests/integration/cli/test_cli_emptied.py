@@ -48,7 +48,7 @@ def test_who_is_overtaken_says_so_until_it_goes_on_from_the_last_good_generation
     assert status_of(emptied, ORIGIN, "written")["state"] == "ok", "nobody was asked yet"
     refused = type_at(emptied, ORIGIN, "backup", "run", SERVICE, code=8)
     assert "knows generation 2.3 of docs-a, which this node's newest does not continue" in refused
-    assert "somebody else wrote with its key" in refused
+    assert "another machine wrote with its key" in refused
     judged = status_of(emptied, ORIGIN, "written")
     assert judged["state"] == "failed"
     assert judged["reasons"][0]["sentence"] in refused

@@ -68,7 +68,7 @@ def test_status_of_a_former_holder_says_since_when_it_is_held_elsewhere_and_when
     (held,) = (it for it in Observer().look(node, now_of(node), Memory()).held if it.service == SERVICE)
     assert held.elsewhere == (
         f"is held elsewhere since bundle {node.bundle.serial}; "
-        "the copy here goes once the others have shown for a lock that they have it"
+        "the copy here is deleted once the others have proved for one retention lock that they have it"
     )
     assert (held.left, held.expected) == ("", False), "it goes on being asked by the present holders"
 

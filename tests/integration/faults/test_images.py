@@ -172,7 +172,9 @@ def test_of_two_clones_the_second_to_write_is_refused(ground: Ground) -> None:
     ground.change()
     first = writer.run(open_node(copy), SERVICE)
     assert first.safety.safe
-    assert_refused_untouched(ground, "restored from an older image, it was cloned, or somebody else wrote with its key")
+    assert_refused_untouched(
+        ground, "restored from an older image, it was cloned, or another machine wrote with its key"
+    )
     assert writer.run(open_node(copy), SERVICE).safety.safe, "the one that wrote goes on"
     assert ground.forks() == set()
     ground.fetch_to_continue()

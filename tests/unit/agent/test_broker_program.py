@@ -28,7 +28,7 @@ def test_it_is_told_where_the_etcd_beside_it_listens(tmp_path: Path) -> None:
 
 
 def test_without_that_it_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no etcd beside it") as refusal:
+    with pytest.raises(NotFound, match="this node has no etcd") as refusal:
         load_settings(tmp_path / "voter.json")
     assert '"etcd": "https://127.0.0.1:2379"' in refusal.value.remedy
 

@@ -102,7 +102,7 @@ def test_a_message_of_which_no_letter_can_be_made_is_set_aside_and_those_behind_
         deliver(outbox, {}, 0.0, send, said.append)
     assert post.sent == [("mail", 2)]
     assert (outbox.count(), outbox.count_aside()) == (0, 1)
-    assert "mail: set aside: this is no notification of Alertmanager" in said[0]
+    assert "mail: set aside: this is not a notification of Alertmanager" in said[0]
 
 
 def test_what_threads_put_at_the_same_moment_has_a_name_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +138,7 @@ def test_what_waits_is_for_this_account_alone(tmp_path: Path) -> None:
     ],
 )
 def test_of_what_is_no_notification_no_letter_is_made(body: Any) -> None:
-    with pytest.raises(IntegrityError, match="no notification of Alertmanager"):
+    with pytest.raises(IntegrityError, match="not a notification of Alertmanager"):
         write(body)
 
 
