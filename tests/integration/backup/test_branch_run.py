@@ -178,6 +178,6 @@ def test_a_branch_leaves_again_when_a_peer_without_room_has_not_taken_it(territo
     assert save_branches(node, told(done, peer)) == (), "it has it, so nothing is won without"
     assert saved(node) == [2]
     (refused,) = save_branches(node, told(done, other))
-    assert f"{other} has no room" in refused.error.what
+    assert f"{other} has no space" in refused.error.what
     assert saved(node) == []
     assert safety_of(node, SERVICE).safe

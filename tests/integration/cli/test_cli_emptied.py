@@ -92,7 +92,7 @@ def test_holders_warn_of_what_they_hold(emptied: ProcessTerritory) -> None:
         judged = status_of(emptied, name, "held")
         assert judged["state"] == "warning"
         assert "generation 2.3 has" in judged["reasons"][0]["sentence"]
-        assert "most of it is gone" in judged["reasons"][0]["sentence"]
+        assert "most of it is missing" in judged["reasons"][0]["sentence"]
         assert "--generation 2.2" in judged["reasons"][0]["remedy"]
 
 

@@ -75,9 +75,9 @@ def test_who_answers_is_kept_and_of_the_others_is_said_why(desk: Path) -> None:
     assert result.exit_code == 1
     assert shown["collected"] == {"commune-a": str(desk / "keys" / "commune-a.json")}
     assert set(shown["failed"]) == {"hermitage", "commune-b", "commune-c"}
-    assert "never met" in shown["failed"]["hermitage"]
+    assert "never recorded" in shown["failed"]["hermitage"]
     assert "host key is not the recorded one" in shown["failed"]["commune-b"]
-    assert "nothing answers" in shown["failed"]["commune-c"]
+    assert "no answer" in shown["failed"]["commune-c"]
 
 
 def test_a_dry_run_says_who_would_be_asked_and_keeps_nothing(desk: Path) -> None:

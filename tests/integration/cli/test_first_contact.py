@@ -165,7 +165,7 @@ def test_a_private_key_is_never_installed(desk: Desk, stranger: tuple[Stranger, 
     [
         (("commune-a", "--fingerprint", "MD5:aa"), 2, "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub"),
         (("commune-z", "--fingerprint", OTHER), 3, 'no node has the name or address "commune-z"'),
-        (("commune-a", "--fingerprint", OTHER), 7, "nothing answers"),
+        (("commune-a", "--fingerprint", OTHER), 7, "no answer"),
     ],
 )
 def test_what_cannot_be_met_is_said_in_one_sentence(words: tuple[str, ...], code: int, say: str, desk: Desk) -> None:

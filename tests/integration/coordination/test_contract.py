@@ -107,7 +107,7 @@ async def test_who_is_silent_for_its_lease_has_lost_it_and_another_may_hold(worl
     gone = await world.wait_gone("commune-b", service, seen)
     assert world.clock.boottime() >= old.ends
     assert gone.owned == old.revision, "the owner stays: only its lease has ended"
-    with pytest.raises(Lost, match="has ended"):
+    with pytest.raises(Lost, match="has expired"):
         await world.at("commune-a").renew(old)
     new = await world.at("commune-b").acquire(claim(service, "commune-b", seen=gone.owned))
     assert new.revision > old.revision

@@ -169,7 +169,7 @@ async def test_a_keepalive_alone_proves_nothing(one_voter: EtcdProcesses) -> Non
         holding = await honest.acquire(claim(service, ttl=60))
         assert (await deceived.renew(holding)).ttl_seconds == 15
         await _post(one_voter, REVOKE, {"ID": str(holding.lease)})
-        with pytest.raises(Lost, match="has ended"):
+        with pytest.raises(Lost, match="has expired"):
             await deceived.renew(holding)
 
 

@@ -45,7 +45,7 @@ def test_an_account_that_owns_what_is_sealed_can_change_it_and_trying_that_chang
     holding = desk.holding(HOLDER)
     before = {path: path.read_bytes() for path in holding.root.rglob("*") if path.is_file()}
     found = probe(desk.open(HOLDER), SERVICE)
-    assert {item.split(" ")[0] for item in found.allowed} >= {"set", "make"}
+    assert {item.split(" ")[0] for item in found.allowed} >= {"set", "create"}
     assert {path: path.read_bytes() for path in holding.root.rglob("*") if path.is_file()} == before
 
 

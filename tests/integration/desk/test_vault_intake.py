@@ -82,7 +82,7 @@ def test_a_holder_that_was_switched_off_takes_the_backlog_in_daily_parts(town: T
     """Its ageing clock stood still, so it allows one day; each evening adds another change meanwhile."""
     town.cut_off(20, [name for name in NAMES if name != HOLDER])
     town.desk.clocks[HOLDER].advance(DAY)
-    with pytest.raises(Postponed, match=r"800 KiB were accepted and .* follow") as caught:
+    with pytest.raises(Postponed, match=r"800 KiB were accepted and .* remain") as caught:
         town.push()
     assert 0 < caught.value.seconds <= DAY
     assert town.days_until_whole() == 4

@@ -81,7 +81,7 @@ def test_a_node_goes_only_when_nobody_counts_on_it_any_more(ground: Ground) -> N
     said = " ".join(refused.text.split())
     assert refused.exit_code != 0
     assert f"{BLIND} has to stay for now" in said
-    assert f"{SERVICE}: {BLIND} shall hold it" in said
+    assert f"{SERVICE}: {BLIND} must hold it" in said
     assert ground.did(BLIND, "systemctl", "is-active", "appliance-agent.service").strip() == "active"
 
     offer_nothing(desk)

@@ -103,7 +103,7 @@ class Evenings:
             writer.tidy(self.town.node(self.writer), SERVICE)
             writer.push_newest(self.town.node(self.writer), SERVICE)
         except Refused as refused:
-            if self.oracle.archives[-1].full or "most of it is gone" not in str(refused):
+            if self.oracle.archives[-1].full or "most of it is missing" not in str(refused):
                 raise
             self.oracle.spared += 1
             self._settle(self._content(), paused=True)

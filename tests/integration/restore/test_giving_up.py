@@ -56,7 +56,7 @@ def test_given_up_what_was_edited_meanwhile_is_kept(
     assert (done.state, done.ended_age_seconds) == ("given-up", 7)
     assert (share / LOST).read_text() == "written by somebody else", "it was never placed"
     assert (share / "budget.ods").read_text() == "corrected meanwhile", "the same file by two names"
-    with pytest.raises(UsageError, match="has ended"):
+    with pytest.raises(UsageError, match="has finished"):
         give_up(restores, restore(restores, borg, ["budget.ods"], in_place=share).id, age_seconds=0)
 
 

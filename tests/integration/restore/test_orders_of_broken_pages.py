@@ -181,7 +181,7 @@ def test_an_order_is_over_once_and_never_carried_out_again(ground: Ground, live:
     expire_orders(ground.orders, ground.restores, age_seconds=KEPT_SECONDS)
     for _ in range(2):
         assert list(untaken(ground.orders)) == list(all_orders(ground.orders)) == []
-        with pytest.raises(NotFound, match="is over"):
+        with pytest.raises(NotFound, match="has finished"):
             carried(ground, asked)
         expire_orders(ground.orders, ground.restores, age_seconds=KEPT_SECONDS)
     assert (live / BUDGET).read_text() == "what was written since"

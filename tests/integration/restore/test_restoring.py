@@ -274,7 +274,7 @@ def test_a_restore_that_cannot_be_is_refused_at_once(
 
 def test_undo_needs_a_restore_that_ended_in_place(borg: Borg, share: Path, restores: Path) -> None:
     waiting = jobs.plan(restores, borg, "monday", ["link"], now=NOW, in_place=share)
-    with pytest.raises(Refused, match="not ended"):
+    with pytest.raises(Refused, match="not finished"):
         undo(restores, waiting.id, age_seconds=0)
     with pytest.raises(UsageError, match="replaced nothing"):
         undo(restores, restore(restores, borg, ["link"]).id, age_seconds=0)

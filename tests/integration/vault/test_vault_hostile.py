@@ -119,9 +119,7 @@ ATTACKS: dict[str, Attack] = {
         Refused,
         "this vault speaks protocol 1",
     ),
-    "rewrite the newest generation": Attack(
-        _push(_rewritten), IntegrityError, "is not the one its header was signed for"
-    ),
+    "rewrite the newest generation": Attack(_push(_rewritten), IntegrityError, "is not the one that its header signs"),
     "skip ahead": Attack(
         _push(lambda siege: siege.forge({"config": b"x"}, sequence=9_999_999_999)),
         IntegrityError,
