@@ -92,7 +92,7 @@ def test_the_verb_says_what_to_compare_and_what_comes_next(
     assert f"hash {planned['hash']}" in told
     assert "at commune-b, commune-c, then type at each: systemctl start --no-block appliance-voter.service" in told
     assert main.run(argv) == Refused.exit_code
-    assert "remembers" in capsys.readouterr().err
+    assert "still has its data" in capsys.readouterr().err
 
 
 def test_a_bundle_older_than_root_obeyed_makes_no_voter(

@@ -278,5 +278,5 @@ def _watched(machine: Machine, seconds: float) -> bool:
 
 def test_a_service_that_nothing_here_serves_is_refused_in_a_sentence(tmp_path: Path) -> None:
     machine = AsProcesses(tmp_path)
-    with pytest.raises(NotFound, match="this node is not set up to serve database"):
+    with pytest.raises(NotFound, match="no program here serves database"):
         done(machine.services.start("database", 3))
