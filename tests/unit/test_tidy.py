@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 LINES_MAX = 400
+FOLDER_MAX = 28
 OURS = ("appliance", "appliance_lab")
 INDENTED_IMPORT = re.compile(r"^ +(from|import)\s", re.MULTILINE)
 FOR_TYPES_ALONE = re.compile(r"^if TYPE_CHECKING:\n(?: +.*\n|\n)+", re.MULTILINE)
@@ -75,6 +77,12 @@ def name(path: Path) -> str:
 def test_no_module_has_grown_a_second_idea() -> None:
     long = {name(path): count for path in modules(*OURS, "tests") if (count := _lines(path)) > LINES_MAX}
     assert long == {}
+
+
+def test_no_folder_is_a_drawer() -> None:
+    """A reader sees a folder at a glance; `host` is the next to be divided."""
+    counts = Counter(name(path.parent) for path in modules(*OURS))
+    assert {folder: count for folder, count in counts.items() if count > FOLDER_MAX} == {"appliance/host": 39}
 
 
 def test_no_module_is_called_after_what_it_is_not() -> None:
