@@ -8,8 +8,10 @@ from pathlib import Path
 
 from appliance.backup.peers.elsewhere import served
 from appliance.errors import ApplianceError
-from appliance.host import care, confined, time_sources
+from appliance.host import confined
+from appliance.host.disks import care
 from appliance.host.layout import NodeLayout
+from appliance.host.network import time_sources
 from appliance.monitor.states import Reason, State
 from appliance.monitor.view import Machine
 from appliance.node.handle import Node

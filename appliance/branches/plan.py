@@ -23,8 +23,8 @@ from appliance.branches.archive import common_archive, walk
 from appliance.branches.merge import Merge, Trees, differing, plan_merge
 from appliance.branches.store import Branch, Settled, branches, settle
 from appliance.errors import NotFound, Refused, UsageError
+from appliance.host.disks.opened import refuse_open
 from appliance.host.files import locked, make_private_folder, sha256_file
-from appliance.host.opened import refuse_open
 from appliance.node.handle import Node
 from appliance.restore.jobs import sync
 from appliance.restore.place import keep_all, named_errors, place_all, survey

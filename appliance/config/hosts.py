@@ -19,7 +19,7 @@ from appliance.config.placed import with_lines_of
 from appliance.config.tree import Mapping as Tree
 from appliance.config.tree import place_of
 from appliance.errors import UsageError
-from appliance.host import known_hosts
+from appliance.host.network import known_hosts
 from appliance.territory.implicit import openable
 from appliance.territory.model import NODE_ROLES, Node, Territory
 from appliance.territory.placement import Infeasible, place

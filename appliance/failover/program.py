@@ -35,12 +35,12 @@ from appliance.failover.served import failover_lock
 from appliance.failover.situation import Site, Situation, begin
 from appliance.host.files import locked, make_private_folder, mark_of, write_atomic
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
-from appliance.host.served import read_served
 from appliance.host.stopping import stop_asked
 from appliance.node.acts import note_act
 from appliance.node.current import Current, files_of
 from appliance.node.failover_status import path_of
 from appliance.node.handle import Node
+from appliance.node.movable_services import read_served
 from appliance.trust import pki
 from appliance.trust.bundle import Bundle
 from appliance.trust.held import make_held

@@ -39,11 +39,11 @@ from appliance.branches.archive import is_same, walk
 from appliance.branches.store import branches
 from appliance.errors import IntegrityError, Refused
 from appliance.host.files import locked, make_private_folder, write_atomic
-from appliance.host.laying import REPLACED, number_of
 from appliance.host.layout import ServiceLayout
 from appliance.monitor.view import PutAside
 from appliance.node.current import files_of
 from appliance.node.handle import Node
+from appliance.programs.laying import REPLACED, number_of
 from appliance.restore.place import open_folder, walk_to
 from appliance.territory.model import SHARES
 from appliance.territory.served import SHARE

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from appliance.errors import ApplianceError
 from appliance.failover.forms.host_services import ask_hands
 from appliance.failover.situation import Site
-from appliance.host.served import Moving
+from appliance.node.movable_services import Moving
 from appliance.trust.grant import Grant
 
 TRY_AGAIN_SECONDS = 2.0

@@ -22,7 +22,7 @@ from appliance.errors import Refused
 
 POWERS = ("chown", "dac_override", "dac_read_search", "fowner", "fsetid", "lease", "mknod", "setfcap")
 """Capabilities kept, in setpriv's names: borg gives back owners, modes, setgid bits, devices, file capabilities; and a
-lease says whether somebody has a file open that a merge would replace (`host/opened.py`)."""
+lease says whether somebody has a file open that a merge would replace (`host/disks/opened.py`)."""
 _ROOT = 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import appliance
 from appliance.host.files import make_private_folder, write_atomic
-from appliance.host.ssh import authorized_keys_line
+from appliance.host.network.ssh import authorized_keys_line
 from appliance.node.handle import Node
 
 # Isolated: neither the folder that sshd starts it in, nor a PYTHON variable, nor the account's own packages can bring

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import IntegrityError
-from appliance.host import hands
+from appliance.programs import hands
 
 FILE = Path(hands.SERVED)
 _SAID = ("form", "address", "port", "folder", "unit", "copy", "here")

@@ -1,7 +1,7 @@
 """Root's side of what is not served here: its folder can be read and not written, by a mount of it upon itself.
 
-    python3 -I -m appliance.host.read_only begin FOLDER    nothing is written through FOLDER any more
-    python3 -I -m appliance.host.read_only end FOLDER      the last of these mounts goes, from under open files too
+    python3 -I -m appliance.programs.read_only begin FOLDER    nothing is written through FOLDER any more
+    python3 -I -m appliance.programs.read_only end FOLDER      the last of these mounts goes, from under open files too
 
 The folder that FOLDER is in may belong to a lesser account, which puts a link in its place or exchanges the two at any
 moment; those further up are root's (`provision/failover.py`).

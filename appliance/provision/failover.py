@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from appliance.host import hands
+from appliance.programs import hands
 from appliance.provision import shares, voter
 from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.vault import AGENT

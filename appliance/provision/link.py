@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 
 from appliance.errors import UsageError
-from appliance.host import wireguard
+from appliance.host.network import wireguard
 from appliance.secret import Secret
 
 INTERFACE = "mesh0"
@@ -69,8 +69,8 @@ def _led(line: str, holders: Mapping[str, str]) -> str:
 
 
 def read_holders(text: str) -> dict[str, str]:
-    """Where addresses of services are, by addresses of the mesh: what `host/hands.py` wrote; lines that say nothing are
-    passed over."""
+    """Where addresses of services are, by addresses of the mesh: what `programs/hands.py` wrote; lines that say
+    nothing are passed over."""
     return {it[0]: it[1] for it in map(str.split, text.splitlines()) if len(it) == 2}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from appliance.backup.sources.moment import SHARES_SNAPSHOTS
 from appliance.backup.versions import Keep, decide, is_ours
 from appliance.errors import ApplianceError
-from appliance.host import btrfs
+from appliance.host.disks import btrfs
 from appliance.host.files import locked
 from appliance.territory.model import SHARES
 

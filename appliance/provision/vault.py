@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from appliance.errors import UsageError
 from appliance.host.layout import HELPERS
-from appliance.host.ssh import authorized_keys_line
+from appliance.host.network.ssh import authorized_keys_line
 from appliance.provision.files import HEADING, Account, OwnedFolder, Part, WantedFile
 from appliance.trust.bundle import Bundle, Member
 

@@ -24,8 +24,8 @@ from appliance.borg.having import having
 from appliance.clock import utc_text
 from appliance.errors import NoSpace, NotFound, UsageError
 from appliance.host.command import run as run_command
+from appliance.host.disks.opened import refuse_open
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
-from appliance.host.opened import refuse_open
 from appliance.restore import links
 from appliance.restore.fill import Fill, by_archive, lay_fills
 from appliance.restore.job import NOT_TYPED, Job, JobFolder, Typed, folder_of, load, load_changes, save, save_changes

@@ -9,7 +9,7 @@ from pathlib import Path
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import make_private_folder, read_at_once, write_atomic
 from appliance.host.layout import NodeLayout, state_of_this_host
-from appliance.host.ssh import machine_key
+from appliance.host.network.ssh import machine_key
 from appliance.trust import rotation
 from appliance.trust.bundle import Bundle, load_bundle
 from appliance.trust.keys import PublicKeys, create_keys

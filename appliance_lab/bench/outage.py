@@ -21,8 +21,8 @@ from secrets import token_hex
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
 from appliance.failover.history import line
-from appliance.host import netns
 from appliance.host.command import run
+from appliance.host.network import netns
 from appliance.secret import Secret
 from appliance.territory.implicit import implicit_name
 from appliance.units import MIB

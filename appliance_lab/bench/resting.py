@@ -10,8 +10,8 @@ from pathlib import Path
 
 from appliance.clock import SystemClock
 from appliance.errors import ApplianceError
-from appliance.host import netns
 from appliance.host.journal import Journal
+from appliance.host.network import netns
 from appliance.host.processes import processes_running
 from appliance.units import MIB, format_count
 from appliance_lab.bench.bench import Bench
@@ -24,7 +24,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 SETTLE_SECONDS_MAX = 300.0
 LOOK_SECONDS = 0.2
 WINDOWS_MAX = 10
-FAILOVER_PROGRAMS = ("failover run", "failover/watchdog.py")
+FAILOVER_PROGRAMS = ("failover run", "programs/watchdog.py")
 
 
 @dataclass(frozen=True)

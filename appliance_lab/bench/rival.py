@@ -20,7 +20,7 @@ from appliance.backup.peers.conversation import destination_of
 from appliance.borg.argv import COMPRESSION
 from appliance.host.command import run
 from appliance.host.files import make_private_folder, write_atomic
-from appliance.host.ssh import authorized_keys_line, client_argv
+from appliance.host.network.ssh import authorized_keys_line, client_argv
 from appliance.membership.sshd import write_door
 from appliance.secret import Secret
 from appliance.trust.keys import create_key

@@ -21,7 +21,7 @@ from appliance.backup.peers.push import push
 from appliance.borg.folder import repository_id
 from appliance.errors import ApplianceError, IntegrityError, Refused, Unreachable
 from appliance.host.command import run
-from appliance.host.ssh import client_argv
+from appliance.host.network.ssh import client_argv
 from appliance.node.handle import Node, open_node
 from appliance.trust.generation import Entry, make_header, render_list
 from appliance.trust.grant import make_grant, make_request, read_request

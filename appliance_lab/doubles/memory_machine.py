@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from appliance.clock import Clock
 from appliance.errors import Refused
 from appliance.failover.fsm.model import Local
-from appliance.failover.watchdog import sees
+from appliance.programs.watchdog import sees
 
 
 @dataclass

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from appliance.host import netns
 from appliance.host.command import run
 from appliance.host.files import write_atomic
+from appliance.host.network import netns
 from appliance_lab.hosts import reach
 from appliance_lab.hosts.places import LabPlaces
 from appliance_lab.hosts.plan import SSH_PORT, Node, Plan

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from appliance.errors import NotFound
 from appliance.host.command import run
+from appliance.host.disks.mounts import unmount_below
 from appliance.host.files import make_private_folder
-from appliance.host.mounts import unmount_below
 
 SUITE = "trixie"
 PACKAGES = (

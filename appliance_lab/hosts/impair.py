@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.host import netns, nft
 from appliance.host.detached import start_detached
+from appliance.host.network import netns, nft
 from appliance.host.processes import Process, processes_running
 from appliance_lab.hosts import network, shuttle
 from appliance_lab.hosts.faults import HEALED, Fault

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from appliance.config.load import load
 from appliance.errors import ApplianceError
-from appliance.host import netns
 from appliance.host.files import make_private_folder
+from appliance.host.network import netns
 from appliance_lab.hosts import ground, impair, kernel, machine, needs, network
 from appliance_lab.hosts.access import answers, hang_up, write_access
 from appliance_lab.hosts.decide import Seen

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.host import cgroups, netns
+from appliance.host import cgroups
 from appliance.host.command import run
 from appliance.host.detached import start_detached
+from appliance.host.disks.mounts import unmount_below
 from appliance.host.files import write_atomic
-from appliance.host.mounts import unmount_below
+from appliance.host.network import netns
 from appliance.host.processes import Process, is_first, process, processes_of
 from appliance_lab.hosts.plan import Node, is_node_of
 

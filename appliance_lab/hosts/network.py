@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from appliance.host import netns, nft
+from appliance.host.network import netns, nft
 from appliance_lab.hosts.plan import Link, Node, Plan, Site, Uplink
 
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.host import btrfs
 from appliance.host.command import CommandFailed, run
+from appliance.host.disks import btrfs
 from appliance.host.files import make_private_folder
 from appliance.units import GIB
 from appliance_lab.hosts.places import Places

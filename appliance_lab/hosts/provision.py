@@ -12,9 +12,9 @@ from pathlib import Path
 
 from appliance.config.load import load
 from appliance.errors import ApplianceError, NotFound
-from appliance.host import known_hosts, netns
 from appliance.host.command import Result, run
 from appliance.host.files import write_atomic
+from appliance.host.network import known_hosts, netns
 from appliance.territory.implicit import is_implicit
 from appliance.territory.model import Territory
 from appliance.trust.signed import fingerprint

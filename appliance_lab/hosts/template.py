@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from appliance.config.load import load, territory_file
-from appliance.host import btrfs
+from appliance.host.disks import btrfs
 from appliance.host.files import locked, make_private_folder
 from appliance_lab.checkout import code_folder
 from appliance_lab.hosts import base, machine

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from appliance.backup.vault import session, wire
 from appliance.coordination import wire as broker_wire
-from appliance.host import hands, seldom
+from appliance.host import seldom
 from appliance.monitor import bounded, exporter, outbox_server
 from appliance.node.handle import QUIET_SECONDS
 from appliance.portal import connections
 from appliance.portal.base import forms
 from appliance.portal.base import limits as tries
+from appliance.programs import hands
 from appliance.restore.preview import client, model
 from appliance.units import format_bytes
 from appliance.voter import server

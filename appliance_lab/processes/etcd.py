@@ -18,7 +18,7 @@ from appliance.coordination.argv import JOINS, Certificates, Member, etcd_argv
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter
 from appliance.errors import ApplianceError, NotFound, Unreachable
-from appliance.host import netns
+from appliance.host.network import netns
 from appliance_lab.processes.node import free_ports
 
 LOOPBACK = "127.0.0.1"

@@ -23,7 +23,7 @@ from appliance.clock import SystemClock
 from appliance.errors import ApplianceError
 from appliance.failover.fsm.timers import Timers
 from appliance.failover.history import line
-from appliance.host import netns
+from appliance.host.network import netns
 from appliance.host.programs import Program
 from appliance.territory.model import NEVER, Territory
 from appliance.trust import pki

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from appliance.host import netns, nft
+from appliance.host.network import netns, nft
 from appliance_lab.hosts.faults import Fault
 from appliance_lab.hosts.impair import End, shuttle_between, wait_for
 

@@ -20,11 +20,11 @@ from pathlib import Path
 from random import SystemRandom
 
 from appliance.errors import ApplianceError, NotFound
-from appliance.failover import watchdog
-from appliance.host import netns
 from appliance.host.command import Result, descendants, run
 from appliance.host.layout import NodeLayout
-from appliance.host.ssh import write_server_config
+from appliance.host.network import netns
+from appliance.host.network.ssh import write_server_config
+from appliance.programs import watchdog
 from appliance_lab.checkout import appliance_argv, code_folder
 
 SSHD = Path("/usr/sbin/sshd")

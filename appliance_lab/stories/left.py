@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from appliance.host import cgroups, netns
+from appliance.host import cgroups
 from appliance.host.command import run
+from appliance.host.network import netns
 from appliance_lab.hosts.places import Places
 from appliance_lab.hosts.plan import PREFIX
 

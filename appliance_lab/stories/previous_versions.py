@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from appliance.config.load import load
-from appliance.host import netns
+from appliance.host.network import netns
 from appliance.secret import Secret
 from appliance_lab.hosts.pc import NO_PASSWORD, Pc
 from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, Ground

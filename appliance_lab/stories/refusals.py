@@ -9,8 +9,8 @@ from pathlib import Path
 
 from appliance.config.load import load
 from appliance.errors import IntegrityError
-from appliance.host import netns
 from appliance.host.command import run
+from appliance.host.network import netns
 from appliance.territory.model import Territory
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.hosts.desk import Desk

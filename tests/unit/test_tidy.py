@@ -27,15 +27,15 @@ LATE_IMPORTS = {
     ("appliance/cli/escrow/paper.py", "appliance.escrow.paper_pdf"),
     ("appliance/cli/node/collect.py", "appliance.config.load.load"),
     ("appliance/cli/node/collect.py", "appliance.config.load.territory_file"),
-    ("appliance/cli/node/collect.py", "appliance.host.fleet.Machine"),
-    ("appliance/cli/node/collect.py", "appliance.host.fleet.ask_all"),
+    ("appliance/cli/node/collect.py", "appliance.host.network.fleet.Machine"),
+    ("appliance/cli/node/collect.py", "appliance.host.network.fleet.ask_all"),
     ("appliance/cli/node/meet.py", "appliance.config.load.load"),
     ("appliance/cli/arguments.py", "appliance.trust.identity.load_territory"),
     ("appliance/cli/status/status.py", "appliance.cli.this_status.this_status"),
     ("appliance/cli/restore/find.py", "appliance.cli.restore.found"),
     ("appliance/cli/pki.py", "appliance.config.load.load"),
     ("appliance/cli/node/meet.py", "appliance.config.load.territory_file"),
-    ("appliance/cli/node/meet.py", "appliance.host.first_contact"),
+    ("appliance/cli/node/meet.py", "appliance.host.network.first_contact"),
     ("appliance/cli/failure.py", "difflib"),
     ("appliance/failover/takeover.py", "appliance.failover.forms.cluster"),
     ("appliance/failover/takeover.py", "appliance.failover.forms.databases"),
@@ -80,9 +80,8 @@ def test_no_module_has_grown_a_second_idea() -> None:
 
 
 def test_no_folder_is_a_drawer() -> None:
-    """A reader sees a folder at a glance; `host` is the next to be divided."""
     counts = Counter(name(path.parent) for path in modules(*OURS))
-    assert {folder: count for folder, count in counts.items() if count > FOLDER_MAX} == {"appliance/host": 39}
+    assert {folder: count for folder, count in counts.items() if count > FOLDER_MAX} == {}
 
 
 def test_no_module_is_called_after_what_it_is_not() -> None:

@@ -19,8 +19,8 @@ from appliance.borg.model import Repository
 from appliance.borg.nonce import write_nonce
 from appliance.escrow.envelopes import ServiceKey, read_key, write_key
 from appliance.host.files import fsync_folder, link_own, make_private_folder, write_atomic
-from appliance.host.laying import next_of
 from appliance.host.layout import ServiceLayout
+from appliance.programs.laying import next_of
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant
 

@@ -19,7 +19,7 @@ from appliance.backup.peers.shown import read_shown
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, IntegrityError, Unreachable
 from appliance.host.files import write_atomic
-from appliance.host.ssh import (
+from appliance.host.network.ssh import (
     ALIVE_SECONDS,
     CONNECT_TIMEOUT_SECONDS,
     Destination,

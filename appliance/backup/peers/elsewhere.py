@@ -12,9 +12,9 @@ import json
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.replicas import replica_of
-from appliance.host.served import read_served
 from appliance.node.failover_status import load_of_boot
 from appliance.node.handle import Node
+from appliance.node.movable_services import read_served
 from appliance.units import as_typed
 
 

@@ -15,7 +15,7 @@ from appliance.backup.vault.session import open_channel, serve
 from appliance.backup.vault.watch import watch
 from appliance.backup.vault.wire import COMMAND
 from appliance.errors import ApplianceError, Forbidden
-from appliance.host.ssh import widen
+from appliance.host.network.ssh import widen
 from appliance.node.handle import open_node
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from appliance.backup.vault.session import open_channel, serve
 from appliance.backup.vault.watch import watch
 from appliance.errors import ApplianceError, Forbidden
-from appliance.host import peer
-from appliance.host.ssh import widen
+from appliance.host.network import peer
+from appliance.host.network.ssh import widen
 from appliance.node.handle import open_node
 
 PREFIX = "vault-"

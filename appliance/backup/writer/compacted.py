@@ -26,7 +26,7 @@ from appliance.backup.peers.readers import holders_read
 from appliance.backup.writer import saved
 from appliance.borg.folder import SPARE_BYTES, index_bytes, reserve_lifted
 from appliance.errors import NoSpace
-from appliance.host import reserve
+from appliance.host.disks import reserve
 from appliance.host.layout import ServiceLayout
 from appliance.node.handle import Node
 from appliance.trust.grant import Grant

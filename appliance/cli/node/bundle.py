@@ -13,7 +13,7 @@ from appliance.cli.caller import caller_address
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import this_layout
 from appliance.host.layout import NodeLayout, state_of_this_host
-from appliance.host.ssh import write_server_config
+from appliance.host.network.ssh import write_server_config
 from appliance.membership.bundle import take_bundle
 from appliance.membership.sshd import write_door
 from appliance.node.handle import Node, open_node

@@ -12,8 +12,8 @@ from appliance.cli.output import emit, say, table
 from appliance.clock import SystemClock, utc_text
 from appliance.config.collected import DATE, read_collected
 from appliance.errors import OK, WARNINGS, ApplianceError
-from appliance.host import known_hosts
 from appliance.host.files import write_atomic
+from appliance.host.network import known_hosts
 from appliance.units import as_typed
 
 # Other nodes log in at a node as vault-NAME.
@@ -41,7 +41,7 @@ def collect(names: tuple[str, ...], folder: Path, identity: Path | None, dry_run
     """
     # Only control machines have fabric, and nodes need not pay for reading a territory.yml in every `node` verb.
     from appliance.config.load import load, territory_file
-    from appliance.host.fleet import Machine, ask_all
+    from appliance.host.network.fleet import Machine, ask_all
 
     territory, desk = load(folder), territory_file(folder).parent
     met = known_hosts.read(desk / known_hosts.FILE_NAME)

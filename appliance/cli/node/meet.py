@@ -11,7 +11,7 @@ import click
 from appliance.cli.arguments import FILE_TYPE, dry_run_option, read_file
 from appliance.cli.output import emit, say
 from appliance.errors import NotFound, UsageError
-from appliance.host import known_hosts
+from appliance.host.network import known_hosts
 from appliance.secret import Secret
 from appliance.territory.model import Node, Territory
 
@@ -65,7 +65,7 @@ def meet(
     """
     # Only control machines have paramiko, and nodes need not pay for reading a territory.yml in every `node` verb.
     from appliance.config.load import load, territory_file
-    from appliance.host import first_contact
+    from appliance.host.network import first_contact
 
     first_contact.check_fingerprint(fingerprint)
     node = _node(load(folder), machine)

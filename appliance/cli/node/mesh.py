@@ -13,10 +13,10 @@ from appliance.cli.arguments import dry_run_option, read_file
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import layout_as_root
 from appliance.errors import ApplianceError
-from appliance.host import wireguard
-from appliance.host.hands import HOLDERS
-from appliance.host.names import look_up
+from appliance.host.network import wireguard
+from appliance.host.network.names import look_up
 from appliance.host.notify import READY, notify
+from appliance.programs.hands import HOLDERS
 from appliance.provision import link
 from appliance.provision.link import CONFIG, INTERFACE
 from appliance.secret import Secret

@@ -22,9 +22,9 @@ from appliance.backup.sources import own_server
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.forms.cluster import ASKED, DATABASE_NAME, DUMP, OUTCOME, REHEARSALS
 from appliance.failover.forms.host_services import GROUND, Ground, ask_hands_now
-from appliance.host import hands
 from appliance.host.files import make_private_folder
 from appliance.node.handle import Node
+from appliance.programs import hands
 
 OFFERED, REHEARSING = "offered", "rehearsing"
 LOOK_EVERY_SECONDS = 0.1

@@ -1,7 +1,7 @@
 """Services, addresses and the watchdog of a host: units of systemd, addresses of its own, control groups.
 
 What is there now is looked at here, time and again and without any right; what changes it is asked of root's
-hands (`host/hands.py`), one verb a call.
+hands (`programs/hands.py`), one verb a call.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ from appliance.failover.forms.process_services import FileWatchdog
 from appliance.failover.forms.smb_probe import speaks_smb
 from appliance.failover.fsm.model import Local
 from appliance.failover.ports import Presented
-from appliance.host import hands, postgresql
+from appliance.host import postgresql
 from appliance.host.programs import Program
-from appliance.host.served import FILE, Moving, read_served
 from appliance.node.current import Current
+from appliance.node.movable_services import FILE, Moving, read_served
+from appliance.programs import hands
 from appliance.territory.model import DATABASES
 from appliance.territory.served import DATABASE, SHARE, SITE, database_socket
 

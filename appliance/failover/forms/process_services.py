@@ -14,10 +14,10 @@ from typing import Any
 
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.failover.fsm.model import Local
-from appliance.failover.watchdog import boottime, sees
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
 from appliance.host.programs import Program
+from appliance.programs.watchdog import boottime, sees
 
 PROBE_SECONDS_MAX = 1.0
 COPY = "copy"
@@ -129,7 +129,7 @@ class ProcessNetwork:
 
 
 class FileWatchdog:
-    """Tells `failover/watchdog.py` by a file for each service; that program holds a lock while it runs."""
+    """Tells `programs/watchdog.py` by a file for each service; that program holds a lock while it runs."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.host.command import run
-from appliance.host.netns import inside
+from appliance.host.network.netns import inside
 
 TIMEOUT_SECONDS = 30.0
 

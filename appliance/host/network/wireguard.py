@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.host import netns
 from appliance.host.command import CommandFailed, run
+from appliance.host.network import netns
 from appliance.secret import Secret
 
 TIMEOUT_SECONDS = 60.0

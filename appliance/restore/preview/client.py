@@ -16,7 +16,7 @@ from typing import BinaryIO
 import appliance
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.host.command import CommandTimeout, run
-from appliance.host.peer import connect
+from appliance.host.network.peer import connect
 from appliance.restore.preview.model import ANSWER_BYTES_MAX, FILE_BYTES_MAX, Asked, Preview, from_wire
 from appliance.units import MIB
 

@@ -13,7 +13,7 @@ import pytest
 from appliance.cli.node.collect import ASK
 from appliance.config.collected import read_collected
 from appliance.host.command import Result, run
-from appliance.host.ssh import authorized_keys_line
+from appliance.host.network.ssh import authorized_keys_line
 from appliance.trust.keys import create_key
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.processes.node import ProcessNode, free_ports

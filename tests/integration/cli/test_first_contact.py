@@ -15,7 +15,7 @@ import paramiko
 import pytest
 
 from appliance.host.command import Result, run
-from appliance.host.first_contact import ADD_KEY
+from appliance.host.network.first_contact import ADD_KEY
 from appliance.trust.keys import create_key
 from appliance.trust.signed import fingerprint
 from appliance_lab.checkout import appliance_argv, code_folder

@@ -15,7 +15,7 @@ from appliance.cli.this_layout import this_layout
 from appliance.errors import Refused
 from appliance.host.account import setpriv, step_down_to_owner
 from appliance.host.command import run
-from appliance.host.opened import is_open
+from appliance.host.disks.opened import is_open
 from appliance_lab.processes.territory import ProcessTerritory
 
 pytestmark = pytest.mark.root
@@ -98,7 +98,7 @@ def test_a_file_of_somebody_else_that_is_open_is_seen_by_who_merges_as_root(tmp_
     file = tmp_path / "letter.odt"
     file.write_text("Monsieur le Préfet")
     os.chown(file, NOBODYS, NOBODYS)
-    asks = f"from appliance.host.opened import {is_open.__name__} as ask; print(ask({str(file)!r}))"
+    asks = f"from appliance.host.disks.opened import {is_open.__name__} as ask; print(ask({str(file)!r}))"
     argv = setpriv(pwd.getpwnam(ACCOUNT), ("/usr/bin/python3", "-c", asks))
     with file.open():
         assert run(argv, timeout_seconds=60, check=True).stdout == b"True\n"

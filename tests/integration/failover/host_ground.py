@@ -17,7 +17,7 @@ from pathlib import Path
 
 from appliance.errors import ApplianceError
 from appliance.failover.forms.host_services import Ground
-from appliance.host import hands, read_only
+from appliance.programs import hands, read_only
 from tests.pace import PACE
 
 ADDRESS, PORT = "10.64.8.1", 8080

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host import netns, nft
 from appliance.host.command import run
+from appliance.host.network import netns, nft
 from appliance.units import KIB, format_bytes
 from appliance_lab.processes.failover import Stage
 from tests.integration.failover.conftest import SERVICE, Begin, files, save, violated

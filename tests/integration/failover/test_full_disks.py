@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from appliance.failover import watchdog
+from appliance.programs import watchdog
 from appliance.units import MIB
 from appliance_lab.processes.failover import Stage
 from tests.integration.failover.conftest import DISTURBED_LEASE_SECONDS, SERVICE, Begin, violated

@@ -27,7 +27,7 @@ SERVED = {
 }
 HANDS = """
 import json, sys
-from appliance.host.hands import Hands
+from appliance.programs.hands import Hands
 served = {"services": {"docs-a": json.loads(sys.argv[1])}}
 Hands(served, holders=sys.argv[3]).obey({"verb": sys.argv[2], "service": "docs-a"})
 """

@@ -16,12 +16,12 @@ import pytest
 import appliance
 from appliance.clock import Clock, SimulatedClock, SystemClock
 from appliance.errors import NotFound, Refused
-from appliance.failover import watchdog
 from appliance.failover.forms.host_services import HostNetwork, HostServices, HostWatchdog
 from appliance.failover.forms.process_services import FileWatchdog, ProcessNetwork, ProcessServices
 from appliance.failover.fsm.model import Local
 from appliance.failover.ports import Network, Services, Watchdog
 from appliance.host.layout import NodeLayout
+from appliance.programs import watchdog
 from appliance_lab.doubles.memory_machine import MemoryMachine
 from appliance_lab.processes.node import free_ports
 from tests.integration.failover.host_ground import HostGround

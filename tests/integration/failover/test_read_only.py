@@ -37,7 +37,7 @@ class Mounts:
         return subprocess.run(inside, capture_output=True, text=True, timeout=60)
 
     def read_only(self, *words: str | Path) -> tuple[int, str]:
-        done = self.run(sys.executable, "-m", "appliance.host.read_only", *map(str, words))
+        done = self.run(sys.executable, "-m", "appliance.programs.read_only", *map(str, words))
         return done.returncode, done.stderr
 
     def writes(self, folder: Path) -> bool:
@@ -81,7 +81,9 @@ def test_it_ends_while_a_file_in_it_is_open(mounts: Mounts, tmp_path: Path) -> N
     assert mounts.writes(site)
     assert mounts.read_only("begin", site) == (DONE, "")
     script = '"$@" 3<"$0/page.html"'
-    told = mounts.run("sh", "-c", script, str(site), sys.executable, "-m", "appliance.host.read_only", "end", str(site))
+    told = mounts.run(
+        "sh", "-c", script, str(site), sys.executable, "-m", "appliance.programs.read_only", "end", str(site)
+    )
     assert (told.returncode, told.stderr) == (0, "")
     assert mounts.writes(site)
 

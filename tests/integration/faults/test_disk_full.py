@@ -15,8 +15,8 @@ from appliance.backup.writer import compacted, saved, writer
 from appliance.borg.client import Borg
 from appliance.borg.errors import DiskFull
 from appliance.errors import NoSpace
-from appliance.host import reserve
 from appliance.host.command import Result
+from appliance.host.disks import reserve
 from appliance.trust.generation import Header
 from appliance.units import MIB
 from tests.integration.faults.cut import fill

@@ -17,9 +17,10 @@ from typing import IO, Any, cast
 
 import pytest
 
-from appliance.host import cgroups, netns
+from appliance.host import cgroups
 from appliance.host.command import Result, run
-from appliance.host.mounts import mounts_below
+from appliance.host.disks.mounts import mounts_below
+from appliance.host.network import netns
 from appliance_lab.checkout import appliance_argv
 from appliance_lab.hosts.lab import Lab, open_lab
 from appliance_lab.hosts.places import ROOT, Places

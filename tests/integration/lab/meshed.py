@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.host import netns, nft
 from appliance.host.command import Result, run
+from appliance.host.network import netns, nft
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import machine
 from appliance_lab.hosts.desk import Desk

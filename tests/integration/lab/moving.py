@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from appliance.clock import utc_text
-from appliance.host import netns
 from appliance.host.command import Result, run
+from appliance.host.network import netns
 from appliance.trust.act import make_act
 from appliance.units import DAY
 from appliance_lab.hosts import machine

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.host import netns
 from appliance.host.command import Result, run
+from appliance.host.network import netns
 from appliance_lab.stories.ground import Ground
 from tests.pace import PACE
 

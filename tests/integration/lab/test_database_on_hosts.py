@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from appliance.host import netns
 from appliance.host.command import Result, run
+from appliance.host.network import netns
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import machine
 from appliance_lab.hosts.lab import Lab

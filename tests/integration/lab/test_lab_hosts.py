@@ -13,8 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from appliance.errors import Forbidden
-from appliance.host import cgroups, netns
+from appliance.host import cgroups
 from appliance.host.command import run
+from appliance.host.network import netns
 from appliance.host.processes import processes_of
 from appliance_lab.checkout import appliance_argv
 from appliance_lab.cli.lab_cmd import lab

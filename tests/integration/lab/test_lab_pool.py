@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host.mounts import mounts_below
+from appliance.host.disks.mounts import mounts_below
 from appliance_lab.hosts.places import Places
 from appliance_lab.hosts.pool import ARCHIVES, BTRFS, OVERLAY, Pool
 

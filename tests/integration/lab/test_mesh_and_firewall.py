@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host import netns
 from appliance.host.command import Result, run
+from appliance.host.network import netns
 from appliance.provision import firewall
 from appliance.provision.link import INTERFACE
 from appliance_lab.checkout import appliance_argv, code_folder

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host import netns
 from appliance.host.command import Result, run
+from appliance.host.network import netns
 from appliance_lab.hosts.desk import Desk
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.machine import enter_argv

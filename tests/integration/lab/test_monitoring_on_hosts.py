@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from appliance.host import netns
 from appliance.host.command import run
+from appliance.host.network import netns
 from appliance_lab.hosts import machine
 from appliance_lab.hosts.playbook import play_well
 from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground

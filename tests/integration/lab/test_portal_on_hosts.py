@@ -9,8 +9,8 @@ import pytest
 from reportlab.pdfgen import canvas
 
 from appliance.clock import utc_text
-from appliance.host import netns
 from appliance.host.command import run
+from appliance.host.network import netns
 from appliance.trust.act import make_act
 from appliance.units import DAY
 from appliance_lab.hosts import machine

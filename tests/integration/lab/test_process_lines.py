@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host import netns
+from appliance.host.network import netns
 from appliance_lab.processes.clocks import WallClock, library
 from appliance_lab.processes.lines import Lines, lines_between
 
@@ -104,7 +104,7 @@ def test_a_clock_that_is_off_moves_the_time_of_day_and_no_span(tmp_path: Path) -
 
 ALONE = """
 import subprocess
-from appliance.host import netns
+from appliance.host.network import netns
 subprocess.run(("mount", "-t", "tmpfs", "tmpfs", "/run"), check=True)
 MOUNTS = "/proc/self/mountinfo"
 others = set(open(MOUNTS))

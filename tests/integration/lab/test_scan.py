@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.host import netns, nft
 from appliance.host.command import run
+from appliance.host.network import netns, nft
 from tests.integration.lab.meshed import RUN_SECONDS_MAX, SCANNER
 
 OPEN = 7412

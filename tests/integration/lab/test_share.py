@@ -9,8 +9,8 @@ import pytest
 
 from appliance.accounts.machine import mark
 from appliance.config.load import load
-from appliance.host import netns
 from appliance.host.command import Result, run
+from appliance.host.network import netns
 from appliance.secret import Secret
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.pc import NO_PASSWORD, Pc

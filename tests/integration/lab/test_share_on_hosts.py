@@ -15,8 +15,8 @@ import pytest
 
 from appliance.accounts.machine import mark
 from appliance.errors import ApplianceError
-from appliance.host import netns
 from appliance.host.command import run
+from appliance.host.network import netns
 from appliance.secret import Secret
 from appliance_lab.checkout import appliance_argv
 from appliance_lab.hosts.disturb import disturb

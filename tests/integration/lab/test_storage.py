@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from appliance.host import netns
 from appliance.host.command import Result, run
+from appliance.host.network import netns
 from appliance_lab.hosts.desk import TANG_SERVERS
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.machine import enter_argv

@@ -20,7 +20,7 @@ SILENT_SECONDS = PACE * 3.0
 HERE, AWAY, LENGTH = "10.64.9.1", "10.64.9.2", 24
 HANDS = """
 import json, sys
-from appliance.host import hands
+from appliance.programs import hands
 if sys.argv[4] == "requests alone":
     rules = hands.FILTER.splitlines(keepends=True)
     hands.FILTER = "".join(it for it in rules if " out " not in it or not it.startswith("add rule"))

@@ -150,7 +150,7 @@ def test_the_settings_hold_nothing_that_samba_does_not_know(world: World) -> Non
 def test_a_file_that_a_pc_has_open_is_seen_until_it_is_closed_and_then_replaced(world: World, twice: Pc) -> None:
     """A restore in place asks this of each file before it takes its place: what is saved next would be lost."""
     twice.put("Documents", "ouvert.txt", "en cours")
-    asks = "from pathlib import Path; from appliance.host.opened import is_open; print(is_open(Path(%r)))"
+    asks = "from pathlib import Path; from appliance.host.disks.opened import is_open; print(is_open(Path(%r)))"
 
     def seen() -> bool:
         return world.did("/usr/bin/python3", "-c", asks % "/srv/shares/documents/ouvert.txt").strip() == "True"

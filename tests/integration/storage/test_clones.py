@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host import btrfs
 from appliance.host.command import run
+from appliance.host.disks import btrfs
 from appliance.host.files import copy_whole
 from appliance.units import MIB
 

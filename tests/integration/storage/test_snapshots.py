@@ -12,8 +12,8 @@ import pytest
 
 from appliance.backup.versions import Keep
 from appliance.errors import ApplianceError
-from appliance.host import btrfs
 from appliance.host.command import run
+from appliance.host.disks import btrfs
 from appliance.provision import snapshots
 from appliance.provision.snapshots import Target, keep_versions
 from appliance.units import DAY, HOUR, MIB

@@ -15,7 +15,7 @@ from appliance.backup.vault.maintenance.damage import known
 from appliance.backup.vault.maintenance.scrub import scrub
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.wire import COMMAND, Channel
-from appliance.host.ssh import client_argv, start_client
+from appliance.host.network.ssh import client_argv, start_client
 from appliance.node.handle import Node, open_node
 from appliance.trust.generation import Entry
 from appliance_lab.processes.territory import ProcessTerritory

@@ -19,7 +19,7 @@ from appliance.backup.vault.sealing.checker import check_view
 from appliance.backup.vault.sealing.checker_server import answer
 from appliance.backup.vault.wire import Channel
 from appliance.errors import Forbidden, IntegrityError, NotFound
-from appliance.host import peer
+from appliance.host.network import peer
 from appliance.node.handle import Node
 from tests.integration.vault.accounts import NOBODY, as_account
 from tests.integration.vault.siege import SERVICE, Siege

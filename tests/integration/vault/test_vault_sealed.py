@@ -16,8 +16,8 @@ from appliance.backup.vault.sealing.sealer import Papers, Sealer
 from appliance.backup.vault.sealing.sealer_choice import helper
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NotFound, Refused
-from appliance.host import peer
 from appliance.host.files import write_atomic
+from appliance.host.network import peer
 from appliance.node.handle import Node
 from appliance.trust.grant import Grant, make_grant, make_request, read_request
 from appliance.trust.keys import load_key, public_line

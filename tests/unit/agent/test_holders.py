@@ -12,7 +12,7 @@ import pytest
 
 from appliance.failover import routes
 from appliance.failover.routes import to_lead
-from appliance.host.served import Moving
+from appliance.node.movable_services import Moving
 
 MOVING = {
     "horaires": Moving(

@@ -16,8 +16,8 @@ from appliance.failover.forms import host_services
 from appliance.failover.forms.host_services import Ground, HostCopies, HostServices
 from appliance.failover.fsm.model import Local
 from appliance.failover.ports import Presented
-from appliance.host.served import Moving
 from appliance.node.current import Current
+from appliance.node.movable_services import Moving
 
 SITE = "horaires"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.failover import watchdog
+from appliance.programs import watchdog
 from appliance_lab.checkers.verdict import read
 
 ME = os.getpid()
@@ -24,7 +24,7 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         assert number == signal.SIGKILL
         groups.append(group)
 
-    monkeypatch.setattr("appliance.failover.watchdog.os.killpg", end)
+    monkeypatch.setattr("appliance.programs.watchdog.os.killpg", end)
     return groups
 
 

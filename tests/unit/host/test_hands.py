@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from appliance.host import hands
-from appliance.host.hands import Hands, Refused
+from appliance.programs import hands
+from appliance.programs.hands import Hands, Refused
 from appliance.territory import served as forms
 
 SITE, SHARE = "10.64.8.1", "10.64.8.4"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.vault.session import REQUEST_BYTES_MAX
-from appliance.host import hands
+from appliance.programs import hands
 from appliance.units import MIB
 
 UNITS = Path(__file__).parents[3] / "systemd"

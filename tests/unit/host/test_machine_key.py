@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import NotFound
-from appliance.host.ssh import machine_key
+from appliance.host.network.ssh import machine_key
 
 
 def test_it_is_given_without_its_comment(tmp_path: Path) -> None:

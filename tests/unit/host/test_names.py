@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from appliance.host.names import look_up
+from appliance.host.network.names import look_up
 
 
 def test_each_name_that_has_an_address_in_time_is_found() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host.opened import is_open
+from appliance.host.disks.opened import is_open
 
 
 def test_a_file_that_another_program_has_open_is_found_until_it_is_closed(tmp_path: Path) -> None:

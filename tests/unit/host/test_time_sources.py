@@ -10,7 +10,7 @@ from jinja2 import Environment
 from yaml import safe_load
 
 from appliance.host.command import run
-from appliance.host.time_sources import proven, seen
+from appliance.host.network.time_sources import proven, seen
 
 ROOT = Path(__file__).parents[3]
 ROLE = ROOT / "roles/base"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host.served import Moving, read_served
+from appliance.node.movable_services import Moving, read_served
 from appliance.provision import failover, firewall, link, mesh
 from appliance.territory.model import Service
 from appliance.trust.bundle import Bundle

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import UsageError
-from appliance.host import wireguard
+from appliance.host.network import wireguard
 from appliance.provision import link
 from appliance.provision.link import Link, Seen
 from appliance.provision.mesh import INTERFACE

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts.machine import mark
-from appliance.host.served import read_served
+from appliance.node.movable_services import read_served
 from appliance.provision import failover, firewall
 from appliance.territory.model import Service
 from appliance.trust.bundle import Bundle

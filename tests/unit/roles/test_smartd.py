@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance.host import care
+from appliance.host.disks import care
 from tests.unit.roles.loading import ROLES
 
 ALARM = ROLES / "upkeep/files/smartd-alarm"

@@ -21,7 +21,7 @@ from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import Holding
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError
-from appliance.host import reserve
+from appliance.host.disks import reserve
 from appliance.host.files import write_atomic
 from appliance.node.acts import load_acts
 from appliance.node.handle import Node

@@ -38,7 +38,7 @@ from appliance.backup.vault.stored import Stored
 from appliance.backup.vault.turn import turn_before_relays
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy, IntegrityError, NoSpace
-from appliance.host import reserve
+from appliance.host.disks import reserve
 from appliance.host.files import fsync_folder, locked
 from appliance.node.handle import Node
 from appliance.trust.generation import GenerationId, fields_of, parse_list

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.backup.vault.wire import Channel
-from appliance.host import peer
+from appliance.host.network import peer
 from appliance.units import DAY
 
 PATIENCE_SECONDS = DAY

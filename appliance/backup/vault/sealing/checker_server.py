@@ -19,8 +19,8 @@ from appliance.backup.vault.call import is_text
 from appliance.backup.vault.sealing.view import ViewChecked, check_here
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, Forbidden, IntegrityError
-from appliance.host import peer
 from appliance.host.files import locked
+from appliance.host.network import peer
 from appliance.node.handle import open_node
 
 GREETING_SECONDS_MAX = 10.0

@@ -25,8 +25,8 @@ from appliance.backup.vault.sealing.sealer_here import HereSealer
 from appliance.backup.vault.sealing.sealer_verbs import NODE_MAY, RECEIVER_MAY, Answer, Asked
 from appliance.backup.vault.wire import Channel, Closed
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused
-from appliance.host import peer
 from appliance.host.files import write_atomic
+from appliance.host.network import peer
 from appliance.node.handle import Node, open_node
 
 TICK_SECONDS = 60.0

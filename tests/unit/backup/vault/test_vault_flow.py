@@ -13,7 +13,7 @@ import pytest
 from appliance.backup.vault.flow import ACKNOWLEDGED_AT_ONCE_BYTES, UNACKNOWLEDGED_BYTES_MAX, Sending, Taking
 from appliance.backup.vault.wire import Channel, Closed
 from appliance.errors import ApplianceError, IntegrityError, NoSpace
-from appliance.host.ssh import widen
+from appliance.host.network.ssh import widen
 from appliance.units import MIB
 
 SIZE = 5 * MIB + 321
