@@ -11,6 +11,7 @@ SEED ?= $(shell date -u +%Y%m%d)
 # Two workers suit the two cores that we plan for.
 WORKERS ?= 2
 PYTEST := APPLIANCE_TEST_SEED=$(SEED) $(PY) -m pytest --hypothesis-seed=$(SEED)
+PLAY = $(PYTEST) -n $(WORKERS) --dist loadgroup --tb=short -rsfE
 
 help: ## list these commands
 	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
@@ -21,8 +22,14 @@ setup: ## install what tests and linters need (Debian packages, two linters in .
 lint: setup ## style, types and import directions
 	@scripts/lint
 
-test: setup-tests ## every test that this machine can run, and what was skipped and why [HOSTS=0|all] [PYTHON=lock] [SEED=] [ARGS=]
-	@$(PYTEST) -n $(WORKERS) --dist loadgroup --tb=short -rsfE $(if $(HOSTS),--lab-hosts $(HOSTS)) $(ARGS)
+test: setup-tests ## the unit tests and tests of every promise of the README, on the real programs [PYTHON=lock] [SEED=] [ARGS=]
+	@$(PLAY) tests/unit $$(scripts/promised) $(ARGS)
+
+test-all: setup-tests ## every test that this machine can run, and what was skipped and why [HOSTS=0|day]
+	@$(PLAY) --lab-hosts $(or $(HOSTS),all) $(ARGS)
+
+test-rest: setup-tests ## what `make test` leaves out; of hosts and long files a third, by the day's seed [HOSTS=0|all]
+	@$(PLAY) --lab-hosts $(or $(HOSTS),day) -o "testpaths=tests" $$(scripts/promised --deselect) $(ARGS)
 
 unit: setup-tests ## the fast tests only
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -q --hypothesis-profile=quick tests/unit $(ARGS)
@@ -63,6 +70,9 @@ docs: setup ## write the pages that come from the code
 	@$(PY) -m appliance_lab.pages.limits >docs/reference/limits.md
 	@$(PY) -m appliance.monitor.scrape >roles/monitoring/files/scrape.json
 
+pictures: setup ## draw the screenshots of the documentation again
+	@scripts/pictures
+
 lock: setup ## choose the newest allowed versions for packages/*.lock (needs a package index)
 	@scripts/lock
 
@@ -73,4 +83,4 @@ clean: ## remove what was built, keep the Python environments
 setup-tests: setup
 	@$(if $(filter lock,$(PYTHON)),scripts/setup lock,:)
 
-.PHONY: help setup setup-tests lint test unit demo deb lab bench soak molecule docs lock clean
+.PHONY: help setup setup-tests lint test test-all test-rest unit demo deb lab bench soak molecule docs pictures lock clean

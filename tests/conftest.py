@@ -22,8 +22,8 @@ EVERY_DAY = (
     *("test_takeover", "test_process_runs", "test_failover_runs", "test_failover_machine", "test_machine_contract"),
     *("test_soak_kills", "test_cli_life"),
 )
-"""Of the files that boot hosts, and of most that start a territory of processes for each test, `make test` runs a third
-each day, so that the whole stays below 45 minutes; these it always runs."""
+"""Of the files that boot hosts, and of most that start a territory of processes for each test, CI runs a third each
+day, so that the whole stays below 45 minutes; these it always runs."""
 TERRITORIES = ("failover", "faults")
 """Folders of files that do the latter; those of commands are told by their name."""
 LONGEST = ("test_bench", "test_monitor_story")
@@ -44,7 +44,7 @@ hypothesis.settings.load_profile("appliance")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run what takes minutes (make soak)")
-    parser.addoption("--lab-hosts", default="day", choices=["0", "day", "all"], help="real hosts: make test HOSTS=...")
+    parser.addoption("--lab-hosts", default="day", choices=["0", "day", "all"], help="which real hosts")
     parser.addoption("--minutes", type=float, default=0.0, help="begin no test later than this (0: run them all)")
 
 
@@ -64,13 +64,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> list[str]:
-    seed = f"seed of the day: {_seed()} (repeat it with make test SEED={_seed()})"
+    seed = f"seed of the day: {_seed()} (repeat it with SEED={_seed()} after make test)"
     return [seed, f"this machine: {PACE:.1f} times slower than the usual one; bounds stretch by that"]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
     if exitstatus == pytest.ExitCode.TESTS_FAILED:
-        terminalreporter.write_line(f"repeat this day's run with: make test SEED={_seed()}")
+        terminalreporter.write_line(f"repeat this day's run with SEED={_seed()} after the same make command")
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups next
@@ -87,11 +87,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
         if LAB in item.iter_markers("xdist_group") and hosts == "0":
             item.add_marker(pytest.mark.skip(reason="boots hosts: leave HOSTS=0 out"))
         elif LAB in item.iter_markers("xdist_group") and hosts == "day" and PACE > TOO_SLOW_FOR_HOSTS:
-            item.add_marker(pytest.mark.skip(reason="boots hosts, and this machine is slow: make test HOSTS=all"))
+            item.add_marker(pytest.mark.skip(reason="boots hosts, and this machine is slow: make test-all"))
         elif item.get_closest_marker("moves") and hosts != "all":
-            item.add_marker(pytest.mark.skip(reason="services move between hosts for long: make test HOSTS=all"))
+            item.add_marker(pytest.mark.skip(reason="services move between hosts for long: make test-all"))
         elif hosts == "day" and turns.get(item.path, _seed()) % DAYS != _seed() % DAYS:
-            item.add_marker(pytest.mark.skip(reason="another day's turn, by the seed: make test HOSTS=all"))
+            item.add_marker(pytest.mark.skip(reason="another day's turn, by the seed: make test-all"))
         if item.get_closest_marker("slow") and not config.getoption("--slow"):
             item.add_marker(pytest.mark.skip(reason="takes minutes: make soak SUITE=..."))
 
@@ -99,7 +99,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if time.time() > item.config.option.last_begin:
-        pytest.skip(f"no time was left for it: {item.config.option.minutes:.0f} minutes were over (make test runs all)")
+        pytest.skip(f"no time was left for it: {item.config.option.minutes:.0f} minutes were over: make test-all")
 
 
 def _turns(items: Iterable[pytest.Item]) -> dict[Path, int]:
@@ -122,7 +122,7 @@ def seed() -> int:
 
 @pytest.fixture(scope="session")
 def soak_runs() -> int | None:
-    """How many runs `make soak N=...` asks for; None for the small sample of `make test`."""
+    """How many runs `make soak N=...` asks for; None for the small sample of `make test-rest`."""
     text = os.environ.get(SOAK_VARIABLE, "")
     return int(text) if text else None
 

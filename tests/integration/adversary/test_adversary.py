@@ -1,7 +1,7 @@
 """A standing adversary: drawn orders of every attack that is known here, between the ordinary work of a town. After
 each run the invariants are looked at on every disk.
 
-`make test` plays some; `make soak SUITE=soak_adversary N=200` goes on where it stopped and writes down what came of
+CI plays some; `make soak SUITE=soak_adversary N=200` goes on where it stopped and writes down what came of
 it below docs/results. `pytest -k adversary_sees` puts former defects back, each of which it must find.
 """
 

@@ -31,7 +31,7 @@ def start(node: ProcessNode) -> None:
     """Start the agent and wait until it says that it runs: its lock is there sooner, and its journal is not."""
     node.start_agent()
     log = node.layout.run / "agent.log"
-    wait_until(lambda: "runs" in log.read_text(), "it runs")
+    wait_until(lambda: "is running" in log.read_text(), "it runs")
 
 
 def test_sighup_makes_it_look_at_once(idle: ProcessNode, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,7 +166,7 @@ def test_a_second_sigterm_cuts_what_is_at_work_and_says_so(territory: ProcessTer
     agent = origin.processes.pop()
     log = origin.layout.run / "agent.log"
     agent.terminate()
-    wait_until(lambda: "stops" in log.read_text(), "it has heard the first one")
+    wait_until(lambda: "is stopping" in log.read_text(), "it has heard the first one")
     agent.terminate()
     assert agent.wait(30) == 0
     assert not processes(origin)

@@ -47,7 +47,7 @@ REFUSED = {
     ("mesh", "no_address_in_it"): ({}, "commune-b has no address in the mesh; give it one in territory.yml"),
     ("mirror", "packages_without_the_key_that_signed_them"): (
         {"mirror_has_ours": True, "mirror_key": "{{ appliance_inventory }}/packages.asc"},
-        "is signed, and {folder}/packages.asc is missing, by which nodes know whose packages these are",
+        "is signed, and {folder}/packages.asc is missing, by which nodes check these packages",
     ),
     ("mirror", "two_of_them"): (
         {"groups_named": ["mirror"]},

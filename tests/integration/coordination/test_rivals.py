@@ -1,7 +1,7 @@
 """Two nodes that want one service for ever, over three voters that are frozen, killed and cut down to a minority.
 
 Invariant: while one may believe by its own clock that it holds, the other does not; and no lease ends before its time.
-`make test` plays one run of the day's seed, `make soak SUITE=rivals N=100` as many as are asked for.
+CI plays one run of the day's seed, `make soak SUITE=rivals N=100` as many as are asked for.
 """
 
 from __future__ import annotations

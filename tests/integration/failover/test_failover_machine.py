@@ -1,4 +1,4 @@
-"""Any order of faults, healings, acts, moves and restarts: one writer, nothing lost, everything back. `make test`
+"""Any order of faults, healings, acts, moves and restarts: one writer, nothing lost, everything back. CI
 plays some dozen histories; `make soak SUITE=soak_of_simulated_failover N=10000` ten thousand, which must walk each
 row."""
 

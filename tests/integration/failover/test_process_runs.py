@@ -1,4 +1,4 @@
-"""Seeded runs of failover between real programs, judged by the checker: one in `make test`, many in `make soak`.
+"""Seeded runs of failover between real programs, judged by the checker: one in CI, many in `make soak`.
 
 `make soak SUITE=soak_of_failover_processes N=100`; what breaks a promise is left in `build/failover/`, and a
 line of each run that was judged in `build/failover/runs.jsonl`: a soak that was cut says what it saw.

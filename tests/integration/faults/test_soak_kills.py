@@ -2,7 +2,7 @@
 sshd, of a vault alone, at a step, a byte or a moment drawn from the seed; then one run that heals, and a look for
 anything lost.
 
-`make test` draws a few from the seed of the day; `make soak SUITE=soak_kills N=200` goes on where it stopped and writes
+CI draws a few from the seed of the day; `make soak SUITE=soak_kills N=200` goes on where it stopped and writes
 down what came of it below docs/results.
 """
 

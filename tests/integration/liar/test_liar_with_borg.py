@@ -1,4 +1,4 @@
-"""One liar among honest peers, with real repositories and real borg. `make test` plays a short case of the day;
+"""One liar among honest peers, with real repositories and real borg. CI plays a short case of the day;
 that many of 30 steps by `make soak SUITE=liar_with_borg N=200`."""
 
 from __future__ import annotations

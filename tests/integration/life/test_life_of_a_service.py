@@ -1,5 +1,5 @@
 """Any order of backups, failures, wrong clocks, cuts, moves and restores over years: nothing is forgotten, nothing
-incomplete is called whole, nothing gets stuck. `make test` plays some lives; that many, each of at least 400 days and
+incomplete is called whole, nothing gets stuck. CI plays some lives; that many, each of at least 400 days and
 up to 60 operations, by `make soak SUITE=life_of_a_service N=20000`."""
 
 from __future__ import annotations

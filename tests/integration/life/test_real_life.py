@@ -1,7 +1,7 @@
 """Drawn lives of a service, played with real borg, the real writer, real vaults and real restores: what is called safe
 is whole and at two holders, a restore brings what was saved, nothing promised is forgotten, no counter is used twice.
 
-`make test` plays some; `make soak SUITE=real_lives N=200` goes on where it stopped.
+CI plays some; `make soak SUITE=real_lives N=200` goes on where it stopped.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ def test_what_are_no_measures_is_said_and_never_nought(text: bytes) -> None:
 
 def test_who_tells_too_much_is_not_heard() -> None:
     lines = b"".join(b'appliance_backup_epoch{backup="%d"} 1\n' % number for number in range(SAMPLES_MAX + 1))
-    with pytest.raises(IntegrityError, match="20001 measures"):
+    with pytest.raises(IntegrityError, match="20001 metrics"):
         samples(lines, OF_AGENT)
 
 
