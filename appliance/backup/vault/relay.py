@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from appliance.backup.peers.sight import STATEMENTS_MAX, read_statements
 from appliance.backup.peers.unseen import parties, unseen
-from appliance.backup.vault.call import Call, is_text
+from appliance.backup.vault.call import Call
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.store import BUCKET, RELAY, Holding
 from appliance.errors import IntegrityError, Refused
@@ -43,7 +43,7 @@ def read_relay(call: Call, offer: Offer) -> Relay | None:
     if not offer.listing:
         return None
     raw, age = call.request.get("receipt"), call.request.get("age_seconds")
-    if not is_text(raw) or not isinstance(age, int) or age > AGE_SECONDS_MAX:
+    if not isinstance(raw, str) or not isinstance(age, int) or age > AGE_SECONDS_MAX:
         raise IntegrityError("a relayed push needs the receipt and the age of the relaying replica node.")
     receipt = check_receipt(call.node, offer, call.caller, raw.encode())
     if age < receipt.age_seconds:

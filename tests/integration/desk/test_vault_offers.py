@@ -155,7 +155,7 @@ CASES: dict[str, tuple[Callable[[Known], Bad], type[ApplianceError], str]] = {
     "half a character": (
         lambda k: Bad(k.next(), details={"headers": ["\ud800"]}),
         IntegrityError,
-        "is not a list of texts",
+        "is not readable JSON",
     ),
     "a flood of headers": (
         lambda k: Bad(k.next(), details={"headers": ["x"] * 20_001}),

@@ -158,7 +158,7 @@ BAD_RECEIPTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", BAD_RECEIPTS)
 def test_a_relay_comes_with_a_receipt_and_an_age(desk: Desk, held: Generation, name: str) -> None:
-    with pytest.raises(IntegrityError, match=r"receipt"):
+    with pytest.raises(IntegrityError, match=r"receipt|not readable JSON"):
         _relay(desk, held, STANDBY, **BAD_RECEIPTS[name])
     assert desk.holding(STANDBY).stored() == ()
 
