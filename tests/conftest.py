@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
         if UNIT in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("unit"))  # the largest group: it is handed out first
         if item.get_closest_marker("root") and os.geteuid() != 0:
-            item.add_marker(pytest.mark.skip(reason="needs root: sudo make test"))
+            item.add_marker(pytest.mark.skip(reason="needs root: the same command with sudo"))
         for mark in item.iter_markers("timeout"):
             item.add_marker(pytest.mark.timeout(PACE * mark.args[0]), append=False)
             break

@@ -26,7 +26,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if (entry := self.entries.get(args[0])) and entry.now:
+        if (entry := self.entries.get(args[0])) and entry.now and not ctx.resilient_parsing:
             click.echo(f'"{ctx.command_path} {args[0]}" is now "{PROGRAM} {entry.now}".', err=True)
         return super().resolve_command(ctx, args)
 

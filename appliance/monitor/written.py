@@ -96,7 +96,7 @@ def _unsaved_reason(tree: PutAside) -> Reason:
     line = f"rm -r {shlex.quote(tree.folder)}"
     return Reason(
         "warning",
-        f"a move put aside {files} that are in no known backup or branch, such as {tree.first}.",
+        f"a move put aside {files} of which no backup or branch is known, such as {tree.first}.",
         f"{stays} in {tree.folder}. Copy what is needed into the service; then, as root: `{line}`.",
         "left-out",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shutil
 from pathlib import Path
@@ -110,6 +111,9 @@ def test_a_node_gets_nothing_of_the_test_bench(unpacked: Path) -> None:
     assert "restore" in said
     assert not {"lab", "demo"} & said
     assert "check" not in commands(unpacked / PYTHON, "failover")
+    page = gzip.decompress((unpacked / "usr/share/man/man1/appliance.1.gz").read_bytes()).decode()
+    assert "restore" in page
+    assert "demo" not in page
 
 
 def test_the_package_of_the_test_bench_adds_its_verbs_and_what_they_begin_from(

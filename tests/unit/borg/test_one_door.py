@@ -8,13 +8,13 @@ from pathlib import Path
 
 import appliance
 
-ROOT = Path(appliance.__file__).parent
-BESIDES_US = frozenset({"lab/bench/restoring.py", "lab/bench/rival.py", "lab/demo/stranger.py"})
+ROOT = Path(appliance.__file__).parents[1]
+BESIDES_US = frozenset(f"appliance_lab/{it}.py" for it in ("bench/restoring", "bench/rival", "demo/stranger"))
 """They run a plain borg, to be measured beside it or to attack with it, on repositories that they made themselves."""
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(ROOT.rglob("*.py")):
+    for path in sorted((*ROOT.glob("appliance/**/*.py"), *ROOT.glob("appliance_lab/**/*.py"))):
         yield str(path.relative_to(ROOT)), ast.parse(path.read_bytes())
 
 
@@ -28,7 +28,7 @@ def test_only_argv_names_the_program_with_a_verb() -> None:
         and "--version" not in ast.unparse(node)
         and "serve" not in ast.unparse(node)
     }
-    assert found - BESIDES_US == {"borg/argv.py"}
+    assert found - BESIDES_US == {"appliance/borg/argv.py"}
 
 
 def test_only_the_client_makes_the_words_of_an_extraction() -> None:
@@ -39,11 +39,11 @@ def test_only_the_client_makes_the_words_of_an_extraction() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in made and ast.unparse(node.value) == "argv"
     }
-    assert found == {"borg/client.py"}
+    assert found == {"appliance/borg/client.py"}
 
 
 def test_in_the_client_each_extraction_stands_in_a_verb_that_examines_or_follows_one() -> None:
-    tree = ast.parse((ROOT / "borg/client.py").read_bytes())
+    tree = ast.parse((ROOT / "appliance/borg/client.py").read_bytes())
     calls = {
         function.name: ast.unparse(function)
         for function in ast.walk(tree)

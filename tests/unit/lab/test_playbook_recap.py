@@ -34,6 +34,6 @@ def test_a_run_that_never_came_to_its_recap_has_none() -> None:
 
 
 def test_what_went_wrong_is_the_failure_and_not_what_is_printed_after_it() -> None:
-    text = f'fatal: [commune-a]: FAILED! => {{"msg": "no key"}}\n{TEXT}When that is mended, run for them alone\n'
+    text = f'fatal: [commune-a]: FAILED! => {{"msg": "no key"}}\n{TEXT}After the repair, run for them alone\n'
     assert played(text).tail() == 'fatal: [commune-a]: FAILED! => {"msg": "no key"}'
     assert played("ERROR! the playbook could not be found\n").tail() == "ERROR! the playbook could not be found"

@@ -84,7 +84,7 @@ def test_trees_that_moves_put_aside_are_counted_and_what_was_never_saved_is_a_wa
     text = status_text(judged({"given": given}))
     assert "files that moves put aside, 4 MiB: /srv/shares/.replaced/docs-a, /srv/shares/.replaced/docs-a.1" in text
     assert (
-        "warning: a move put aside 1 file (1 KiB) that are in no known backup or branch, such as a\\nb.odt. "
+        "warning: a move put aside 1 file (1 KiB) of which no backup or branch is known, such as a\\nb.odt. "
         "It stays in /srv/shares/.replaced/docs-a. Copy what is needed into the service; then, as root: "
         "`rm -r /srv/shares/.replaced/docs-a`." in text
     )
@@ -110,7 +110,9 @@ def test_every_reason_says_what_to_do(case: dict[str, Any]) -> None:
 def test_no_reason_can_be_given_without_a_remedy() -> None:
     calls = [
         (file, node)
-        for file in (*ROOT.glob("appliance/monitor/*.py"), *ROOT.glob("appliance/agent/*.py"))
+        for file in (
+            path for room in ("monitor", "agent", "voter", "failover") for path in ROOT.glob(f"appliance/{room}/*.py")
+        )
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Reason"
     ]

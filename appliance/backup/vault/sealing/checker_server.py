@@ -15,7 +15,6 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from appliance.backup.vault.call import is_text
 from appliance.backup.vault.sealing.view import ViewChecked, check_here
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, Forbidden, IntegrityError
@@ -49,7 +48,7 @@ def _check(giver: int, channel: Channel, state: Path, place: Path) -> ViewChecke
     if giver != state.stat().st_uid:
         raise Forbidden(f"the account {giver} may not request checks.")
     service, generation = frame.get("service"), frame.get("generation")
-    if not is_text(service) or not (generation is None or is_text(generation)):
+    if not isinstance(service, str) or not (generation is None or isinstance(generation, str)):
         raise IntegrityError("the request must name a service and, if not its newest, a generation.")
     node = open_node(state)
     node.bundle.last_terms(service)  # no other name leads to a folder

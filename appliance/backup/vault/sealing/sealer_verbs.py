@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from appliance.backup.vault.call import is_text, is_texts
+from appliance.backup.vault.call import is_texts
 from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.maintenance.scrub import Budget
 from appliance.backup.vault.offer import check_header, check_writer, read_chain, read_offer
@@ -74,7 +74,7 @@ def _keep(asked: Asked) -> Answer:
 
 def _take(asked: Asked) -> Answer:
     digest = asked.frame.get("digest")
-    if not is_text(digest) or not SHA256.fullmatch(str(digest)) or len(asked.descriptors) != 1:
+    if not isinstance(digest, str) or not SHA256.fullmatch(digest) or len(asked.descriptors) != 1:
         raise IntegrityError("the request must have one open file and its hash.")
     with locked(asked.holding.lock, what=f"the pool of {asked.service}", wait=True):
         custody.take_over(asked.holding, str(digest), asked.descriptors[0], asked.giver)
@@ -120,7 +120,7 @@ def _mend(asked: Asked) -> Answer:
     by_name = {header.id.name: header for header in headers}
     lists = {}
     for name, text in dict(asked.frame.get("lists") or {}).items():
-        if name not in by_name or not is_text(text):
+        if name not in by_name or not isinstance(text, str):
             raise IntegrityError("a list needs the header that names it.")
         parse_list(text.encode(), by_name[name])
         lists[str(name)] = text.encode()
