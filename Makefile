@@ -29,7 +29,7 @@ test-all: setup-tests ## every test that this machine can run, and what was skip
 	@$(PLAY) --lab-hosts $(or $(HOSTS),all) $(ARGS)
 
 test-rest: setup-tests ## what `make test` leaves out; of hosts and long files a third, by the day's seed [HOSTS=0|all]
-	@$(PLAY) --lab-hosts $(or $(HOSTS),day) -o "testpaths=tests" $$(scripts/promised --deselect) $(ARGS)
+	@$(PLAY) --lab-hosts $(or $(HOSTS),day) $$(scripts/promised --deselect) $(ARGS)
 
 unit: setup-tests ## the fast tests only
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -q --hypothesis-profile=quick tests/unit $(ARGS)

@@ -27,8 +27,12 @@ class Entry:
     now: str = ""
 
     @property
+    def of_the_lab(self) -> bool:
+        return self.module.startswith(f"{LAB}.")
+
+    @property
     def full_module(self) -> str:
-        return self.module if self.module.startswith(f"{LAB}.") else f"appliance.cli.{self.module}"
+        return self.module if self.of_the_lab else f"appliance.cli.{self.module}"
 
 
 COMMANDS = {

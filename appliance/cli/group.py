@@ -52,4 +52,4 @@ class LazyGroup(click.Group):
 
 
 def _is_installed(entry: Entry) -> bool:
-    return not entry.module.startswith(f"{LAB}.") or importlib.util.find_spec(LAB) is not None
+    return not entry.of_the_lab or importlib.util.find_spec(LAB) is not None

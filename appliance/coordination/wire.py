@@ -117,7 +117,7 @@ def _line(values: Mapping[str, object]) -> bytes:
 
 def _read(line: bytes) -> dict[str, Any]:
     try:
-        values = strict_json.loads(line.decode())
+        values = strict_json.loads(line)
     except (ValueError, RecursionError) as error:
         raise IntegrityError("the other side sent invalid JSON.") from error
     if not isinstance(values, dict):

@@ -57,6 +57,14 @@ def processes_running(script: str) -> Iterator[Process]:
     return (it for it in _all() if any(os.path.basename(word) == script for word in it.argv[1:4]))
 
 
+def processes_working_in(folder: Path) -> Iterator[Process]:
+    """The processes whose working folder is `folder`, removed or not, as far as this account may know."""
+    for it in _all():
+        with contextlib.suppress(OSError):
+            if os.readlink(PROC / str(it.pid) / "cwd").removesuffix(" (deleted)") == str(folder):
+                yield it
+
+
 def process(pid: int) -> Process | None:
     """The process `pid`; None when it has ended."""
     started = _started(pid)

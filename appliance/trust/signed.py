@@ -111,7 +111,7 @@ def split(raw: bytes, type_: str, *, bytes_max: int = 16384) -> tuple[bytes, byt
 def parse(line: bytes, type_: str, formats: Collection[int] = (FORMAT,)) -> dict[str, Any]:
     """The fields of a signed line; its type and format are checked."""
     try:
-        fields = strict_json.loads(line.decode(), object_pairs_hook=_no_repeats, parse_float=_no_floats)
+        fields = strict_json.loads(line, object_pairs_hook=_no_repeats, parse_float=_no_floats)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise IntegrityError(f"{type_} is not readable JSON.") from error
     if not isinstance(fields, dict) or fields.get("type") != type_:

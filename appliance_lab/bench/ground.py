@@ -15,7 +15,7 @@ from appliance.host.files import make_private_folder
 from appliance.territory.model import Territory
 from appliance.units import GIB
 from appliance_lab.bench.measure import listening
-from appliance_lab.checkout import code_folder
+from appliance_lab.checkout import inventories
 from appliance_lab.demo.stage import BLIND, ORIGIN, SERVICE, STANDBY
 from appliance_lab.processes.node import ProcessNode, free_ports
 from appliance_lab.processes.territory import ProcessTerritory, on_ports
@@ -76,7 +76,7 @@ def _plan(documents: Path, size_bytes: int) -> Territory:
 
 def with_room(size_bytes: int) -> Territory:
     """The demo's, with room for what is measured: a quota refuses, it does not slow down."""
-    plan = load(code_folder() / "inventory" / "demo")
+    plan = load(inventories() / "demo")
     room = 10 * size_bytes + 10 * GIB
     nodes = {name: replace(node, disk_bytes=room, offered_bytes=room) for name, node in plan.nodes.items()}
     service = replace(

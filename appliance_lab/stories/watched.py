@@ -16,7 +16,7 @@ from appliance.escrow import age
 from appliance.host.files import make_private_folder
 from appliance.territory.model import Territory
 from appliance.units import MIB
-from appliance_lab.checkout import code_folder
+from appliance_lab.checkout import inventories
 from appliance_lab.corpus import generate
 from appliance_lab.processes.catcher import Catcher, Told
 from appliance_lab.processes.node import ProcessNode, free_ports
@@ -190,7 +190,7 @@ def _looking_each_second() -> Iterator[None]:
 
 
 def _plan(documents: Path) -> Territory:
-    plan = load(code_folder() / "inventory/demo")
+    plan = load(inventories() / "demo")
     plan = on_ports(plan, dict(zip(plan.nodes, free_ports(LOOPBACK, len(plan.nodes)), strict=True)))
     service = replace(
         plan.service(SERVICE),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.backup.sources.model import PostgresServer
 from appliance.errors import Unreachable
 from appliance.host.command import run
+from appliance.host.processes import processes_working_in
 from appliance.units import HOUR, MINUTE
 
 PROGRAMS = Path("/usr/lib/postgresql/17/bin")
@@ -57,20 +57,12 @@ def end_left(data: Path) -> None:
     Raise Unreachable for what does not end.
     """
     deadline = time.monotonic() + END_SECONDS_MAX
-    while left := tuple(_working_in(data)):
+    while left := tuple(processes_working_in(data)):
         if time.monotonic() > deadline:
             raise Unreachable("a process of an earlier run does not end.", where=str(data))
         for process in left:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(process, signal.SIGQUIT)
+            process.signal(signal.SIGQUIT)
         time.sleep(END_EVERY_SECONDS)
-
-
-def _working_in(folder: Path) -> Iterator[int]:
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if os.readlink(process / "cwd").removesuffix(" (deleted)") == str(folder):
-                yield int(process.name)
 
 
 def end(programs: Path, data: Path) -> None:
