@@ -114,7 +114,7 @@ def samba_list(wanted: Mapping[str, tuple[str, Account]], machine: Machine) -> s
         for name, (_, account) in sorted(wanted.items())
         if name in machine.accounts
     ]
-    return "# Written by `appliance account feed`; what is changed here is lost.\n" + "".join(lines)
+    return "# Written by `appliance internal account sync`; what is changed here is lost.\n" + "".join(lines)
 
 
 def _line(account: Account, number: int) -> str:

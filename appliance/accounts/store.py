@@ -124,5 +124,5 @@ def _broken(file: Path, why: str) -> IntegrityError:
     return IntegrityError(
         f"these accounts are damaged: {why}",
         where=str(file),
-        remedy="Restore the file from a backup of the node's own service, then type: appliance account feed",
+        remedy="Restore the file from a backup of the node's own service, then type: appliance internal account sync",
     )

@@ -18,13 +18,14 @@ class Entry:
     """Where a command or a verb lives, and its one line in the help of what it stands under.
 
     `module` is below appliance.cli, or stands in full. `now` makes it the old name of a verb: it works, is not listed,
-    and says the new one.
+    and says the new one. A `hidden` one is not listed either.
     """
 
     module: str
     attribute: str
-    help: str
+    help: str = ""
     now: str = ""
+    hidden: bool = False
 
     @property
     def of_the_lab(self) -> bool:
@@ -48,14 +49,18 @@ COMMANDS = {
     "node": Entry("node.group", "node", "Make a node, show it and its keys, give it its bundle and its sshd."),
     "act": Entry("act", "act", "Sign, accept and list acts of operators, such as a loss."),
     "account": Entry("account.group", "account", "Manage the accounts of people at this town hall."),
-    "agent": Entry("agent", "agent", "Run this node's agent."),
+    "agent": Entry("internal.agent", "agent", now="internal agent"),
     "failover": Entry(
         "failover.group", "failover", "Move services between nodes after a failure, a flood warning or by hand."
     ),
     "portal": Entry(
         "portal.group", "portal", "Serve the pages on which people restore their files, and show their journal."
     ),
-    "pki": Entry("pki", "pki", "Manage the TLS certificates of the nodes, from a root that is kept offline."),
+    "pki": Entry(
+        "pki.group",
+        "pki",
+        "Make and sign the certificate that issues those of the nodes, under a root that is kept offline.",
+    ),
     "voter": Entry(
         "voter.group", "voter", "Show and maintain the voters, which record the lease holder of each service."
     ),
@@ -66,4 +71,5 @@ COMMANDS = {
     ),
     "demo": Entry(f"{LAB}.cli.demo_cmd", "demo", "Show the whole promise on this machine, in about 40 s."),
     "completion": Entry("completion", "completion", "Print the completion script of a shell."),
+    "internal": Entry("internal.group", "internal", "Run what units, playbooks and the pages type.", hidden=True),
 }

@@ -18,7 +18,7 @@ class LazyGroup(click.Group):
     def __init__(self, name: str, *, entries: Mapping[str, Entry], **attributes: Any) -> None:
         super().__init__(name, **attributes)
         self.entries = {name: entry for name, entry in entries.items() if _is_installed(entry)}
-        self.listed = {name: entry for name, entry in self.entries.items() if not entry.now}
+        self.listed = {name: entry for name, entry in self.entries.items() if not (entry.now or entry.hidden)}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.listed)

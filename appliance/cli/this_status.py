@@ -29,5 +29,5 @@ def _started_by_hand(agent: AgentSeen, layout: NodeLayout) -> AgentSeen:
     """`agent` with what to type where no systemd runs it: on a machine without one, or in another state folder."""
     if SYSTEMD.is_dir() and layout.is_this_host:
         return agent
-    start = f"`{command('agent')}`"
+    start = f"`{command('internal', 'agent')}`"
     return replace(agent, start=f"Type {start}.", restart=f"End that process, then type {start}.")

@@ -1,4 +1,4 @@
-"""The public keys collected from nodes, as `appliance node keys` prints them, checked before anybody signs them.
+"""The public keys of nodes, as `appliance internal node keys` prints them, checked before anybody signs them.
 
 What is signed is believed by every node: a key with a line break would open a door of its own in authorized_keys, and
 an account that begins with "-" would be an option of ssh. One file holds one node as printed, or several by name:
@@ -32,7 +32,7 @@ USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 DATE = "collected"
 KEYS = tuple(it.name for it in fields(PublicKeys) if it.default is MISSING)
 NETWORK_KEYS = {"mesh": is_mesh_key, "tls": is_tls_key}
-REMEDY = "It must be what `appliance node keys` prints."
+REMEDY = "It must be what `appliance internal node keys` prints."
 RAW_BYTES = 32  # of an Ed25519 public key
 
 

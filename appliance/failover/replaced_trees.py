@@ -7,8 +7,8 @@ size and time. What is in none of them stays under its path, however old, and is
 Invariant: a file is removed only while its size and time are those that were found saved, and only once this node has
 sealed under its present grant and that is held. What is saved is looked up before older repositories go, since the
 archive that a tree was saved in may be left in those alone. It is kept in `replaced-trees/`: the agent, which may read
-everything, looks; who may remove what belongs to others (`appliance restore forget`) does that by its list, and writes
-nothing there: that folder is closed to it.
+everything, looks; who may remove what belongs to others (`appliance internal restore expire`) does that by its list,
+and writes nothing there: that folder is closed to it.
 """
 
 from __future__ import annotations

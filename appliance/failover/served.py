@@ -44,7 +44,7 @@ def see_program(node: Node) -> Failover:
     """What can be told of the program that runs services here, without what it told of any."""
     programs, unread = programs_of(node)
     seen = Failover(programs, _looked(node.layout), unread=unread)
-    return seen if node.layout.is_this_host else replace(seen, start="Type: appliance failover run")
+    return seen if node.layout.is_this_host else replace(seen, start="Type: appliance internal failover run")
 
 
 def programs_of(node: Node) -> tuple[tuple[str, ...], str]:

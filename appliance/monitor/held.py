@@ -204,8 +204,8 @@ def _lock_reasons(held: Held, now: Now) -> Iterator[Reason]:
             "unknown", what, "Type `systemctl start appliance-probe`, and find out why it did not run.", "lock-probe"
         )
     remedy = (
-        "Its accounts are not as `appliance node apply --part vault` makes them: apply it, then find out what wrote "
-        "there."
+        "Its accounts are not as `appliance internal node apply --part vault` makes them: apply it, then find out what "
+        "wrote there."
     )
     if held.lock.allowed:
         yield Reason(

@@ -47,5 +47,5 @@ def read_served(path: Path = FILE) -> dict[str, Moving]:
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        remedy = "Write it again: `appliance node apply --part failover`."
+        remedy = "Write it again: `appliance internal node apply --part failover`."
         raise IntegrityError("it does not list the services to serve.", where=str(path), remedy=remedy) from error

@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 
 SERVED = "/etc/appliance/served.json"
 HOLDERS = "/run/appliance/holders"
-"""At which address of the mesh each address of a service is now, two of them a line; `appliance node mesh` obeys it."""
+"""The mesh address at which each address of a service is now, a line each; `appliance internal node mesh` obeys it."""
 CGROUPS = "/sys/fs/cgroup/system.slice"
 LISTENING = 3
 """The first file descriptor that systemd hands over (sd_listen_fds(3))."""

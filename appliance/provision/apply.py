@@ -70,7 +70,7 @@ def one_at_a_time(host: Host = THIS_HOST) -> AbstractContextManager[None]:
     What the parts are made of is read within it, too. Who read a bundle before another run put the next one in force
     would bring back what that one took away: the keys of a node that was revoked, the network of a former operator.
     """
-    return locked(below(host.root, LOCK), what="`appliance node apply`", wait=True)
+    return locked(below(host.root, LOCK), what="`appliance internal node apply`", wait=True)
 
 
 def apply(parts: Iterable[Part], host: Host = THIS_HOST, *, enable: bool = False, dry_run: bool = False) -> Outcome:

@@ -11,7 +11,7 @@ from appliance.trust.bundle import Bundle
 
 
 def due(bundle: Bundle, name: str, host: Host = THIS_HOST) -> tuple[str, ...]:
-    """The parts to which `appliance node apply --enable` would do anything; also those of which that cannot be told."""
+    """The parts to which `appliance internal node apply --enable` would do anything, or may: that cannot be told."""
     with one_at_a_time(host):
         here = declared(host.root)
         return tuple(part for part in PARTS if _is_due(bundle, name, here, part, host))

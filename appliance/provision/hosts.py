@@ -9,7 +9,8 @@ from appliance.territory.served import moving
 from appliance.trust.bundle import Bundle
 
 PATH = "/etc/hosts"
-BEGIN = "# BEGIN nodes of the territory, written by `appliance node apply`; what is changed between these lines is lost"
+MARK = "# BEGIN nodes of the territory,"
+BEGIN = f"{MARK} written by `appliance internal node apply`; what is changed between these lines is lost"
 END = "# END nodes of the territory"
 
 
@@ -25,7 +26,7 @@ def block(territory: Territory) -> str:
 
 def merged(present: str, wanted: str) -> str:
     """`present`, the whole of /etc/hosts, with `wanted` where our block was, at the end when there was none."""
-    before, begin, rest = present.partition(BEGIN)
+    before, begin, rest = present.partition(MARK)
     if begin:
         _, end, after = rest.partition(f"{END}\n")
         # Without its end the block reaches to the end of the file: somebody cut it.

@@ -43,7 +43,7 @@ def read(text: str) -> Link:
     pairs = [(line, *(part.strip() for part in line.partition("=")[::2])) for line in text.splitlines()]
     address = next((value for _, key, value in pairs if key == "Address"), "")
     if not address:
-        raise UsageError("it has no Address.", where=CONFIG, remedy="Write it again: `appliance node apply`.")
+        raise UsageError("it has no Address.", where=CONFIG, remedy="Write it again: `appliance internal node apply`.")
     allowed = (value for _, key, value in pairs if key == "AllowedIPs")
     return Link(
         address=address,

@@ -3,7 +3,7 @@
 portal/orders/SERVICE/ORDER/        the pages
   order.json    what was asked, by whom; never changed
   undo, again   that it shall be undone, or tried once more: a word that is drawn for each time somebody asks
-portal-work/orders/SERVICE/ORDER/   their worker, or whoever types `restore carry`
+portal-work/orders/SERVICE/ORDER/   their worker, or whoever types `internal restore process-requests`
   order.json    what it took up; from then on nothing else is believed
   status.json   how far it is
   progress      bytes and files so far; only to be shown, not durable

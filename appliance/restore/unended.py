@@ -53,7 +53,7 @@ def line_of(service: str, job: Job) -> tuple[str, ...]:
     if job.typed.line:
         return job.typed.line
     if len(job.paths) > 1:  # only the pages ask for several at once
-        return ("restore", "carry")
+        return ("internal", "restore", "process-requests")
     place = ("--in-place",) if job.in_place else ("--to", str(job.target))
     what = ("folder", *job.paths) if job.paths else ("all",)
     return ("restore", *what, "--archive", job.archive, "--service", service, *place)

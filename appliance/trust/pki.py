@@ -176,7 +176,8 @@ def check_issued(certificate: Certificate, issuer: Certificate, now: float) -> N
         lasts = f"from {certificate.not_valid_before_utc:%Y-%m-%d} to {certificate.not_valid_after_utc:%Y-%m-%d}"
         raise IntegrityError(
             f"the certificate of {whose} is valid {lasts}, but by this machine's clock it is {utc_text(now)[:10]}.",
-            remedy="Set the clock if it is wrong (`timedatectl`); else have a new one issued: `appliance pki due`.",
+            remedy="Set the clock if it is wrong (`timedatectl`); else have a new one issued: `appliance internal pki "
+            "due`.",
         )
 
 

@@ -26,7 +26,7 @@ CONFIRM = (
     "it in the next bundle: `appliance node collect`, then `appliance territory sign` with --keys, --previous and "
     "--earlier; see the page."
 )
-START = "Type `appliance failover broker`, or start its unit."
+START = "Type `appliance internal failover broker`, or start its unit."
 
 
 def snapshots(folder: Path) -> dict[float, Path]:

@@ -24,7 +24,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 SETTLE_SECONDS_MAX = 300.0
 LOOK_SECONDS = 0.2
 WINDOWS_MAX = 10
-FAILOVER_PROGRAMS = ("failover run", "programs/watchdog.py")
+FAILOVER_PROGRAMS = ("internal failover run", "programs/watchdog.py")
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,9 @@ def failover_at_rest(bench: Bench, namespace: str) -> tuple[tuple[float, ...], t
     ours = (it for it in started if any(words in " ".join(it.argv) for words in FAILOVER_PROGRAMS))
     pids = [it.pid for it in ours if it.pid in there]
     if len(pids) != len(FAILOVER_PROGRAMS):
-        raise ApplianceError(f"{len(pids)} programs of failover run in {namespace}, not {len(FAILOVER_PROGRAMS)}.")
+        raise ApplianceError(
+            f"{len(pids)} programs of internal failover run in {namespace}, not {len(FAILOVER_PROGRAMS)}."
+        )
     wait_until_settled(pids, bench.size.settled_seconds)
     memory, share, load = [], [], []
     for _ in bench.runs("coordination at rest"):

@@ -18,9 +18,18 @@ Written by `make docs` from what `{PROGRAM} COMMAND --help` says. Each also take
 """
 
 
+INTERNAL = f"""
+# Internal commands
+
+Units, timers, playbooks and the pages run these; `{PROGRAM} --help` does not list them. A person needs one where no
+playbook runs.
+"""
+
+
 def page() -> str:
     """The whole page, in Markdown."""
     sections = [_section(words, command) for words, command in walk(root)]
+    sections += [INTERNAL, *(_section(words, command) for words, command in walk_internal())]
     common = "".join(_option_line(option) for option in common_options())
     return HEAD + common + "".join(sections)
 
@@ -35,6 +44,14 @@ def walk(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple
         yield (*path, name), command
         if isinstance(command, click.Group):
             yield from walk(command, (*path, name))
+
+
+def walk_internal() -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """The hidden group `internal`, and every command below it."""
+    group = root.get_command(click.Context(root), "internal")
+    assert isinstance(group, click.Group)
+    yield ("internal",), group
+    yield from walk(group, ("internal",))
 
 
 def _section(words: tuple[str, ...], command: click.Command) -> str:

@@ -84,11 +84,14 @@ class ProcessNode:
     def start_agent(self, command: Sequence[str] = ()) -> None:
         """Start this node's agent as its own process, by another `command` than ours where one is given."""
         log = self.layout.run / "agent.log"
-        self._start((*(command or appliance_argv()), "--state", str(self.state), "agent"), log)
+        self._start((*(command or appliance_argv()), "--state", str(self.state), "internal", "agent"), log)
 
     def start_portal(self, listen: str) -> None:
         """Start this node's pages, with their worker, at the address and port `listen`; return once they answer."""
-        words, log = ("--state", str(self.state), "portal", "serve", "--listen", listen), self.layout.run / "portal.log"
+        words, log = (
+            ("--state", str(self.state), "internal", "portal", "serve", "--listen", listen),
+            self.layout.run / "portal.log",
+        )
         self._start((*appliance_argv(), *words), log)
         silent = f"the pages of {self.name} do not answer at {listen}."
         self._wait_until(lambda: _shows_a_page(listen), PAGES_SECONDS_MAX, silent, log)
@@ -96,7 +99,7 @@ class ProcessNode:
     def start_broker(self, etcd: str) -> None:
         """Start this voter's broker beside the etcd that listens at `etcd`."""
         self.layout.voter.write_text(json.dumps({"format": 1, "etcd": etcd}))
-        self._start_command("broker", "failover", "broker")
+        self._start_command("broker", "internal", "failover", "broker")
 
     def start_watchdog(self) -> None:
         log = self.layout.run / "watchdog.log"
@@ -105,7 +108,7 @@ class ProcessNode:
 
     def start_failover(self) -> None:
         """Start the program that runs this node's services; its watchdog is another one."""
-        self._start_command("failover", "failover", "run")
+        self._start_command("failover", "internal", "failover", "run")
 
     def _start_command(self, log: str, *words: str) -> None:
         self._start((*appliance_argv(), "--state", str(self.state), *words), self.layout.run / f"{log}.log")

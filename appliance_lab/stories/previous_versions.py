@@ -23,7 +23,7 @@ def previous_versions(ground: Ground) -> str:
     clerk = new_clerk(ground)
     clerk.did(share, f'mkdir "{FOLDER}"')
     clerk.put(share, f"{FOLDER}/{FILE}", FIRST)
-    ground.json(ORIGIN, "node", "snapshot", "--asked")
+    ground.json(ORIGIN, "internal", "node", "snapshot", "--asked")
     clerk.put(share, f"{FOLDER}/{FILE}", SPOILT)
     versions = clerk.versions(share, f"{FOLDER}/{FILE}")
     require(bool(versions), "no previous version is shown.")

@@ -33,7 +33,6 @@ LATE_IMPORTS = {
     ("appliance/cli/arguments.py", "appliance.trust.identity.load_territory"),
     ("appliance/cli/status/status.py", "appliance.cli.this_status.this_status"),
     ("appliance/cli/restore/find.py", "appliance.cli.restore.found"),
-    ("appliance/cli/pki.py", "appliance.config.load.load"),
     ("appliance/cli/node/meet.py", "appliance.config.load.territory_file"),
     ("appliance/cli/node/meet.py", "appliance.host.network.first_contact"),
     ("appliance/cli/failure.py", "difflib"),

@@ -23,7 +23,7 @@ WRITERS: dict[str, set[str]] = {
     "acme": {"appliance-portal-acme"},
     "acts": {AGENT, FAILOVER},
     "catalogues": {AGENT, FAILOVER, WORKER},
-    "keys": set(),  # root's verbs, as the account: `node settle`, `node rotate`
+    "keys": set(),  # root's verbs, as the account: `internal node setup`, `internal node rotate`
     "people": {AGENT, FAILOVER},
     "portal": {PAGES},
     # restores removes, daily, what the worker kept for thirty days; both do what the pages may not.

@@ -53,7 +53,8 @@ def check_is_named(node: Node) -> None:
     if public_line(load_key(node.signing_key)) != node.bundle.member(node.name).keys.sign:
         raise Refused(
             f"this machine is not the {node.name} of the bundle: it has other keys.",
-            remedy="Have the territory signed with them: `appliance node keys`, then `appliance territory sign`.",
+            remedy="Have the territory signed with them: `appliance internal node keys`, then `appliance territory "
+            "sign`.",
         )
 
 

@@ -115,7 +115,7 @@ def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run
         raise NotFound("there is no grant here that this node waits for.", where=str(folder))
     emit({"grants": [_taken_json(it, dry_run) for it in found]}, "\n".join(_taken_text(it, dry_run) for it in found))
     if not dry_run:
-        say(f"Next: {command('agent')}")
+        say(f"Next: {command('internal', 'agent')}")
 
 
 def say_grant(request: str, grant: str, *then: str) -> None:

@@ -52,18 +52,9 @@ VERBS = {
         "merge",
         "Merge a branch of SERVICE that this node wrote alone; where both sides changed a file, keep both versions.",
     ),
-    "run": Entry(
-        "failover.run",
-        "run",
-        "Run this node's services until SIGTERM: take over, hand over and stop in time, by the table of transitions.",
-    ),
-    "broker": Entry(
-        "failover.broker",
-        "broker",
-        "Run this voter's broker until SIGTERM: it answers the nodes in front of etcd and signs grants that it "
-        "verified.",
-    ),
-    "check": Entry("appliance_lab.cli.check_cmd", "check", "Check the history in FILE.", now="lab check"),
+    "run": Entry("internal.failover.run", "run", now="internal failover run"),
+    "broker": Entry("internal.failover.broker", "broker", now="internal failover broker"),
+    "check": Entry("appliance_lab.cli.check_cmd", "check", now="lab check"),
     "table": Entry(
         "failover.table",
         "table_",

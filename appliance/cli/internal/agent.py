@@ -1,4 +1,4 @@
-"""`appliance agent`: run the daemon of a node in the foreground; systemd or the lab puts it in the background."""
+"""`appliance internal agent`: the daemon of a node, in the foreground; systemd or the lab puts it in the background."""
 
 from __future__ import annotations
 

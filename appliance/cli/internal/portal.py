@@ -1,4 +1,4 @@
-"""`appliance portal serve` and `work`: the pages, and behind them the worker with the powers that they have not."""
+"""`appliance internal portal serve` and `work`: the pages, and behind them the worker with the rights to restore."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ LISTEN = "127.0.0.1:8443"
     metavar="NAME CERT KEY",
     help="A publicly trusted name with its certificate files, which are reloaded while this runs.",
 )
-@click.option("--alone", is_flag=True, help="Do not run the worker here: `appliance portal work` runs separately.")
+@click.option(
+    "--alone", is_flag=True, help="Do not run the worker here: `appliance internal portal work` runs separately."
+)
 @click.option("--answer-after", type=click.FloatRange(min=0.0), default=ANSWER_SECONDS, hidden=True)
 def serve(
     listen: str,

@@ -1,8 +1,7 @@
-"""`appliance node accept`, `door` and `show`: the territory bundle that this node lives by."""
+"""`appliance node accept` and `show`: the territory bundle that this node lives by."""
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,9 +12,7 @@ from appliance.cli.caller import caller_address
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import this_layout
 from appliance.host.layout import NodeLayout, state_of_this_host
-from appliance.host.network.ssh import write_server_config
 from appliance.membership.bundle import take_bundle
-from appliance.membership.sshd import write_door
 from appliance.node.handle import Node, open_node
 from appliance.provision.apply import THIS_HOST
 from appliance.provision.callers import Caller, operators_first
@@ -47,27 +44,6 @@ def accept(bundle: Path, dry_run: bool) -> None:
         return
     emit(data, f"{identity.name} uses bundle {taken.serial} of {offered.territory.name}.")
     _say_next(open_node(layout.root))
-
-
-@click.command()
-@dry_run_option
-def door(dry_run: bool) -> None:
-    """Write the settings of this node's own sshd, with the address and port of the bundle, and print how to start it.
-
-    This sshd admits only the nodes of the bundle, and only to our vault. It runs as the account of the node.
-    """
-    opened = open_node(this_layout().root)
-    plan = opened.bundle.member(opened.name).node
-    folder, host_key = opened.layout.run, opened.layout.keys / "host_ed25519"
-    path = folder / "sshd_config"
-    if not dry_run:
-        write_door(opened)
-        path = write_server_config(folder, address=plan.address, port=plan.port, host_key=host_key)
-    start = shlex.join(("/usr/sbin/sshd", "-f", str(path), "-E", str(folder / "sshd.log")))
-    shown = {"config": str(path), "address": plan.address, "port": plan.port, "start": start, "written": not dry_run}
-    emit(shown, f"{path}: sshd of {opened.name} on {plan.address}:{plan.port}.")
-    if not dry_run:
-        say(f"Next: {start}")
 
 
 @click.command()
@@ -126,7 +102,7 @@ def _part(opened: Node) -> dict[str, list[str]]:
 def _say_next(opened: Node) -> None:
     if opened.name not in opened.bundle.members:
         say(f"This bundle has no keys of {opened.name}: peers will refuse it.")
-        say(f"Next: collect them: {command('node', 'keys')}")
+        say(f"Next: collect them: {command('internal', 'node', 'keys')}")
         return
     for name in _part(opened)["origin_of"]:
         if not opened.service(name).repository.exists():  # a standby that becomes the origin has the chain

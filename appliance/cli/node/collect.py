@@ -17,7 +17,7 @@ from appliance.host.network import known_hosts
 from appliance.units import as_typed
 
 # Other nodes log in at a node as vault-NAME.
-ASK = "appliance node keys --user vault-"
+ASK = "appliance internal node keys --user vault-"
 FOLDER = "keys"
 
 

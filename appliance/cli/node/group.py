@@ -11,28 +11,15 @@ VERBS = {
         "accept",
         "Put the signed BUNDLE in force on this node, and admit the nodes that it names to our vault.",
     ),
-    "apply": Entry(
-        "node.apply",
-        "apply",
-        "Configure this host as its bundle says: names, firewall, mesh, accounts of vaults, voter, exporters.",
-    ),
+    "apply": Entry("internal.node.apply", "apply", now="internal node apply"),
     "collect": Entry("node.collect", "collect", "Collect the public keys of the nodes, by default all, into DIR/keys."),
-    "door": Entry(
-        "node.bundle",
-        "door",
-        "Write the settings of this node's own sshd, with the address and port of the bundle, and print how to start "
-        "it.",
-    ),
+    "door": Entry("internal.node.sshd", "sshd", now="internal node sshd"),
     "init": Entry(
         "node.init",
         "init",
         "Make this machine the node NAME: create its keys and pin the territory key.",
     ),
-    "keys": Entry(
-        "node.init",
-        "keys",
-        "Print this node's public keys as JSON, for `appliance territory sign --keys`.",
-    ),
+    "keys": Entry("internal.node.keys", "keys", now="internal node keys"),
     "leave": Entry(
         "node.leave",
         "leave",
@@ -43,32 +30,20 @@ VERBS = {
         "meet",
         "Compare the host key of NODE with the fingerprint on its screen; then log in and record the key.",
     ),
-    "mesh": Entry(
-        "node.mesh",
-        "mesh",
-        "Configure the interface of the mesh as its file says, without cutting sessions that stay.",
-    ),
+    "mesh": Entry("internal.node.mesh", "mesh", now="internal node mesh"),
     "revoke": Entry(
         "node.revoke",
         "revoke",
         "Revoke the keys of NODE, which was stolen or compromised, in the next signed bundle.",
     ),
-    "rotate": Entry("node.rotate", "rotate", "Create a new key of KIND on this node."),
-    "settle": Entry(
-        "node.settle",
-        "settle",
-        "Set this host up as the node NAME: its folder --state, /etc/appliance, its keys, its bundle.",
-    ),
+    "rotate": Entry("internal.node.rotate", "rotate", now="internal node rotate"),
+    "settle": Entry("internal.node.setup", "setup", now="internal node setup"),
     "show": Entry(
         "node.bundle",
         "show",
         "Show this node: its identity, its bundle, and the services that it writes, may open and holds.",
     ),
-    "snapshot": Entry(
-        "node.snapshot",
-        "snapshot",
-        "Take read-only snapshots: of shares hourly for 48 hours and daily for 35 days, of replicas daily for 7 days.",
-    ),
+    "snapshot": Entry("internal.node.snapshot", "snapshot", now="internal node snapshot"),
 }
 
 node = LazyGroup(

@@ -1,22 +1,17 @@
-"""`appliance node init` and `keys`: make this node, and show the keys that were born with it."""
+"""`appliance node init`: make this node, with keys that are born on it."""
 
 from __future__ import annotations
 
-import getpass
-import json
 from dataclasses import asdict
 
 import click
 
 from appliance.cli.arguments import NAME_TYPE, command, dry_run_option
-from appliance.cli.grants_shown import grants_shown
-from appliance.cli.output import SCHEMA, emit, say
+from appliance.cli.output import emit, say
 from appliance.cli.territory.key import public_line, territory_key_option
 from appliance.cli.this_layout import this_layout
-from appliance.clock import SystemClock, utc_text
-from appliance.config.collected import DATE
 from appliance.host.identity import machine_id
-from appliance.trust.identity import create_identity, load_identity, shown_keys
+from appliance.trust.identity import create_identity
 from appliance.trust.signed import fingerprint
 from appliance.voter.promises import begin_promises
 
@@ -43,26 +38,5 @@ def init(name: str, territory_key: str, dry_run: bool) -> None:
         begin_promises(layout.promises, machine_id())
     text = f"{layout.root} is the node {name} of the territory with the key {fingerprint(pinned)}."
     emit({"node": name, "keys": asdict(keys)}, text)
-    say(f"Next: collect its public keys: {command('node', 'keys')} > {name}.json")
+    say(f"Next: collect its public keys: {command('internal', 'node', 'keys')} > {name}.json")
     say(f"Then, once the territory is signed with them: {command('node', 'accept', 'BUNDLE')}")
-
-
-@click.command()
-@click.option(
-    "--user", metavar="ACCOUNT", help="The account under which this node's sshd runs; by default the present one."
-)
-def keys(user: str | None) -> None:
-    """Print this node's public keys as JSON, for `appliance territory sign --keys`.
-
-    The output includes the stored grants that voters signed: a bundle that changes the voters confirms them.
-    """
-    layout = this_layout()
-    shown = {
-        "schema": SCHEMA,
-        "node": load_identity(layout).name,
-        "user": user or getpass.getuser(),
-        "keys": asdict(shown_keys(layout)),
-        **grants_shown(layout),
-        DATE: utc_text(SystemClock().now()),
-    }
-    click.echo(json.dumps(shown))

@@ -112,7 +112,7 @@ def revoke(
     emit(shown, f"{text}\n\nBundle {before.serial + 1} is signed: {target}")
     say(f"Next, on the control machine: ansible-playbook -i {folder} playbooks/revoke_node.yml -e node={name}")
     accept = as_typed("appliance", "node", "accept", str(target))
-    say(f"Without one, on every node but {name}: {accept}; as root: appliance node apply")
+    say(f"Without one, on every node but {name}: {accept}; as root: appliance internal node apply")
 
 
 def _key_folders(folder: Path) -> list[Path]:

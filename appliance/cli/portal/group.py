@@ -11,12 +11,8 @@ VERBS = {
         "journal",
         "Show the journal of the pages: sign-ins, searches, views and restores, in tamper-evident chains.",
     ),
-    "serve": Entry("portal.serve", "serve", "Serve the pages until SIGTERM."),
-    "work": Entry(
-        "portal.serve",
-        "work_",
-        "Carry out the requests of the pages until SIGTERM: open services, update their catalogues, restore, undo.",
-    ),
+    "serve": Entry("internal.portal", "serve", now="internal portal serve"),
+    "work": Entry("internal.portal", "work_", now="internal portal work"),
 }
 
 portal = LazyGroup(

@@ -12,11 +12,7 @@ VERBS = {
         "attack",
         "Report when many files were rewritten within minutes, and the last archive before that.",
     ),
-    "carry": Entry(
-        "restore.order",
-        "carry",
-        "Carry out the restore requests of the pages; interrupted ones are continued.",
-    ),
+    "carry": Entry("internal.restore.process_requests", "process_requests", now="internal restore process-requests"),
     "file": Entry(
         "restore.path", "file", "Restore the file PATH, by default its newest version, even if it was deleted."
     ),
@@ -30,11 +26,7 @@ VERBS = {
         "folder",
         "Restore the folder PATH and its content from the newest archive that has it.",
     ),
-    "forget": Entry(
-        "restore.path",
-        "forget",
-        "Remove what restores replaced at least 30 days ago, counted in days that this machine was up.",
-    ),
+    "forget": Entry("internal.restore.expire", "expire", now="internal restore expire"),
     "give-up": Entry(
         "restore.path",
         "give_up",

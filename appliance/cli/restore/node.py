@@ -62,7 +62,7 @@ class Told:
 @click.option(
     "--people",
     is_flag=True,
-    help="Only the accounts of its people; run `account feed` after it, then restore the rest.",
+    help="Only the accounts of its people; run `internal account sync` after it, then restore the rest.",
 )
 @source_option
 @paper_option

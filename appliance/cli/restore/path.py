@@ -1,4 +1,4 @@
-"""`appliance restore file`, `folder` and `all`, and what became of restores: `jobs`, `undo`, `forget`."""
+"""`appliance restore file`, `folder` and `all`, and what became of restores: `jobs`, `undo`, `give-up`."""
 
 from __future__ import annotations
 
@@ -29,20 +29,16 @@ from appliance.cli.this_layout import this_layout
 from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock
 from appliance.errors import NotFound, UsageError
-from appliance.failover.replaced_trees import sweep_trees
 from appliance.host.ageing import AgeingClock
 from appliance.host.journal import Journal
 from appliance.node.handle import Node
 from appliance.restore import search
-from appliance.restore.ended import expire_orders
 from appliance.restore.job import UNENDED, Job, Typed, jobs
 from appliance.restore.jobs import changes_of, check_closed
 from appliance.restore.model import Version
-from appliance.restore.undo import expire, expired
 from appliance.restore.undo import give_up as give_up_job
 from appliance.restore.undo import undo as undo_job
 from appliance.restore.unended import asked_for
-from appliance.units import format_count
 
 
 def target_options[F: Callable[..., Any]](function: F) -> F:
@@ -175,34 +171,6 @@ def jobs_(service: str | None) -> None:
     given up."""
     found = [text.job_json(name, job) for name, job in _jobs(service)]
     emit({"jobs": found}, text.jobs_text(found))
-
-
-@click.command()
-@dry_run_option
-def forget(dry_run: bool) -> None:
-    """Remove what restores replaced at least 30 days ago, counted in days that this machine was up.
-
-    Results that wait for download on the pages are removed after 7 days. Of the trees that moves put aside, all but the
-    newest are removed, each file once the agent found it saved. A host runs this every day, with an account that may
-    remove files of other accounts.
-    """
-    node = this_node()
-    age, act = node.ageing.now(), expired if dry_run else expire
-    services = [path.name for path in sorted({*node.layout.services.glob("*"), *node.layout.restores.glob("[!.]*")})]
-    found = {name: gone for name in services if (gone := act(node.service(name).restores, age_seconds=age))}
-    if not dry_run:
-        for name in services:
-            expire_orders(node.service(name).orders, node.service(name).restores, age_seconds=age)
-        for name, gone in found.items():
-            node.journal.write("restores-expired", service=name, jobs=len(gone))
-        for name in filter(node.bundle.territory.services.__contains__, services):
-            if trees := sweep_trees(node, name):
-                node.journal.write("replaced-trees-removed", service=name, folders=trees)
-    count = sum(map(len, found.values()))
-    emit(
-        {"forgotten": found, "written": not dry_run},
-        f"{format_count(count, 'restore')} {'would be ' if dry_run else ''}removed.",
-    )
 
 
 def _restore_path(

@@ -48,8 +48,8 @@ SERIAL_STEP_MAX = 1_000_000
     multiple=True,
     metavar="FILE|DIR",
     type=FILE_TYPE,
-    help="Keys of one node, as `appliance node keys` printed them, or {NODE: {user, keys}} of several; a DIR of such "
-    "files. May be repeated.",
+    help="Keys of one node, as `appliance internal node keys` printed them, or {NODE: {user, keys}} of several; a DIR "
+    "of such files. May be repeated.",
 )
 @key_option
 @click.option("--serial", type=click.IntRange(1, SERIAL_MAX), help="By default the one after --previous, or 1.")

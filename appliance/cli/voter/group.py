@@ -11,12 +11,8 @@ VERBS = {
         "restore_",
         "Recreate the voter on this node from COPY, after most or all voters lost their disks.",
     ),
-    "settle": Entry(
-        "voter.settle",
-        "settle_",
-        "Make the voters' member list match the bundle: remove unknown members, add new ones.",
-    ),
-    "show": Entry("voter.settle", "show", "Show the voters as a majority of them knows them, and the leader."),
+    "settle": Entry("internal.voter", "sync_members", now="internal voter sync-members"),
+    "show": Entry("voter.show", "show", "Show the voters as a majority of them knows them, and the leader."),
 }
 
 voter = LazyGroup(

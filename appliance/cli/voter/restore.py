@@ -11,7 +11,7 @@ import click
 from appliance.cli.arguments import FILE_TYPE, dry_run_option
 from appliance.cli.output import emit
 from appliance.cli.this_layout import layout_as_root
-from appliance.cli.voter.settle import member_here
+from appliance.cli.this_voter import member_here
 from appliance.errors import Forbidden
 from appliance.provision.voter import MEMORY, UNIT
 from appliance.trust.root_bundle import territory_for_root

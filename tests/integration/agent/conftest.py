@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.cli.agent import EVERY_VARIABLE
+from appliance.cli.internal.agent import EVERY_VARIABLE
 from appliance.escrow import age
 from appliance_lab.processes.territory import ProcessTerritory
 

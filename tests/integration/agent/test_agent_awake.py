@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from appliance.cli.agent import EVERY_VARIABLE
+from appliance.cli.internal.agent import EVERY_VARIABLE
 from appliance.host.files import write_atomic
 from appliance_lab.processes.node import ProcessNode
 from appliance_lab.processes.territory import ProcessTerritory

@@ -130,7 +130,7 @@ def test_operators_of_the_inventory_come_with_the_bundle(control: Control) -> No
     (control.folder / "territory.pub").write_text("ssh-ed25519 AAAA\n")
     (control.folder / "group_vars").mkdir()
     (control.folder / "group_vars/all.yml").write_text("firewall_operators: [192.0.2.0/24, 2001:db8::/32]\n")
-    said = shown(control, "agent", "agent_settle | join(' ')")
+    said = shown(control, "agent", "agent_setup | join(' ')")
     assert "AAAA --operator=192.0.2.0/24 --operator=2001:db8::/32" in said
 
 
@@ -241,7 +241,7 @@ def test_in_check_mode_nodes_are_asked_for_their_keys_and_make_none(
     said = result.stdout.decode()
     assert result.exit_code == 0, said
     assert "waits for its keys to be signed" in said
-    assert (control.folder / "asked").read_text() == "node keys --user vault-\n"
+    assert (control.folder / "asked").read_text() == "internal node keys --user vault-\n"
     assert not (control.folder / "keys").exists()
 
 

@@ -58,7 +58,7 @@ REFUSED = {
         "territory.yml gives the role voter to commune-b: three or five nodes can vote, or none.",
     ),
     ("share", "no_network_of_pcs"): (
-        {"share_services": [{"share": "Documents"}], "accounts_fed": {}},
+        {"share_services": [{"share": "Documents"}], "accounts_synced": {}},
         "No PC could come: name the networks of the PCs as lan of the site commune-b in territory.yml.",
     ),
     ("storage", "fewer_helpers_than_must_answer"): (

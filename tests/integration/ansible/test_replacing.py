@@ -21,7 +21,7 @@ PAPER = "appliance escrow take --paper"
 APPLIANCE = """
 case "$*" in
 *"restore node"*) exit 3 ;;
-*"account feed"*) echo '{"changed": []}' ;;
+*"internal account sync"*) echo '{"changed": []}' ;;
 *--grant*) [ -e FOLDER/there/OWN.grant ] || exit 3
     [ -e FOLDER/paper ] && echo '{"grants": [{"service": "OWN"}], "failed": {}}' && touch FOLDER/continued && exit
     echo '{"grants": [], "failed": {"OWN": "REASON"}}'; exit 8 ;;

@@ -19,7 +19,7 @@ VOTERS = ("commune-a", "commune-b", "commune-c")
 MEMORY, WANTED = "/etcd/member/wal", "/wants/appliance-voter.service"
 STARTS = "systemctl enable --now --no-block --no-reload "
 STOPS = "systemctl disable --now --no-reload --no-warn "
-SETTLES = "appliance --json --quiet voter settle"
+SETTLES = "appliance --json --quiet internal voter sync-members"
 WAITS = "does not vote before the other voters take it in: play site without --limit"
 ANSWER = '{"changed": [], "removed": [], "added": []}'
 
@@ -182,7 +182,7 @@ def test_a_voter_without_memory_starts_when_the_others_know_of_it(
     told = f'echo "$(basename "$0") $*" >>{folder}/done'
     control.program("systemctl", told)
     applied = json.dumps({"changed": ["words"] if case.words_changed else []})
-    answers = f"""case "$*" in *"node apply"*) echo '{applied}';; *) {told}; echo '{ANSWER}';; esac"""
+    answers = f"""case "$*" in *"internal node apply"*) echo '{applied}';; *) {told}; echo '{ANSWER}';; esac"""
     there = control.program("appliance", answers)
     monkeypatch.setenv("PATH", f"{there}:{os.environ['PATH']}")
     (folder / "voters.yaml").write_text(PLAY)

@@ -59,14 +59,14 @@ def test_an_attack_is_found_and_everything_put_back(saved: ProcessTerritory, doc
     node = saved.open("commune-a")
     file = ask(saved, documents, "download", attack["safe_archive"], "lettre 7.odt")
     share = ask(saved, documents, "in-place", attack["safe_archive"])
-    waiting = type_at(saved, "commune-a", "restore", "carry", "--dry-run")["carried"]
+    waiting = type_at(saved, "commune-a", "internal", "restore", "process-requests", "--dry-run")["carried"]
     assert [(it["order"], it["state"]) for it in waiting] == [(file.id, "waiting"), (share.id, "waiting")]
-    done = type_at(saved, "commune-a", "restore", "carry", code=1)["carried"]
+    done = type_at(saved, "commune-a", "internal", "restore", "process-requests", code=1)["carried"]
     assert [it["state"] for it in done] == ["ready", "failed"]
     assert "signed act" in done[1]["failure"]
     orders = node.service(SERVICE).orders
     assert result_of(orders, file.id).read_text() == "letter 7"
-    assert type_at(saved, "commune-a", "restore", "carry")["carried"] == []
+    assert type_at(saved, "commune-a", "internal", "restore", "process-requests")["carried"] == []
     assert ordered.rewind_act(node, SERVICE) is None
     assert load_status(order_folder(orders, share.id)).cause == "Refused"
     assert not (documents / "lettre 7.odt").exists()

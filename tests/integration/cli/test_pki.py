@@ -52,11 +52,11 @@ class Control:
         folder = self.desk / "pki/requests"
         folder.mkdir(exist_ok=True)
         for name in names:
-            (folder / f"{name}.csr").write_bytes(self.territory.nodes[name].cli("pki", "csr").stdout)
+            (folder / f"{name}.csr").write_bytes(self.territory.nodes[name].cli("internal", "pki", "csr").stdout)
 
     def give(self, name: str, code: int = 0) -> Any:
         chain = str(self.desk / "pki/chains" / f"{name}.pem")
-        done = self.territory.nodes[name].cli("--json", "pki", "accept", chain, check=False)
+        done = self.territory.nodes[name].cli("--json", "internal", "pki", "accept", chain, check=False)
         assert done.exit_code == code, done.tail()
         return json.loads(done.stdout)["changed"] if code == 0 else done.tail()
 
@@ -73,19 +73,26 @@ def control(territory: ProcessTerritory, tmp_path: Path) -> Control:
 
 
 def test_every_node_gets_one_and_a_second_run_changes_nothing(control: Control) -> None:
-    assert "there is no intermediate here yet to issue certificates" in control.type("pki", "due", ".", code=3)
+    assert "there is no intermediate here yet to issue certificates" in control.type(
+        "internal", "pki", "due", ".", code=3
+    )
     would = control.type("pki", "begin", ".", "--dry-run")
     assert (would["domain"], would["request"]) == (load(control.desk).domain, "pki/intermediate.csr")
     assert not (control.desk / "pki").exists()
     control.begin()
-    assert "the bundle names no root" in control.type("pki", "due", ".", code=5)
+    assert "the bundle names no root" in control.type("internal", "pki", "due", ".", code=5)
     control.sign()
-    assert control.type("pki", "due", ".") == {"schema": 1, "nodes": list(NODES), "revoked": True, "due": True}
+    assert control.type("internal", "pki", "due", ".") == {
+        "schema": 1,
+        "nodes": list(NODES),
+        "revoked": True,
+        "due": True,
+    }
     control.ask(*NODES)
-    assert control.type("pki", "issue", ".", stdin=control.key)["nodes"] == list(NODES)
+    assert control.type("internal", "pki", "issue", ".", stdin=control.key)["nodes"] == list(NODES)
     assert [len(control.give(name)) for name in NODES] == [4, 4, 4, 4]
-    assert control.type("pki", "due", ".")["due"] is False
-    assert control.type("pki", "issue", ".", stdin=control.key)["due"] is False
+    assert control.type("internal", "pki", "due", ".")["due"] is False
+    assert control.type("internal", "pki", "issue", ".", stdin=control.key)["due"] is False
     assert control.give("commune-a") == []
     _verify_as_a_peer_would(control.territory.nodes["commune-b"].layout.tls)
     assert b"PRIVATE" not in b"".join(it.read_bytes() for it in control.desk.rglob("*") if it.is_file())
@@ -96,23 +103,23 @@ def test_a_second_intermediate_issues_anew_for_every_node_and_so_does_a_second_r
     control.begin()
     control.sign()
     control.ask(*NODES)
-    control.type("pki", "issue", ".", stdin=control.key)
+    control.type("internal", "pki", "issue", ".", stdin=control.key)
     for name in NODES:
         control.give(name)
     former = control.key
     control.begin()
-    assert control.type("pki", "due", ".") == every
-    assert "not the key of the intermediate" in control.type("pki", "issue", ".", stdin=former, code=5)
-    assert control.type("pki", "issue", ".", stdin=control.key) == every
+    assert control.type("internal", "pki", "due", ".") == every
+    assert "not the key of the intermediate" in control.type("internal", "pki", "issue", ".", stdin=former, code=5)
+    assert control.type("internal", "pki", "issue", ".", stdin=control.key) == every
     for name in NODES:
         assert [Path(it).name for it in control.give(name)] == ["revoked.pem", "certificate.pem"]
-    assert control.type("pki", "due", ".")["due"] is False
+    assert control.type("internal", "pki", "due", ".")["due"] is False
     _verify_as_a_peer_would(control.territory.nodes["commune-b"].layout.tls)
     (control.desk / "pki/root.pem").unlink()
     (control.territory.offline / "root.key").unlink()
     control.begin()
     control.sign()
-    assert control.type("pki", "issue", ".", stdin=control.key) == every
+    assert control.type("internal", "pki", "issue", ".", stdin=control.key) == every
     for name in NODES:
         assert [Path(it).name for it in control.give(name)] == ["root.pem", "revoked.pem", "certificate.pem"]
     _verify_as_a_peer_would(control.territory.nodes["commune-b"].layout.tls)
@@ -131,10 +138,17 @@ def test_what_is_wrong_is_refused_and_the_others_are_served(control: Control) ->
     control.ask(*NODES)
     requests = control.desk / "pki/requests"
     (requests / "commune-a.csr").write_bytes((requests / "commune-b.csr").read_bytes())
-    assert "does not have its TLS key of the bundle" in control.type("pki", "issue", ".", stdin=control.key, code=8)
-    assert control.type("pki", "due", ".")["nodes"] == ["commune-a"]
+    assert "does not have its TLS key of the bundle" in control.type(
+        "internal", "pki", "issue", ".", stdin=control.key, code=8
+    )
+    assert control.type("internal", "pki", "due", ".")["nodes"] == ["commune-a"]
     assert "this is not the key of the intermediate" in control.type(
-        "pki", "issue", ".", stdin=(control.territory.nodes["commune-a"].layout.keys / "tls.pem").read_bytes(), code=5
+        "internal",
+        "pki",
+        "issue",
+        ".",
+        stdin=(control.territory.nodes["commune-a"].layout.keys / "tls.pem").read_bytes(),
+        code=5,
     )
     chains = control.desk / "pki/chains"
     (chains / "commune-c.pem").write_bytes((chains / "commune-b.pem").read_bytes())
@@ -151,7 +165,7 @@ def test_a_root_that_the_territory_did_not_sign_is_believed_by_no_node(control: 
     before = (control.desk / "bundle").read_bytes()
     (control.territory.offline / "root.key").rename(control.territory.offline / "former.key")
     control.begin()
-    assert "names another root than the one here" in control.type("pki", "due", ".", code=5)
+    assert "names another root than the one here" in control.type("internal", "pki", "due", ".", code=5)
     forged = json.loads(before.splitlines()[0])
     assert len(forged["ca"]) == 64
 
@@ -160,15 +174,15 @@ def test_a_revoked_node_gets_none_and_its_own_are_on_the_list(control: Control) 
     control.begin()
     control.sign()
     control.ask(*NODES)
-    control.type("pki", "issue", ".", stdin=control.key)
+    control.type("internal", "pki", "issue", ".", stdin=control.key)
     key = ("--key", str(control.territory.territory_key), "--yes")
     control.type("node", "revoke", "hermitage", "--reason", "stolen", *key)
     left = [name for name in NODES if name != "hermitage"]
-    assert control.type("pki", "due", ".") == {"schema": 1, "nodes": [], "revoked": True, "due": True}
+    assert control.type("internal", "pki", "due", ".") == {"schema": 1, "nodes": [], "revoked": True, "due": True}
     for name in left:
         control.territory.nodes[name].cli("node", "accept", str(control.desk / "bundle"))
-    control.type("pki", "issue", ".", stdin=control.key)
-    assert control.type("pki", "due", ".")["due"] is False
+    control.type("internal", "pki", "issue", ".", stdin=control.key)
+    assert control.type("internal", "pki", "due", ".")["due"] is False
     stolen = control.desk / "pki/nodes/hermitage.pem"
     folder = control.territory.nodes["commune-a"].layout.tls
     given = [Path(it).name for it in control.give("commune-a")]

@@ -80,7 +80,7 @@ def test_what_root_types_is_done_as_the_account_and_a_restore_gives_back_owners_
 
     expire_as_the_agent(node.state)
     assert kept_of_others(node.state)  # it may not remove them, and goes on
-    node.cli("restore", "forget")
+    node.cli("internal", "restore", "expire")
     assert kept_of_others(node.state) == []
     assert owners(node.state) == {ACCOUNT}
 

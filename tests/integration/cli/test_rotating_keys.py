@@ -21,8 +21,8 @@ ORIGIN, PEERS, SERVICE = "commune-a", ("hermitage", "commune-b"), "docs-a"
 
 
 def _sign_as_shown(territory: ProcessTerritory, to: tuple[str, ...]) -> None:
-    """Sign what `node keys` prints now, and let the nodes `to` accept it as people do."""
-    printed = json.loads(territory.nodes[ORIGIN].cli("node", "keys").stdout)
+    """Sign what `internal node keys` prints now, and let the nodes `to` accept it as people do."""
+    printed = json.loads(territory.nodes[ORIGIN].cli("internal", "node", "keys").stdout)
     before = territory.members[ORIGIN]
     territory.members[ORIGIN] = Member(before.node, printed["user"], PublicKeys(**printed["keys"]))
     territory.sign(to=())
@@ -43,10 +43,12 @@ def test_ssh_goes_on_through_every_step(territory: ProcessTerritory) -> None:
     keys = territory.nodes[ORIGIN].layout.keys
     old = read_public_keys(keys).ssh
     assert writer.run(territory.open(ORIGIN), SERVICE).safety.safe
-    assert type_at(territory, ORIGIN, "node", "rotate", "ssh", "--dry-run")["made"] is False
-    assert type_at(territory, ORIGIN, "node", "rotate", "ssh")["made"] is True
-    assert type_at(territory, ORIGIN, "node", "rotate", "ssh")["made"] is False, "a second call makes no other"
-    assert "the next ssh key waits" in type_at(territory, ORIGIN, "node", "rotate", "tls", code=8)
+    assert type_at(territory, ORIGIN, "internal", "node", "rotate", "ssh", "--dry-run")["made"] is False
+    assert type_at(territory, ORIGIN, "internal", "node", "rotate", "ssh")["made"] is True
+    assert type_at(territory, ORIGIN, "internal", "node", "rotate", "ssh")["made"] is False, (
+        "a second call makes no other"
+    )
+    assert "the next ssh key waits" in type_at(territory, ORIGIN, "internal", "node", "rotate", "tls", code=8)
     assert _is_let_in_everywhere(territory)
 
     _sign_as_shown(territory, to=(PEERS[0],))  # one neighbour knows the new key, the other the old one
@@ -56,7 +58,7 @@ def test_ssh_goes_on_through_every_step(territory: ProcessTerritory) -> None:
     assert _is_let_in_everywhere(territory)
     _accept(territory, PEERS[1])
     assert _is_let_in_everywhere(territory)
-    assert type_at(territory, ORIGIN, "node", "rotate", "--finish")["finished"] is True
+    assert type_at(territory, ORIGIN, "internal", "node", "rotate", "--finish")["finished"] is True
     assert not (keys / "former").exists()
     assert _is_let_in_everywhere(territory)
     assert writer.run(territory.open(ORIGIN), SERVICE).safety.safe
@@ -68,8 +70,10 @@ def _accept(territory: ProcessTerritory, name: str) -> None:
 
 def test_what_cannot_be_changed_alone_is_said(territory: ProcessTerritory) -> None:
     for kind in ("sign", "age", "host"):
-        assert "is not one of 'ssh', 'mesh', 'tls'" in type_at(territory, ORIGIN, "node", "rotate", kind, code=2)
-    assert "Name one of ssh, mesh, tls, or --finish" in type_at(territory, ORIGIN, "node", "rotate", code=2)
+        assert "is not one of 'ssh', 'mesh', 'tls'" in type_at(
+            territory, ORIGIN, "internal", "node", "rotate", kind, code=2
+        )
+    assert "Name one of ssh, mesh, tls, or --finish" in type_at(territory, ORIGIN, "internal", "node", "rotate", code=2)
 
 
 @pytest.mark.parametrize("kind", rotation.KINDS)

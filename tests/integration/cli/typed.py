@@ -43,7 +43,7 @@ class Typed:
         """Make the nodes, collect their keys and sign; what was signed before keeps its keys."""
         for name in names:
             self(name, "node", "init", name, "--territory-key", str(self.desk / "territory.pub"))
-            (self.desk / f"{name}.json").write_bytes(self.nodes[name].cli("node", "keys").stdout)
+            (self.desk / f"{name}.json").write_bytes(self.nodes[name].cli("internal", "node", "keys").stdout)
         words = [word for name in names for word in ("--keys", f"{name}.json")]
         previous = ("--previous", "bundle") if (self.desk / "bundle").exists() else ()
         recovery = ("--recovery", self.paper.public)

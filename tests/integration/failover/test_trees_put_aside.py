@@ -240,7 +240,7 @@ def test_what_the_agent_may_not_remove_goes_with_restore_forget(moves: Moves, mo
     told = moves.node().layout.journal
     _close_services(moves, monkeypatch)
     for _ in range(2):  # each day
-        moves.territory.nodes[HOME].cli("restore", "forget")
+        moves.territory.nodes[HOME].cli("internal", "restore", "expire")
     assert ([it.name for it in first.iterdir()], len(list(newest.iterdir())) > FILES) == (["jamais.txt"], True)
     assert told.read_text().count(json.dumps([str(first)])) == 1
     look_at_trees(moves.node(), SERVICE)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.agent import EVERY_VARIABLE
+from appliance.cli.internal.agent import EVERY_VARIABLE
 from appliance.host.command import descendants
 from appliance.units import KIB, MIB
 from appliance_lab.checkout import appliance_argv, code_folder

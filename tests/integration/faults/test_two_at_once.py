@@ -59,6 +59,6 @@ def test_a_second_agent_of_a_node_says_that_there_is_one(ground: Ground) -> None
     with waiting("the agent", 20) as done:
         while not done((node.layout.run / "agent.lock").exists()):
             pass
-    second = node.cli("agent", timeout_seconds=20, check=False)
+    second = node.cli("internal", "agent", timeout_seconds=20, check=False)
     assert second.exit_code == Busy.exit_code
     assert f"an agent of {ORIGIN} is already running" in second.tail()

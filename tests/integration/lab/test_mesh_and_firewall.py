@@ -248,7 +248,7 @@ def test_what_tells_over_the_mesh_waits_for_it(hosts: Meshed) -> None:
 
 def test_rules_that_would_lock_out_the_operator_are_refused(hosts: Meshed) -> None:
     before, own = (hosts.said(REACHABLE, *it) for it in (("nft", "list", "ruleset"), ("cat", firewall.OPERATORS)))
-    apply = "appliance node apply --part firewall"
+    apply = "appliance internal node apply --part firewall"
     try:
         for typed in (
             f"echo 203.0.113.0/24 >/tmp/operators && {apply} --dry-run --operators /tmp/operators",
@@ -271,7 +271,7 @@ def without_counters(rules: str) -> list[str]:
 
 def test_operators_are_kept_and_let_in_at_once(hosts: Meshed) -> None:
     own = hosts.said(REACHABLE, "cat", firewall.OPERATORS)
-    apply = ("appliance", "node", "apply", "--part", "firewall", "--operators", "/dev/stdin")
+    apply = ("appliance", "internal", "node", "apply", "--part", "firewall", "--operators", "/dev/stdin")
     try:
         hosts.run(REACHABLE, *apply, stdin=f"{own}\n203.0.113.0/24\n".encode())
         assert hosts.said(REACHABLE, "cat", firewall.OPERATORS).endswith("203.0.113.0/24")

@@ -108,7 +108,7 @@ def test_after_a_restore_at_the_standby_people_log_in_there_with_the_password_th
     did(lab, STANDBY, "rm", "-rf", "/srv/back")
     words = ("--service", f"appliance-{ORIGIN}", "--to", "/srv/back")
     did(lab, STANDBY, "appliance", "restore", "file", file, *words)
-    did(lab, STANDBY, "appliance", "account", "feed", "--from", f"/srv/back{file}")
+    did(lab, STANDBY, "appliance", "internal", "account", "sync", "--from", f"/srv/back{file}")
     at_home = did(lab, ORIGIN, "grep", "^paul:", "/srv/accounts/smbpasswd").split(":")
     at_standby = did(lab, STANDBY, "grep", "^paul:", "/srv/accounts/smbpasswd").split(":")
     assert at_standby[2:] == at_home[2:]
@@ -116,5 +116,5 @@ def test_after_a_restore_at_the_standby_people_log_in_there_with_the_password_th
         "appliance-people",
         f"people-{mark(ORIGIN)}",
     ]
-    did(lab, STANDBY, "appliance", "account", "feed", "--without", ORIGIN)
+    did(lab, STANDBY, "appliance", "internal", "account", "sync", "--without", ORIGIN)
     assert ssh(lab, STANDBY, "grep", "^paul:", "/srv/accounts/smbpasswd").exit_code == 1

@@ -206,7 +206,7 @@ def test_a_program_that_saves_all_the_time_waits_for_a_move_and_loses_nothing(sh
 
 def test_a_home_that_is_cut_off_works_on_and_its_people_can_enter_the_standby(shares: Shares) -> None:
     until(lambda: shares.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
-    shares.run(STANDBY, "appliance", "account", "feed", "--without", HOME)
+    shares.run(STANDBY, "appliance", "internal", "account", "sync", "--without", HOME)
     with shares.line_cut():
         until(lambda: shares.state(STANDBY, SERVICE) == "RO_SERVE", "the standby sees the silence")
         until(lambda: PERSON in shares.people_of_home(STANDBY), "her account counts there")

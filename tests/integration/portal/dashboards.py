@@ -56,7 +56,16 @@ def large(root: Path) -> Iterator[Large]:
         write_store(territory.nodes[HERE].layout.accounts, Store(HERE, accounts))
         seen.save(world.places.seen, present(unwell(plan), time.time()))
         history.save(world.places.history, remembered(plan, time.time()))
-        words = ("--state", str(world.state), "portal", "serve", "--alone", "--listen", f"{LOOPBACK}:{world.port}")
+        words = (
+            "--state",
+            str(world.state),
+            "internal",
+            "portal",
+            "serve",
+            "--alone",
+            "--listen",
+            f"{LOOPBACK}:{world.port}",
+        )
         argv = (sys.executable, "-m", "appliance", *words, "--answer-after", "0")
         world.processes.append(subprocess.Popen(argv, stderr=subprocess.DEVNULL))
         wait_until(lambda: is_answered(world.port), "the pages answer")

@@ -37,7 +37,7 @@ def test_with_the_origin_off_in_the_middle_its_people_go_on_at_the_standby(
     nodes[STANDBY].cli("vault", "exchange")  # as its agent does each hour: holders show their receipts
     world.stop()
     nodes[NODE].wipe()
-    nodes[STANDBY].cli("account", "feed", "--from", str(saved))
+    nodes[STANDBY].cli("internal", "account", "sync", "--from", str(saved))
     port = free_ports(LOOPBACK, 1)[0]
     world.serve(STANDBY, port)
     page.goto(f"http://{LOOPBACK}:{port}/")

@@ -41,12 +41,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_what_cannot_be_served_is_refused_in_a_sentence(
     world: World, words: tuple[str, ...], code: int, say: str
 ) -> None:
-    ended = world.territory.nodes[NODE].cli("portal", "serve", *words, check=False)
+    ended = world.territory.nodes[NODE].cli("internal", "portal", "serve", *words, check=False)
     assert (ended.exit_code, say in ended.stderr.decode()) == (code, True), ended.stderr.decode()
 
 
 def test_an_address_where_somebody_listens_is_refused(world: World) -> None:
-    words = ("portal", "serve", "--alone", "--listen", f"{LOOPBACK}:{world.port}")
+    words = ("internal", "portal", "serve", "--alone", "--listen", f"{LOOPBACK}:{world.port}")
     ended = world.territory.nodes[NODE].cli(*words, check=False)
     assert ended.exit_code == 4
     assert f"{LOOPBACK}:{world.port} is already in use or cannot be bound" in ended.stderr.decode()
@@ -58,7 +58,18 @@ def test_by_tls_cookies_go_nowhere_else_and_a_name_of_ours_is_answered(
     cert, key = certificate
     port = free_ports(LOOPBACK, 1)[0]
     state = str(world.territory.nodes[NODE].state)
-    words = ("--state", state, "portal", "serve", "--alone", "--listen", f"{LOOPBACK}:{port}", "--answer-after", "0")
+    words = (
+        "--state",
+        state,
+        "internal",
+        "portal",
+        "serve",
+        "--alone",
+        "--listen",
+        f"{LOOPBACK}:{port}",
+        "--answer-after",
+        "0",
+    )
     names = ("--name", "restauration.example", "--cert", str(cert), "--key", str(key))
     process = subprocess.Popen((sys.executable, "-m", "appliance", "--quiet", *words, *names))
     trust = ssl.create_default_context(cafile=str(cert))
@@ -116,13 +127,13 @@ def test_somebody_who_works_at_two_town_halls_signs_in_once_and_sees_both(world:
         node.cli("account", "add", "nadia", "--title", "Nadia Roy", stdin=f"{PASSWORD}\n".encode())
     told = here.cli("--json", "account", "sheet", "nadia").stdout
     there.cli("account", "sheet", "nadia", stdin=told)
-    here.cli("account", "feed", "--from", str(there.layout.accounts))
+    here.cli("internal", "account", "sync", "--from", str(there.layout.accounts))
     codes = json.loads(told)["codes"]
     nadia = world.visit()
     assert nadia.sign_in("nadia", PASSWORD, codes[0]).status_code == 303
     assert "Documents de la commune B" not in nadia.get("/").text, "another sheet there: she is let in here alone"
     there.cli("account", "sheet", "nadia", "--same", stdin=told)
-    here.cli("account", "feed", "--from", str(there.layout.accounts))
+    here.cli("internal", "account", "sync", "--from", str(there.layout.accounts))
     nadia = world.visit()
     assert nadia.sign_in("nadia", PASSWORD, codes[1]).status_code == 303
     home = nadia.get("/").text

@@ -101,7 +101,17 @@ class World:
     def serve(self, node: str, port: int) -> None:
         """Start the pages of `node`, and wait for what its worker sees first."""
         state = self.territory.nodes[node].state
-        words = ("--state", str(state), "portal", "serve", "--listen", f"{LOOPBACK}:{port}", "--answer-after", "0")
+        words = (
+            "--state",
+            str(state),
+            "internal",
+            "portal",
+            "serve",
+            "--listen",
+            f"{LOOPBACK}:{port}",
+            "--answer-after",
+            "0",
+        )
         with open(self.territory.root / f"{node}.log", "ab") as log:
             self.processes.append(subprocess.Popen((sys.executable, "-m", "appliance", *words), stderr=log))
         wait_until(lambda: is_answered(port), f"the pages of {node} answer")

@@ -132,7 +132,7 @@ def test_of_what_the_agent_brought_root_takes_what_the_bundle_says_and_nothing_e
     assert zoe.refusal("Documents", "ls") == "NT_STATUS_ACCESS_DENIED", "she logs in, and this share is not hers"
     assert yves.refusal("Documents", "ls") == LETS_NOBODY_IN
     bring("commune-b", "commune-a", "zoe")
-    refused = world.run(*appliance_argv(), "account", "feed", "--brought")
+    refused = world.run(*appliance_argv(), "internal", "account", "sync", "--brought")
     assert "these are the accounts of commune-a, not of commune-b" in refused.stderr.decode()
     world.account("feed", "--without", "commune-b")
     assert zoe.refusal("Documents", "ls") == LETS_NOBODY_IN

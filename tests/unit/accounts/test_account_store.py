@@ -109,7 +109,7 @@ def test_a_store_that_is_not_ours_is_refused_with_its_name(tmp_path: Path, chang
 def test_a_damaged_file_is_refused_with_what_to_do(tmp_path: Path, raw: bytes) -> None:
     file = tmp_path / "accounts.json"
     file.write_bytes(raw)
-    with pytest.raises(IntegrityError, match="appliance account feed"):
+    with pytest.raises(IntegrityError, match="appliance internal account sync"):
         read_store(file)
 
 

@@ -30,7 +30,7 @@ def row(found: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_node_on_which_the_program_never_ran_or_died_says_so_and_what_to_type(node: Node) -> None:
     assert "the program that runs services never ran" in text_of(look(node))
-    assert text_of(look(node)).endswith("Type: appliance failover run")
+    assert text_of(look(node)).endswith("Type: appliance internal failover run")
     failover_lock(node.layout).touch()
     assert look(node)["program"] == ""
 

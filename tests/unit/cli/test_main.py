@@ -19,7 +19,7 @@ from appliance.cli.options import options, state_folder
 from appliance.cli.output import emit
 from appliance.errors import UsageError
 from appliance.trust.keys import create_key
-from appliance_lab.pages.commands import page, walk
+from appliance_lab.pages.commands import page, walk, walk_internal
 
 ROOT = Path(__file__).parents[3]
 
@@ -38,7 +38,7 @@ def shell(line: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(["bash", "-c", line, "bash", *words], capture_output=True, timeout=60, env=environment)
 
 
-EVERY_COMMAND = dict(walk(main.root))
+EVERY_COMMAND = {**dict(walk(main.root)), **dict(walk_internal())}
 GROUPS = {words: group for words, group in EVERY_COMMAND.items() if isinstance(group, LazyGroup)}
 MODULES = {entry.full_module for group in (main.root, *GROUPS.values()) for entry in group.entries.values()}
 
@@ -90,23 +90,18 @@ def test_a_group_says_of_a_verb_what_the_verb_says_of_itself(words: tuple[str, .
     assert {name: entry.help for name, entry in GROUPS[words].listed.items()} == said
 
 
-def test_an_old_name_of_a_verb_works_says_the_new_one_and_is_not_listed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "history.jsonl").touch()
-    assert main.run(["failover", "check", str(tmp_path / "history.jsonl")]) == 2, "what the verb says of an empty file"
-    said = capsys.readouterr().err
-    assert said.startswith('"appliance failover check" is now "appliance lab check".\n')
-    assert "empty history" in said
-    assert "  check " not in "\n".join(helped("failover")[0])
-
-
 def test_a_verb_of_a_group_imports_no_other() -> None:
-    _, imported = helped("node", "keys")
-    assert imported.split() == ["appliance.cli.node.group", "appliance.cli.node.init"]
+    _, imported = helped("internal", "node", "keys")
+    assert imported.split() == ["appliance.cli.internal.group", "appliance.cli.internal.node.keys"]
 
 
-MOST = {(): 175, **dict.fromkeys(GROUPS, 175), ("node", "keys"): 275, ("status",): 235, ("restore", "find"): 210}
+MOST = {
+    (): 175,
+    **dict.fromkeys(GROUPS, 175),
+    ("internal", "node", "keys"): 275,
+    ("status",): 235,
+    ("restore", "find"): 210,
+}
 
 
 @pytest.mark.parametrize(("words", "most"), MOST.items())
@@ -133,7 +128,7 @@ def test_the_version_is_told() -> None:
     [
         (("teritory",), "Did you mean territory?"),
         (("lab", "corpsu"), "Did you mean corpus?"),
-        (("node", "setle"), "Did you mean settle?"),
+        (("node", "acept"), "Did you mean accept?"),
         (("completion", "--jsno"), "Did you mean --json?"),
         (("completion", "tcsh"), "bash, zsh, fish"),
     ],
@@ -168,8 +163,8 @@ def test_completion_offers_commands_that_begin_with_what_was_typed() -> None:
 
 
 def test_completion_offers_the_verbs_of_a_group_too() -> None:
-    told = start(_APPLIANCE_COMPLETE="bash_complete", COMP_WORDS="appliance node se", COMP_CWORD="2")
-    assert told.stdout == "plain,settle\n"
+    told = start(_APPLIANCE_COMPLETE="bash_complete", COMP_WORDS="appliance node co", COMP_CWORD="2")
+    assert told.stdout == "plain,collect\n"
 
 
 @pytest.mark.parametrize("words", ["appliance --state {} vault scrub docs", "appliance vault scrub --state {} docs"])

@@ -1,4 +1,4 @@
-"""A bundle is in force on a host as soon as it is there: `node accept` looks before, as `node settle` does."""
+"""A bundle is in force on a host as soon as it is there: `node accept` looks before, as `internal node setup` does."""
 
 from __future__ import annotations
 

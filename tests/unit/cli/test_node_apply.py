@@ -10,7 +10,7 @@ import pytest
 
 from appliance.cli import main
 from appliance.cli.caller import SSH_CLIENT
-from appliance.cli.node import apply
+from appliance.cli.internal.node import apply
 from appliance.host.layout import NodeLayout
 from appliance.provision import firewall
 from appliance.provision.apply import Host, one_at_a_time
@@ -41,4 +41,4 @@ def test_operators_whom_another_run_names_meanwhile_are_those_that_count(
     monkeypatch.setattr(apply, "THIS_HOST", host)
     monkeypatch.setattr(apply, "one_at_a_time", after_another)
     monkeypatch.setenv(SSH_CLIENT, f"{OPERATOR} 40000 10.1.1.10 22")
-    assert main.run(["--state", str(layout.root), "node", "apply", "--dry-run"]) == code
+    assert main.run(["--state", str(layout.root), "internal", "node", "apply", "--dry-run"]) == code

@@ -38,7 +38,7 @@ def test_in_process_mode_the_agent_is_started_by_its_command(
 ) -> None:
     monkeypatch.chdir(node.root.parent)
     shown = told("commune-a", capsys)
-    assert f"Type `appliance --state {node.root} agent`." in shown
+    assert f"Type `appliance --state {node.root} internal agent`." in shown
     assert "systemctl" not in shown
 
 

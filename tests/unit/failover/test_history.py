@@ -326,7 +326,7 @@ def test_histories_of_two_services_are_judged_apart_in_any_order_of_lines() -> N
 
 @pytest.mark.parametrize(("path", "code"), [(HELD, 0), (TRAP, 5)])
 def test_the_verb_ends_with_what_it_found(path: Path, code: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main.run(["failover", "check", str(path), "--json"]) == code
+    assert main.run(["lab", "check", str(path), "--json"]) == code
     told = json.loads(capsys.readouterr().out)
     assert told["verdict"] == ("violated" if code else "held")
     assert [it["promise"] for it in told["services"][0]["findings"]][:2] == ["F1", "F2"]
@@ -335,12 +335,12 @@ def test_the_verb_ends_with_what_it_found(path: Path, code: int, capsys: pytest.
 def test_the_verb_says_unknown_with_its_own_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "run.jsonl"
     path.write_text("".join(f"{json.dumps(line)}\n" for line in lines() if line["event"] != "end"))
-    assert main.run(["failover", "check", str(path)]) == 1
+    assert main.run(["lab", "check", str(path)]) == 1
     assert capsys.readouterr().out.startswith("etat-civil: unknown\nPROMISE")
 
 
 def test_the_verb_refuses_what_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "run.jsonl").write_bytes(b"\xff\xfe")
-    assert main.run(["failover", "check", str(tmp_path / "run.jsonl")]) == 2
-    assert main.run(["failover", "check", str(tmp_path / "none.jsonl")]) == 3
+    assert main.run(["lab", "check", str(tmp_path / "run.jsonl")]) == 2
+    assert main.run(["lab", "check", str(tmp_path / "none.jsonl")]) == 3
     assert "there is no such file" in capsys.readouterr().err

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts import desk
-from appliance.cli import main
-from appliance.cli.account import group
-from appliance.cli.node import apply
+from appliance.cli import main, this_accounts
+from appliance.cli.internal.node import apply
 from appliance.errors import IntegrityError, NoSpace, Refused
 from appliance.host import layout as layouts
 from appliance.host.layout import NodeLayout
@@ -98,7 +97,9 @@ def test_in_process_mode_nothing_is_asked_or_noted(host: NodeLayout, noted: Path
 
 
 @pytest.mark.parametrize(
-    "words", [("node", "apply", "--part", "hosts"), ("account", "feed", "--brought")], ids=["apply", "feed"]
+    "words",
+    [("internal", "node", "apply", "--part", "hosts"), ("internal", "account", "sync", "--brought")],
+    ids=["apply", "sync"],
 )
 @pytest.mark.parametrize("dry_run", [(), ("--dry-run",)], ids=["", "dry_run"])
 def test_each_verb_of_root_refuses_it_and_changes_nothing(
@@ -113,7 +114,7 @@ def test_each_verb_of_root_refuses_it_and_changes_nothing(
     root = tmp_path / "host"
     (root / "run").mkdir(parents=True)
     monkeypatch.setattr(apply, "THIS_HOST", Host(root, lambda argv: None))
-    monkeypatch.setattr(group, "state_of_this_host", lambda: host.root)
+    monkeypatch.setattr(this_accounts, "state_of_this_host", lambda: host.root)
     monkeypatch.setattr(desk, "take_brought", lambda *_, **__: pytest.fail("it was taken"))
     noted.write_text(f"3 {PUBLIC}\n")
     assert main.run(["--state", str(host.root), *words, *dry_run]) == Refused.exit_code
@@ -131,4 +132,4 @@ def test_nothing_is_applied_before_it_is_noted(
     monkeypatch.setattr(apply, "THIS_HOST", Host(tmp_path / "host", lambda argv: None))
     monkeypatch.setattr(apply, "apply_parts", lambda *_, **__: pytest.fail("it was applied"))
     monkeypatch.setattr(root_bundle, "write_atomic", full)
-    assert main.run(["--state", str(host.root), "node", "apply", "--part", "hosts"]) == NoSpace.exit_code
+    assert main.run(["--state", str(host.root), "internal", "node", "apply", "--part", "hosts"]) == NoSpace.exit_code

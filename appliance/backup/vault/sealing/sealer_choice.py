@@ -29,5 +29,5 @@ def helper(layout: NodeLayout, name: str) -> Path | None:
         raise IntegrityError(
             "it does not name the sockets of the helpers.",
             where=str(layout.helpers),
-            remedy="Run `appliance node apply --part vault`.",
+            remedy="Run `appliance internal node apply --part vault`.",
         ) from error

@@ -1,4 +1,4 @@
-"""`appliance failover broker`: a voter's broker, in the foreground."""
+"""`appliance internal failover broker`: a voter's broker, in the foreground."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`appliance node apply`: make this host what its bundle says. Only root can."""
+"""`appliance internal node apply`: make this host what its bundle says. Only root can."""
 
 from __future__ import annotations
 

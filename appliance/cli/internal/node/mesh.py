@@ -1,4 +1,4 @@
-"""`appliance node mesh`: bring the mesh's interface up. What `appliance-mesh.service` runs."""
+"""`appliance internal node mesh`: bring the mesh's interface up. What `appliance-mesh.service` runs."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ ASK_AGAIN_SECONDS = 15.0
 def mesh(stay: bool, dry_run: bool) -> None:
     """Configure the interface of the mesh as its file says, without cutting sessions that stay. Only root can.
 
-    `appliance node apply` writes the file. The unit appliance-mesh runs this command at each start and change, and when
-    the address of a service moves. A node whose name has no address now keeps the last known one.
+    `appliance internal node apply` writes the file. The unit appliance-mesh runs this command at each start and change,
+    and when the address of a service moves. A node whose name has no address now keeps the last known one.
     """
     key = layout_as_root().mesh_key
     if dry_run:

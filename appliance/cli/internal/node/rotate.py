@@ -1,4 +1,4 @@
-"""`appliance node rotate`: another key of one kind for a node that goes on."""
+"""`appliance internal node rotate`: another key of one kind for a node that goes on."""
 
 from __future__ import annotations
 
@@ -36,4 +36,4 @@ def rotate(kind: str | None, finish: bool, dry_run: bool) -> None:
     text = f"{name} {'would have' if dry_run else 'has'} a new {kind} key, which waits to be signed."
     emit({"node": name, "kind": kind, "public": public, "made": not dry_run and not before}, text)
     if not dry_run:
-        say(f"Next: collect its public keys: {command('node', 'keys')} > {name}.json")
+        say(f"Next: collect its public keys: {command('internal', 'node', 'keys')} > {name}.json")

@@ -1,4 +1,4 @@
-"""`appliance node settle`: make this host a node, let it show its keys and live by a bundle. Only root can."""
+"""`appliance internal node setup`: make this host a node, let it show its keys and live by a bundle. Only root can."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BEFORE_THEIR_NAMES = "vault-"
     "operators", "--operator", metavar="NETWORK", multiple=True, help="With the bundle, also admit SSH from there."
 )
 @dry_run_option
-def settle(
+def setup(
     name: str, territory_key: str, user: str, bundle: Path | None, operators: tuple[str, ...], dry_run: bool
 ) -> None:
     """Set this host up as the node NAME: its folder --state, /etc/appliance, its keys, its bundle.
@@ -54,8 +54,8 @@ def settle(
     firewall would lock out the SSH session that brings it. The keys are made here and belong to the account of the
     node. A second call with the same arguments changes nothing.
 
-    The output of --json includes the stored grants, as that of `node keys` does; with a bundle that has this node, also
-    the parts of `node apply` that are due and the networks that are admitted.
+    The output of --json includes the stored grants, as that of `internal node keys` does; with a bundle that has this
+    node, also the parts of `internal node apply` that are due and the networks that are admitted.
     """
     if os.geteuid() != 0:
         raise Forbidden("only root can make a host a node.", remedy="Without root: `appliance node init`.")

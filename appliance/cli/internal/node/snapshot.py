@@ -1,4 +1,4 @@
-"""`appliance node snapshot`: previous versions of this host's data. What our timer and socket of that name run."""
+"""`appliance internal node snapshot`: previous versions of this host's data, for our timer and socket of that name."""
 
 from __future__ import annotations
 

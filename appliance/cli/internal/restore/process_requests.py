@@ -1,4 +1,4 @@
-"""`appliance restore carry`: what people asked for in the portal, done by an account that may write to their shares."""
+"""`appliance internal restore process-requests`: what people asked for on the pages, put back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from appliance.restore.order import Status
 
 @click.command()
 @dry_run_option
-def carry(dry_run: bool) -> int | None:
+def process_requests(dry_run: bool) -> int | None:
     """Carry out the restore requests of the pages; interrupted ones are continued.
 
     The pages start this by themselves. Exits with 1 when a restore failed; the pages show the reason.
@@ -32,7 +32,8 @@ def carry(dry_run: bool) -> int | None:
         table(("SERVICE", "KIND", "STATE", "WHY"), rows) if rows else "Nothing waits.",
     )
     if any(it.status.state == "failed" for it in done):
-        say(f"Next, once the cause is fixed, repeat the request on the pages, then: {command('restore', 'carry')}")
+        again = command("internal", "restore", "process-requests")
+        say(f"Next, once the cause is fixed, repeat the request on the pages, then: {again}")
         return WARNINGS
     return None
 

@@ -1,4 +1,4 @@
-"""`appliance node door`: what it writes, a real sshd accepts, at the address and port of the bundle."""
+"""`appliance internal node sshd`: what it writes, a real sshd accepts, at the address and port of the bundle."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_settings_that_it_writes_are_good_for_sshd(tmp_path: Path, capsys: p
     made.create()
     made.sign()
     node = made.nodes["commune-b"]
-    words = ["--json", "--state", str(node.state), "node", "door"]
+    words = ["--json", "--state", str(node.state), "internal", "node", "sshd"]
     assert main.run([*words, "--dry-run"]) == 0
     assert not (node.layout.run / "sshd_config").exists()
     capsys.readouterr()

@@ -87,14 +87,22 @@ def test_somebody_else_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    words = ("node", "settle", "commune-a", "--territory-key", create_key(tmp_path / "territory"))
+    words = ("internal", "node", "setup", "commune-a", "--territory-key", create_key(tmp_path / "territory"))
     assert main.run(["--state", str(tmp_path / "node"), *words]) == 6
     assert "only root can make a host a node" in capsys.readouterr().err
     assert not (tmp_path / "node").exists()
 
 
 def test_a_dry_run_answers_in_json_and_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("node", "settle", "commune-a", "--dry-run", "--territory-key", create_key(tmp_path / "territory"))
+    words = (
+        "internal",
+        "node",
+        "setup",
+        "commune-a",
+        "--dry-run",
+        "--territory-key",
+        create_key(tmp_path / "territory"),
+    )
     assert main.run(["--json", "--state", str(tmp_path / "a/node"), *words]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["node"], told["user"], told["keys"], told["dry_run"]) == ("commune-a", "vault-", None, True)

@@ -1,0 +1,1 @@
+"""Verbs that units, playbooks and the agent type; `group.py` lists them."""

@@ -1,0 +1,1 @@
+"""The programs that units run beside the agent, one module each."""

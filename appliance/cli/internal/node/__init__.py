@@ -1,0 +1,1 @@
+"""What programs type about a node, one module a verb."""

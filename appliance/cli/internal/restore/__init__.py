@@ -1,0 +1,1 @@
+"""What timers and the pages type about restores, one module a verb."""

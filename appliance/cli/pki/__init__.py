@@ -1,0 +1,1 @@
+"""The verbs of `appliance pki`, one module each; `group.py` lists them."""

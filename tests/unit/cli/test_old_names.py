@@ -1,0 +1,107 @@
+"""Old names of verbs and options work and say the new one; nothing of ours types or tells them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from appliance.cli import main
+from appliance.cli.group import LazyGroup
+
+ROOT = Path(__file__).parents[3]
+TYPED = ("systemd", "debian", "roles", "playbooks", "molecule", "inventory", "scripts", "bin", "Makefile")
+TOLD = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "appliance", "appliance_lab", "tests")
+NAMES_THEM = re.compile(r"appliance/cli/(\w+/)?group\.py|appliance/cli/commands\.py|tests/unit/cli/test_old_names\.py")
+SEPARATORS = (" ", '", "', "', '", ", ")
+"""Between the words of a command: in a sentence, in a list of Python, of Jinja, of YAML."""
+BETWEEN = f"(?:{'|'.join(SEPARATORS)})"
+NOT_A_COMMAND = {"node, keys = "}  # two variables
+
+
+def renamed(group: LazyGroup = main.root, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """(the words of an old name, the new name)."""
+    for name, entry in group.entries.items():
+        if entry.now:
+            yield (*path, name), entry.now
+        elif isinstance(command := group.get_command(click.Context(group), name), LazyGroup):
+            yield from renamed(command, (*path, name))
+
+
+RENAMED = dict(renamed())
+
+
+def command_of(words: list[str]) -> click.Command | None:
+    command: click.Command | None = main.root
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), word)
+    return command
+
+
+def old_name(words: tuple[str, ...], now: str) -> re.Pattern[str]:
+    """Finds an old name; where the new one ends with the same words, only without what it has before them."""
+    if len(words) == 1:
+        return re.compile(rf"(?<=appliance ){words[0]}(?![\w-])")
+    fresh = tuple(now.split())
+    before = fresh[-len(words) - 1] if fresh[-len(words) :] == words else ""
+    new = "".join(f"(?<!{before}{between})" for between in SEPARATORS) if before else ""
+    return re.compile(rf"(?<![\w-]){new}{BETWEEN.join(words)}(?![\w-]|\.py)")
+
+
+PATTERNS = {words: old_name(words, now) for words, now in RENAMED.items()}
+
+
+def lines(roots: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """(where, line) of every tracked text below `roots`."""
+    tracked = subprocess.run(("git", "ls-files", "-z", *roots), cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, tracked.stdout.split("\0")):
+        path = ROOT / name
+        if NAMES_THEM.fullmatch(name) or path.is_symlink() or not path.is_file():
+            continue
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+            yield f"{name}:{number}", line
+
+
+def test_there_are_old_names_to_look_for() -> None:
+    assert RENAMED["node", "settle"] == "internal node setup"
+    assert PATTERNS["node", "apply"].search('argv: ["appliance", "node", "apply"]')
+    assert PATTERNS["node", "apply"].search("argv: [appliance, node, apply]")
+    assert not PATTERNS["node", "apply"].search("argv: [appliance, internal, node, apply]")
+    assert not PATTERNS["node", "apply"].search("`appliance internal node apply`")
+
+
+@pytest.mark.parametrize(("words", "now"), RENAMED.items(), ids=[" ".join(words) for words in RENAMED])
+def test_an_old_name_does_what_the_new_one_does(words: tuple[str, ...], now: str) -> None:
+    assert command_of(list(words)) is command_of(now.split())
+
+
+@pytest.mark.parametrize("words", RENAMED, ids=" ".join)
+def test_an_old_name_says_the_new_one_on_standard_error(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run([*words, "--help"]) == 0
+    said = capsys.readouterr()
+    assert said.err == f'"appliance {" ".join(words)}" is now "appliance {RENAMED[words]}".\n'
+    assert said.out.startswith("Usage: ")
+
+
+def test_an_old_name_works_as_the_new_one_and_is_not_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "history.jsonl").touch()
+    assert main.run(["failover", "check", str(tmp_path / "history.jsonl")]) == 2, "what the verb says of an empty file"
+    assert "empty history" in capsys.readouterr().err
+    assert main.run(["failover", "--help"]) == 0
+    assert "  check " not in capsys.readouterr().out
+
+
+def test_no_unit_role_playbook_page_or_code_uses_an_old_name() -> None:
+    found = [
+        f"{where}: {line.strip()}"
+        for where, line in lines((*TYPED, *TOLD))
+        if not any(text in line for text in NOT_A_COMMAND) and any(it.search(line) for it in PATTERNS.values())
+    ]
+    assert found == []
