@@ -48,7 +48,7 @@ from appliance.branches.backup import save_branches
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, Postponed
 from appliance.failover.forms import databases, people, shares
 from appliance.failover.replaced_trees import forget_trees, look_at_trees
-from appliance.failover.warm_standby import lay_ahead, learn_ahead
+from appliance.failover.warm_standby import install_ahead, learn_ahead
 from appliance.node.acts import load_acts
 from appliance.node.failover_status import is_handing_over
 from appliance.node.handle import Node
@@ -157,7 +157,7 @@ def _catalogue(node: Node, work: Catalogue) -> Outcome:
 def _ready(node: Node, work: Ready) -> Outcome:
     """A disk without room for it is no failure: a takeover lays the service out then, and takes longer."""
     try:
-        brought = lay_ahead(node, work.service)
+        brought = install_ahead(node, work.service)
     except NoSpace as error:
         node.journal.write("not-laid-ahead", service=work.service, why=error.what)
         return Outcome(mark=work.newest, figures={"ahead": 0})

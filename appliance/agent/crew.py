@@ -22,7 +22,7 @@ _OTHERS_SECONDS_MAX = 12 * HOUR
 _GONE_SECONDS_MAX = 5.0
 
 
-class Crew:
+class WorkerPool:
     def __init__(self, state: Path, waiter: Waiter) -> None:
         self._state = state
         self._waiter = waiter

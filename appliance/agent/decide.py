@@ -76,7 +76,7 @@ _LANES = {
 
 
 @dataclass(frozen=True)
-class Pace:
+class Intervals:
     """How often the agent looks, in seconds; waits after failures are multiples of it."""
 
     look_seconds: float = 30.0
@@ -93,31 +93,35 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Candidate:
     """Work that is wanted in `seconds`, now when they are 0 or fewer."""
 
     seconds: float
     work: Work
 
 
-def decide(view: View, now: Now, pace: Pace) -> tuple[Decision, ...]:
+def decide(view: View, now: Now, intervals: Intervals) -> tuple[Decision, ...]:
     """What to begin at `now`, most urgent first; always ends with a Wait, which may be all of it."""
-    wishes = list(_wishes(view, now, pace))
-    wanted = _in_turn([wish.work for wish in wishes if wish.seconds <= 0], view, now)
+    wishes = list(_candidates(view, now, intervals))
+    wanted = _in_turn([candidate.work for candidate in wishes if candidate.seconds <= 0], view, now)
     begun = tuple(_with_room(wanted, view))
-    later = min((wish for wish in wishes if wish.seconds > 0), key=lambda wish: wish.seconds, default=None)
-    return (*begun, _wait(later, begun, view, pace))
+    later = min(
+        (candidate for candidate in wishes if candidate.seconds > 0),
+        key=lambda candidate: candidate.seconds,
+        default=None,
+    )
+    return (*begun, _wait(later, begun, view, intervals))
 
 
-def _wait(later: _Wish | None, begun: tuple[Work, ...], view: View, pace: Pace) -> Wait:
-    if later is not None and later.seconds <= pace.look_seconds:
+def _wait(later: _Candidate | None, begun: tuple[Work, ...], view: View, intervals: Intervals) -> Wait:
+    if later is not None and later.seconds <= intervals.look_seconds:
         return Wait(later.seconds, f"then {later.work.kind} {later.work.service}: {later.work.reason}")
     if begun or view.running:
-        return Wait(pace.look_seconds, "until work ends")
+        return Wait(intervals.look_seconds, "until work ends")
     if later is None:
-        return Wait(pace.look_seconds, "nothing to do")
+        return Wait(intervals.look_seconds, "nothing to do")
     in_words = format_duration(later.seconds)
-    return Wait(pace.look_seconds, f"nothing to do; next is {later.work.kind} {later.work.service} in {in_words}")
+    return Wait(intervals.look_seconds, f"nothing to do; next is {later.work.kind} {later.work.service} in {in_words}")
 
 
 def _in_turn(wanted: Sequence[Work], view: View, now: Now) -> list[Work]:
@@ -176,40 +180,40 @@ def has_sealed(running: Running, view: View) -> bool:
     return newest is not None and newest.name > running.baseline
 
 
-def _wishes(view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+def _candidates(view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """Everything that is wanted some day, the most urgent kinds first."""
     ours = [written for written in view.written if written.ours]
     holding = [held for held in view.held if held.newest or held.damage]
     for written in sorted(ours, key=lambda it: it.newest.time if it.newest else 0.0):
-        yield from _back_up(written, view, now, pace)
+        yield from _back_up(written, view, now, intervals)
     for written in sorted(ours, key=lambda it: it.safety.held):
-        yield from _push(written, view, now, pace)
+        yield from _push(written, view, now, intervals)
     for held in holding:
-        yield from _replicate(held, view, now, pace)
+        yield from _replicate(held, view, now, intervals)
     for home in view.homes:
-        yield from _people(home, view, now, pace)
+        yield from _people(home, view, now, intervals)
     for readable in view.readable:
-        yield from _for_each_generation(_catalogue(readable), _rests(readable, now), view, now, pace)
+        yield from _for_each_generation(_catalogue(readable), _rests(readable, now), view, now, intervals)
     for ahead in view.ahead:
-        yield from _for_each_generation(_ready(ahead), _rests(ahead, now), view, now, pace)
+        yield from _for_each_generation(_ready(ahead), _rests(ahead, now), view, now, intervals)
     for held in holding:
-        yield from _keep(held, view, now, pace)
+        yield from _keep(held, view, now, intervals)
     for name in view.emptying:
-        yield from _regularly(Thin(name, "unneeded data is removed"), THIN_SECONDS, view, now, pace)
+        yield from _regularly(Thin(name, "unneeded data is removed"), THIN_SECONDS, view, now, intervals)
     for written in ours:
-        yield from _tidy(written, view, now, pace)
+        yield from _tidy(written, view, now, intervals)
     for readable in view.readable:
-        yield from _prove(readable, view, now, pace)
+        yield from _prove(readable, view, now, intervals)
 
 
-def _back_up(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+def _back_up(written: Written, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     if (running := view.runs(BackUp.kind, written.service)) and not has_sealed(running, view):
         return
     attempt = view.last(BackUp.kind, written.service)
     answer = _due(written, attempt, view, now)
     wanted = 0.0 if isinstance(answer, Due) else answer.next_utc_seconds - now.wall
     work = BackUp(written.service, answer.reason)
-    yield _Wish(max(wanted, _held_back(BackUp.kind, attempt, now, pace)), work)
+    yield _Candidate(max(wanted, _held_back(BackUp.kind, attempt, now, intervals)), work)
 
 
 def _due(written: Written, attempt: Attempt | None, view: View, now: Now) -> Due | NotDue:
@@ -227,7 +231,7 @@ def _due(written: Written, attempt: Attempt | None, view: View, now: Now) -> Due
     return NotDue(min(still, answer.next_utc_seconds), "accounts were changed just now")
 
 
-def _tidy(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+def _tidy(written: Written, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """Once a day, and once for each backup that found the disk full: old archives may have the room that it lacked."""
     paused = written.shrunken and view.disk_free >= ROOM_BYTES_MIN
     if paused or written.taken_over or view.runs(Tidy.kind, written.service):
@@ -236,26 +240,26 @@ def _tidy(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]
     is_full = backup is not None and backup.failures > 0 and backup.disk_full
     if backup and is_full and (attempt is None or not backup.age <= attempt.age <= now.age):
         reason = "the disk is full, and old archives use space"
-        yield _Wish(_held_back(Tidy.kind, attempt, now, pace), Tidy(written.service, reason))
+        yield _Candidate(_held_back(Tidy.kind, attempt, now, intervals), Tidy(written.service, reason))
     elif written.generations >= TIDY_FROM_GENERATIONS:
         yield from _regularly(
-            Tidy(written.service, "old archives are deleted once a day"), TIDY_SECONDS, view, now, pace
+            Tidy(written.service, "old archives are deleted once a day"), TIDY_SECONDS, view, now, intervals
         )
 
 
-def _push(written: Written, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+def _push(written: Written, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """A newest generation of this writer that somebody lacks, unless work in progress is bringing it."""
     missing = written.missing
     if not missing or written.taken_over:
         return
     if view.runs(Push.kind, written.service) or view.runs(BackUp.kind, written.service):
         return
-    waits = [_held_back(Push.kind, view.last(Push.kind, written.service, peer), now, pace) for peer in missing]
+    waits = [_held_back(Push.kind, view.last(Push.kind, written.service, peer), now, intervals) for peer in missing]
     reason = f"generation {written.newest} is not yet at {', '.join(missing)}"
-    yield _Wish(min(waits), Push(written.service, reason, missing))
+    yield _Candidate(min(waits), Push(written.service, reason, missing))
 
 
-def _replicate(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+def _replicate(held: Held, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """What is held here goes to the heirs of those that are lost, and to peers found to lack it."""
     asked = view.last(Exchange.kind, held.service)
     for peer in dict.fromkeys((*held.heirs, *(asked.to_bring if asked else ()))):
@@ -266,7 +270,7 @@ def _replicate(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
         work = Replicate(
             held.service, is_heir if peer in held.heirs else f"{peer} lacks generations that are here", peer
         )
-        yield _Wish(_held_back(Replicate.kind, attempt, now, pace), work)
+        yield _Candidate(_held_back(Replicate.kind, attempt, now, intervals), work)
 
 
 def _is_brought(held: Held, peer: str, attempt: Attempt | None, asked: Attempt | None) -> bool:
@@ -294,15 +298,17 @@ def _rests(came: Readable | Ahead, now: Now) -> float:
     return HANDED_OVER_SECONDS - age if 0 <= age < HANDED_OVER_SECONDS else 0.0
 
 
-def _for_each_generation(work: Catalogue | Ready, seconds: float, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+def _for_each_generation(
+    work: Catalogue | Ready, seconds: float, view: View, now: Now, intervals: Intervals
+) -> Iterator[_Candidate]:
     """`work`, in `seconds` at the earliest, unless it was done for its generation."""
     attempt = view.last(work.kind, work.service)
     done = attempt is not None and not attempt.failures and attempt.mark == work.newest
     if not done and not view.runs(work.kind, work.service):
-        yield _Wish(max(seconds, _held_back(work.kind, attempt, now, pace)), work)
+        yield _Candidate(max(seconds, _held_back(work.kind, attempt, now, intervals)), work)
 
 
-def _people(home: Home, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+def _people(home: Home, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """Its people log in here once it is silent, by what it saved last; those who do already, by each newer one.
 
     Once for each generation: who sent them away again is not overruled. Never by an older one, which is the newest
@@ -317,7 +323,7 @@ def _people(home: Home, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
     if (silent or home.let_in) and not done and not view.runs(People.kind, home.service):
         reason = f"{home.node} is silent" if silent else f"its people log in here, and generation {home.newest} arrived"
         work = People(home.service, reason, home.node, home.newest.name)
-        yield _Wish(_held_back(People.kind, attempt, now, pace), work)
+        yield _Candidate(_held_back(People.kind, attempt, now, intervals), work)
 
 
 def _is_silent(home: Home, view: View, now: Now) -> bool:
@@ -328,26 +334,26 @@ def _is_silent(home: Home, view: View, now: Now) -> bool:
     return now.age - home.seen_age > SILENT_SECONDS and asked.ok_age - home.seen_age > EXCHANGE_SECONDS
 
 
-def _keep(held: Held, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+def _keep(held: Held, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """What a holder does for what it holds; a scrub reads as much as makes a round of the whole quota in four weeks."""
     name = held.service
     if held.damage and not view.runs(Repair.kind, name):
         work = Repair(name, f"the replica is damaged ({len(held.damage)})")
-        yield _Wish(_held_back(Repair.kind, view.last(Repair.kind, name), now, pace), work)
+        yield _Candidate(_held_back(Repair.kind, view.last(Repair.kind, name), now, intervals), work)
     if held.newest is None:  # one file that all generations share is enough for that: first it must come again
         return
     if not held.left:
         compare = Exchange(name, "replica nodes compare what they have every hour")
-        yield from _regularly(compare, EXCHANGE_SECONDS, view, now, pace)
+        yield from _regularly(compare, EXCHANGE_SECONDS, view, now, intervals)
     budget = max(SCRUB_BYTES_MIN, held.quota_bytes // SCRUB_ROUND_DAYS)
-    yield from _regularly(Scrub(name, "a part is read again every day", budget), SCRUB_SECONDS, view, now, pace)
-    yield from _regularly(Thin(name, "retention is applied every day"), THIN_SECONDS, view, now, pace)
+    yield from _regularly(Scrub(name, "a part is read again every day", budget), SCRUB_SECONDS, view, now, intervals)
+    yield from _regularly(Thin(name, "retention is applied every day"), THIN_SECONDS, view, now, intervals)
     check = Check(name, "borg checks the replica every week")
     first = _spread(f"{view.node} {name}", CHECK_SECONDS) - now.age
     if view.last(Check.kind, name) is None and first > 0:
-        yield _Wish(first, check)
+        yield _Candidate(first, check)
     else:
-        yield from _regularly(check, CHECK_SECONDS, view, now, pace)
+        yield from _regularly(check, CHECK_SECONDS, view, now, intervals)
 
 
 def _spread(name: str, interval: int) -> float:
@@ -356,18 +362,18 @@ def _spread(name: str, interval: int) -> float:
     return zlib.crc32(name.encode()) % interval
 
 
-def _prove(readable: Readable, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+def _prove(readable: Readable, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """Proofs of a node that is new begin a day, and a week, after its first start: the first backups come before."""
     share = Verify(readable.service, "a slice of what may be read here is decrypted every day")
     practice = Drill(readable.service, "a restore drill runs every week")
     for work, interval in ((share, VERIFY_SECONDS), (practice, DRILL_SECONDS)):
         if view.last(work.kind, work.service) is None and now.age < interval:
-            yield _Wish(interval - now.age, work)
+            yield _Candidate(interval - now.age, work)
         else:
-            yield from _regularly(work, interval, view, now, pace)
+            yield from _regularly(work, interval, view, now, intervals)
 
 
-def _regularly(work: Work, interval: float, view: View, now: Now, pace: Pace) -> Iterator[_Wish]:
+def _regularly(work: Work, interval: float, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """`work` when `interval` has passed since it last worked, by the ageing clock."""
     if view.runs(work.kind, work.service):
         return
@@ -375,10 +381,10 @@ def _regularly(work: Work, interval: float, view: View, now: Now, pace: Pace) ->
     wanted = 0.0
     if attempt is not None and attempt.ok_age is not None and attempt.ok_age <= now.age:
         wanted = attempt.ok_age + interval - now.age
-    yield _Wish(max(wanted, _held_back(work.kind, attempt, now, pace)), work)
+    yield _Candidate(max(wanted, _held_back(work.kind, attempt, now, intervals)), work)
 
 
-def _held_back(kind: str, attempt: Attempt | None, now: Now, pace: Pace) -> float:
+def _held_back(kind: str, attempt: Attempt | None, now: Now, intervals: Intervals) -> float:
     """Seconds still to wait after a failure, or until a peer takes the next part; an attempt from the future (the age
     was lost) holds nothing back."""
     if attempt is None or attempt.age > now.age:
@@ -387,4 +393,4 @@ def _held_back(kind: str, attempt: Attempt | None, now: Now, pace: Pace) -> floa
         return float(attempt.age + max(attempt.later_seconds, MINUTE) - now.age)
     if not attempt.failures:
         return 0.0
-    return attempt.age + pace.retry_seconds(kind, attempt.failures) - now.age
+    return attempt.age + intervals.retry_seconds(kind, attempt.failures) - now.age

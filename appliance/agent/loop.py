@@ -14,8 +14,8 @@ from typing import Any
 
 from appliance.agent import memory as memories
 from appliance.agent.act import failed
-from appliance.agent.crew import Crew
-from appliance.agent.decide import Pace, decide
+from appliance.agent.crew import WorkerPool
+from appliance.agent.decide import Intervals, decide
 from appliance.agent.decisions import Wait, Work
 from appliance.agent.memory import Memory, Outcome
 from appliance.agent.observe import Observer, agent_lock, now_of
@@ -35,12 +35,12 @@ SIGNALS = STOP_SIGNALS | {signal.SIGHUP}
 class Loop:
     """One agent's life, from its first look to the signal that ends it."""
 
-    def __init__(self, node: Node, waiter: Waiter, pace: Pace) -> None:
+    def __init__(self, node: Node, waiter: Waiter, intervals: Intervals) -> None:
         self._node = node
         self._waiter = waiter
-        self._pace = pace
+        self._intervals = intervals
         self._observer = Observer()
-        self._crew = Crew(node.layout.root, waiter)
+        self._pool = WorkerPool(node.layout.root, waiter)
         self._path = memories.path_of(node.layout)
         self._alive_within = (watchdog_seconds() or math.inf) / 2
         self._trouble = ""
@@ -61,12 +61,12 @@ class Loop:
         """Begin nothing more; what runs may go on for `grace_seconds` or until another signal. Say what was cut."""
         clock = self._node.clock
         deadline = clock.boottime() + grace_seconds
-        while self._crew.running and (left := deadline - clock.boottime()) > 0:
+        while self._pool.running and (left := deadline - clock.boottime()) > 0:
             woken = self._waiter.wait(left)
             self._settle(woken)
             if STOP_SIGNALS.intersection(woken.signals):
                 break
-        abandoned = self._crew.kill_all()
+        abandoned = self._pool.kill_all()
         self._remember(Memory(self._memory.attempts))
         return abandoned
 
@@ -81,9 +81,9 @@ class Loop:
         except (ApplianceError, OSError, ValueError) as error:
             return self._cannot_look(str(error))
         self._trouble = ""
-        self._crew.kill_hanging(now)
+        self._pool.kill_hanging(now)
         self._measure(now)
-        *works, wait = decide(view, now, self._pace)
+        *works, wait = decide(view, now, self._intervals)
         for work in works:
             assert isinstance(work, Work)
             self._begin(work, view, now)
@@ -93,7 +93,7 @@ class Loop:
     def _measure(self, now: Now) -> None:
         """Write down what is measured, each minute or so: a thorough look counts files. Failing, it stops nothing."""
         moment = self._node.clock.boottime()
-        if moment - self._measured < self._pace.measure_seconds:
+        if moment - self._measured < self._intervals.measure_seconds:
             return
         self._measured = moment
         with contextlib.suppress(OSError, ApplianceError):
@@ -104,7 +104,7 @@ class Loop:
         if sentence != self._trouble:
             self._trouble = sentence
             self._node.journal.note("agent-cannot-look", error=sentence)
-        return Wait(self._pace.look_seconds, sentence)
+        return Wait(self._intervals.look_seconds, sentence)
 
     def _begin(self, work: Work, view: View, now: Now) -> None:
         newest = next((it.newest.name for it in view.written if it.service == work.service and it.newest), "")
@@ -112,7 +112,7 @@ class Loop:
         self._node.journal.note("work-begun", kind=work.kind, service=work.service, reason=work.reason)
         self._remember(self._memory.began(running))
         try:
-            self._crew.start(work, running)
+            self._pool.start(work, running)
         except OSError as error:
             self._ended(running, failed(ApplianceError(f"no worker could be started: {error}.")), now)
 
@@ -121,7 +121,7 @@ class Loop:
         if woken.ended:
             with contextlib.suppress(OSError, ApplianceError):  # a full disk stops the ageing clock, not the agent
                 self._now = now_of(self._node)
-        for running, outcome in self._crew.reap(woken.ended):
+        for running, outcome in self._pool.reap(woken.ended):
             self._ended(running, outcome, self._now)
 
     def _ended(self, running: Running, outcome: Outcome, now: Now) -> None:

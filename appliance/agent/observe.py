@@ -48,7 +48,7 @@ from appliance.failover.replaced_trees import put_aside
 from appliance.failover.served import programs_of, see_failover
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
-from appliance.monitor.stood import Failover
+from appliance.monitor.stood import FailoverView
 from appliance.monitor.view import (
     AgentSeen,
     Ahead,
@@ -121,7 +121,7 @@ class Observer:
             attempts=memory.attempts,
             running=memory.running,
             machine=see_machine(node.layout) if thorough else Machine(),
-            failover=see_failover(node, now, acts) if thorough else Failover(),
+            failover=see_failover(node, now, acts) if thorough else FailoverView(),
             unended=tuple(restores),
             unread=unread,
         )

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from appliance.agent.decide import Pace
+from appliance.agent.decide import Intervals
 from appliance.agent.loop import SIGNALS, Loop
 from appliance.agent.observe import agent_lock
 from appliance.errors import Busy
@@ -24,14 +24,14 @@ LOCK_TRIES = 5
 LOCK_TRY_SECONDS = 0.1
 
 
-def serve(state: Path, pace: Pace, say: Callable[[str], None]) -> None:
+def serve(state: Path, intervals: Intervals, say: Callable[[str], None]) -> None:
     """Run the agent of the node whose state folder is `state` until SIGTERM or SIGINT; a second one ends it at once.
 
     Raise Busy when one runs already, NotFound when this is no node or has no bundle yet.
     """
     node = open_node(state)
     with _only_one(node), Waiter(SIGNALS) as waiter:
-        loop = Loop(node, waiter, pace)
+        loop = Loop(node, waiter, intervals)
         node.journal.note("agent-started", pid=os.getpid(), bundle=node.bundle.serial)
         say(f"The agent of {node.name} is running, process {os.getpid()}.")
         notify(READY)

@@ -15,17 +15,17 @@ from appliance.node.handle import Node
 
 
 @dataclass(frozen=True)
-class Looked:
+class NodeReport:
     view: View
     status: Status
 
 
-def look(node: Node, now: Now, memory: Memory, agent: AgentSeen, observer: Observer) -> Looked:
+def collect(node: Node, now: Now, memory: Memory, agent: AgentSeen, observer: Observer) -> NodeReport:
     view = observer.look(node, now, memory, thorough=True)
-    return Looked(view, judge(view, now, agent, apart(node), how_kept(node.layout)))
+    return NodeReport(view, judge(view, now, agent, apart(node), how_kept(node.layout)))
 
 
 def measures(node: Node, now: Now, memory: Memory, observer: Observer) -> tuple[Sample, ...]:
     """What the agent measures, which runs while it does."""
-    looked = look(node, now, memory, AgentSeen(runs=True, looked=now.wall), observer)
-    return measure(looked.view, looked.status, node.bundle.territory, now)
+    report = collect(node, now, memory, AgentSeen(runs=True, looked=now.wall), observer)
+    return measure(report.view, report.status, node.bundle.territory, now)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from appliance.agent import memory
 from appliance.agent.observe import Observer, now_of, see_agent
-from appliance.agent.thorough import look
+from appliance.agent.thorough import collect
 from appliance.cli.arguments import command
 from appliance.cli.this_node import this_node
 from appliance.host.layout import NodeLayout
@@ -22,7 +22,7 @@ def this_status() -> Status:
     node = this_node()
     agent = _started_by_hand(see_agent(node.layout), node.layout)
     remembered = memory.load(memory.path_of(node.layout), running=agent.runs)
-    return look(node, now_of(node), remembered, agent, Observer()).status
+    return collect(node, now_of(node), remembered, agent, Observer()).status
 
 
 def _started_by_hand(agent: AgentSeen, layout: NodeLayout) -> AgentSeen:

@@ -13,14 +13,14 @@ from appliance.errors import Refused
 from appliance.provision import voter as voters
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import Identity, load_territory
-from appliance.voter.etcd_admin import Care
+from appliance.voter.etcd_admin import EtcdAdmin
 
 
-def this_voter() -> tuple[str, Member, Care]:
+def this_voter() -> tuple[str, Member, EtcdAdmin]:
     """This node, its voter and a line to it."""
     layout = this_layout()
     name, member, domain = member_here(*load_territory(layout))
-    return name, member, Care(Voter(member.client_url, f"{name}.{domain}"), client_tls(layout.tls))
+    return name, member, EtcdAdmin(Voter(member.client_url, f"{name}.{domain}"), client_tls(layout.tls))
 
 
 def member_here(identity: Identity, bundle: Bundle) -> tuple[str, Member, str]:
@@ -33,8 +33,8 @@ def member_here(identity: Identity, bundle: Bundle) -> tuple[str, Member, str]:
     return identity.name, member, bundle.territory.domain
 
 
-async def closing[Answer](care: Care, asked: Coroutine[Any, Any, Answer]) -> Answer:
+async def closing[Answer](admin: EtcdAdmin, asked: Coroutine[Any, Any, Answer]) -> Answer:
     try:
         return await asked
     finally:
-        await care.close()
+        await admin.close()

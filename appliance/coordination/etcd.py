@@ -27,13 +27,13 @@ from appliance.coordination.port import (
     Claim,
     Ended,
     Event,
-    Holding,
     Intent,
+    Lease,
     Lost,
     Moved,
     NoLeader,
     Report,
-    State,
+    ServiceRecord,
 )
 from appliance.coordination.requests import Body
 from appliance.errors import ApplianceError, Unreachable
@@ -55,7 +55,7 @@ class Etcd:
     async def close(self) -> None:
         await self._gateway.close()
 
-    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> State:
+    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> ServiceRecord:
         async with total(seconds_max):
             return await self._read(service)
 
@@ -72,27 +72,27 @@ class Etcd:
             answer = await self._gateway.ask(RANGE, requests.range_of(keys.NODES))
         return tuple(keys.read_alive(answers.entries(answer)))
 
-    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
         async with total(seconds_max):
             sent = self._clock.boottime()
             if claim.resumes:
                 # The transaction below compares the very revision that is read here, so it is not decided by the read.
-                state = await self._read(claim.service)
-                if not rules.may_resume(state, claim):
-                    raise rules.taken(state)
+                record = await self._read(claim.service)
+                if not rules.may_resume(record, claim):
+                    raise rules.taken(record)
             ttl = await self._grant(claim.lease, claim.ttl_seconds)
             rules.check_granted(claim, ttl)
             found = await self._transact(requests.acquire(claim))
         if found.held:
             owner = claim.seen if claim.resumes else found.revision
-            return Holding(claim.service, claim.node, claim.lease, owner, found.revision, ttl, sent)
-        state = keys.state_from(claim.service, found.entries, found.revision)
-        if holding := rules.held_already(state, claim, ttl, sent):
-            return holding
+            return Lease(claim.service, claim.node, claim.lease, owner, found.revision, ttl, sent)
+        record = keys.record_from(claim.service, found.entries, found.revision)
+        if lease := rules.held_already(record, claim, ttl, sent):
+            return lease
         # The lease that was granted for it holds nothing, and ends by itself.
-        raise rules.taken(state)
+        raise rules.taken(record)
 
-    async def renew(self, holding: Holding, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+    async def renew(self, holding: Lease, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
         async with total(seconds_max):
             sent = self._clock.boottime()
             ttl = await self._keepalive(holding.lease)
@@ -103,12 +103,12 @@ class Etcd:
             raise _lost(holding, found)
         return replace(holding, ttl_seconds=ttl, sent=sent)
 
-    async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+    async def release(self, holding: Lease, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
         async with total(seconds_max):
             found = await self._transact(requests.release(holding, reason, time))
-        state = keys.state_from(holding.service, found.entries, found.revision)
-        if not found.held and not rules.is_released(state, holding):
-            raise rules.lost(state)
+        record = keys.record_from(holding.service, found.entries, found.revision)
+        if not found.held and not rules.is_released(record, holding):
+            raise rules.lost(record)
 
     async def report(self, report: Report, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
         async with total(seconds_max):
@@ -134,8 +134,8 @@ class Etcd:
                 if error.code != answers.NOT_FOUND:
                     raise
 
-    async def watch(self, seen: State, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
-        state = seen
+    async def watch(self, seen: ServiceRecord, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
+        record = seen
         lines = self._gateway.stream(WATCH, requests.watch(keys.prefix(seen.service), seen.revision + 1))
         ends = asyncio.get_running_loop().time() + seconds_max
         try:
@@ -145,14 +145,14 @@ class Etcd:
                     async with asyncio.timeout_at(ends):
                         line = await anext(lines)
                     if line.get("created"):
-                        yield state
+                        yield record
                     if line.get("canceled"):
                         yield Ended(_canceled(line))
                         return
                     # A transaction's changes share a revision: nobody shall see half of one.
                     for revision, changes in groupby(answers.events(line), key=lambda change: change.revision):
-                        state = _with(state, changes, revision)
-                        yield state
+                        record = _with(record, changes, revision)
+                        yield record
         except TimeoutError:
             yield Ended(f"watched for {seconds_max:.0f} s.")
         except StopAsyncIteration:
@@ -162,13 +162,13 @@ class Etcd:
 
     async def _intend(self, intent: Intent) -> None:
         found = await self._transact(requests.intend(intent))
-        state = keys.state_from(intent.service, found.entries, found.revision)
-        if not found.held and not (state.intent and state.intent.lease == intent.lease):
-            raise rules.intended_already(state)
+        record = keys.record_from(intent.service, found.entries, found.revision)
+        if not found.held and not (record.intent and record.intent.lease == intent.lease):
+            raise rules.intended_already(record)
 
-    async def _read(self, service: str) -> State:
-        answer = await self._gateway.ask(RANGE, requests.state_of(service))
-        return keys.state_from(service, answers.entries(answer), answers.revision(answer))
+    async def _read(self, service: str) -> ServiceRecord:
+        answer = await self._gateway.ask(RANGE, requests.record_of(service))
+        return keys.record_from(service, answers.entries(answer), answers.revision(answer))
 
     async def _transact(self, body: Body) -> Outcome:
         return answers.outcome(await self._gateway.ask(TXN, body))
@@ -187,21 +187,21 @@ class Etcd:
         return max(0, answers.number(await self._gateway.ask(KEEPALIVE, requests.of_lease(lease)), "TTL"))
 
 
-def _lost(holding: Holding, found: Outcome) -> Lost:
+def _lost(lease: Lease, found: Outcome) -> Lost:
     """What stands in its place, also where no node of ours wrote that."""
     try:
-        return rules.lost(keys.state_from(holding.service, found.entries, found.revision))
+        return rules.lost(keys.record_from(lease.service, found.entries, found.revision))
     except ApplianceError as error:
-        return Lost(f"the lease on {holding.service} is no longer ours: {error}")
+        return Lost(f"the lease on {lease.service} is no longer ours: {error}")
 
 
-def _with(state: State, changes: Iterable[Entry | Gone], revision: int) -> State:
+def _with(record: ServiceRecord, changes: Iterable[Entry | Gone], revision: int) -> ServiceRecord:
     for change in changes:
         if isinstance(change, Gone):
-            state = keys.without(state, change.key, revision)
+            record = keys.without(record, change.key, revision)
         else:
-            state = keys.changed(state, change, revision)
-    return state
+            record = keys.changed(record, change, revision)
+    return record
 
 
 def _canceled(line: Answer) -> str:

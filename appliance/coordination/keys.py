@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from appliance.coordination.port import INTENTS, Alive, Claim, Holder, Holding, Intent, Moved, Owner, State
+from appliance.coordination.port import INTENTS, Alive, Claim, Intent, Lease, LeaseHolder, Moved, Owner, ServiceRecord
 from appliance.errors import IntegrityError, Refused
 
 FORMAT = 1
@@ -90,9 +90,9 @@ def claimed(claim: Claim) -> bytes:
     return _owner(claim.node, claim.reason, claim.time, released=False)
 
 
-def released(holding: Holding, reason: str, time: str) -> bytes:
+def released(lease: Lease, reason: str, time: str) -> bytes:
     """The owner that a release leaves."""
-    return _owner(holding.node, reason, time, released=True)
+    return _owner(lease.node, reason, time, released=True)
 
 
 def held(claim: Claim) -> bytes:
@@ -114,36 +114,36 @@ def is_alive(alive: Alive) -> bytes:
     return _value(node=alive.node, boot_id=alive.boot_id, ttl_seconds=alive.ttl_seconds)
 
 
-def state_from(service: str, entries: Iterable[Entry], revision: int) -> State:
+def record_from(service: str, entries: Iterable[Entry], revision: int) -> ServiceRecord:
     """The state that the `entries` of a service make at `revision`; raise IntegrityError for what no node wrote."""
-    state = State(service, revision)
+    record = ServiceRecord(service, revision)
     for entry in entries:
-        state = changed(state, entry, revision)
-    return state
+        record = changed(record, entry, revision)
+    return record
 
 
-def changed(state: State, entry: Entry, revision: int) -> State:
-    """`state` once `entry` stands in it, at the store's `revision`."""
-    match entry.key.removeprefix(prefix(state.service)):
+def changed(record: ServiceRecord, entry: Entry, revision: int) -> ServiceRecord:
+    """`record` once `entry` stands in it, at the store's `revision`."""
+    match entry.key.removeprefix(prefix(record.service)):
         case b"owner":
-            return replace(state, revision=revision, owner=read_owner(entry))
+            return replace(record, revision=revision, owner=read_owner(entry))
         case b"holder":
-            return replace(state, revision=revision, holder=read_holder(entry))
+            return replace(record, revision=revision, holder=read_holder(entry))
         case b"intent":
-            return replace(state, revision=revision, intent=read_intent(state.service, entry))
-    return replace(state, revision=revision)
+            return replace(record, revision=revision, intent=read_intent(record.service, entry))
+    return replace(record, revision=revision)
 
 
-def without(state: State, key: bytes, revision: int) -> State:
-    """`state` once `key` has gone from it, at the store's `revision`."""
-    match key.removeprefix(prefix(state.service)):
+def without(record: ServiceRecord, key: bytes, revision: int) -> ServiceRecord:
+    """`record` once `key` has gone from it, at the store's `revision`."""
+    match key.removeprefix(prefix(record.service)):
         case b"owner":
-            return replace(state, revision=revision, owner=None)
+            return replace(record, revision=revision, owner=None)
         case b"holder":
-            return replace(state, revision=revision, holder=None)
+            return replace(record, revision=revision, holder=None)
         case b"intent":
-            return replace(state, revision=revision, intent=None)
-    return replace(state, revision=revision)
+            return replace(record, revision=revision, intent=None)
+    return replace(record, revision=revision)
 
 
 def read_owner(entry: Entry) -> Owner:
@@ -151,9 +151,9 @@ def read_owner(entry: Entry) -> Owner:
     return Owner(read.text("node"), read.text("reason"), read.text("time"), read.flag("released"), entry.revision)
 
 
-def read_holder(entry: Entry) -> Holder:
+def read_holder(entry: Entry) -> LeaseHolder:
     read = _Reader(entry)
-    return Holder(read.text("node"), read.text("boot_id"), entry.lease, entry.revision)
+    return LeaseHolder(read.text("node"), read.text("boot_id"), entry.lease, entry.revision)
 
 
 def read_intent(service: str, entry: Entry) -> Intent:

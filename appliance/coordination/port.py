@@ -4,8 +4,9 @@ Invariant: a service changes hands by a transaction only, never on what was read
 Three things follow for whoever calls:
 
 1. *Silence proves nothing.* A voter without a majority answers old states for ever, and no lease ends while there is no
-   majority. `Unreachable` and `NoLeader` say "unknown"; only a `State` without a holder says that a lease has ended.
-2. *A lease is no fence.* The holder stops by its own clock, before `Holding.ends`, which counts from when the renewal
+   majority. `Unreachable` and `NoLeader` say "unknown"; only a `ServiceRecord` without a holder says that a lease has
+   ended.
+2. *A lease is no fence.* The holder stops by its own clock, before `Lease.ends`, which counts from when the renewal
    that was proven had been sent. Whatever outlives the holder checks its grant besides.
 3. *No answer is no refusal.* A call that ended as Unreachable may have been carried out. Each can be made again as it
    was: its lease, which the caller chose, tells the store that it is the same call.
@@ -41,7 +42,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Holder:
+class LeaseHolder:
     """Who shows to be alive and at work for a service, for as long as its lease is renewed.
 
     `boot_id`: of its boot, and behind a space for how many seconds the lease was begun (`begun_by`): a field of its own
@@ -91,13 +92,13 @@ Report = Alive | Intent
 
 
 @dataclass(frozen=True)
-class State:
+class ServiceRecord:
     """All that the store knows of one service, at its `revision`."""
 
     service: str
     revision: int
     owner: Owner | None = None
-    holder: Holder | None = None
+    holder: LeaseHolder | None = None
     intent: Intent | None = None
 
     @property
@@ -148,7 +149,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Holding:
+class Lease:
     """A lease on a service, proven: `revision` of its owner, `since` the holder's, `ttl_seconds` as granted.
 
     `sent`: the moment before the last proven renewal left this node. The store lets the lease end `ttl_seconds` after
@@ -183,15 +184,15 @@ class Ended:
     why: str
 
 
-Event = State | NoLeader | Ended
+Event = ServiceRecord | NoLeader | Ended
 
 
 class Taken(Refused):
-    """Somebody else holds the service, or owns it at another revision than the claim saw; `state` shows who."""
+    """Somebody else holds the service, or owns it at another revision than the claim saw; `record` shows who."""
 
-    def __init__(self, what: str, state: State, *, remedy: str = "") -> None:
+    def __init__(self, what: str, record: ServiceRecord, *, remedy: str = "") -> None:
         super().__init__(what, remedy=remedy or "Nothing was changed.")
-        self.state = state
+        self.record = record
 
 
 class Lost(Refused):
@@ -201,7 +202,7 @@ class Lost(Refused):
 class Coordination(Protocol):
     """Every call ends within `seconds_max`, with an answer or with Unreachable, whatever the voters do."""
 
-    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> State:
+    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> ServiceRecord:
         """The state of `service` that a majority stands behind; to show and to prepare, never to decide a takeover."""
         ...
 
@@ -215,18 +216,18 @@ class Coordination(Protocol):
         """The nodes that reported to be alive, by name."""
         ...
 
-    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
         """Hold the service of `claim`; raise Taken when its transaction finds another owner or holder."""
         ...
 
-    async def renew(self, holding: Holding, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+    async def renew(self, holding: Lease, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
         """`holding` with a new `sent`: its lease was renewed, and a majority proves that nobody else has the service.
 
         Raise Lost when it is not ours any more, Unreachable when that cannot be known: `holding` then ends when it did.
         """
         ...
 
-    async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+    async def release(self, holding: Lease, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
         """Give up what is held, for others to take at once; raise Lost when it was not ours any more.
 
         Call it only once the service has stopped here and all it acknowledged is elsewhere: it counts as proof of that.
@@ -241,6 +242,6 @@ class Coordination(Protocol):
         """Take an intent back; one that is not there any more is no error."""
         ...
 
-    def watch(self, seen: State, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
+    def watch(self, seen: ServiceRecord, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
         """`seen` once the watch is armed, then each later state, and last NoLeader or Ended."""
         ...

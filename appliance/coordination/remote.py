@@ -20,12 +20,12 @@ from appliance.coordination.port import (
     Claim,
     Ended,
     Event,
-    Holding,
     Intent,
+    Lease,
     Moved,
     NoLeader,
     Report,
-    State,
+    ServiceRecord,
 )
 from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageError
 
@@ -64,8 +64,8 @@ class Remote:
                 writer.transport.abort()
         self._idle.clear()
 
-    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> State:
-        return _as(State, await self.ask("read", seconds_max, service=service))
+    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> ServiceRecord:
+        return _as(ServiceRecord, await self.ask("read", seconds_max, service=service))
 
     async def history(
         self, service: str, *, entries_max: int = 100, seconds_max: float = CALL_SECONDS_MAX
@@ -75,15 +75,15 @@ class Remote:
     async def alive(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Alive, ...]:
         return _all(Alive, await self.ask("alive", seconds_max))
 
-    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
         sent = self._clock.boottime()
-        return replace(_as(Holding, await self.ask("acquire", seconds_max, claim=claim)), sent=sent)
+        return replace(_as(Lease, await self.ask("acquire", seconds_max, claim=claim)), sent=sent)
 
-    async def renew(self, holding: Holding, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+    async def renew(self, holding: Lease, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
         sent = self._clock.boottime()
-        return replace(_as(Holding, await self.ask("renew", seconds_max, holding=holding)), sent=sent)
+        return replace(_as(Lease, await self.ask("renew", seconds_max, holding=holding)), sent=sent)
 
-    async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+    async def release(self, holding: Lease, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
         await self.ask("release", seconds_max, holding=holding, reason=reason, time=time)
 
     async def report(self, report: Report, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
@@ -92,7 +92,7 @@ class Remote:
     async def withdraw(self, intent: Intent, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
         await self.ask("withdraw", seconds_max, intent=intent)
 
-    async def watch(self, seen: State, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
+    async def watch(self, seen: ServiceRecord, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
         call = wire.Call("watch", {"seen": seen}, seconds_max)
         ends = asyncio.get_running_loop().time() + seconds_max + GRACE_SECONDS
         try:
@@ -101,10 +101,10 @@ class Remote:
                 while True:
                     async with asyncio.timeout_at(ends):
                         event = wire.read_answer(await _line_of(reader))
-                    if not isinstance(event, State | NoLeader | Ended):
+                    if not isinstance(event, ServiceRecord | NoLeader | Ended):
                         raise IntegrityError("a broker gave an unexpected answer to a watch.")
                     yield event
-                    if not isinstance(event, State):
+                    if not isinstance(event, ServiceRecord):
                         return
         except (Unreachable, TimeoutError) as error:
             yield Ended(str(error) or "the broker stopped answering.")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from appliance.coordination import keys
-from appliance.coordination.port import Alive, Claim, Holding, Intent
+from appliance.coordination.port import Alive, Claim, Intent, Lease
 
 Body = dict[str, Any]
 
@@ -24,30 +24,30 @@ def acquire(claim: Claim) -> Body:
     if not claim.resumes:
         value = keys.claimed(claim)
         puts += [put(owner, value), put(keys.history_key(claim.service, claim.seen), value)]
-    return transaction({owner: claim.seen, holder: claim.ousts}, puts, state_of(claim.service))
+    return transaction({owner: claim.seen, holder: claim.ousts}, puts, record_of(claim.service))
 
 
-def prove(holding: Holding) -> Body:
-    """Whether the service is still held as `holding` says. It writes nothing: a beat must not wear a disk."""
-    return transaction(_held(holding), [], state_of(holding.service))
+def prove(lease: Lease) -> Body:
+    """Whether the service is still held as `lease` says. It writes nothing: a beat must not wear a disk."""
+    return transaction(_held(lease), [], record_of(lease.service))
 
 
-def release(holding: Holding, reason: str, time: str) -> Body:
+def release(lease: Lease, reason: str, time: str) -> Body:
     """Put the owner as released and remove the holder, if the service is still ours."""
-    value = keys.released(holding, reason, time)
+    value = keys.released(lease, reason, time)
     changes = [
-        put(keys.owner_key(holding.service), value),
-        put(keys.history_key(holding.service, holding.revision), value),
-        delete(keys.holder_key(holding.service)),
+        put(keys.owner_key(lease.service), value),
+        put(keys.history_key(lease.service, lease.revision), value),
+        delete(keys.holder_key(lease.service)),
     ]
-    return transaction(_held(holding), changes, state_of(holding.service))
+    return transaction(_held(lease), changes, record_of(lease.service))
 
 
 def intend(intent: Intent) -> Body:
     """Put `intent` if there is none."""
     key = keys.intent_key(intent.service)
     changes = [put(key, keys.intended(intent), lease=intent.lease)]
-    return transaction({key: 0}, changes, state_of(intent.service))
+    return transaction({key: 0}, changes, record_of(intent.service))
 
 
 def alive(report: Alive) -> Body:
@@ -73,7 +73,7 @@ def delete(key: bytes) -> Body:
     return {"request_delete_range": {"key": encoded(key)}}
 
 
-def state_of(service: str) -> Body:
+def record_of(service: str) -> Body:
     """Holder, intent and owner, in one range. The history, which grows for ever, comes before them."""
     return {"key": encoded(keys.holder_key(service)), "range_end": encoded(keys.after(keys.prefix(service)))}
 
@@ -108,8 +108,8 @@ def encoded(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-def _held(holding: Holding) -> Mapping[bytes, int]:
+def _held(lease: Lease) -> Mapping[bytes, int]:
     return {
-        keys.owner_key(holding.service): holding.revision,
-        keys.holder_key(holding.service): holding.since,
+        keys.owner_key(lease.service): lease.revision,
+        keys.holder_key(lease.service): lease.since,
     }

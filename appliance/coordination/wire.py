@@ -18,14 +18,14 @@ from appliance.coordination.port import (
     Alive,
     Claim,
     Ended,
-    Holder,
-    Holding,
     Intent,
+    Lease,
+    LeaseHolder,
     Lost,
     Moved,
     NoLeader,
     Owner,
-    State,
+    ServiceRecord,
     Taken,
 )
 from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NotFound, Refused, Unreachable, UsageError
@@ -35,8 +35,18 @@ LINE_BYTES_MAX = 256 * 1024
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 """A broker answers who attends with all papers that concern it, of each service with an address the grant."""
 _VALUES: Mapping[str, type] = {
-    it.__name__.lower(): it for it in (Alive, Claim, Ended, Holder, Holding, Intent, Moved, NoLeader, Owner, State)
+    "alive": Alive,
+    "claim": Claim,
+    "ended": Ended,
+    "holder": LeaseHolder,
+    "holding": Lease,
+    "intent": Intent,
+    "moved": Moved,
+    "noleader": NoLeader,
+    "owner": Owner,
+    "state": ServiceRecord,
 }
+_NAMES = {kind: name for name, kind in _VALUES.items()}
 # The first that fits names a refusal; the last stands for all others.
 _REFUSALS: Mapping[str, type[ApplianceError]] = {
     "lost": Lost,
@@ -93,7 +103,7 @@ def write_refusal(error: ApplianceError) -> bytes:
     kind = next(name for name, it in _REFUSALS.items() if isinstance(error, it))
     told: dict[str, object] = {"what": error.what[:_SENTENCE_MAX], "remedy": error.remedy[:_SENTENCE_MAX]}
     if isinstance(error, Taken):
-        kind, told["state"] = "taken", _plain(error.state)
+        kind, told["state"] = "taken", _plain(error.record)
     return _line({"format": FORMAT, "refused": kind, **told})
 
 
@@ -104,10 +114,10 @@ def read_answer(line: bytes) -> Any:
         return _value(fields_.get("answer"))
     what, remedy = (str(fields_.get(name, ""))[:_SENTENCE_MAX] for name in ("what", "remedy"))
     if fields_["refused"] == "taken":
-        state = _value(fields_.get("state"))
-        if not isinstance(state, State):
+        record = _value(fields_.get("state"))
+        if not isinstance(record, ServiceRecord):
             raise IntegrityError("the broker names no state.")
-        raise Taken(what, state, remedy=remedy)
+        raise Taken(what, record, remedy=remedy)
     raise _REFUSALS.get(str(fields_["refused"]), ApplianceError)(what, remedy=remedy)
 
 
@@ -132,8 +142,8 @@ def _plain(value: object) -> object:
     """`value` as JSON: an object of the port under its name, `sent` left out."""
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
-    name = type(value).__name__.lower()
-    if name not in _VALUES:
+    name = _NAMES.get(type(value))
+    if name is None:
         return value
     told = {field.name: _plain(getattr(value, field.name)) for field in fields(_VALUES[name]) if field.name != "sent"}
     return {"is": name, **told}

@@ -8,20 +8,20 @@ of this name, they are laid in place before the service starts, and no backup of
 from __future__ import annotations
 
 from appliance.failover.papers import newest
-from appliance.failover.situation import Situation
+from appliance.failover.situation import ServiceContext
 
 
-def note_adopted(it: Situation) -> None:
+def note_adopted(ctx: ServiceContext) -> None:
     """Take up the newest grant, when it is the key holder's, was adopted here, and failover has not opened it."""
-    own, kept = it.site.copies.own_grant(it.service), it.kept
-    if own is None or own.epoch % 2 or own.epoch < newest(it.site.papers.grants, it.service):
+    own, durable = ctx.node.copies.own_grant(ctx.service), ctx.durable
+    if own is None or own.epoch % 2 or own.epoch < newest(ctx.node.documents.grants, ctx.service):
         return
-    if own.epoch <= kept.opened_epoch:
+    if own.epoch <= durable.opened_epoch:
         return
-    if it.site.services.look(it.service).writer or it.site.copies.files_are_here(it.service, kept.opened_epoch):
-        it.keep(opened_epoch=own.epoch, tail=True)
-        it.site.copies.hold_backups(it.service, False)
+    if ctx.node.services.look(ctx.service).writer or ctx.node.copies.files_are_here(ctx.service, durable.opened_epoch):
+        ctx.keep(opened_epoch=own.epoch, unreplicated_writes=True)
+        ctx.node.copies.hold_backups(ctx.service, False)
         return
-    it.keep(adopts=True, generation="", required="")  # the person who asked for it chose what to go on from
-    if not kept.adopts:
-        it.site.copies.hold_backups(it.service, True)
+    ctx.keep(adopts=True, generation="", required="")  # the person who asked for it chose what to go on from
+    if not durable.adopts:
+        ctx.node.copies.hold_backups(ctx.service, True)

@@ -27,12 +27,12 @@ TURN_SECONDS = CALL_SECONDS_MAX - ON_ITS_WAY_SECONDS
 ASKS_AGAIN_SECONDS = 0.5
 SHOWN_TIMES_MAX = 10
 BUSY_SECONDS = 0.1
-APART_SECONDS = 0.02
+PAUSE_SECONDS = 0.02
 """A broker that answers at once, always, keeps nobody busy."""
 
 
 @dataclass(frozen=True)
-class Says:
+class HeartbeatRequest:
     """Which services this node serves; which of its own it could have back, as "SERVICE SECONDS". `whole`: it could
     read all papers that it has."""
 
@@ -41,40 +41,40 @@ class Says:
     whole: bool = True
 
 
-class Shown:
+class DocumentCache:
     """What this node shows to all brokers: what `read` gives, as texts. It is read anew when `mark` is another one,
     which is asked once for all who answer at one turn."""
 
     def __init__(self, read: Callable[[], tuple[bytes, ...]], mark: Callable[[], object], clock: Clock) -> None:
-        self._read = read
+        self._read_all = read
         self._mark = mark
         self._clock = clock
         self._asked = float("-inf")
         self._by: object = None
-        self._papers = tuple[str, ...]()
+        self._documents = tuple[str, ...]()
 
-    def look(self) -> tuple[str, ...]:
+    def read(self) -> tuple[str, ...]:
         if (now := self._clock.boottime()) >= self._asked + ASKS_AGAIN_SECONDS:
             self._asked = now
             if (mark := self._mark()) != self._by:
-                self._papers = tuple(raw.decode() for raw in self._read())
+                self._documents = tuple(raw.decode() for raw in self._read_all())
                 self._by = mark
-        return self._papers
+        return self._documents
 
 
-async def attend_all(
+async def send_heartbeats(
     brokers: Mapping[str, Remote],
-    papers: Callable[[], tuple[str, ...]],
+    documents: Callable[[], tuple[str, ...]],
     answer: Answer,
     learn: Learn,
     retry_seconds: float,
-    says: Callable[[], Says],
+    request: Callable[[], HeartbeatRequest],
 ) -> None:
-    """Attend at `brokers` until cancelled. `papers` gives what is shown, `learn` gets what each broker knows, `says`
-    what this node says of itself."""
+    """Attend at `brokers` until cancelled. `documents` gives what is shown, `learn` gets what each broker knows,
+    `request` what this node says of itself."""
     async with asyncio.TaskGroup() as group:
         for name, broker in brokers.items():
-            group.create_task(_attend(name, broker, papers, answer, learn, retry_seconds, says))
+            group.create_task(_send_heartbeats(name, broker, documents, answer, learn, retry_seconds, request))
 
 
 def until_turn(now: float) -> float:
@@ -84,14 +84,14 @@ def until_turn(now: float) -> float:
     return left if left > TURN_SECONDS / 16 else left + TURN_SECONDS  # a broker's clock is a little ahead
 
 
-async def show(brokers: Mapping[str, Remote], paper: bytes) -> None:
-    """Show `paper` to all `brokers` at once, beside what is said in turns: who waits for news there hears of it."""
-    await asyncio.gather(*(_show(broker, paper.decode()) for broker in brokers.values()))
+async def show(brokers: Mapping[str, Remote], document: bytes) -> None:
+    """Show `document` to all `brokers` at once, beside what is said in turns: who waits for news there hears of it."""
+    await asyncio.gather(*(_show(broker, document.decode()) for broker in brokers.values()))
 
 
-async def _show(broker: Remote, paper: str) -> None:
+async def _show(broker: Remote, document: str) -> None:
     """A broker takes papers of one call of a node at a time; this node may bring those of other services just now."""
-    told = {"token": "", "papers": (paper,), "answers": (), **_said(Says())}
+    told = {"token": "", "papers": (document,), "answers": (), **_said(HeartbeatRequest())}
     for _ in range(SHOWN_TIMES_MAX):
         try:
             await broker.ask("attend", CALL_SECONDS_MAX, **told)
@@ -103,20 +103,20 @@ async def _show(broker: Remote, paper: str) -> None:
             return
 
 
-async def _attend(
+async def _send_heartbeats(
     name: str,
     broker: Remote,
-    papers: Callable[[], tuple[str, ...]],
+    documents: Callable[[], tuple[str, ...]],
     answer: Answer,
     learn: Learn,
     retry_seconds: float,
-    says: Callable[[], Says],
+    request: Callable[[], HeartbeatRequest],
 ) -> None:
     token, shown, answers = "", frozenset[str](), tuple[str, ...]()
     while True:
-        present = papers()
+        present = documents()
         part, whole = next_part(it for it in present if it not in shown)
-        ours = says()
+        ours = request()
         begun = asyncio.get_running_loop().time()
         try:
             # Who says the token has shown all its grants, for brokers sign by that.
@@ -135,12 +135,12 @@ async def _attend(
         shown = shown.intersection(present).union(part) if theirs == token or not token else frozenset()
         token = theirs
         answers = tuple(it.decode() for question in questions if (it := _answer(answer, question)))
-        if asyncio.get_running_loop().time() - begun < APART_SECONDS:
-            await asyncio.sleep(APART_SECONDS)
+        if asyncio.get_running_loop().time() - begun < PAUSE_SECONDS:
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
-def _said(says: Says) -> dict[str, Any]:
-    return {"serving": says.serving, "ready": says.ready}
+def _said(request: HeartbeatRequest) -> dict[str, Any]:
+    return {"serving": request.serving, "ready": request.ready}
 
 
 def _read(said: Any) -> tuple[str, tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]:

@@ -6,56 +6,58 @@ import secrets
 
 from appliance.clock import utc_text
 from appliance.coordination.keys import new_lease
-from appliance.coordination.port import Claim, Holding, State, Taken
+from appliance.coordination.port import Claim, Lease, ServiceRecord, Taken
 from appliance.errors import ApplianceError, Unreachable
-from appliance.failover.situation import Situation
+from appliance.failover.situation import ServiceContext
 
 REQUEST_SECONDS_MAX = 4.0
 
 
-def hear(it: Situation, state: State, asked: float, *, pushed: bool = False) -> None:
+def apply_record(ctx: ServiceContext, record: ServiceRecord, asked: float, *, pushed: bool = False) -> None:
     """Take what the voters say, unless something newer was heard.
 
     What was asked after the last answer had come is newer whatever revision it has: a majority answers with the newest
     there is. One voter that once named the highest of all revisions keeps nobody from hearing the others, and neither
     does a store that was brought back from a copy. What is `pushed`, as the watch does, is ordered by revision alone.
     """
-    if it.state is not None and state.revision < it.state.revision and (pushed or asked <= it.taken_at):
+    if ctx.record is not None and record.revision < ctx.record.revision and (pushed or asked <= ctx.taken_at):
         return
-    it.taken_at = it.site.clock.boottime()
-    if asked > it.asked + it.site.timers.fresh:
-        it.heard_since = it.site.clock.boottime()
-    before, it.state, it.asked = it.state, state, max(asked, it.asked)
-    if state.holder is None and (before is None or before.holder or before.owned != state.owned):
-        it.vacant_since = it.site.clock.boottime()
-    if before and before.holder and state.holder is None:
-        cause = "released" if state.owner and state.owner.released else "expired"
+    ctx.taken_at = ctx.node.clock.boottime()
+    if asked > ctx.asked + ctx.node.timers.fresh:
+        ctx.heard_since = ctx.node.clock.boottime()
+    before, ctx.record, ctx.asked = ctx.record, record, max(asked, ctx.asked)
+    if record.holder is None and (before is None or before.holder or before.owned != record.owned):
+        ctx.vacant_since = ctx.node.clock.boottime()
+    if before and before.holder and record.holder is None:
+        cause = "released" if record.owner and record.owner.released else "expired"
         who, lease = before.holder.node, before.holder.lease
-        it.site.tell(it.service, 0, "holder-deleted", holder=who, cause=cause, lease=lease)
+        ctx.node.tell(ctx.service, 0, "holder-deleted", holder=who, cause=cause, lease=lease)
 
 
-def claim_on(it: Situation, state: State, reason: str, *, resumes: bool = False, ousts: int = 0) -> Claim:
-    """A claim on what `state` shows; the one before, where its answer was lost and nothing has changed since."""
-    site, before = it.site, it.claim
-    same = before and (before.seen, before.resumes, before.ousts) == (state.owned, resumes, ousts)
-    holds = before and state.holder and (state.holder.node, state.holder.lease) == (site.name, before.lease)
+def claim_on(
+    ctx: ServiceContext, record: ServiceRecord, reason: str, *, resumes: bool = False, ousts: int = 0
+) -> Claim:
+    """A claim on what `record` shows; the one before, where its answer was lost and nothing has changed since."""
+    node, before = ctx.node, ctx.claim
+    same = before and (before.seen, before.resumes, before.ousts) == (record.owned, resumes, ousts)
+    holds = before and record.holder and (record.holder.node, record.holder.lease) == (node.name, before.lease)
     if before and (same or holds):
         return before
-    lease = new_lease(site.name, secrets.randbits(32))
-    ttl, time = round(site.timers.ttl), utc_text(site.clock.now())
-    return Claim(it.service, site.name, site.boot_id, lease, state.owned, ttl, reason, time, resumes, ousts)
+    lease = new_lease(node.name, secrets.randbits(32))
+    ttl, time = round(node.timers.ttl), utc_text(node.clock.now())
+    return Claim(ctx.service, node.name, node.boot_id, lease, record.owned, ttl, reason, time, resumes, ousts)
 
 
-async def acquire(it: Situation, claim: Claim) -> Holding:
-    it.claim = claim
+async def acquire(ctx: ServiceContext, claim: Claim) -> Lease:
+    ctx.claim = claim
     try:
-        held = await it.site.store.acquire(claim, seconds_max=REQUEST_SECONDS_MAX)
+        lease = await ctx.node.store.acquire(claim, seconds_max=REQUEST_SECONDS_MAX)
     except Unreachable:
         raise  # it may have been carried out: the same claim is made again
     except ApplianceError as error:
-        it.claim = None
+        ctx.claim = None
         if isinstance(error, Taken):
-            hear(it, error.state, it.site.clock.boottime(), pushed=True)
+            apply_record(ctx, error.record, ctx.node.clock.boottime(), pushed=True)
         raise
-    it.claim = None
-    return held
+    ctx.claim = None
+    return lease

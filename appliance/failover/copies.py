@@ -27,7 +27,7 @@ from appliance.trust.grant import Grant
 from appliance.units import HOUR
 
 WORK_SECONDS_MAX = 600.0
-LAYING_SECONDS_MAX = 4.0 * HOUR
+INSTALL_SECONDS_MAX = 4.0 * HOUR
 """Of what grows with the service: laying it in place, and keeping aside what was written here."""
 LOOK_EVERY_SECONDS = 2.0
 CALLED_MAX = 2
@@ -83,20 +83,20 @@ class BackupCopies:
         else:
             mark.unlink(missing_ok=True)
 
-    def papers(self, service: str) -> tuple[bytes, ...]:
+    def documents(self, service: str) -> tuple[bytes, ...]:
         node = self._current.node
         holding, chain = replica_of(node, service), chain_of(node, service)
         held = [holding.grant(epoch) for epoch in holding.epochs()[-1:]]
         return (*held, *chain.raw_grants()[-1:])
 
-    def paper_folders(self, service: str) -> tuple[Path, ...]:
+    def document_folders(self, service: str) -> tuple[Path, ...]:
         node = self._current.node
         return replica_of(node, service).grants, chain_of(node, service).grants_folder
 
     def unfit(self, service: str) -> str:
         return "" if self._newest_held(service) else "no generation is held here"
 
-    def outdone(self, service: str) -> bool:
+    def view_is_stale(self, service: str) -> bool:
         """A copy of this node's own files bears no name."""
         newest = self._newest_held(service)
         try:
@@ -164,7 +164,7 @@ class BackupCopies:
 
     async def adopt(self, service: str, *, keep_files: bool, generation: str = "", required: str = "") -> None:
         word = {"keep": keep_files, "generation": generation, "required": required}
-        await self._work("adopt", service, json.dumps(word), LAYING_SECONDS_MAX)
+        await self._work("adopt", service, json.dumps(word), INSTALL_SECONDS_MAX)
 
     async def pull(self, service: str) -> None:
         await self._work("pull", service)
@@ -173,11 +173,11 @@ class BackupCopies:
         told = await self._work("sync", service, to)
         return Synced(str(told["generation"]), tuple(told["has"]))
 
-    async def lay_copy(self, service: str) -> None:
+    async def install_copy(self, service: str) -> None:
         await self._work("copy", service)
 
     async def keep_branch(self, service: str, epoch: int) -> str:
-        return str((await self._work("branch", service, str(epoch), LAYING_SECONDS_MAX))["folder"])
+        return str((await self._work("branch", service, str(epoch), INSTALL_SECONDS_MAX))["folder"])
 
     async def _work(
         self,

@@ -13,18 +13,18 @@ from dataclasses import replace
 from functools import lru_cache
 
 from appliance.clock import utc_seconds
-from appliance.coordination.port import State as Voters
+from appliance.coordination.port import ServiceRecord as Voters
 from appliance.errors import ApplianceError
 from appliance.failover.act import perform, tie
 from appliance.failover.adopted import note_adopted
-from appliance.failover.claiming import REQUEST_SECONDS_MAX, hear
+from appliance.failover.claiming import REQUEST_SECONDS_MAX, apply_record
 from appliance.failover.fsm.model import STOPPING, Action, Decision, Seen, State
 from appliance.failover.fsm.row import WRITING
 from appliance.failover.fsm.table import decide
 from appliance.failover.observe import is_due, observe
-from appliance.failover.situation import Situation
+from appliance.failover.situation import ServiceContext
 from appliance.node.branch import Branch
-from appliance.node.failover_status import Told, save
+from appliance.node.failover_status import ServiceStatus, save
 from appliance.units import MINUTE
 
 LOOKS_IN_A_LEASE = 30
@@ -51,35 +51,35 @@ class Keeper:
     """One service's cycle; `run` it until it is cancelled or the bundle names this node no more: the service is left as
     it is."""
 
-    def __init__(self, it: Situation) -> None:
-        self.it = it
+    def __init__(self, ctx: ServiceContext) -> None:
+        self.ctx = ctx
         self._tasks: dict[tuple[Action, ...], asyncio.Task[None]] = {}
-        self._shown: Told | None = None
+        self._status: ServiceStatus | None = None
         self._row = ""
         self._spells: dict[str, tuple[float, float | None]] = {}
-        self._began = it.site.clock.boottime()
+        self._began = ctx.node.clock.boottime()
         self._woken = asyncio.Event()
         self._failed = ""
 
     @property
     def holds(self) -> bool:
         """Whether this node is at work for the service, under a proof that stands or alone by its policy."""
-        return self.it.standing.state in WRITING
+        return self.ctx.standing.state in WRITING
 
     @property
     def serves(self) -> bool:
         """Whether clients are served here, as far as this node knows."""
-        return self.it.standing.state in (State.ACTIVE, State.SUSPECT, State.ISOLATED_RW)
+        return self.ctx.standing.state in (State.ACTIVE, State.SUSPECT, State.ISOLATED_RW)
 
     @property
     def ready_seconds(self) -> float | None:
         """For how long this node, the home, could have had its service back from who serves it; None when it could
         not now."""
-        it, standing = self.it, self.it.standing
-        if not it.home or standing.state is not State.STANDBY:
+        ctx, standing = self.ctx, self.ctx.standing
+        if not ctx.is_origin or standing.state is not State.STANDBY:
             return None
-        cooled = standing.failed_at + it.site.timers.cooldown_seconds(standing.failures) if standing.failures else 0.0
-        seconds = it.site.clock.boottime() - max(standing.since, cooled)
+        cooled = standing.failed_at + ctx.node.timers.cooldown_seconds(standing.failures) if standing.failures else 0.0
+        seconds = ctx.node.clock.boottime() - max(standing.since, cooled)
         return seconds if seconds >= 0 else None
 
     def wake(self) -> None:
@@ -91,7 +91,7 @@ class Keeper:
             await self._run()
         finally:
             # Whoever keeps the service next reads what was kept here: nothing of this cycle may go on beside it.
-            tasks = [*self._tasks.values(), *([self.it.showing] if self.it.showing else [])]
+            tasks = [*self._tasks.values(), *([self.ctx.showing] if self.ctx.showing else [])]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -99,7 +99,7 @@ class Keeper:
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(self._watch()), group.create_task(self._probe())]
-            while self.it.is_named:
+            while self.ctx.is_named:
                 self._look_on()
                 await self._wait()
             for task in beside:
@@ -114,14 +114,14 @@ class Keeper:
             failed = str(error)
         if failed and failed != self._failed:
             with contextlib.suppress(ApplianceError, OSError):
-                self.it.site.alarm(self.it.service, f"the running services cannot be examined: {failed}")
+                self.ctx.node.alarm(self.ctx.service, f"the running services cannot be examined: {failed}")
         self._failed = failed
 
     async def _wait(self) -> None:
         """Until something has happened, a deadline comes, or a while has passed."""
-        loop, ttl = asyncio.get_running_loop(), self.it.site.timers.ttl
+        loop, ttl = asyncio.get_running_loop(), self.ctx.node.timers.ttl
         soonest = loop.time() + ttl / LOOKS_IN_A_LEASE_MAX
-        looks = LOOKS_BY_STATE.get(self.it.standing.state, LOOKS_IN_A_LEASE)
+        looks = LOOKS_BY_STATE.get(self.ctx.standing.state, LOOKS_IN_A_LEASE)
         timer = loop.call_later(min(ttl / looks, self._left()), self.wake)
         await self._woken.wait()
         timer.cancel()
@@ -131,35 +131,35 @@ class Keeper:
 
     def _left(self) -> float:
         """Seconds until this node has to renew, to try that again or to begin to stop: what of these comes first."""
-        it, timers = self.it, self.it.site.timers
-        if it.lease is None:
+        ctx, timers = self.ctx, self.ctx.node.timers
+        if ctx.proven is None:
             return math.inf
-        holding, begun = it.lease.holding, it.last.get(Action.RENEW, 0.0)
-        again = begun + timers.request if begun > holding.sent else 0.0
-        moments = (timers.demote_at(holding.sent, holding.ttl_seconds), holding.sent + timers.renew, again)
-        now = it.site.clock.boottime()
+        lease, begun = ctx.proven.lease, ctx.last.get(Action.RENEW, 0.0)
+        again = begun + timers.request if begun > lease.sent else 0.0
+        moments = (timers.demote_at(lease.sent, lease.ttl_seconds), lease.sent + timers.renew, again)
+        now = ctx.node.clock.boottime()
         return min((moment - now for moment in moments if moment > now), default=math.inf)
 
     def look(self) -> None:
-        it = self.it
-        with it.telling(ADOPTING):
-            note_adopted(it)
-        seen = observe(it)
-        decision = decide(it.standing, seen, it.policy, it.site.timers, it.site.clock.boottime())
-        if decision.standing.state is not it.standing.state:
-            it.site.tell(it.service, seen.own_epoch, "state", state=str(decision.standing.state), row=decision.row)
-            it.synced = False
+        ctx = self.ctx
+        with ctx.telling(ADOPTING):
+            note_adopted(ctx)
+        seen = observe(ctx)
+        decision = decide(ctx.standing, seen, ctx.policy, ctx.node.timers, ctx.node.clock.boottime())
+        if decision.standing.state is not ctx.standing.state:
+            ctx.node.tell(ctx.service, seen.own_epoch, "state", state=str(decision.standing.state), row=decision.row)
+            ctx.synced = False
             self.wake()  # the rows of a state are other ones, and clients may wait for the first of them
-        it.standing = decision.standing
-        if seen.local.writer or it.starting:
+        ctx.standing = decision.standing
+        if seen.local.writer or ctx.starting:
             self._tie(decision)
         self._begin(decision)
         self._show(seen, decision)
 
     def _tie(self, decision: Decision) -> None:
         """What the watchdog cannot be told is trouble; what runs ends by the deadline that stands (`act._renew`)."""
-        with self.it.telling(str(Action.ARM_WATCHDOG)):
-            tie(self.it, decision)
+        with self.ctx.telling(str(Action.ARM_WATCHDOG)):
+            tie(self.ctx, decision)
 
     def _begin(self, decision: Decision) -> None:
         """Begin the actions of `decision` unless just those are under way."""
@@ -174,7 +174,7 @@ class Keeper:
         self._tasks[decision.actions] = asyncio.create_task(self._perform(decision))
 
     async def _perform(self, decision: Decision) -> None:
-        if await perform(self.it, decision):
+        if await perform(self.ctx, decision):
             self.wake()
 
     async def _watch(self) -> None:
@@ -184,84 +184,84 @@ class Keeper:
         another one stopped has heard nothing yet, and the store may have forgotten what came after the last that was
         heard, and would end each watch from there.
         """
-        it = self.it
+        ctx = self.ctx
         while True:
             with contextlib.suppress(ApplianceError):
-                asked = it.site.clock.boottime()
-                state = await it.site.store.read(it.service, seconds_max=REQUEST_SECONDS_MAX)
-                hear(it, state, asked)
+                asked = ctx.node.clock.boottime()
+                record = await ctx.node.store.read(ctx.service, seconds_max=REQUEST_SECONDS_MAX)
+                apply_record(ctx, record, asked)
                 self.wake()
-                await self._hear_from(it.state or state)
-            await asyncio.sleep(it.site.timers.retry)
+                await self._hear_from(ctx.record or record)
+            await asyncio.sleep(ctx.node.timers.retry)
 
     async def _hear_from(self, seen: Voters) -> None:
-        events = self.it.site.store.watch(seen)
+        events = self.ctx.node.store.watch(seen)
         async with contextlib.aclosing(events):
             async for event in events:
                 if isinstance(event, Voters) and event.revision > seen.revision:
-                    hear(self.it, event, self.it.site.clock.boottime(), pushed=True)
+                    apply_record(self.ctx, event, self.ctx.node.clock.boottime(), pushed=True)
                     self.wake()
 
     async def _probe(self) -> None:
         """Ask a service that runs whether it still answers."""
-        it = self.it
+        ctx = self.ctx
         while True:
-            if it.healthy and is_due(it, Action.PROBE, it.site.timers.renew):
-                it.last[Action.PROBE] = it.site.clock.boottime()
+            if ctx.healthy and is_due(ctx, Action.PROBE, ctx.node.timers.renew):
+                ctx.last[Action.PROBE] = ctx.node.clock.boottime()
                 try:
-                    await it.probe()
+                    await ctx.probe()
                 except (ApplianceError, OSError):
-                    it.healthy = False
-                if not it.healthy:
+                    ctx.healthy = False
+                if not ctx.healthy:
                     self.wake()
-            await asyncio.sleep(it.site.timers.renew)
+            await asyncio.sleep(ctx.node.timers.renew)
 
     def _show(self, seen: Seen, decision: Decision) -> None:
         """What monitoring and `appliance failover status` tell, rewritten when it changes; a row that is met for one
         look, as a renewal is, and changes nothing else, is not told."""
-        told = self._told(seen, decision)
-        passes = self._shown is not None and replace(self._shown, row=told.row, reason=told.reason) == told
-        if told != self._shown and (not passes or told.row == self._row):
-            self._shown = told
-            save(self.it.site.run, told)
+        status = self._told(seen, decision)
+        passes = self._status is not None and replace(self._status, row=status.row, reason=status.reason) == status
+        if status != self._status and (not passes or status.row == self._row):
+            self._status = status
+            save(self.ctx.node.run, status)
         if decision.actions != (Action.RENEW,):
-            self._row = told.row
+            self._row = status.row
 
-    def _told(self, seen: Seen, decision: Decision) -> Told:
-        it, now = self.it, self.it.site.clock.boottime()
-        granted = it.site.papers.grants.get(it.service)
+    def _told(self, seen: Seen, decision: Decision) -> ServiceStatus:
+        ctx, now = self.ctx, self.ctx.node.clock.boottime()
+        granted = ctx.node.documents.grants.get(ctx.service)
         writer, newest = (granted.writer, granted.epoch) if granted else ("", 0)
-        heard = max(it.asked, it.lease.holding.sent if it.lease else 0.0)
+        heard = max(ctx.asked, ctx.proven.lease.sent if ctx.proven else 0.0)
         silent = now - heard > SILENT_SECONDS
         record = None if silent else seen.record
-        vacant = record is not None and not record.holder and it.policy.others_write
+        vacant = record is not None and not record.holder and ctx.policy.others_write
         contested = self.holds and newest > seen.own_epoch
         if record and record.holder and writer:
             contested = contested or record.holder != writer
-        intent = it.state.intent if it.state and not silent else None
+        intent = ctx.record.intent if ctx.record and not silent else None
         paused = intent is not None and intent.kind == "pause"
-        unkept = it.standing.state is State.DIVERGED and seen.branch is Branch.NONE
-        elsewhere = record is not None and record.holder not in ("", it.site.name)
-        unserved = str(Action.START) in it.trouble and not elsewhere
-        return Told(
-            it.service,
-            it.site.boot_id,
-            str(it.standing.state),
+        unkept = ctx.standing.state is State.DIVERGED and seen.branch is Branch.NONE
+        elsewhere = record is not None and record.holder not in ("", ctx.node.name)
+        unserved = str(Action.START) in ctx.trouble and not elsewhere
+        return ServiceStatus(
+            ctx.service,
+            ctx.node.boot_id,
+            str(ctx.standing.state),
             decision.row,
             decision.reason,
             seen.own_epoch,
             newest,
             writer,
             record.holder if record else None,
-            _moment(it.state.owner.time) if record and it.state and it.state.owner else None,
+            _moment(ctx.record.owner.time) if record and ctx.record and ctx.record.owner else None,
             seen.copy.unfit or "",
-            dict(it.trouble),
-            vacant_since=it.vacant_since if vacant else None,
+            dict(ctx.trouble),
+            vacant_since=ctx.vacant_since if vacant else None,
             unheard_since=max(heard, self._began) if silent else None,
             contested_since=self._spell("contested", contested, now),
             paused_since=self._spell("paused", paused, now, PAUSED_ANEW_SECONDS),
             paused_by=intent.by if intent and paused else "",
-            quarantined=seen.wishes.quarantined,
+            quarantined=seen.requests.quarantined,
             unkept_since=self._spell("unkept", unkept, now),
             unserved_since=self._spell("unserved", unserved, now, UNSERVED_AGAIN_SECONDS),
         )

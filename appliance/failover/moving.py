@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from appliance.coordination.port import State
+from appliance.coordination.port import ServiceRecord
 from appliance.errors import NotFound, Refused
 from appliance.territory.model import Service, Territory
 from appliance.territory.served import DATABASE, form_of
@@ -19,13 +19,13 @@ WORK_SECONDS = 8
 
 @dataclass(frozen=True)
 class View:
-    """`state` of the voters; `writer` by the newest grant, "" when none is known; `alive` nodes that report to the
+    """`record` of the voters; `writer` by the newest grant, "" when none is known; `alive` nodes that report to the
     voters; `unfit`: why a candidate's copy would not do, "" for one that does. `knowing`: voters whose brokers know the
     newest grant, of whom `needed` must sign the next one; 0 where this node is not told."""
 
     territory: Territory
     service: Service
-    state: State
+    record: ServiceRecord
     writer: str
     alive: Collection[str]
     unfit: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class View:
 
     @property
     def holder(self) -> str:
-        return self.state.holder.node if self.state.holder else ""
+        return self.record.holder.node if self.record.holder else ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def check_candidate(territory: Territory, service: Service, to: str) -> None:
 
 def _check_other_intents(view: View) -> None:
     """Two people at once: the second one waits, or talks to the first."""
-    intent = view.state.intent
+    intent = view.record.intent
     if intent is not None:
         remedy = "Wait until that has ended, or ask that operator."
         raise Refused(f"{intent.by} already intends to {intent.kind} {view.service.name}.", remedy=remedy)
@@ -118,7 +118,7 @@ def _check_grantable(view: View, to: str) -> None:
     )
 
 
-def told_at_last(service: str, holder: str, served_at: str) -> str:
+def last_holder_of(service: str, holder: str, served_at: str) -> str:
     """Where a service that did not come where it shall in time is seen, by the voters and by who says to serve it."""
     if served_at:
         return f"{served_at} serves it"

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from appliance.territory.model import NEVER
 
 
-def is_night(window: str, wall: float, zone: str) -> bool:
+def in_handback_window(window: str, wall: float, zone: str) -> bool:
     """Whether `wall`, UTC seconds, lies in `window` of the time zone `zone`; one that ends before it begins goes on
     past midnight. A wrong clock moves a service at another hour, and does nothing else."""
     if window == NEVER:

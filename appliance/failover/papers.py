@@ -30,7 +30,7 @@ _TYPES = {it: f'{{"type": "{it}"'.encode() for it in _KINDS}
 
 
 @dataclass
-class Papers:
+class SignedDocuments:
     """What was shown so far. `granters` says whose grants of a service are believed, `operators` whose acts are."""
 
     granters: Callable[[str], Granters]
@@ -101,7 +101,7 @@ class Papers:
             return  # the check itself failed: it does not count until the next one
 
     def _take_grant(self, raw: bytes) -> None:
-        service = service_in(raw)
+        service = service_of(raw)
         try:
             found = self.granters(service).read(raw)
         except Refused as error:
@@ -120,7 +120,7 @@ class Papers:
             del self.unbelieved[next(iter(self.unbelieved))]
 
     def _take_release(self, raw: bytes) -> None:
-        service = service_in(raw)
+        service = service_of(raw)
         if (granted := self.grants.get(service)) is None:
             raise Refused("the grant that this release ends is not known yet.")
         found = read_release(raw, granted.writer_key)
@@ -143,7 +143,7 @@ class Papers:
         return found.generation if found else ""
 
 
-def service_in(raw: bytes) -> str:
+def service_of(raw: bytes) -> str:
     """Which service a grant, a request or a release is about, as it says; nothing of it is checked yet."""
     (kind,) = [it for it in _TYPES if _is(raw, it)] or [grant.TYPE]
     name = parse(split(raw, kind)[0], kind, _FORMATS.get(kind, (FORMAT,))).get("service")
@@ -157,9 +157,9 @@ def _epoch_in(raw: bytes) -> int:
     return epoch if isinstance(epoch, int) else 0
 
 
-def next_part(papers: Iterable[str]) -> tuple[tuple[str, ...], bool]:
-    """What of `papers` goes with one call, and whether it leaves no grant and no release for the next one."""
-    raws = [text.encode() for text in papers]
+def next_part(documents: Iterable[str]) -> tuple[tuple[str, ...], bool]:
+    """What of `documents` goes with one call, and whether it leaves no grant and no release for the next one."""
+    raws = [text.encode() for text in documents]
     part, size = list[bytes](), 0
     for raw in _at_once(raws)[:PART_MAX]:
         size += len(raw)

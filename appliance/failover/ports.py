@@ -111,11 +111,11 @@ class Copies(Protocol):
         """Have no backup made until `adopt` has laid the service's files in place, or let them be made."""
         ...
 
-    def papers(self, service: str) -> tuple[bytes, ...]:
+    def documents(self, service: str) -> tuple[bytes, ...]:
         """The newest grants that this node keeps, as its own and for others."""
         ...
 
-    def paper_folders(self, service: str) -> tuple[Path, ...]:
+    def document_folders(self, service: str) -> tuple[Path, ...]:
         """Where these are; they change with the names in there."""
         ...
 
@@ -123,7 +123,7 @@ class Copies(Protocol):
         """Why nothing that is here could be served; "" when something can."""
         ...
 
-    def outdone(self, service: str) -> bool:
+    def view_is_stale(self, service: str) -> bool:
         """Whether a newer generation is held here than the one that was laid out for reading."""
         ...
 
@@ -159,7 +159,7 @@ class Copies(Protocol):
         """Save and seal everything, bring it to the peers; who has it then. `to` takes over, "" where any may."""
         ...
 
-    async def lay_copy(self, service: str) -> None:
+    async def install_copy(self, service: str) -> None:
         """Lay the newest copy out for reading."""
         ...
 

@@ -22,17 +22,17 @@ from appliance.coordination.port import Alive
 from appliance.coordination.remote import Broker, Remote
 from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.attending import Says, Shown, attend_all, until_turn
+from appliance.failover.attending import DocumentCache, HeartbeatRequest, send_heartbeats, until_turn
 from appliance.failover.copies import BackupCopies
-from appliance.failover.forms.host_services import GROUND, HostCopies, HostNetwork, HostServices, HostWatchdog
+from appliance.failover.forms.host_services import HELPER_PATHS, HostCopies, HostNetwork, HostServices, HostWatchdog
 from appliance.failover.forms.process_services import FileWatchdog, ProcessNetwork, ProcessServices
 from appliance.failover.keeper import Keeper
 from appliance.failover.kept_acts import KeptActs
-from appliance.failover.papers import Papers
+from appliance.failover.papers import SignedDocuments
 from appliance.failover.ports import Copies, Network, Services, Watchdog
-from appliance.failover.routes import follow_holders
+from appliance.failover.routes import follow_writers
 from appliance.failover.served import failover_lock
-from appliance.failover.situation import Site, Situation, begin
+from appliance.failover.situation import NodeContext, ServiceContext, begin
 from appliance.host.files import locked, make_private_folder, mark_of, write_atomic
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
 from appliance.host.stopping import stop_asked
@@ -40,13 +40,13 @@ from appliance.node.acts import note_act
 from appliance.node.current import Current, files_of
 from appliance.node.failover_status import path_of
 from appliance.node.handle import Node
-from appliance.node.movable_services import read_served
+from appliance.node.movable_services import read_movable
 from appliance.trust import pki
 from appliance.trust.bundle import Bundle
 from appliance.trust.held import make_held
 from appliance.trust.keys import load_key
 
-LOOKS_AT_PAPERS_SECONDS = 2.0
+LOOKS_AT_DOCUMENTS_SECONDS = 2.0
 LEFT_EVERY_SECONDS = 15.0
 SECONDS_DIGITS_MAX = 9
 KEEPING = "keep grant"
@@ -101,70 +101,70 @@ async def _serve(current: Current, say: Callable[[str], None]) -> None:
 async def _live(current: Current, stop: asyncio.Event) -> None:
     """As long as the bundle is the same. A proof outlives this, so nothing is interrupted by another bundle."""
     lives_by = _lives_by(current)
-    node, tls, clock = current.node, client_tls(current.node.layout.tls), SystemClock()
-    found = brokers_of(node.bundle)
-    first = (node.name, *(name for name in found if name != node.name))
+    handle, tls, clock = current.node, client_tls(current.node.layout.tls), SystemClock()
+    found = brokers_of(handle.bundle)
+    first = (handle.name, *(name for name in found if name != handle.name))
     brokers = {name: Remote((broker,), clock, tls) for name, broker in found.items()}
     store = Remote([found[name] for name in first if name in found], clock, tls)
-    site = make_site(current, store, brokers)
-    site.papers.take(_papers(site, current))
-    mine = served(node)
-    granted = [name for name in mine if name in site.papers.grants]
-    keepers = begun(site, granted)
-    if isinstance(site.services, HostServices):
-        for name, why in (await site.services.close_what_rests()).items():
+    node = make_node_context(current, store, brokers)
+    node.documents.take(_documents(node, current))
+    mine = served(handle)
+    granted = [name for name in mine if name in node.documents.grants]
+    keepers = begun(node, granted)
+    if isinstance(node.services, HostServices):
+        for name, why in (await node.services.close_what_rests()).items():
             with contextlib.suppress(OSError):
-                site.alarm(name, f"its files could not be made read-only: {why}")
+                node.alarm(name, f"its files could not be made read-only: {why}")
     tasks = [asyncio.create_task(keeper.run()) for keeper in keepers.values()]
     shown = asyncio.Event()
     wakes = (shown.set, *(keeper.wake for keeper in keepers.values()))
-    site.papers.on_news = lambda: [wake() for wake in wakes]
-    if node.layout.is_this_host:
-        tasks.append(asyncio.create_task(_end_what_left(site)))
-        tasks.append(asyncio.create_task(follow_holders(site, read_served(GROUND.served), shown)))
-    tasks.append(asyncio.create_task(_attend(site, current, keepers)))
-    tasks.append(asyncio.create_task(_report_alive(site)))
+    node.documents.on_news = lambda: [wake() for wake in wakes]
+    if handle.layout.is_this_host:
+        tasks.append(asyncio.create_task(_end_what_left(node)))
+        tasks.append(asyncio.create_task(follow_writers(node, read_movable(HELPER_PATHS.served), shown)))
+    tasks.append(asyncio.create_task(_send_heartbeats(node, current, keepers)))
+    tasks.append(asyncio.create_task(_report_alive(node)))
     tasks.append(asyncio.create_task(_until_another(current, lives_by)))
     if waiting := set(mine) - set(granted):
-        tasks.append(asyncio.create_task(_until_granted(site, current, waiting)))
+        tasks.append(asyncio.create_task(_until_granted(node, current, waiting)))
     tasks.append(asyncio.create_task(_until_set(stop)))
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    await site.copies.close()
+    await node.copies.close()
     for client in (store, *brokers.values()):
         await client.close()
     for task in done:
         task.result()
 
 
-async def _end_what_left(site: Site) -> None:
+async def _end_what_left(node: NodeContext) -> None:
     """Beside all else: it takes seconds for each. Again until it is done."""
-    assert isinstance(site.services, HostServices)
+    assert isinstance(node.services, HostServices)
     told = set[str]()
     while True:
-        failed = await site.services.end_what_left()
+        failed = await node.services.end_what_left()
         for name in failed.keys() - told:
             with contextlib.suppress(OSError):
-                site.alarm(
+                node.alarm(
                     name, f"it does not belong to this node any more and could not be stopped here: {failed[name]}"
                 )
         told = set(failed)
         await asyncio.sleep(LEFT_EVERY_SECONDS)
 
 
-def begun(site: Site, services: Iterable[str]) -> dict[str, Keeper]:
+def begun(node: NodeContext, services: Iterable[str]) -> dict[str, Keeper]:
     """Who keeps each service; one of which nothing can be read has nobody, and what runs of it ends by its watchdog."""
     found = {}
     for name in services:
         try:
-            found[name] = Keeper(begin(site, name))
+            found[name] = Keeper(begin(node, name))
         except (ApplianceError, OSError) as error:
             with contextlib.suppress(OSError):
-                path_of(site.run, name).unlink(missing_ok=True)  # or the doctor goes on telling how it stood before
+                path_of(node.run, name).unlink(missing_ok=True)  # or the doctor goes on telling how it stood before
             with contextlib.suppress(OSError):
-                site.alarm(name, f"it is not managed here: {error}")
+                node.alarm(name, f"it is not managed here: {error}")
     return found
 
 
@@ -176,13 +176,13 @@ async def _say_alive() -> None:
         await asyncio.sleep(every / 3)
 
 
-async def _report_alive(site: Site) -> None:
+async def _report_alive(node: NodeContext) -> None:
     """Say to the voters that this node runs; people plan by it, and nothing is decided by it."""
-    ttl = 2 * round(site.timers.ttl)
-    alive = Alive(site.name, site.boot_id, new_lease(site.name, secrets.randbits(32)), ttl)
+    ttl = 2 * round(node.timers.ttl)
+    alive = Alive(node.name, node.boot_id, new_lease(node.name, secrets.randbits(32)), ttl)
     while True:
         with contextlib.suppress(ApplianceError):
-            await site.store.report(alive)
+            await node.store.report(alive)
         await asyncio.sleep(ttl / 4)
 
 
@@ -194,18 +194,18 @@ async def _until_another(current: Current, lives_by: tuple[int, int]) -> None:
         await asyncio.sleep(until_turn(asyncio.get_running_loop().time()))
 
 
-async def _until_granted(site: Site, current: Current, waiting: set[str]) -> None:
+async def _until_granted(node: NodeContext, current: Current, waiting: set[str]) -> None:
     """What was never granted to anybody is left to who begins it: there is nothing to serve, and nothing to pull. So is
     what cannot be read here, for as long as that is so."""
-    while not (waiting - site.unread) & set(site.papers.grants):
-        await asyncio.sleep(LOOKS_AT_PAPERS_SECONDS)
-        site.papers.take(_papers(site, current))
+    while not (waiting - node.unread) & set(node.documents.grants):
+        await asyncio.sleep(LOOKS_AT_DOCUMENTS_SECONDS)
+        node.documents.take(_documents(node, current))
 
 
 def _lives_by(current: Current) -> tuple[int, int]:
     """The serial of the bundle, and when root last wrote down what that means for this host."""
     try:
-        written = os.stat(GROUND.served).st_mtime_ns
+        written = os.stat(HELPER_PATHS.served).st_mtime_ns
     except FileNotFoundError:
         written = 0
     return current.node.bundle.serial, written
@@ -215,19 +215,21 @@ async def _until_set(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
-def make_site(current: Current, store: Remote, brokers: dict[str, Remote]) -> Site:
+def make_node_context(current: Current, store: Remote, brokers: dict[str, Remote]) -> NodeContext:
     node = current.node
-    papers = Papers(lambda service: granters_of(current.node, service), lambda: current.node.bundle.operators)
+    documents = SignedDocuments(
+        lambda service: granters_of(current.node, service), lambda: current.node.bundle.operators
+    )
     run = make_private_folder(node.layout.failover)
     services, network, watchdog, copies = _ports(current, run)
-    return Site(
+    return NodeContext(
         name=node.name,
         bundle=lambda: current.node.bundle,
         clock=node.clock,
         boot_id=node.clock.boot_id(),
         store=store,
         brokers=brokers,
-        papers=papers,
+        documents=documents,
         own_acts=KeptActs(current).look,
         key=load_key(node.signing_key),
         services=services,
@@ -251,42 +253,42 @@ def _ports(current: Current, run: Path) -> tuple[Services, Network, Watchdog, Co
     return services, ProcessNetwork(run), FileWatchdog(run), BackupCopies(current)
 
 
-async def _attend(site: Site, current: Current, keepers: dict[str, Keeper]) -> None:
+async def _send_heartbeats(node: NodeContext, current: Current, keepers: dict[str, Keeper]) -> None:
     def answer(service: str, epoch: int, challenge: str) -> bytes | None:
         keeper = keepers.get(service)
-        own = keeper.it.own if keeper else None
-        if keeper is None or own is None or own.epoch != epoch or not (keeper.holds or keeper.it.gave_nothing_up):
+        own = keeper.ctx.own if keeper else None
+        if keeper is None or own is None or own.epoch != epoch or not (keeper.holds or keeper.ctx.has_not_released):
             return None
-        lasts = keeper.it.lease.holding.ttl_seconds if keeper.it.lease else 0
-        named = {"service": service, "holder": site.name, "challenge": challenge}
-        return make_held(site.key, epoch=epoch, lease_seconds=lasts, **named)
+        lasts = keeper.ctx.proven.lease.ttl_seconds if keeper.ctx.proven else 0
+        named = {"service": service, "holder": node.name, "challenge": challenge}
+        return make_held(node.key, epoch=epoch, lease_seconds=lasts, **named)
 
     def learn(broker: str, news: tuple[str, ...], serving: tuple[str, ...], ready: tuple[str, ...]) -> None:
-        site.papers.take(text.encode() for text in news)
-        now = site.clock.boottime()
+        node.documents.take(text.encode() for text in news)
+        now = node.clock.boottime()
         for service in keepers.keys() & {text.partition(" ")[0] for text in serving}:
-            keepers[service].it.served_at = now
+            keepers[service].ctx.served_at = now
         for service, seconds in _told_ready(ready):
             if service in keepers:
-                keepers[service].it.home_ready = now - seconds, now
+                keepers[service].ctx.origin_ready = now - seconds, now
         keep_newest(keepers.values())
-        _keep_acts(site, current)
+        _keep_acts(node, current)
 
-    def says() -> Says:
+    def says() -> HeartbeatRequest:
         ready = ((name, keeper.ready_seconds) for name, keeper in keepers.items())
-        return Says(
+        return HeartbeatRequest(
             tuple(name for name, keeper in keepers.items() if keeper.serves),
             tuple(f"{name} {seconds:.0f}" for name, seconds in ready if seconds is not None),
-            whole=not site.unread,
+            whole=not node.unread,
         )
 
     def mark() -> object:
-        again = site.clock.boottime() if site.unread else 0.0  # what could not be read is tried each time
-        return again, site.own_acts(), *map(mark_of, folders)
+        again = node.clock.boottime() if node.unread else 0.0  # what could not be read is tried each time
+        return again, node.own_acts(), *map(mark_of, folders)
 
-    folders = [folder for name in _kept_here(current.node) for folder in _folders(site, name)]
-    papers = Shown(lambda: _papers(site, current), mark, site.clock)
-    await attend_all(site.brokers, papers.look, answer, learn, site.timers.retry, says)
+    folders = [folder for name in _kept_here(current.node) for folder in _folders(node, name)]
+    documents = DocumentCache(lambda: _documents(node, current), mark, node.clock)
+    await send_heartbeats(node.brokers, documents.read, answer, learn, node.timers.retry, says)
 
 
 def _told_ready(ready: tuple[str, ...]) -> Iterator[tuple[str, int]]:
@@ -296,32 +298,32 @@ def _told_ready(ready: tuple[str, ...]) -> Iterator[tuple[str, int]]:
             yield service, int(seconds[:SECONDS_DIGITS_MAX])
 
 
-def _papers(site: Site, current: Current) -> tuple[bytes, ...]:
+def _documents(node: NodeContext, current: Current) -> tuple[bytes, ...]:
     """All that this node can show: the newest grants that it keeps, its releases, the acts that it obeys. What cannot
     be read of one service is told, and hides nothing of the others."""
-    acts = (act.document.raw for act in site.own_acts())
-    return tuple(dict.fromkeys((*readable(site, _kept_here(current.node)), *acts)))
+    acts = (act.document.raw for act in node.own_acts())
+    return tuple(dict.fromkeys((*readable(node, _kept_here(current.node)), *acts)))
 
 
-def readable(site: Site, services: Iterable[str]) -> list[bytes]:
+def readable(node: NodeContext, services: Iterable[str]) -> list[bytes]:
     """The papers of `services` that are kept here."""
     found = list[bytes]()
     for name in services:
         try:
-            found += _papers_of(site, name)
-            site.unread.discard(name)
+            found += _documents_of(node, name)
+            node.unread.discard(name)
         except (ApplianceError, OSError, UnicodeDecodeError) as error:
-            if name not in site.unread:
-                site.unread.add(name)
+            if name not in node.unread:
+                node.unread.add(name)
                 with contextlib.suppress(OSError):
-                    site.alarm(name, f"its grants cannot be read here: {error}")
+                    node.alarm(name, f"its grants cannot be read here: {error}")
     return found
 
 
-def _papers_of(site: Site, service: str) -> list[bytes]:
-    folder = site.folder(service)
+def _documents_of(node: NodeContext, service: str) -> list[bytes]:
+    folder = node.folder(service)
     kept = (folder / it for it in ("known-grant", "granted", "release"))
-    found = [*site.copies.papers(service), *(path.read_bytes() for path in kept if path.exists())]
+    found = [*node.copies.documents(service), *(path.read_bytes() for path in kept if path.exists())]
     for raw in found:
         raw.decode()  # papers are shown as text
     return found
@@ -333,21 +335,21 @@ def _kept_here(node: Node) -> list[str]:
     return [name for name, it in services if node.name in (it.node, *it.standbys, *node.bundle.terms(name).others(""))]
 
 
-def _folders(site: Site, service: str) -> tuple[str, ...]:
-    """Where what `_papers` reads is kept."""
-    return str(site.folder(service)), *map(str, site.copies.paper_folders(service))
+def _folders(node: NodeContext, service: str) -> tuple[str, ...]:
+    """Where what `_documents` reads is kept."""
+    return str(node.folder(service)), *map(str, node.copies.document_folders(service))
 
 
 def keep_newest(keepers: Iterable[Keeper]) -> None:
     """What others showed of a newer writer is not forgotten by a restart; what cannot be kept counts all the same."""
     for keeper in keepers:
-        with keeper.it.telling(KEEPING):
-            _keep_newest(keeper.it)
+        with keeper.ctx.telling(KEEPING):
+            _keep_newest(keeper.ctx)
 
 
-def _keep_acts(site: Site, current: Current) -> None:
+def _keep_acts(node: NodeContext, current: Current) -> None:
     """A quarantine that only others showed goes where the vault of this node looks for acts: it talks to nobody."""
-    for act in (it for it in site.papers.acts() if it.act == "quarantine"):
+    for act in (it for it in node.documents.acts() if it.act == "quarantine"):
         folder, digest = current.node.layout.acts, act.document.digest
         if not (folder / digest).exists():
             with contextlib.suppress(OSError, ApplianceError):  # on a full disk the next answer of a broker brings it
@@ -355,10 +357,10 @@ def _keep_acts(site: Site, current: Current) -> None:
                 note_act(current.node, act)
 
 
-def _keep_newest(it: Situation) -> None:
-    granted = it.site.papers.grants.get(it.service)
-    if granted is not None and granted is not it.noted:
-        path = make_private_folder(it.site.folder(it.service)) / "known-grant"
+def _keep_newest(ctx: ServiceContext) -> None:
+    granted = ctx.node.documents.grants.get(ctx.service)
+    if granted is not None and granted is not ctx.noted:
+        path = make_private_folder(ctx.node.folder(ctx.service)) / "known-grant"
         if not path.exists() or path.read_bytes() != granted.document.raw:
             write_atomic(path, granted.document.raw)
-        it.noted = granted
+        ctx.noted = granted

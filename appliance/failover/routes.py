@@ -10,35 +10,37 @@ import contextlib
 from collections.abc import Mapping
 
 from appliance.errors import ApplianceError
-from appliance.failover.forms.host_services import ask_hands
-from appliance.failover.situation import Site
-from appliance.node.movable_services import Moving
+from appliance.failover.forms.host_services import ask_helper
+from appliance.failover.situation import NodeContext
+from appliance.node.movable_services import MovableService
 from appliance.trust.grant import Grant
 
 TRY_AGAIN_SECONDS = 2.0
 
 
-def to_lead(moving: Mapping[str, Moving], grants: Mapping[str, Grant], led: Mapping[str, str]) -> dict[str, str]:
+def routes_to_set(
+    moving: Mapping[str, MovableService], grants: Mapping[str, Grant], led: Mapping[str, str]
+) -> dict[str, str]:
     """The services whose address leads elsewhere than to its writer, with that one's name. `led`: to whom each does."""
     writers = {name: grants[name].writer for name in moving if name in grants}
     return {name: to for name, to in writers.items() if to in moving[name].nodes and led.get(name) != to}
 
 
-async def follow_holders(site: Site, moving: Mapping[str, Moving], shown: asyncio.Event) -> None:
+async def follow_writers(node: NodeContext, moving: Mapping[str, MovableService], shown: asyncio.Event) -> None:
     """Have addresses follow their services until cancelled; `shown` is set when there may be newer grants. What could
     not be done is tried again."""
     led: dict[str, str] = {}
     while True:
         shown.clear()
-        wanted = to_lead(moving, site.papers.grants, led)
-        for service, node in wanted.items():
-            if node == site.name and not site.network.has_address(service):
+        wanted = routes_to_set(moving, node.documents.grants, led)
+        for service, writer in wanted.items():
+            if writer == node.name and not node.network.has_address(service):
                 led.pop(service, None)  # where it led before, PCs are led no more once it starts here
                 continue  # nobody here needs it before, and whoever takes over has work that others wait for
             with contextlib.suppress(ApplianceError):
-                await ask_hands("route", service, node=node)
-                led[service] = node
-        behind = any(led.get(service) != node for service, node in wanted.items())
+                await ask_helper("route", service, node=writer)
+                led[service] = writer
+        behind = any(led.get(service) != writer for service, writer in wanted.items())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TRY_AGAIN_SECONDS if behind else None):
                 await shown.wait()

@@ -13,9 +13,9 @@ from appliance.backup.peers.elsewhere import served
 from appliance.branches.store import waiting
 from appliance.failover.fsm.model import Action
 from appliance.host.layout import NodeLayout
-from appliance.monitor.stood import Failover, Stood
+from appliance.monitor.stood import FailoverView, ServiceView
 from appliance.monitor.view import Now
-from appliance.node.failover_status import Told, load_of_boot
+from appliance.node.failover_status import ServiceStatus, load_of_boot
 from appliance.node.handle import Node
 from appliance.territory.model import Service
 from appliance.trust.act import Act
@@ -27,7 +27,7 @@ def failover_lock(layout: NodeLayout) -> Path:
     return layout.failover / "agent.lock"
 
 
-def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> Failover:
+def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> FailoverView:
     """What is told here; `acts` are those that were accepted at this node."""
     services = node.bundle.territory.services
     seen, boot = see_program(node), node.clock.boot_id()
@@ -35,15 +35,15 @@ def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> Failover:
     quarantined = {it.subject: it.operator for it in in_force(acts, now.wall) if it.act == "quarantine"}
     if any(it.quarantined for it in told.values() if it):
         quarantined.setdefault(node.name, "")
-    stood = (_stood(node, plan, told.get(name), now) for name, plan in services.items())
+    stood = (_service_view(node, plan, told.get(name), now) for name, plan in services.items())
     shown = tuple(it for it in stood if it.state or it.branches or it.service in seen.programs)
     return replace(seen, services=shown, quarantined=tuple(quarantined.items()))
 
 
-def see_program(node: Node) -> Failover:
+def see_program(node: Node) -> FailoverView:
     """What can be told of the program that runs services here, without what it told of any."""
     programs, unread = programs_of(node)
-    seen = Failover(programs, _looked(node.layout), unread=unread)
+    seen = FailoverView(programs, _last_alive(node.layout), unread=unread)
     return seen if node.layout.is_this_host else replace(seen, start="Type: appliance internal failover run")
 
 
@@ -55,41 +55,41 @@ def programs_of(node: Node) -> tuple[tuple[str, ...], str]:
         return (), f"{error}."
 
 
-def _looked(layout: NodeLayout) -> float | None:
+def _last_alive(layout: NodeLayout) -> float | None:
     try:
         return failover_lock(layout).stat().st_mtime
     except OSError:
         return None
 
 
-def _stood(node: Node, plan: Service, told: Told | None, now: Now) -> Stood:
+def _service_view(node: Node, plan: Service, status: ServiceStatus | None, now: Now) -> ServiceView:
     branches = tuple(it.epoch for it in waiting(node.layout, plan.name))
-    if told is None:
-        return Stood(plan.name, plan.node, branches=branches, is_merged=plan.kind == "files")
+    if status is None:
+        return ServiceView(plan.name, plan.node, branches=branches, is_merged=plan.kind == "files")
     boottime = node.clock.boottime()
 
     def wall(moment: float | None) -> float | None:
         return None if moment is None else now.wall - (boottime - moment)
 
-    away = bool(told.holder) and told.holder != plan.node
-    return Stood(
+    away = bool(status.holder) and status.holder != plan.node
+    return ServiceView(
         plan.name,
         plan.node,
-        told.state,
-        told.holder,
-        told.writer,
-        told.epoch,
-        told.newest_epoch,
-        vacant_since=wall(told.vacant_since),
-        away_since=told.owned if away else None,
-        unheard_since=wall(told.unheard_since),
-        contested_since=wall(told.contested_since),
-        paused_since=wall(told.paused_since),
-        paused_by=told.paused_by,
+        status.state,
+        status.holder,
+        status.writer,
+        status.epoch,
+        status.newest_epoch,
+        vacant_since=wall(status.vacant_since),
+        away_since=status.owned if away else None,
+        unheard_since=wall(status.unheard_since),
+        contested_since=wall(status.contested_since),
+        paused_since=wall(status.paused_since),
+        paused_by=status.paused_by,
         branches=branches,
-        unkept_since=wall(told.unkept_since),
-        unkept=told.trouble.get(str(Action.KEEP_BRANCH), ""),
-        unserved_since=wall(told.unserved_since),
-        unserved=told.trouble.get(str(Action.START), ""),
+        unkept_since=wall(status.unkept_since),
+        unkept=status.trouble.get(str(Action.KEEP_BRANCH), ""),
+        unserved_since=wall(status.unserved_since),
+        unserved=status.trouble.get(str(Action.START), ""),
         is_merged=plan.kind == "files",
     )

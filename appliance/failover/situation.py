@@ -13,7 +13,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.clock import Clock
-from appliance.coordination.port import Claim, Coordination, State
+from appliance.coordination.port import Claim, Coordination, ServiceRecord
 from appliance.coordination.remote import Remote
 from appliance.errors import ApplianceError
 from appliance.failover.attending import show
@@ -21,10 +21,10 @@ from appliance.failover.fsm.model import Action, Policy, Standing
 from appliance.failover.fsm.model import State as S
 from appliance.failover.fsm.timers import Timers
 from appliance.failover.history import line
-from appliance.failover.papers import Papers
+from appliance.failover.papers import SignedDocuments
 from appliance.failover.ports import Copies, Network, Services, Watchdog
 from appliance.node import failover_state as keeping
-from appliance.node.failover_state import Kept, Lease
+from appliance.node.failover_state import DurableState, ProvenLease
 from appliance.territory.model import Service
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
@@ -41,7 +41,7 @@ def _timers_of(lease_seconds: int) -> Timers:
 
 
 @dataclass(frozen=True)
-class Site:
+class NodeContext:
     """What all services of a node share: who it is, its ports, the voters, what it was shown."""
 
     name: str
@@ -50,7 +50,7 @@ class Site:
     boot_id: str
     store: Coordination
     brokers: Mapping[str, Remote]
-    papers: Papers
+    documents: SignedDocuments
     own_acts: Callable[[], tuple[Act, ...]]
     key: Ed25519PrivateKey
     services: Services
@@ -80,14 +80,14 @@ class Site:
 
 
 @dataclass
-class Situation:
-    site: Site
+class ServiceContext:
+    node: NodeContext
     service: str
-    kept: Kept
+    durable: DurableState
     standing: Standing
-    lease: Lease | None = None
+    proven: ProvenLease | None = None
     lost: bool = False
-    state: State | None = None
+    record: ServiceRecord | None = None
     """What a majority of the voters last said, `asked` when the question was sent or their watch spoke."""
     asked: float = 0.0
     taken_at: float = 0.0
@@ -98,8 +98,8 @@ class Situation:
     rounds: int = 0
     """How often the brokers were asked for a grant, and a majority did not sign."""
     synced: bool = False
-    laying: bool = False
-    laid_at: float = 0.0
+    installing: bool = False
+    installed_at: float = 0.0
     """Whether a generation is laid in place now, or what was written here put aside; and when that was last done."""
     starting: bool = False
     """The deadline is moved on meanwhile, as for what runs: it counts from the moment at which anything does."""
@@ -114,7 +114,7 @@ class Situation:
     pulled_at: float | None = None
     served_at: float | None = None
     """When a broker last told that somebody serves it."""
-    home_ready: tuple[float, float] | None = None
+    origin_ready: tuple[float, float] | None = None
     """Since when the home could have it back, as a broker told, and when it told."""
     last: dict[Action, float] = field(default_factory=dict)
     trouble: dict[str, str] = field(default_factory=dict)
@@ -126,34 +126,34 @@ class Situation:
 
     @property
     def plan(self) -> Service:
-        return self.site.bundle().territory.service(self.service)
+        return self.node.bundle().territory.service(self.service)
 
     @property
     def is_named(self) -> bool:
         """Whether the bundle still names this node for the service."""
-        plan = self.site.bundle().territory.services.get(self.service)
-        return plan is not None and self.site.name in (plan.node, *plan.standbys)
+        plan = self.node.bundle().territory.services.get(self.service)
+        return plan is not None and self.node.name in (plan.node, *plan.standbys)
 
     @property
     def policy(self) -> Policy:
         return Policy(self.plan.policy)
 
     @property
-    def home(self) -> bool:
-        return self.plan.node == self.site.name
+    def is_origin(self) -> bool:
+        return self.plan.node == self.node.name
 
     @property
     def granted_path(self) -> Path:
         """A grant that came and was not adopted yet."""
-        return self.site.folder(self.service) / "granted"
+        return self.node.folder(self.service) / "granted"
 
     @property
     def release_path(self) -> Path:
-        return self.site.folder(self.service) / "release"
+        return self.node.folder(self.service) / "release"
 
     @property
     def lease_path(self) -> Path:
-        return self.site.run / f"{self.service}.lease"
+        return self.node.run / f"{self.service}.lease"
 
     def pending(self) -> Grant | None:
         """The grant of this node's that waits to be adopted, or was."""
@@ -162,7 +162,7 @@ class Situation:
             if mark != self._pending[0]:
                 raw = self.granted_path.read_bytes()
                 # It was judged when it came.
-                self._pending = mark, self.site.papers.granters(self.service).keeping([raw]).read(raw)
+                self._pending = mark, self.node.documents.granters(self.service).keeping([raw]).read(raw)
         except (OSError, ApplianceError):
             self._pending = 0, None
         found = self._pending[1]
@@ -171,7 +171,7 @@ class Situation:
     @property
     def own(self) -> Grant | None:
         """The newest grant that names this node and its key."""
-        found = [it for it in (self.site.copies.own_grant(self.service), self.pending()) if it is not None]
+        found = [it for it in (self.node.copies.own_grant(self.service), self.pending()) if it is not None]
         return max(found, key=lambda grant: grant.epoch) if found else None
 
     @property
@@ -180,48 +180,50 @@ class Situation:
         return tuple(map(self.last.get, (Action.START, Action.RESUME_WRITES)))
 
     @property
-    def gave_nothing_up(self) -> bool:
+    def has_not_released(self) -> bool:
         """Whether what was taken from this node was neither released by it nor could have ended: whoever has the
         voters' store may have forged that, and gets no epoch by it while this node lives. An act does, as ever."""
         own = self.own
-        return own is not None and self.kept.robbed_epoch == own.epoch != self.kept.released_epoch
+        return own is not None and self.durable.revoked_lease_epoch == own.epoch != self.durable.released_epoch
 
     def _is_mine(self, grant: Grant) -> bool:
-        member = self.site.bundle().members.get(self.site.name)
-        return member is not None and (grant.writer, grant.writer_key) == (self.site.name, member.keys.sign)
+        member = self.node.bundle().members.get(self.node.name)
+        return member is not None and (grant.writer, grant.writer_key) == (self.node.name, member.keys.sign)
 
     def keep(self, **changed: object) -> None:
         """Change what is kept, on the disk first."""
-        new = replace(self.kept, **changed)  # type: ignore[arg-type]
-        if new != self.kept:
-            keeping.save(self.site.folder(self.service) / keeping.FILE, new)
-            self.kept = new
+        new = replace(self.durable, **changed)  # type: ignore[arg-type]
+        if new != self.durable:
+            keeping.save(self.node.folder(self.service) / keeping.FILE, new)
+            self.durable = new
 
-    def prove(self, lease: Lease | None) -> None:
+    def prove(self, proven: ProvenLease | None) -> None:
         """Remember what was proven; the watchdog learns of it by `tie`."""
-        self.lease = lease
+        self.proven = proven
         with contextlib.suppress(OSError):  # on a full disk only the next agent of this boot knows less
-            keeping.save_lease(self.lease_path, lease)
-        if lease is not None and self.kept.robbed_epoch:
-            self._note_robbed(0)
+            keeping.save_lease(self.lease_path, proven)
+        if proven is not None and self.durable.revoked_lease_epoch:
+            self._note_revoked_lease(0)
 
-    def lose(self, lease: Lease) -> None:
-        """The voters say that `lease` is gone."""
+    def lose(self, proven: ProvenLease) -> None:
+        """The voters say that `proven` is gone."""
         own = self.own
-        if own and self.site.clock.boottime() < lease.holding.ends:
-            self._note_robbed(own.epoch)
+        if own and self.node.clock.boottime() < proven.lease.ends:
+            self._note_revoked_lease(own.epoch)
         self.prove(None)
         self.lost = True
 
-    def _note_robbed(self, epoch: int) -> None:
+    def _note_revoked_lease(self, epoch: int) -> None:
         try:
-            self.keep(robbed_epoch=epoch)
+            self.keep(revoked_lease_epoch=epoch)
         except (ApplianceError, OSError):
-            self.kept = replace(self.kept, robbed_epoch=epoch)  # on a full disk only the next program knows less
+            self.durable = replace(
+                self.durable, revoked_lease_epoch=epoch
+            )  # on a full disk only the next program knows less
 
-    def show(self, paper: bytes) -> asyncio.Task[None]:
-        """Tell all brokers of `paper` at once."""
-        self.showing = asyncio.create_task(show(self.site.brokers, paper))
+    def show(self, document: bytes) -> asyncio.Task[None]:
+        """Tell all brokers of `document` at once."""
+        self.showing = asyncio.create_task(show(self.node.brokers, document))
         return self.showing
 
     @contextlib.contextmanager
@@ -237,40 +239,40 @@ class Situation:
     @contextlib.contextmanager
     def moving_files(self) -> Iterator[None]:
         """As long as this takes nobody gives up on the service: it grows with its files."""
-        self.laying = True
+        self.installing = True
         try:
             yield
-            self.laid_at = self.site.clock.boottime()
+            self.installed_at = self.node.clock.boottime()
         finally:
-            self.laying = False
+            self.installing = False
 
     async def probe(self) -> None:
         """Ask the service whether it answers."""
-        self.healthy = await self.site.services.probe(self.service)
+        self.healthy = await self.node.services.probe(self.service)
         if self.healthy:
-            self.answered_at = self.site.clock.boottime()
+            self.answered_at = self.node.clock.boottime()
 
     def may_write(self, alone: bool) -> bool:
         """Whether the service may be open here at this very moment."""
-        lease, timers = self.lease, self.site.timers
+        proven, timers = self.proven, self.node.timers
         if alone:
             return True
-        if lease is None:
+        if proven is None:
             return False
-        return self.site.clock.boottime() < timers.demote_at(lease.holding.sent, lease.holding.ttl_seconds)
+        return self.node.clock.boottime() < timers.demote_at(proven.lease.sent, proven.lease.ttl_seconds)
 
 
-def begin(site: Site, service: str) -> Situation:
+def begin(node: NodeContext, service: str) -> ServiceContext:
     """Where this node stands at the start of its agent; the proof of an earlier one of this boot still counts."""
-    now = site.clock.boottime()
-    found = keeping.load(site.folder(service) / keeping.FILE)
-    made = Situation(site, service, found or Kept(), Standing(S.BOOT, now))
+    now = node.clock.boottime()
+    found = keeping.load(node.folder(service) / keeping.FILE)
+    made = ServiceContext(node, service, found or DurableState(), Standing(S.BOOT, now))
     if found is None:
         # A node that wrote it before failover was told of it has its files already (and `adopted.py`: if it has not).
-        own = site.copies.own_grant(service)
-        if own is not None and (own.epoch % 2 or site.copies.files_are_here(service, 0)):
-            made.keep(opened_epoch=own.epoch, tail=True)
-    made.lease = keeping.load_lease(made.lease_path, site.boot_id)
+        own = node.copies.own_grant(service)
+        if own is not None and (own.epoch % 2 or node.copies.files_are_here(service, 0)):
+            made.keep(opened_epoch=own.epoch, unreplicated_writes=True)
+    made.proven = keeping.load_lease(made.lease_path, node.boot_id)
     # What runs is taken to answer until it is asked: to doubt it first would stop it with each new program.
-    made.healthy = site.services.look(service).writer
+    made.healthy = node.services.look(service).writer
     return made

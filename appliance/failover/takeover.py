@@ -194,7 +194,7 @@ def place(node: Node, service: str, repository: Repository) -> list[str]:
             entered = beside.submit(shares.bring_people, node, service)
             if not shares.people_lie_ready(node, service):
                 entered.result()  # where nobody can be let in, nothing is laid for hours
-            ahead.lay_ahead(borg, choose, generation, complete, spare=False)
+            ahead.install_ahead(borg, choose, generation, complete, spare=False)
             entered.result()
     placed = []
     with ahead.taken(borg, choose, generation, complete) as (tree, filled):

@@ -32,11 +32,11 @@ class Round:
 
 
 async def ask_all(
-    brokers: Mapping[str, Remote], request: GrantRequest, papers: Iterable[str], voting: Voting, seconds_max: float
+    brokers: Mapping[str, Remote], request: GrantRequest, documents: Iterable[str], voting: Voting, seconds_max: float
 ) -> Round:
     """One round at `brokers`, by the names of their nodes; it ends with the signature that makes a majority, and a slow
     broker, such as that of the dead holder, keeps nobody waiting."""
-    line, shown = statement(request, voting), tuple(papers)
+    line, shown = statement(request, voting), tuple(documents)
     asked = {
         name: asyncio.create_task(_ask(broker, request.document.raw.decode(), shown, seconds_max))
         for name, broker in brokers.items()
@@ -83,9 +83,9 @@ async def _as_they_come[T](tasks: Mapping[str, asyncio.Task[T]]) -> AsyncIterato
             yield names[task], task.result()
 
 
-async def _ask(broker: Remote, request: str, papers: tuple[str, ...], seconds_max: float) -> tuple[Any, ...]:
+async def _ask(broker: Remote, request: str, documents: tuple[str, ...], seconds_max: float) -> tuple[Any, ...]:
     try:
-        answer = await broker.ask("vote", seconds_max, request=request, papers=papers)
+        answer = await broker.ask("vote", seconds_max, request=request, papers=documents)
     except ApplianceError as error:
         return "silent", str(error)
     match answer:

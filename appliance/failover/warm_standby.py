@@ -49,7 +49,7 @@ LEFT_FREE = 0.1
 
 
 @dataclass(frozen=True)
-class _Laid:
+class _Installed:
     """Of which generation it is, where that is known, and ids of archives: none with nothing to go on from."""
 
     generation: str = ""
@@ -82,7 +82,7 @@ class Tree:
         Cut anywhere, the next call goes on from there. Raise NoSpace, nothing done, when `spare` and it would be laid
         anew on a disk that has little free.
         """
-        was = self._laid()
+        was = self._installed()
         if generation and was.generation == generation:
             return True
         archives = borg.archives()
@@ -95,17 +95,17 @@ class Tree:
         changed = _changed(borg, [ids[it] for it in was.archives], archive.name) if known else None
         brought = changed is not None and self._bring_forward(borg, archive, was, changed, fills)
         if not brought:
-            self._lay_anew(borg, archive.name, spare=spare)
+            self._install_from_nothing(borg, archive.name, spare=spare)
             lay_fills(borg, archive.name, fills, self.folder, privileges=False)
-        self._remember(_Laid(generation, (archive.id,), fills))
+        self._remember(_Installed(generation, (archive.id,), fills))
         return brought
 
     def _bring_forward(
-        self, borg: Borg, archive: Archive, was: _Laid, changed: _Changed, fills: tuple[Fill, ...]
+        self, borg: Borg, archive: Archive, was: _Installed, changed: _Changed, fills: tuple[Fill, ...]
     ) -> bool:
         """Whether that went. What was filled stays only where it would be filled with the same; after a cut nobody
         knows how far it is."""
-        self._remember(_Laid("", tuple(dict.fromkeys((*was.archives, archive.id))), (*was.fills, *fills)))
+        self._remember(_Installed("", tuple(dict.fromkeys((*was.archives, archive.id))), (*was.fills, *fills)))
         same = set(was.fills) & set(fills) if len(was.archives) == 1 else set()
         for fill in set(was.fills) - same:
             _remove(self.folder, fill.path)
@@ -126,12 +126,12 @@ class Tree:
         removed."""
         with self._locked():
             self.bring(borg, choose, generation, complete)
-            filled = self._laid().fills
+            filled = self._installed().fills
             self._forget()
             yield self.folder, filled
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def lay_ahead(
+    def install_ahead(
         self, borg: Borg, choose: Choose, generation: str = "", complete: Complete = nothing, *, spare: bool = True
     ) -> bool:
         """As `bring`; for a takeover that may come, or, not `spare`, that is under way."""
@@ -142,24 +142,24 @@ class Tree:
         make_private_folder(self.mark.parent)
         return locked(self.mark.with_suffix(".lock"), what="what is laid out ahead", wait=True)
 
-    def _lay_anew(self, borg: Borg, archive: str, *, spare: bool) -> None:
+    def _install_from_nothing(self, borg: Borg, archive: str, *, spare: bool) -> None:
         self._forget()
         shutil.rmtree(self.folder, ignore_errors=True)
         make_private_folder(self.folder)
         allow = partial(_check_room, self.folder) if spare else _any_size
         borg.extract(archive, (), self.folder, privileges=False, allow=allow)
 
-    def _laid(self) -> _Laid:
+    def _installed(self) -> _Installed:
         with suppress(OSError, ValueError, TypeError, KeyError):
             if self.folder.is_dir():
                 told = json.loads(self.mark.read_bytes())
                 fills = tuple(Fill(str(path), str(archive)) for path, archive in told.get("fills", ()))
-                return _Laid(str(told["generation"]), tuple(map(str, told["archives"])), fills)
-        return _Laid()
+                return _Installed(str(told["generation"]), tuple(map(str, told["archives"])), fills)
+        return _Installed()
 
-    def _remember(self, laid: _Laid) -> None:
-        fills = [[it.path, it.archive] for it in laid.fills]
-        told = {"generation": laid.generation, "archives": list(laid.archives), "fills": fills}
+    def _remember(self, installed: _Installed) -> None:
+        fills = [[it.path, it.archive] for it in installed.fills]
+        told = {"generation": installed.generation, "archives": list(installed.archives), "fills": fills}
         write_atomic(self.mark, json.dumps(told).encode(), mode=0o600)
 
     def _forget(self) -> None:
@@ -174,14 +174,14 @@ def tree_of(node: Node, service: str) -> Tree:
     return Tree(Path(beside, LAYING, f"{service}.room") if beside else rooms / "ready", rooms / "ready.json")
 
 
-def lay_ahead(node: Node, service: str) -> bool:
+def install_ahead(node: Node, service: str) -> bool:
     """Lay the newest generation held here out ahead; return whether only changes had to be written."""
     learn_ahead(node, service)
     opened = open_apart(node, service, node.service(service).root / "ahead")
     borg = Borg(opened.repository)
     try:
         tree = tree_of(node, service)
-        return tree.lay_ahead(borg, lambda archives: newest_of(archives, service), opened.name, completing(service))
+        return tree.install_ahead(borg, lambda archives: newest_of(archives, service), opened.name, completing(service))
     finally:
         _read_ahead(node, service)
 

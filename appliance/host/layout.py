@@ -255,7 +255,7 @@ class NodeLayout:
         return self.root / "watch.json"
 
     @property
-    def voter_care(self) -> Path:
+    def voter_maintenance(self) -> Path:
         """What its broker says of the store beside it, and copies of that: on a voter only."""
         return self.root / "voter-care"
 

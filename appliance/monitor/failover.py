@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from appliance.monitor.checks import checks_of
 from appliance.monitor.states import Judged, Reason, worst_first
-from appliance.monitor.stood import Failover, Stood
+from appliance.monitor.stood import FailoverView, ServiceView
 from appliance.monitor.view import Now, View
 from appliance.units import DAY, HOUR, MINUTE, format_duration
 
@@ -37,25 +37,25 @@ LACKS = tuple(
 
 def judge_failover(view: View, now: Now) -> Iterator[Judged]:
     """Each service of which anything is told here."""
-    for stood in view.failover.services:
-        told = is_told(view.failover, stood, now)
-        mine = stood.service in view.failover.programs
+    for service in view.failover.services:
+        told = is_told(view.failover, service, now)
+        mine = service.service in view.failover.programs
         checks = checks_of("failover") if told else ("holder", "branch") if mine else ("branch",)
-        of_now = _service_reasons(stood, now) if told else (UNTOLD,) if mine else ()
-        reasons = worst_first((*_branch_reasons(stood, now), *of_now))
-        yield Judged(stood.service, "failover", _summary(stood, told), reasons, _facts(stood), checks)
+        of_now = _service_reasons(service, now) if told else (UNTOLD,) if mine else ()
+        reasons = worst_first((*_branch_reasons(service, now), *of_now))
+        yield Judged(service.service, "failover", _summary(service, told), reasons, _facts(service), checks)
 
 
-def is_told(seen: Failover, stood: Stood, now: Now) -> bool:
+def is_told(seen: FailoverView, service: ServiceView, now: Now) -> bool:
     """Whether what is told of it is of now: by a program that lives, and a majority that answers it."""
-    return not _is_silent(seen, now) and bool(stood.state) and stood.holder is not None
+    return not _is_silent(seen, now) and bool(service.state) and service.holder is not None
 
 
-def _is_silent(seen: Failover, now: Now) -> bool:
+def _is_silent(seen: FailoverView, now: Now) -> bool:
     return seen.looked is None or now.wall - seen.looked > SILENT_SECONDS_MAX
 
 
-def silent_reason(seen: Failover, now: Now) -> Reason | None:
+def silent_reason(seen: FailoverView, now: Now) -> Reason | None:
     """That the program which runs services does not live; None while it does, or has nothing to run here."""
     if not seen.programs or not _is_silent(seen, now):
         return None
@@ -93,56 +93,56 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
         yield Reason("failed", f"no majority of the voters has answered it for {since}.", remedy, "majority")
 
 
-def _decided_by(stood: Stood, epoch: int) -> str:
-    if stood.is_merged:
-        return f"Look first: appliance failover merge {stood.service} --branch {epoch} --dry-run"
+def _decided_by(service: ServiceView, epoch: int) -> str:
+    if service.is_merged:
+        return f"Look first: appliance failover merge {service.service} --branch {epoch} --dry-run"
     return (
         "Two histories of a database are never merged: compare its dump there with the backups. Then: "
-        f"appliance failover merge {stood.service} --branch {epoch} --leave"
+        f"appliance failover merge {service.service} --branch {epoch} --leave"
     )
 
 
-def _branch_reasons(stood: Stood, now: Now) -> Iterator[Reason]:
-    for epoch in stood.branches:
-        remedy = _decided_by(stood, epoch)
+def _branch_reasons(service: ServiceView, now: Now) -> Iterator[Reason]:
+    for epoch in service.branches:
+        remedy = _decided_by(service, epoch)
         what = f"a branch, written here alone under epoch {epoch}, waits for a decision."
         yield Reason("warning", what, remedy, "branch")
-    if stood.unkept and _lasts(stood.unkept_since, UNKEPT_SECONDS_MAX, now):
-        since = format_duration(now.wall - (stood.unkept_since or 0.0))
+    if service.unkept and _lasts(service.unkept_since, UNKEPT_SECONDS_MAX, now):
+        since = format_duration(now.wall - (service.unkept_since or 0.0))
         what = (
             f"writes made here alone could not be saved as a branch for {since}; until then this node cannot serve it."
         )
-        yield Reason("failed", what, stood.unkept, "branch")
-    elif stood.state == "DIVERGED":
+        yield Reason("failed", what, service.unkept, "branch")
+    elif service.state == "DIVERGED":
         remedy = "Nothing to do yet: once the branch is saved, it is reported here."
         yield Reason("warning", "writes made here alone are being saved as a branch.", remedy, "branch")
 
 
-def _service_reasons(stood: Stood, now: Now) -> Iterator[Reason]:
-    name = stood.service
-    if _lasts(stood.vacant_since, VACANT_SECONDS_MAX, now):
-        since = format_duration(now.wall - (stood.vacant_since or 0.0))
+def _service_reasons(service: ServiceView, now: Now) -> Iterator[Reason]:
+    name = service.service
+    if _lasts(service.vacant_since, VACANT_SECONDS_MAX, now):
+        since = format_duration(now.wall - (service.vacant_since or 0.0))
         remedy = (
             f"See why: `appliance failover status`. If its origin is lost: appliance failover promote {name} --act FILE"
         )
         yield Reason("failed", f"it has had no lease holder for {since}.", remedy, "holder")
-    if stood.unserved and _lasts(stood.unserved_since, UNSERVED_SECONDS_MAX, now):
-        since = format_duration(now.wall - (stood.unserved_since or 0.0))
+    if service.unserved and _lasts(service.unserved_since, UNSERVED_SECONDS_MAX, now):
+        since = format_duration(now.wall - (service.unserved_since or 0.0))
         yield Reason(
-            "failed", f"it should be served here, and could not be started for {since}.", stood.unserved, "holder"
+            "failed", f"it should be served here, and could not be started for {since}.", service.unserved, "holder"
         )
-    if _lasts(stood.contested_since, CONTESTED_SECONDS_MAX, now):
-        holder, writer = stood.holder or "nobody", stood.writer or "nobody"
-        what = f"{holder} holds the lease, but the newest grant, of epoch {stood.newest_epoch}, names {writer}."
+    if _lasts(service.contested_since, CONTESTED_SECONDS_MAX, now):
+        holder, writer = service.holder or "nobody", service.writer or "nobody"
+        what = f"{holder} holds the lease, but the newest grant, of epoch {service.newest_epoch}, names {writer}."
         yield Reason("failed", what, "See `appliance failover status` at both; the grant decides.", "epoch")
-    if _lasts(stood.away_since, AWAY_SECONDS_MAX, now):
-        since = format_duration(now.wall - (stood.away_since or 0.0))
-        remedy = f"See at {stood.home} why it is not handed back: `appliance failover status`. At once: "
-        what = f"{stood.holder} has held it for {since} in place of its origin, {stood.home}."
+    if _lasts(service.away_since, AWAY_SECONDS_MAX, now):
+        since = format_duration(now.wall - (service.away_since or 0.0))
+        remedy = f"See at {service.origin} why it is not handed back: `appliance failover status`. At once: "
+        what = f"{service.holder} has held it for {since} in place of its origin, {service.origin}."
         yield Reason("warning", what, f"{remedy}appliance failover handback {name}", "home")
-    if _lasts(stood.paused_since, PAUSED_SECONDS_MAX, now):
-        since = format_duration(now.wall - (stood.paused_since or 0.0))
-        what = f"{stood.paused_by} has kept it paused for {since}: no node takes it over meanwhile."
+    if _lasts(service.paused_since, PAUSED_SECONDS_MAX, now):
+        since = format_duration(now.wall - (service.paused_since or 0.0))
+        what = f"{service.paused_by} has kept it paused for {since}: no node takes it over meanwhile."
         yield Reason("warning", what, "Ask whether the pause is still needed; it ends by itself.", "pause")
 
 
@@ -150,18 +150,18 @@ def _lasts(since: float | None, seconds_max: float, now: Now) -> bool:
     return since is not None and now.wall - since > seconds_max
 
 
-def _summary(stood: Stood, told: bool) -> str:
+def _summary(service: ServiceView, told: bool) -> str:
     if not told:
         return "LEASE HOLDER NOT KNOWN"
-    return f"held by {stood.holder or 'NOBODY'}, epoch {stood.newest_epoch}; here {stood.state}"
+    return f"held by {service.holder or 'NOBODY'}, epoch {service.newest_epoch}; here {service.state}"
 
 
-def _facts(stood: Stood) -> dict[str, object]:
+def _facts(service: ServiceView) -> dict[str, object]:
     return {
-        "here": stood.state,
-        "holder": stood.holder,
-        "home": stood.home,
-        "grant_writer": stood.writer,
-        "newest_epoch": stood.newest_epoch,
-        "branches": list(stood.branches),
+        "here": service.state,
+        "holder": service.holder,
+        "home": service.origin,
+        "grant_writer": service.writer,
+        "newest_epoch": service.newest_epoch,
+        "branches": list(service.branches),
     }

@@ -11,7 +11,7 @@ from appliance.monitor.held import silent_holders
 from appliance.monitor.metrics import STATES, Metric, Sample
 from appliance.monitor.states import ORDER, Judged, Reason, State
 from appliance.monitor.status import Status
-from appliance.monitor.stood import Stood
+from appliance.monitor.stood import ServiceView
 from appliance.monitor.view import Attempt, Held, Now, Readable, View, Written
 from appliance.territory.model import Territory
 
@@ -169,20 +169,20 @@ def _failover(view: View, now: Now) -> Measured:
     yield _sample(metrics.UNHEARD, min((it.unheard_since for it in seen.services if it.unheard_since), default=None))
     for name, _ in seen.quarantined:
         yield _sample(metrics.QUARANTINED, 1, name)
-    for stood in seen.services:
-        yield _sample(metrics.BRANCHES, len(stood.branches), stood.service)
-        if is_told(seen, stood, now):
-            yield from _stood(stood, view.node)
+    for service in seen.services:
+        yield _sample(metrics.BRANCHES, len(service.branches), service.service)
+        if is_told(seen, service, now):
+            yield from _stood(service, view.node)
 
 
-def _stood(stood: Stood, node: str) -> Measured:
-    name = stood.service
-    yield _sample(metrics.ACTIVE, int(stood.holder == node), name)
-    yield _sample(metrics.NEWEST_EPOCH, stood.newest_epoch or None, name)
-    yield _sample(metrics.VACANT, stood.vacant_since, name)
-    yield _sample(metrics.AWAY, stood.away_since, name)
-    yield _sample(metrics.CONTESTED, stood.contested_since, name)
-    yield _sample(metrics.PAUSED, stood.paused_since, name)
+def _stood(service: ServiceView, node: str) -> Measured:
+    name = service.service
+    yield _sample(metrics.ACTIVE, int(service.holder == node), name)
+    yield _sample(metrics.NEWEST_EPOCH, service.newest_epoch or None, name)
+    yield _sample(metrics.VACANT, service.vacant_since, name)
+    yield _sample(metrics.AWAY, service.away_since, name)
+    yield _sample(metrics.CONTESTED, service.contested_since, name)
+    yield _sample(metrics.PAUSED, service.paused_since, name)
 
 
 def _checked(service: str, kind: str, attempt: Attempt | None, counted: str) -> Measured:

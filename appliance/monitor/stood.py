@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Stood:
+class ServiceView:
     """One service. Moments are UTC seconds by this node's clock, None while the thing is not so.
 
     `holder` by the voters: "" is nobody, None what no majority has told lately. `writer`: whom the newest grant names
@@ -18,7 +18,7 @@ class Stood:
     """
 
     service: str
-    home: str
+    origin: str
     state: str = ""
     holder: str | None = None
     writer: str = ""
@@ -39,14 +39,14 @@ class Stood:
 
 
 @dataclass(frozen=True)
-class Failover:
+class FailoverView:
     """`programs`: the services that this node could serve. `looked`: when the program that runs them last lived, UTC
     seconds; None when it never did. `quarantined`: nodes that an act in force stops, and who signed it. `unread`: why
     it cannot be told what this node could serve, "" when it can. `start`: how that program is started here."""
 
     programs: tuple[str, ...] = ()
     looked: float | None = None
-    services: tuple[Stood, ...] = ()
+    services: tuple[ServiceView, ...] = ()
     quarantined: tuple[tuple[str, str], ...] = ()
     unread: str = ""
     start: str = "Type: systemctl restart appliance-failover"

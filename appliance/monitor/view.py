@@ -14,7 +14,7 @@ from appliance.backup.chain.sized import Sized
 from appliance.backup.peers.counted import Safety
 from appliance.backup.vault.sealing.probed import Probed
 from appliance.backup.writer.manifest import Accepted
-from appliance.monitor.stood import Failover
+from appliance.monitor.stood import FailoverView
 from appliance.territory.model import Schedule
 
 
@@ -317,7 +317,7 @@ class View:
     """By `key`."""
     running: tuple[Running, ...] = ()
     machine: Machine = Machine()
-    failover: Failover = field(default_factory=Failover)
+    failover: FailoverView = field(default_factory=FailoverView)
     """Looked at in a thorough view only."""
     unended: tuple[Unended, ...] = ()
     """Restores; looked for in a thorough view only."""

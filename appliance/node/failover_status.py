@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
-class Told:
+class ServiceStatus:
     """`epoch`: of the newest grant that names this node; `newest_epoch` and `writer`: of the newest that was shown.
 
     `holder` is "" when nobody holds the service, None while no majority of the voters says anything; `unheard_since`
@@ -50,30 +50,30 @@ def path_of(run: Path, service: str) -> Path:
     return run / f"{service}.json"
 
 
-def save(run: Path, told: Told) -> None:
+def save(run: Path, status: ServiceStatus) -> None:
     """It need not outlive a boot, so nothing waits for the disk; a full one only leaves what was told before."""
-    path = path_of(run, told.service)
+    path = path_of(run, status.service)
     new = path.with_name(f".{path.name}.new")
     with contextlib.suppress(OSError):
-        new.write_text(json.dumps(asdict(told), ensure_ascii=False))
+        new.write_text(json.dumps(asdict(status), ensure_ascii=False))
         new.rename(path)
 
 
-def load_of_boot(run: Path, service: str, boot_id: str) -> Told | None:
+def load_of_boot(run: Path, service: str, boot_id: str) -> ServiceStatus | None:
     """What was told last in this very boot; None when nothing was."""
-    told = load(run, service)
-    return told if told and told.boot_id == boot_id else None
+    status = load(run, service)
+    return status if status and status.boot_id == boot_id else None
 
 
 def is_handing_over(run: Path, service: str, boot_id: str) -> bool:
     """Whether this node is handing `service` over, as was told last in this very boot."""
-    told = load_of_boot(run, service, boot_id)
-    return told is not None and told.state == "DRAINING"
+    status = load_of_boot(run, service, boot_id)
+    return status is not None and status.state == "DRAINING"
 
 
-def load(run: Path, service: str) -> Told | None:
+def load(run: Path, service: str) -> ServiceStatus | None:
     """What was told last; None when nothing was, or another version of the software wrote it."""
     try:
-        return Told(**json.loads(path_of(run, service).read_bytes()))
+        return ServiceStatus(**json.loads(path_of(run, service).read_bytes()))
     except (OSError, ValueError, TypeError):
         return None

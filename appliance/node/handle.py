@@ -26,7 +26,7 @@ class Node:
     clock: Clock
     ageing: AgeingClock
     journal: Journal
-    patience_seconds: float = QUIET_SECONDS
+    idle_timeout_seconds: float = QUIET_SECONDS
     """How long a peer that says nothing is waited for."""
 
     def service(self, name: str) -> ServiceLayout:

@@ -14,7 +14,7 @@ _SAID = ("form", "address", "port", "folder", "unit", "copy", "here")
 
 
 @dataclass(frozen=True)
-class Moving:
+class MovableService:
     """A service that moves between hosts, as root's file says.
 
     `unit` serves it and `copy`, "" for none, shows what a standby has of it. `here`: whether this node may serve it;
@@ -32,12 +32,12 @@ class Moving:
     local_port: int = 0
 
 
-def read_served(path: Path = FILE) -> dict[str, Moving]:
+def read_movable(path: Path = FILE) -> dict[str, MovableService]:
     """The services with an address; none on a host that nobody told of any. Raise IntegrityError for what is none."""
     try:
         found = json.loads(path.read_bytes())["services"]
         return {
-            name: Moving(
+            name: MovableService(
                 **{field: it[field] for field in _SAID},
                 nodes=frozenset(it["nodes"]),
                 local_port=it.get("local_port", 0),

@@ -103,7 +103,7 @@ def populated(cgroup: str) -> bool:
         return False
 
 
-class Hands:
+class Helper:
     """Carries out verbs; `run`, `holders` and `cgroups` are other ones in tests."""
 
     def __init__(self, served: Served, run: Run = run, holders: str = HOLDERS, cgroups: str = CGROUPS) -> None:
@@ -324,8 +324,8 @@ def answer(request: bytes) -> dict[str, str]:
     """Carry `request` out; what to say then."""
     try:
         with open(SERVED) as file:
-            hands = Hands(json.load(file))
-        hands.obey(json.loads(request))
+            helper = Helper(json.load(file))
+        helper.obey(json.loads(request))
     except Refused as error:
         return {"error": str(error)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

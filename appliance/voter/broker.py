@@ -23,11 +23,11 @@ from appliance.coordination.port import (
     Claim,
     Coordination,
     Event,
-    Holding,
     Intent,
+    Lease,
     Moved,
     Report,
-    State,
+    ServiceRecord,
 )
 from appliance.coordination.rules import LEASE_SECONDS_MAX
 from appliance.errors import Forbidden, Refused, UsageError
@@ -78,44 +78,44 @@ def check(territory: Territory, service: str, caller: str, acts: Acts, verb: str
         raise Forbidden(f'"{caller}" may not "{verb}" {service}{why}.', remedy="Ask the maintenance team.")
 
 
-def check_claim(territory: Territory, caller: str, acts: Acts, claim: Claim, state: State) -> None:
-    """Raise unless `caller` may make `claim`, `state` being what this broker has just read."""
+def check_claim(territory: Territory, caller: str, acts: Acts, claim: Claim, record: ServiceRecord) -> None:
+    """Raise unless `caller` may make `claim`, `record` being what this broker has just read."""
     check(territory, claim.service, caller, acts, "acquire")
     _check_own(caller, claim.node, claim.lease, claim.ttl_seconds, LEASE_SECONDS_MAX)
     _check_short(claim.boot_id, claim.reason, claim.time)
     # Resuming takes nothing from anybody, and only the owner can; a claim made again was judged before it took effect.
-    if claim.resumes or _took_effect(claim, state):
+    if claim.resumes or _took_effect(claim, record):
         return
     # Another revision than was judged must not reach the store: it could be the true one, and what was read stale.
-    if claim.seen != state.owned or claim.ousts != (state.holder.revision if state.holder else 0):
-        raise rules.taken(state)
+    if claim.seen != record.owned or claim.ousts != (record.holder.revision if record.holder else 0):
+        raise rules.taken(record)
     if claim.ousts:
-        _check_ousting(claim, acts, state)
-    _check_owner(territory.service(claim.service), claim, acts, state)
+        _check_ousting(claim, acts, record)
+    _check_owner(territory.service(claim.service), claim, acts, record)
 
 
-def _took_effect(claim: Claim, state: State) -> bool:
+def _took_effect(claim: Claim, record: ServiceRecord) -> bool:
     """Whether it is made again: what it saw is over by itself."""
-    held = rules.held_already(state, claim, claim.ttl_seconds, 0.0)
-    return held is not None and claim.seen < held.revision and claim.ousts < held.since
+    lease = rules.held_already(record, claim, claim.ttl_seconds, 0.0)
+    return lease is not None and claim.seen < lease.revision and claim.ousts < lease.since
 
 
-def check_renewal(territory: Territory, caller: str, acts: Acts, holding: Holding) -> None:
+def check_renewal(territory: Territory, caller: str, acts: Acts, lease: Lease) -> None:
     """Raise unless `caller` may renew `holding`, whose lease is all that a renewal changes."""
-    check(territory, holding.service, caller, acts, "renew")
-    _check_own(caller, holding.node, holding.lease, holding.ttl_seconds, LEASE_SECONDS_MAX)
+    check(territory, lease.service, caller, acts, "renew")
+    _check_own(caller, lease.node, lease.lease, lease.ttl_seconds, LEASE_SECONDS_MAX)
 
 
-def check_release(territory: Territory, caller: str, acts: Acts, holding: Holding, state: State) -> None:
-    """Raise unless `holding` is what `caller` holds by `state`, or has released before.
+def check_release(territory: Territory, caller: str, acts: Acts, lease: Lease, record: ServiceRecord) -> None:
+    """Raise unless `holding` is what `caller` holds by `record`, or has released before.
 
     A release names revisions, not who asks: without this it would give up what another holds.
     """
-    check(territory, holding.service, caller, acts, "release")
-    _check_own(caller, holding.node, holding.lease, holding.ttl_seconds, LEASE_SECONDS_MAX)
-    is_own = state.holder is not None and (state.holder.node, state.holder.lease) == (caller, holding.lease)
-    if not (is_own and rules.is_held(state, holding)) and not rules.is_released(state, holding):
-        raise rules.lost(state)
+    check(territory, lease.service, caller, acts, "release")
+    _check_own(caller, lease.node, lease.lease, lease.ttl_seconds, LEASE_SECONDS_MAX)
+    is_own = record.holder is not None and (record.holder.node, record.holder.lease) == (caller, lease.lease)
+    if not (is_own and rules.is_held(record, lease)) and not rules.is_released(record, lease):
+        raise rules.lost(record)
 
 
 def may_announce(territory: Territory, service: Service, caller: str) -> bool:
@@ -163,19 +163,19 @@ def _check_short(*texts: str) -> None:
         raise Refused(f"{found} bytes are more than brokers accept ({TEXT_BYTES_MAX}).", remedy="Shorten the text.")
 
 
-def _check_ousting(claim: Claim, acts: Acts, state: State) -> None:
-    assert state.holder is not None
-    if claim.node not in acts.promoted and state.holder.node not in acts.out_of_the_way:
+def _check_ousting(claim: Claim, acts: Acts, record: ServiceRecord) -> None:
+    assert record.holder is not None
+    if claim.node not in acts.promoted and record.holder.node not in acts.out_of_the_way:
         raise Refused(
-            f"{state.holder.node} still holds {claim.service}.",
+            f"{record.holder.node} still holds {claim.service}.",
             remedy="Taking over from a live lease holder needs a signed act: `promote` for the new node, or "
             "`quarantine` or `lost` for the lease holder.",
         )
 
 
-def _check_owner(service: Service, claim: Claim, acts: Acts, state: State) -> None:
+def _check_owner(service: Service, claim: Claim, acts: Acts, record: ServiceRecord) -> None:
     """Of a local-first service silence is no reason: its home may be at work for its own town hall."""
-    owner = state.owner
+    owner = record.owner
     if service.policy != "local-first" or claim.node in acts.promoted:
         return
     if owner is None:
@@ -208,7 +208,7 @@ class Brokered:
         self._caller = caller
         self._acts = acts
 
-    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> State:
+    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> ServiceRecord:
         self._check(service, "read")
         return await self._behind.read(service, seconds_max=seconds_max)
 
@@ -224,19 +224,19 @@ class Brokered:
             raise Forbidden(f'"{self._caller}" is not a node of this territory.')
         return await self._behind.alive(seconds_max=seconds_max)
 
-    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
-        state = await self._behind.read(claim.service, seconds_max=seconds_max / 2)
-        check_claim(self._territory, self._caller, self._acts(claim.service), claim, state)
+    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
+        record = await self._behind.read(claim.service, seconds_max=seconds_max / 2)
+        check_claim(self._territory, self._caller, self._acts(claim.service), claim, record)
         return await self._behind.acquire(claim, seconds_max=seconds_max / 2)
 
-    async def renew(self, holding: Holding, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+    async def renew(self, holding: Lease, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
         check_renewal(self._territory, self._caller, self._acts(holding.service), holding)
         return await self._behind.renew(holding, seconds_max=seconds_max)
 
-    async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+    async def release(self, holding: Lease, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
         _check_short(reason, time)
-        state = await self._behind.read(holding.service, seconds_max=seconds_max / 2)
-        check_release(self._territory, self._caller, self._acts(holding.service), holding, state)
+        record = await self._behind.read(holding.service, seconds_max=seconds_max / 2)
+        check_release(self._territory, self._caller, self._acts(holding.service), holding, record)
         await self._behind.release(holding, reason, time, seconds_max=seconds_max / 2)
 
     async def report(self, report: Report, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
@@ -248,7 +248,7 @@ class Brokered:
         check_report(self._territory, self._caller, self._acts(intent.service), intent)
         await self._behind.withdraw(intent, seconds_max=seconds_max)
 
-    def watch(self, seen: State, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
+    def watch(self, seen: ServiceRecord, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
         self._check(seen.service, "watch")
         return self._behind.watch(seen, seconds_max=min(seconds_max, WATCH_SECONDS_MAX))
 

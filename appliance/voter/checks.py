@@ -1,4 +1,4 @@
-"""What a node's own doctor reads of the voter beside it, and of the copies of its store (see `voter_care.py`).
+"""What a node's own doctor reads of the voter beside it, and of the copies of its store (see `voter_maintenance.py`).
 
 It loads nothing that talks to a store: every look at a node asks it.
 """
@@ -43,7 +43,7 @@ def doubts(layout: NodeLayout, now: float) -> Iterator[Reason]:
     if not layout.voter.exists():
         return
     try:
-        told = json.loads((layout.voter_care / "care.json").read_bytes())
+        told = json.loads((layout.voter_maintenance / "care.json").read_bytes())
         looked, leader, size = float(told["looked"]), int(told["leader"]), int(told["size_bytes"])
         trouble = {str(what): str(why) for what, why in told["trouble"].items()}
         unbelieved = {str(name): str(why) for name, why in told.get("unbelieved", {}).items()}
@@ -55,7 +55,7 @@ def doubts(layout: NodeLayout, now: float) -> Iterator[Reason]:
         yield Reason("failed", f"its broker has not maintained its voter for {ago}.", START, CHECK)
         return
     yield from _of_the_store(leader, size, trouble)
-    yield from _of_copies(layout.voter_care, now, trouble)
+    yield from _of_copies(layout.voter_maintenance, now, trouble)
     for name, why in sorted(unbelieved.items()):
         yield Reason("warning", f"its broker does not accept the newest grant of {name}: {why}", CONFIRM, CHECK)
 

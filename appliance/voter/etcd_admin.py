@@ -17,7 +17,7 @@ from appliance.coordination.deadlines import total
 from appliance.coordination.gateway import Gateway, Voter
 from appliance.coordination.port import CALL_SECONDS_MAX
 from appliance.errors import IntegrityError
-from appliance.voter.upkeep import Lease, Standing
+from appliance.voter.upkeep import EtcdLease, MemberStatus
 
 STATUS, MEMBERS = "/v3/maintenance/status", "/v3/cluster/member/list"
 REMOVE, ADD = "/v3/cluster/member/remove", "/v3/cluster/member/add"
@@ -37,7 +37,7 @@ class Listed:
     peer_url: str
 
 
-class Care:
+class EtcdAdmin:
     """Of the one `voter` beside this agent; use it within one event loop and close it."""
 
     def __init__(self, voter: Voter, tls: ssl.SSLContext | None = None) -> None:
@@ -46,11 +46,11 @@ class Care:
     async def close(self) -> None:
         await self._gateway.close()
 
-    async def standing(self, *, seconds_max: float = CALL_SECONDS_MAX) -> Standing:
+    async def status(self, *, seconds_max: float = CALL_SECONDS_MAX) -> MemberStatus:
         """How the voter stands, told by itself: it may be cut off from all others."""
         async with total(seconds_max):
             answer = await self._gateway.ask(STATUS, {})
-        return Standing(
+        return MemberStatus(
             answers.number(answers.part(answer, "header"), "member_id"),
             answers.number(answer, "leader"),
             answers.number(answer, "dbSize"),
@@ -90,7 +90,7 @@ class Care:
         async with total(seconds_max):
             await self._gateway.ask(TRANSFER, {"targetID": str(member)})
 
-    async def leases(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Lease, ...]:
+    async def leases(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[EtcdLease, ...]:
         """Those that hold a service, as the voter that leads knows them. One that ends meanwhile is told as ended."""
         async with total(seconds_max):
             known = answers.items(await self._gateway.ask(LEASES, {}), "leases")
@@ -98,7 +98,7 @@ class Care:
                 await self._gateway.ask(TIME_TO_LIVE, requests.time_to_live(answers.number(it, "ID"))) for it in known
             ]
         return tuple(
-            Lease(answers.number(it, "TTL"), answers.number(it, "grantedTTL"))
+            EtcdLease(answers.number(it, "TTL"), answers.number(it, "grantedTTL"))
             for it in asked
             if any(map(keys.is_holder_key, answers.raws(it, "keys")))
         )

@@ -23,7 +23,7 @@ from appliance.trust.release import Release
 from appliance.trust.signed import digest_of
 from appliance.trust.voted import statement
 from appliance.trust.voting import TERM_EPOCHS
-from appliance.voter.probe import Asking
+from appliance.voter.probe import HolderProbe
 from appliance.voter.promises import Promised
 
 KEY_HOLDER = "Ask the holder of the territory key: `appliance territory grant`."
@@ -46,7 +46,7 @@ class View:
     `present`: the newest grant of the service that the asker, this node or a holder showed, its signatures checked.
     `heard`: holders whose newest grant this broker has asked for itself, this node included where it holds.
     `release`, `acts`: signatures checked. `promised`: what this broker signed before. `now` is CLOCK_BOOTTIME, for
-    `asking`; `time` is seconds UTC, for acts.
+    `probe`; `time` is seconds UTC, for acts.
     """
 
     voter: str
@@ -60,7 +60,7 @@ class View:
     time: float
     release: Release | None = None
     acts: Collection[Act] = ()
-    asking: Asking | None = None
+    probe: HolderProbe | None = None
     unbelieved: str = ""
     """Why the newest grant that was shown is not believed here; "" where none was refused."""
 
@@ -214,23 +214,23 @@ def _replaces(view: View, act: Act, present: Grant) -> bool:
     return says and view.promised.may_use(act.document.digest, present.epoch)
 
 
-def _asking(view: View, present: Grant) -> Asking | None:
-    asking = view.asking
-    about_it = asking is not None and (asking.service, asking.statement) == (present.service, present.statement)
-    return asking if about_it else None
+def _probe(view: View, present: Grant) -> HolderProbe | None:
+    probe = view.probe
+    about_it = probe is not None and (probe.service, probe.statement) == (present.service, present.statement)
+    return probe if about_it else None
 
 
 def _lease_seconds(view: View, present: Grant) -> float:
     """For how long silence must last: a lease lasts as long as it was begun for, and the writer of `present` may have
     begun it under a bundle that made leases longer. Its own word can only lengthen that, and within bounds."""
-    asking = _asking(view, present)
-    return max(view.lease_seconds, asking.lease_seconds if asking and view.lease_seconds > 0 else 0)
+    probe = _probe(view, present)
+    return max(view.lease_seconds, probe.lease_seconds if probe and view.lease_seconds > 0 else 0)
 
 
 def _is_silent(view: View, present: Grant) -> bool:
     """Whether this broker has asked the writer of `present` for a whole lease, and in vain."""
-    asking, lease = _asking(view, present), _lease_seconds(view, present)
-    return asking is not None and lease > 0 and asking.silence(view.now) >= lease
+    probe, lease = _probe(view, present), _lease_seconds(view, present)
+    return probe is not None and lease > 0 and probe.silence(view.now) >= lease
 
 
 def _silence(view: View, present: Grant) -> Proof:

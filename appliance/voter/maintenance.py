@@ -1,6 +1,6 @@
 """What a voter's broker does for the store beside it; what the node's doctor reads of that is in `voter_doubts.py`.
 
-`care.json` is written after each look, so one that grows old says that nobody looks any more.
+`etcd.json` is written after each look, so one that grows old says that nobody looks any more.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from appliance.errors import ApplianceError
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
 from appliance.host.journal import Journal
 from appliance.voter.checks import SUFFIX, snapshots
-from appliance.voter.etcd_admin import Care
-from appliance.voter.upkeep import Due, Seen, Standing, due, outlived
+from appliance.voter.etcd_admin import EtcdAdmin
+from appliance.voter.upkeep import Due, MemberStatus, Seen, due, outlived
 
 LOOK_EVERY_SECONDS = 60.0
 
 
 @dataclass
-class VoterCare:
+class VoterMaintenance:
     """Sees to one voter; `preferred` names who should lead. `unbelieved`: of which services its broker was shown a
     newer grant than any that it believes, and why it does not."""
 
-    care: Care
+    etcd: EtcdAdmin
     folder: Path
     clock: Clock
     preferred: Callable[[], str]
@@ -47,12 +47,12 @@ class VoterCare:
             await self.look()
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
-    async def look(self) -> Standing | None:
+    async def look(self) -> MemberStatus | None:
         """Look once, do what is due, write down how it went; how the voter stands, None when it does not answer."""
-        standing, todo = None, Due()
+        status, todo = None, Due()
         with self._noting("answer"):
-            standing = await self.care.standing()
-            todo = due(await self._see(standing))
+            status = await self.etcd.status()
+            todo = due(await self._see(status))
         if todo.hand_over:
             with self._noting("lead"):
                 await self._hand_over(todo.hand_over)
@@ -61,27 +61,27 @@ class VoterCare:
                 await self._snapshot()
         if todo.defragment:
             with self._noting("defragment"):
-                await self.care.defragment()
-        self._write(standing)
-        return standing
+                await self.etcd.defragment()
+        self._write(status)
+        return status
 
     async def _hand_over(self, heir: int) -> None:
         """Unless a lease runs out: the next look comes in a minute."""
-        if not all(it.is_young for it in await self.care.leases()):
+        if not all(it.is_young for it in await self.etcd.leases()):
             return
         self._handed_at = self.clock.boottime()
-        await self.care.hand_over(heir)
+        await self.etcd.hand_over(heir)
         self.journal.write("voter-lead-handed-over", to=self.preferred())
 
-    async def _see(self, standing: Standing) -> Seen:
+    async def _see(self, status: MemberStatus) -> Seen:
         now = self.clock.boottime()
-        if standing.leader != standing.member:
+        if status.leader != status.member:
             self._elected = None
-        elif self._elected is None or self._elected[0] != standing.term:
-            self._elected = standing.term, now
+        elif self._elected is None or self._elected[0] != status.term:
+            self._elected = status.term, now
         return Seen(
-            standing,
-            await self.care.members(),
+            status,
+            await self.etcd.members(),
             self.preferred(),
             self.clock.now(),
             self._since_snapshot(now),
@@ -103,7 +103,7 @@ class VoterCare:
         new = path.with_name(f".{path.name}.new")
         try:
             with open(new, "wb") as file:
-                async for piece in self.care.snapshot():
+                async for piece in self.etcd.snapshot():
                     file.write(piece)
                 file.flush()
                 await asyncio.to_thread(os.fsync, file.fileno())
@@ -127,12 +127,12 @@ class VoterCare:
         else:
             self.trouble.pop(what, None)
 
-    def _write(self, standing: Standing | None) -> None:
+    def _write(self, status: MemberStatus | None) -> None:
         told = {
             "format": 1,
             "looked": self.clock.now(),
-            "leader": standing.leader if standing else 0,
-            "size_bytes": standing.size_bytes if standing else 0,
+            "leader": status.leader if status else 0,
+            "size_bytes": status.size_bytes if status else 0,
             "trouble": self.trouble,
             "unbelieved": dict(self.unbelieved()),
         }

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from appliance.coordination.deadlines import total
 from appliance.errors import Unreachable
-from appliance.voter.etcd_admin import Care, Listed
+from appliance.voter.etcd_admin import EtcdAdmin, Listed
 
-SETTLE_SECONDS_MAX = 30.0
+RECONCILE_SECONDS_MAX = 30.0
 AGAIN_SECONDS = 0.5
 
 
@@ -33,25 +33,25 @@ def changes(listed: Collection[Listed], wanted: Collection[str], empty: Collecti
     return Changes(gone, tuple(url for url in wanted if url not in kept))
 
 
-async def settle(care: Care, decided: Changes, *, seconds_max: float = SETTLE_SECONDS_MAX) -> None:
-    """Carry out `decided` at the voter of `care`; a call that was cut is made again by whoever asks for the list anew.
+async def reconcile(admin: EtcdAdmin, decided: Changes, *, seconds_max: float = RECONCILE_SECONDS_MAX) -> None:
+    """Carry out `decided` at the voter of `admin`; a call that was cut is made again by whoever asks for the list anew.
 
     Raise Unreachable when the voters do not agree within `seconds_max`: etcd takes nobody in until those that it has
     have been connected for some seconds.
     """
     async with total(seconds_max):
         for it in decided.remove:
-            await care.remove(it.member)
+            await admin.remove(it.member)
         for url in decided.add:
-            while not await _takes_in(care, url):
+            while not await _takes_in(admin, url):
                 await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def _takes_in(care: Care, url: str) -> bool:
+async def _takes_in(admin: EtcdAdmin, url: str) -> bool:
     """Whether the voters have `url` among them by now; an answer that was lost may have been yes."""
     try:
-        if url not in {it.peer_url for it in await care.listed()}:
-            await care.add(url)
+        if url not in {it.peer_url for it in await admin.listed()}:
+            await admin.add(url)
     except Unreachable:
         return False
     return True

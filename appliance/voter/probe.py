@@ -19,7 +19,7 @@ QUESTIONS_MAX = 64
 
 
 @dataclass(frozen=True)
-class Asking:
+class HolderProbe:
     """The questions to the writer of the grant `statement`; `since` begins the silence, `last` is the last question.
 
     `open`: the moment of each question that was not answered, by its challenge. `lease_seconds`: for how long the lease
@@ -35,13 +35,13 @@ class Asking:
     open: Mapping[str, float] = field(default_factory=dict)
     lease_seconds: int = 0
 
-    def asked(self, challenge: str, now: float) -> Asking:
+    def asked(self, challenge: str, now: float) -> HolderProbe:
         """Another question, at `now`, just before it is sent."""
         steady = 0 <= now - self.last <= GAP_SECONDS_MAX
         kept = dict(list(self.open.items())[1 - QUESTIONS_MAX :]) if steady else {}
         return replace(self, since=self.since if steady else now, last=now, open={**kept, challenge: now})
 
-    def answered(self, held: Held, now: float) -> Asking:
+    def answered(self, held: Held, now: float) -> HolderProbe:
         """Count silence from `now` when `held` answers one of the questions; any other answer says nothing."""
         fits = (held.service, held.epoch, held.holder_key) == (self.service, self.epoch, self.holder_key)
         if not fits or held.challenge not in self.open:
@@ -54,6 +54,8 @@ class Asking:
         return now - self.since if 0 <= now - self.last <= GAP_SECONDS_MAX else 0.0
 
 
-def begin_asking(present: Grant, challenge: str, now: float) -> Asking:
+def begin_probe(present: Grant, challenge: str, now: float) -> HolderProbe:
     """The first question to the writer of `present`, at `now`, just before it is sent."""
-    return Asking(present.service, present.epoch, present.writer_key, present.statement, now, now, {challenge: now})
+    return HolderProbe(
+        present.service, present.epoch, present.writer_key, present.statement, now, now, {challenge: now}
+    )

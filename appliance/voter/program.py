@@ -20,7 +20,7 @@ from appliance.coordination.gateway import Voter
 from appliance.coordination.tls import client_tls, server_tls
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.failover.kept_acts import KeptActs
-from appliance.failover.papers import Papers
+from appliance.failover.papers import SignedDocuments
 from appliance.host.identity import machine_id
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify
 from appliance.host.stopping import stop_asked
@@ -30,12 +30,12 @@ from appliance.territory.voters import voters
 from appliance.trust import pki
 from appliance.trust.granters import Granters
 from appliance.trust.keys import load_key
-from appliance.voter.etcd_admin import Care
-from appliance.voter.maintenance import VoterCare
+from appliance.voter.etcd_admin import EtcdAdmin
+from appliance.voter.maintenance import VoterMaintenance
 from appliance.voter.server import Server
-from appliance.voter.session import MORE, Counter
+from appliance.voter.session import MORE, BrokerSession
 from appliance.voter.signing import Signer
-from appliance.voter.state import Desk
+from appliance.voter.state import BrokerState
 
 
 @dataclass(frozen=True)
@@ -72,23 +72,23 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
     plan, domain = node.bundle.territory.node(node.name), node.bundle.territory.domain
     tls = client_tls(node.layout.tls) if settings.etcd.startswith("https:") else None
     voter = Voter(settings.etcd, f"{node.name}.{domain}" if tls else "")
-    etcd, care = Etcd((voter,), SystemClock(), tls), Care(voter, tls)
-    desk = make_desk(current)
+    etcd, admin = Etcd((voter,), SystemClock(), tls), EtcdAdmin(voter, tls)
+    state = make_state(current)
     server = Server(
         plan.reach,
         plan.broker_port,
         server_tls(node.layout.tls),
         domain,
-        lambda caller: Counter(etcd, desk, caller),
+        lambda caller: BrokerSession(etcd, state, caller),
         MORE,
         is_of=lambda caller, certificate: has_key(current.node, caller, certificate),
         services_of=lambda caller: services_of(current.node, caller),
     )
     stop = stop_asked()
     async with server:
-        asking = asyncio.create_task(_ask(desk))
+        asking = asyncio.create_task(_ask(state))
         # Not waited for: one that ends leaves the node's doctor to say so, and the broker at work.
-        caring = asyncio.create_task(make_care(current, care, desk).run())
+        caring = asyncio.create_task(make_maintenance(current, admin, state).run())
         node.journal.note("broker-started", address=f"{server.address}:{server.port}", bundle=node.bundle.serial)
         say(f"The broker of {node.name} listens on {server.address}:{server.port}.")
         notify(READY)
@@ -99,19 +99,19 @@ async def _serve(current: Current, settings: Settings, say: Callable[[str], None
             asking.result()  # a broker that asks nobody any more is none
         caring.cancel()
         await asyncio.gather(caring, return_exceptions=True)
-    await care.close()
+    await admin.close()
     await etcd.close()
     node.journal.note("broker-stopped", bundle=current.node.bundle.serial)
 
 
-async def _ask(desk: Desk) -> None:
+async def _ask(state: BrokerState) -> None:
     while True:
-        desk.tick()
+        state.tick()
         notify(WATCHDOG)
-        await asyncio.sleep(desk.ask_every_seconds)
+        await asyncio.sleep(state.ask_every_seconds)
 
 
-def make_care(current: Current, care: Care, desk: Desk) -> VoterCare:
+def make_maintenance(current: Current, admin: EtcdAdmin, state: BrokerState) -> VoterMaintenance:
     """What sees to the voter beside this node; who should lead follows from the bundle of each moment."""
     named: dict[int, str] = {}
 
@@ -123,22 +123,22 @@ def make_care(current: Current, care: Care, desk: Desk) -> VoterCare:
         return named[bundle.serial]
 
     node = current.node
-    return VoterCare(care, node.layout.voter_care, node.clock, preferred, node.journal, desk.unbelieved)
+    return VoterMaintenance(admin, node.layout.voter_maintenance, node.clock, preferred, node.journal, state.unbelieved)
 
 
-def make_desk(current: Current) -> Desk:
+def make_state(current: Current) -> BrokerState:
     """What the broker of this node knows at its start: the newest grants that it judged before, and nothing else."""
     node = current.node
-    kept = KeptGrants(node.layout.voter_care / KeptGrants.FOLDER)
+    kept = KeptGrants(node.layout.voter_maintenance / KeptGrants.FOLDER)
 
     def granters(service: str) -> Granters:
         return granters_of(current.node, service).keeping(kept.of(service))
 
-    papers = Papers(granters, lambda: current.node.bundle.operators)
-    papers.take(kept.every())
+    documents = SignedDocuments(granters, lambda: current.node.bundle.operators)
+    documents.take(kept.every())
     signer = Signer(node.layout.promises, machine_id(), load_key(node.signing_key))
-    return Desk(
-        node.name, lambda: current.node.bundle, SystemClock(), papers, signer, KeptActs(current).look, kept.keep
+    return BrokerState(
+        node.name, lambda: current.node.bundle, SystemClock(), documents, signer, KeptActs(current).look, kept.keep
     )
 
 

@@ -21,9 +21,9 @@ from appliance.coordination.port import (
     Alive,
     Claim,
     Coordination,
-    Holding,
     Intent,
-    State,
+    Lease,
+    ServiceRecord,
 )
 from appliance.errors import ApplianceError, Busy, Forbidden, UsageError
 
@@ -41,14 +41,14 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "history": {"service": (str,), "entries_max": (int,)},
     "alive": {},
     "acquire": {"claim": (Claim,)},
-    "renew": {"holding": (Holding,)},
-    "release": {"holding": (Holding,), "reason": (str,), "time": (str,)},
+    "renew": {"holding": (Lease,)},
+    "release": {"holding": (Lease,), "reason": (str,), "time": (str,)},
     "report": {"report": (Alive, Intent)},
     "withdraw": {"intent": (Intent,)},
-    "watch": {"seen": (State,)},
+    "watch": {"seen": (ServiceRecord,)},
 }
 """What may be called, with which values: of another type they would stand in the store where nobody could read them."""
-Desk = Callable[[str], Coordination]
+PortOf = Callable[[str], Coordination]
 """The port for one caller, as the rules allow it (`broker.Brokered`); raises Forbidden for who is no node."""
 
 
@@ -62,7 +62,7 @@ def caller_of(certificate: Mapping[str, Any] | None, domain: str) -> str:
 
 
 class Server:
-    """Serves `desk` to the nodes of `domain`; a context that ends with all conversations."""
+    """Serves `port_of` to the nodes of `domain`; a context that ends with all conversations."""
 
     def __init__(
         self,
@@ -70,19 +70,19 @@ class Server:
         port: int,
         tls: ssl.SSLContext,
         domain: str,
-        desk: Desk,
+        port_of: PortOf,
         more: Mapping[str, Mapping[str, tuple[type, ...]]] | None = None,
         is_of: Callable[[str, bytes], bool] = lambda caller, certificate: True,
         services_of: Callable[[str], int] = lambda caller: 0,
     ) -> None:
-        """`more`: what else may be called of what `desk` gives, and with which values. `is_of`: whether the caller has
-        that certificate (DER) still; a stolen box's is good for weeks. `services_of`: how many services the caller may
-        hold."""
+        """`more`: what else may be called of what `port_of` gives, and with which values. `is_of`: whether the caller
+        has that certificate (DER) still; a stolen box's is good for weeks. `services_of`: how many services the caller
+        may hold."""
         self.address = address
         self.port = port
         self._tls = tls
         self._domain = domain
-        self._desk = desk
+        self._desk = port_of
         self._known = {**ARGUMENTS, **(more or {})}
         self._is_of = is_of
         self._services_of = services_of

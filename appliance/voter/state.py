@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from appliance.clock import Clock
 from appliance.errors import ApplianceError, Busy, Forbidden, Refused
-from appliance.failover.papers import Papers
+from appliance.failover.papers import SignedDocuments
 from appliance.trust.act import OBEYED_BY_FAILOVER, Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant, read_request
@@ -29,26 +29,26 @@ from appliance.trust.held import read_held
 from appliance.trust.in_force import in_force, to_tell
 from appliance.voter.broker import Acts
 from appliance.voter.granting import View
-from appliance.voter.probe import GAP_SECONDS_MAX, Asking, begin_asking
+from appliance.voter.probe import GAP_SECONDS_MAX, HolderProbe, begin_probe
 from appliance.voter.promises import Promised
 from appliance.voter.signing import Signer
 
 
 @dataclass
-class Desk:
+class BrokerState:
     """Of the broker of `voter`. `own_acts` are those that were accepted at this very node."""
 
     voter: str
     bundle: Callable[[], Bundle]
     clock: Clock
-    papers: Papers
+    documents: SignedDocuments
     signer: Signer
     own_acts: Callable[[], Collection[Act]]
     keep: Callable[[Mapping[str, Grant]], None] = lambda grants: None
     """Keeps the newest grants that were judged good, for the next life of this broker."""
     life: str = field(default_factory=lambda: secrets.token_hex(8))
     heard: dict[str, float] = field(default_factory=dict)
-    asking: dict[str, Asking] = field(default_factory=dict)
+    probes: dict[str, HolderProbe] = field(default_factory=dict)
     serving: dict[str, tuple[str, float]] = field(default_factory=dict)
     """Who says to serve each service, and when: for people to see, nothing is decided by it."""
     ready: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Desk:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self.papers.on_news = self._wake
+        self.documents.on_news = self._wake
 
     def _wake(self) -> None:
         for wake in tuple(self._waiting):
@@ -86,14 +86,14 @@ class Desk:
     def tick(self) -> None:
         """Ask every writer whose silence would count."""
         now = self.clock.boottime()
-        for service, present in tuple(self.papers.grants.items()):
+        for service, present in tuple(self.documents.grants.items()):
             if self._silence_counts(present):
                 challenge = secrets.token_hex(32)
-                asking = self.asking.get(service)
-                if asking is None or asking.statement != present.statement:
-                    self.asking[service] = begin_asking(present, challenge, now)
+                probe = self.probes.get(service)
+                if probe is None or probe.statement != present.statement:
+                    self.probes[service] = begin_probe(present, challenge, now)
                 else:
-                    self.asking[service] = asking.asked(challenge, now)
+                    self.probes[service] = probe.asked(challenge, now)
 
     def _silence_counts(self, present: Grant) -> bool:
         """A home that may be at work alone is not proven dead by it, and an act about a lost one wants it too."""
@@ -103,18 +103,18 @@ class Desk:
         lost = any(act.act == "lost" and act.subject == present.writer for act in self.acts_in_force(present.service))
         return service.policy == "exclusive" or present.writer != service.node or lost
 
-    def attend(
+    def take_heartbeat(
         self,
         caller: str,
         token: str,
-        papers: tuple[str, ...],
+        documents: tuple[str, ...],
         answers: tuple[str, ...],
         serving: tuple[str, ...] = (),
         ready: tuple[str, ...] = (),
     ) -> None:
-        """`caller` shows `papers`, answers what it was asked, and says which services it serves, and which of its own
-        it could have back since how many seconds."""
-        self._take(caller, papers)
+        """`caller` shows `documents`, answers what it was asked, and says which services it serves, and which of its
+        own it could have back since how many seconds."""
+        self._take(caller, documents)
         for text in answers:
             self._take_answer(caller, text.encode())
         now = self.clock.boottime()
@@ -124,12 +124,12 @@ class Desk:
         if token == self.token:
             self.heard[caller] = now
 
-    def _take(self, caller: str, papers: tuple[str, ...]) -> None:
+    def _take(self, caller: str, documents: tuple[str, ...]) -> None:
         """One caller at a time: each of them is checked in a thread of its own."""
         with self._lock:
-            if self.papers.take(text.encode() for text in papers):
+            if self.documents.take(text.encode() for text in documents):
                 self.forged.add(caller)
-            self.keep(self.papers.grants)
+            self.keep(self.documents.grants)
 
     @contextlib.contextmanager
     def waking(self, wake: Callable[[], object]) -> Iterator[None]:
@@ -155,15 +155,15 @@ class Desk:
                 self._taking.discard(caller)
 
     def _take_answer(self, caller: str, raw: bytes) -> None:
-        for service, asking in tuple(self.asking.items()):
-            present = self.papers.grants.get(service)
+        for service, probe in tuple(self.probes.items()):
+            present = self.documents.grants.get(service)
             if present is None or present.writer != caller:
                 continue
             try:
                 held = read_held(raw, present.writer_key)
             except ApplianceError:
                 continue
-            self.asking[service] = asking.answered(held, self.clock.boottime())
+            self.probes[service] = probe.answered(held, self.clock.boottime())
 
     def _take_ready(self, caller: str, text: str, now: float) -> None:
         """Nobody is ready for another; who says so wrongly makes clients wait for a handover that does not end."""
@@ -172,7 +172,7 @@ class Desk:
         if plan is not None and plan.node == caller and seconds.isascii() and seconds.isdigit() and len(seconds) < 10:
             self.ready[service] = int(seconds), now
 
-    def ready_homes(self) -> tuple[str, ...]:
+    def ready_origins(self) -> tuple[str, ...]:
         """Service and seconds of each home that said a moment ago that it could have it back."""
         now = self.clock.boottime()
         return tuple(
@@ -187,11 +187,11 @@ class Desk:
     def questions(self, caller: str) -> tuple[str, ...]:
         """What `caller` is asked now: service, epoch and challenge of each."""
         mine = (
-            (asking, next(reversed(list(asking.open)), ""))
-            for service, asking in tuple(self.asking.items())
-            if (present := self.papers.grants.get(service)) is not None and present.writer == caller
+            (probe, next(reversed(list(probe.open)), ""))
+            for service, probe in tuple(self.probes.items())
+            if (present := self.documents.grants.get(service)) is not None and present.writer == caller
         )
-        return tuple(f"{asking.service} {asking.epoch} {challenge}" for asking, challenge in mine if challenge)
+        return tuple(f"{probe.service} {probe.epoch} {challenge}" for probe, challenge in mine if challenge)
 
     def news(self, caller: str) -> tuple[str, ...]:
         """The newest grant and release of each service that concerns `caller`, for it to learn who writes, and acts: a
@@ -202,19 +202,19 @@ class Desk:
         services = self.bundle().territory.services
         concerned = [name for name, it in services.items() if caller in (it.node, *it.standbys)]
         led_to = [name for name, it in services.items() if it.address or name in concerned]
-        found = [self.papers.grants[name].document.raw for name in led_to if name in self.papers.grants]
-        found += [it.document.raw for name in concerned if (it := self.papers.release_of(name))]
+        found = [self.documents.grants[name].document.raw for name in led_to if name in self.documents.grants]
+        found += [it.document.raw for name in concerned if (it := self.documents.release_of(name))]
         found += [it.document.raw for it in to_tell(self._known_acts(), self.clock.now())]
         return tuple(raw.decode() for raw in found)
 
-    def vote(self, caller: str, raw: str, papers: tuple[str, ...] = ()) -> bytes:
-        """This broker's signature for what `caller` asks in the signed request `raw`, showing `papers`; raise Refused
-        otherwise."""
+    def vote(self, caller: str, raw: str, documents: tuple[str, ...] = ()) -> bytes:
+        """This broker's signature for what `caller` asks in the signed request `raw`, showing `documents`; raise
+        Refused otherwise."""
         bundle = self.bundle()
         request = read_request(raw.encode(), bundle.member(caller).keys.sign)
         if request.writer != caller:
             raise Forbidden(f"{caller} asks on behalf of {request.writer}.")
-        self._take(caller, papers)
+        self._take(caller, documents)
 
         def look(promised: Promised) -> View:
             now = self.clock.boottime()
@@ -222,22 +222,22 @@ class Desk:
                 voter=self.voter,
                 bundle=bundle,
                 request=request,
-                present=self.papers.grants.get(request.service),
+                present=self.documents.grants.get(request.service),
                 heard={name for name, at in tuple(self.heard.items()) if now - at <= GAP_SECONDS_MAX},
                 promised=promised,
                 lease_seconds=float(bundle.territory.lease_seconds),
                 now=now,
                 time=self.clock.now(),
-                release=self.papers.release_of(request.service),
+                release=self.documents.release_of(request.service),
                 acts=self.acts_in_force(request.service),
-                asking=self.asking.get(request.service),
-                unbelieved=self.papers.unbelieved.get(request.service, (0, ""))[1],
+                probe=self.probes.get(request.service),
+                unbelieved=self.documents.unbelieved.get(request.service, (0, ""))[1],
             )
 
         return self.signer.sign(request.service, look)
 
     def _known_acts(self) -> tuple[Act, ...]:
-        found = {it.document.digest: it for it in (*self.own_acts(), *self.papers.acts())}
+        found = {it.document.digest: it for it in (*self.own_acts(), *self.documents.acts())}
         return tuple(it for it in found.values() if it.act in OBEYED_BY_FAILOVER)
 
     def acts_in_force(self, service: str) -> tuple[Act, ...]:
@@ -253,7 +253,7 @@ class Desk:
         return Acts(*(frozenset(subjects[name]) for name in ("promote", "lost", "quarantine")))
 
     def _is_used(self, service: str, act: Act) -> bool:
-        present = self.papers.grants.get(service)
+        present = self.documents.grants.get(service)
         if present is None:
             return False
         try:
@@ -265,7 +265,7 @@ class Desk:
         """Why the newest grant that was shown of a service is not believed here, for people to see: anybody may show
         one, so nothing is decided by it."""
         services = self.bundle().territory.services
-        return {name: why for name, (_, why) in tuple(self.papers.unbelieved.items()) if name in services}
+        return {name: why for name, (_, why) in tuple(self.documents.unbelieved.items()) if name in services}
 
     def highest(self, service: str) -> int:
         """The highest epoch of `service` that this broker has promised to anybody; 0 when that cannot be told."""

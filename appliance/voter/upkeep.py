@@ -28,7 +28,7 @@ KEPT_BYTES_MAX = GIB
 
 
 @dataclass(frozen=True)
-class Standing:
+class MemberStatus:
     """How a voter stands: its number, the leader's (0: it knows none), its file's bytes, and those in use in it; by
     another `term` there was an election."""
 
@@ -41,7 +41,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Lease:
+class EtcdLease:
     """One on a service, in whole seconds as the store tells them: the part of a second that is left is not told."""
 
     left_seconds: int
@@ -54,10 +54,10 @@ class Lease:
         return self.left_seconds + 1 >= YOUNG * self.granted_seconds
 
 
-def heir(standing: Standing, members: Mapping[str, int], preferred: str) -> int:
+def heir(status: MemberStatus, members: Mapping[str, int], preferred: str) -> int:
     """The member to whom this voter hands the lead over; 0 when it does not lead or `preferred` does, or is unknown."""
     wanted = members.get(preferred, 0)
-    return wanted if standing.leader == standing.member != wanted else 0
+    return wanted if status.leader == status.member != wanted else 0
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Seen:
     seconds, None when there was none yet; `leads` for how many seconds it has been seen to lead; `wall` is UTC seconds
     and gives each voter its turn, nothing else."""
 
-    standing: Standing
+    status: MemberStatus
     members: Mapping[str, int]
     preferred: str
     wall: float
@@ -90,24 +90,24 @@ def due(seen: Seen) -> Due:
     settled = rested and seen.leads >= LED_SECONDS
     old = seen.since_snapshot is None or seen.since_snapshot >= SNAPSHOT_EVERY_SECONDS
     return Due(
-        heir(seen.standing, seen.members, seen.preferred) if settled else 0,
+        heir(seen.status, seen.members, seen.preferred) if settled else 0,
         old,
-        _is_wasteful(seen.standing) and _has_turn(seen),
+        _is_wasteful(seen.status) and _has_turn(seen),
     )
 
 
-def _is_wasteful(standing: Standing) -> bool:
+def _is_wasteful(status: MemberStatus) -> bool:
     """Half of its file is of no use; who leads goes on with that for longer, as all others wait for it."""
-    leads = standing.leader == standing.member
+    leads = status.leader == status.member
     least = DEFRAGMENT_LEADER_FROM_BYTES if leads else DEFRAGMENT_FROM_BYTES
-    return standing.size_bytes >= least and standing.used_bytes <= standing.size_bytes // 2
+    return status.size_bytes >= least and status.used_bytes <= status.size_bytes // 2
 
 
 def _has_turn(seen: Seen) -> bool:
     """Voters answer nobody meanwhile, so each has ten minutes of its own."""
     order = sorted(seen.members.values())
     turn = int(seen.wall // TURN_SECONDS) % max(1, len(order))
-    return seen.standing.member in order and order.index(seen.standing.member) == turn
+    return seen.status.member in order and order.index(seen.status.member) == turn
 
 
 def outlived(sizes: Mapping[float, int]) -> frozenset[float]:

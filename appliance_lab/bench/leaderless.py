@@ -14,8 +14,8 @@ from itertools import count, pairwise
 from appliance.coordination.argv import Member
 from appliance.errors import ApplianceError
 from appliance.units import MIB
-from appliance.voter.etcd_admin import Care
-from appliance.voter.upkeep import Standing
+from appliance.voter.etcd_admin import EtcdAdmin
+from appliance.voter.upkeep import MemberStatus
 from appliance_lab.bench.bench import Bench, Skipped
 from appliance_lab.bench.figures import Figure, Goal
 from appliance_lab.bench.ground import with_room
@@ -82,17 +82,17 @@ def _leader(stage: Stage) -> EtcdProcess:
     return found
 
 
-def _standing(voter: EtcdProcess) -> Standing | None:
+def _standing(voter: EtcdProcess) -> MemberStatus | None:
     """How it stands; None while it knows no leader."""
 
-    async def ask() -> Standing | None:
-        care = Care(voter.address)
+    async def ask() -> MemberStatus | None:
+        admin = EtcdAdmin(voter.address)
         try:
-            told = await care.standing()
+            told = await admin.status()
             return told if told.leader else None
         except ApplianceError:
             return None
         finally:
-            await care.close()
+            await admin.close()
 
     return asyncio.run(ask())

@@ -21,15 +21,15 @@ from appliance.coordination.port import (
     Claim,
     Ended,
     Event,
-    Holder,
-    Holding,
     Intent,
+    Lease,
+    LeaseHolder,
     Lost,
     Moved,
     NoLeader,
     Owner,
     Report,
-    State,
+    ServiceRecord,
 )
 from appliance.errors import Unreachable
 
@@ -57,11 +57,11 @@ class Store:
         self.clock = clock
         self.has_majority = True
         self.revision = 1
-        self._states: dict[str, State] = {}
+        self._states: dict[str, ServiceRecord] = {}
         self._history: dict[str, list[Moved]] = {}
         self._alive: dict[str, Alive] = {}
         self._leases: dict[int, _Lease] = {}
-        self._log: list[State] = []
+        self._log: list[ServiceRecord] = []
         self._forgotten = 0
         """Of what came before this revision nothing can be watched any more."""
         self._waiting: list[asyncio.Future[None]] = []
@@ -84,9 +84,9 @@ class Store:
             lease.ends = self.clock.boottime() + lease.ttl_seconds
         self.wake()
 
-    def read(self, service: str) -> State:
+    def read(self, service: str) -> ServiceRecord:
         self._lapse()
-        return replace(self._states.get(service, State(service, 0)), revision=self.revision)
+        return replace(self._states.get(service, ServiceRecord(service, 0)), revision=self.revision)
 
     def history(self, service: str) -> tuple[Moved, ...]:
         return tuple(reversed(self._history.get(service, [])))
@@ -95,46 +95,46 @@ class Store:
         self._lapse()
         return tuple(self._alive[name] for name in sorted(self._alive))
 
-    def acquire(self, claim: Claim) -> Holding:
-        state, sent = self.read(claim.service), self.clock.boottime()
-        if claim.resumes and not rules.may_resume(state, claim):
-            raise rules.taken(state)
+    def acquire(self, claim: Claim) -> Lease:
+        record, sent = self.read(claim.service), self.clock.boottime()
+        if claim.resumes and not rules.may_resume(record, claim):
+            raise rules.taken(record)
         lease = self._grant(claim.lease, claim.ttl_seconds)
         rules.check_granted(claim, lease.ttl_seconds)
-        if state.owned != claim.seen or (state.holder.revision if state.holder else 0) != claim.ousts:
-            if holding := rules.held_already(state, claim, lease.ttl_seconds, sent):
-                return holding
-            raise rules.taken(state)
+        if record.owned != claim.seen or (record.holder.revision if record.holder else 0) != claim.ousts:
+            if held := rules.held_already(record, claim, lease.ttl_seconds, sent):
+                return held
+            raise rules.taken(record)
         revision = self.revision + 1
-        owner = state.owner
+        owner = record.owner
         if not claim.resumes:
             owner = Owner(claim.node, claim.reason, claim.time, False, revision)
             self._note(claim.service, owner, claim.seen)
-        holder = Holder(claim.node, claim.begun_by, claim.lease, revision)
-        self._change(replace(state, owner=owner, holder=holder))
+        holder = LeaseHolder(claim.node, claim.begun_by, claim.lease, revision)
+        self._change(replace(record, owner=owner, holder=holder))
         lease.drops.append(lambda: self._drop_holder(claim.service, holder))
         assert owner is not None
-        return Holding(claim.service, claim.node, claim.lease, owner.revision, revision, lease.ttl_seconds, sent)
+        return Lease(claim.service, claim.node, claim.lease, owner.revision, revision, lease.ttl_seconds, sent)
 
-    def renew(self, holding: Holding) -> Holding:
+    def renew(self, lease: Lease) -> Lease:
         sent = self.clock.boottime()
-        state = self.read(holding.service)
-        lease = self._beat(holding.lease)
-        if lease is None:
-            raise Lost(f"the lease on {holding.service} has expired.")
-        if not rules.is_held(state, holding):
-            raise rules.lost(state)
-        return replace(holding, ttl_seconds=lease.ttl_seconds, sent=sent)
+        record = self.read(lease.service)
+        own = self._beat(lease.lease)
+        if own is None:
+            raise Lost(f"the lease on {lease.service} has expired.")
+        if not rules.is_held(record, lease):
+            raise rules.lost(record)
+        return replace(lease, ttl_seconds=own.ttl_seconds, sent=sent)
 
-    def release(self, holding: Holding, reason: str, time: str) -> None:
-        state = self.read(holding.service)
-        if not rules.is_held(state, holding):
-            if rules.is_released(state, holding):
+    def release(self, lease: Lease, reason: str, time: str) -> None:
+        record = self.read(lease.service)
+        if not rules.is_held(record, lease):
+            if rules.is_released(record, lease):
                 return
-            raise rules.lost(state)
-        owner = Owner(holding.node, reason, time, True, self.revision + 1)
-        self._note(holding.service, owner, holding.revision)
-        self._change(replace(state, owner=owner, holder=None))
+            raise rules.lost(record)
+        owner = Owner(lease.node, reason, time, True, self.revision + 1)
+        self._note(lease.service, owner, lease.revision)
+        self._change(replace(record, owner=owner, holder=None))
 
     def report(self, report: Report) -> None:
         self._lapse()
@@ -145,27 +145,27 @@ class Store:
             self._alive[report.node] = report
             self.revision += 1
             return
-        state = self.read(report.service)
-        if state.intent:
-            raise rules.intended_already(state)
+        record = self.read(report.service)
+        if record.intent:
+            raise rules.intended_already(record)
         self._grant(report.lease, report.ttl_seconds).drops.append(lambda: self._drop_intent(report))
-        self._change(replace(state, intent=report))
+        self._change(replace(record, intent=report))
 
     def withdraw(self, intent: Intent) -> None:
         self._lapse()
         self._end(intent.lease)
 
-    def since(self, seen: State) -> list[State]:
+    def since(self, seen: ServiceRecord) -> list[ServiceRecord]:
         """The states of a service after `seen`, in their order."""
         self._lapse()
-        return [state for state in self._log if state.service == seen.service and state.revision > seen.revision]
+        return [record for record in self._log if record.service == seen.service and record.revision > seen.revision]
 
     def compact(self) -> None:
         """Forget what came before the present revision, as etcd does each hour: states are kept, changes are not."""
         self._forgotten = self.revision
-        self._log = [state for state in self._log if state.revision >= self.revision]
+        self._log = [record for record in self._log if record.revision >= self.revision]
 
-    def has_forgotten(self, seen: State) -> bool:
+    def has_forgotten(self, seen: ServiceRecord) -> bool:
         """Whether changes after `seen` may be missing from `since`."""
         return seen.revision + 1 < self._forgotten
 
@@ -202,15 +202,15 @@ class Store:
         for drop in lease.drops if lease else ():
             drop()
 
-    def _drop_holder(self, service: str, holder: Holder) -> None:
-        state = self._states[service]
-        if state.holder == holder:
-            self._change(replace(state, holder=None))
+    def _drop_holder(self, service: str, holder: LeaseHolder) -> None:
+        record = self._states[service]
+        if record.holder == holder:
+            self._change(replace(record, holder=None))
 
     def _drop_intent(self, intent: Intent) -> None:
-        state = self._states[intent.service]
-        if state.intent == intent:
-            self._change(replace(state, intent=None))
+        record = self._states[intent.service]
+        if record.intent == intent:
+            self._change(replace(record, intent=None))
 
     def _drop_alive(self, alive: Alive) -> None:
         if self._alive.get(alive.node) == alive:
@@ -220,11 +220,11 @@ class Store:
         moved = Moved(owner.node, owner.reason, owner.time, owner.released, owner.revision, previous)
         self._history.setdefault(service, []).append(moved)
 
-    def _change(self, state: State) -> None:
+    def _change(self, record: ServiceRecord) -> None:
         self.revision += 1
-        state = replace(state, revision=self.revision)
-        self._states[state.service] = state
-        self._log.append(state)
+        record = replace(record, revision=self.revision)
+        self._states[record.service] = record
+        self._log.append(record)
         self.wake()
 
 
@@ -244,7 +244,7 @@ class Memory:
         self._line = line
         self._store.wake()
 
-    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> State:
+    async def read(self, service: str, *, seconds_max: float = CALL_SECONDS_MAX) -> ServiceRecord:
         return self._answer(lambda: self._store.read(service))
 
     async def history(
@@ -255,13 +255,13 @@ class Memory:
     async def alive(self, *, seconds_max: float = CALL_SECONDS_MAX) -> tuple[Alive, ...]:
         return self._answer(self._store.alive)
 
-    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+    async def acquire(self, claim: Claim, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
         return self._answer(lambda: self._store.acquire(claim))
 
-    async def renew(self, holding: Holding, *, seconds_max: float = CALL_SECONDS_MAX) -> Holding:
+    async def renew(self, holding: Lease, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
         return self._answer(lambda: self._store.renew(holding))
 
-    async def release(self, holding: Holding, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
+    async def release(self, holding: Lease, reason: str, time: str, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
         self._answer(lambda: self._store.release(holding, reason, time))
 
     async def report(self, report: Report, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
@@ -270,7 +270,7 @@ class Memory:
     async def withdraw(self, intent: Intent, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
         self._answer(lambda: self._store.withdraw(intent))
 
-    async def watch(self, seen: State, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
+    async def watch(self, seen: ServiceRecord, *, seconds_max: float = WATCH_SECONDS_MAX) -> AsyncGenerator[Event]:
         ends = self._store.clock.boottime() + seconds_max
         is_armed = False
         while True:

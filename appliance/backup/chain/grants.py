@@ -45,4 +45,4 @@ def _kept(node: Node, service: str) -> Iterator[bytes]:
     yield from (holding.grant(epoch) for epoch in holding.epochs())
     yield from chain_of(node, service).raw_grants()
     yield from (path.read_bytes() for path in map(root.joinpath, FAILOVER_KEEPS) if path.exists())
-    yield from KeptGrants(node.layout.voter_care / KeptGrants.FOLDER).of(service)
+    yield from KeptGrants(node.layout.voter_maintenance / KeptGrants.FOLDER).of(service)

@@ -53,6 +53,6 @@ def hold_until_laid(node: Node, service: str, grant: Grant) -> None:
     if grant.epoch % 2 or not moves(node, service):
         return
     layout = node.service(service)
-    kept = load(layout.root / FILE)
-    if not files_are_here(node, service, grant, kept.opened_epoch if kept else 0):
+    durable = load(layout.root / FILE)
+    if not files_are_here(node, service, grant, durable.opened_epoch if durable else 0):
         layout.opening.touch()

@@ -129,7 +129,7 @@ class Line:
         self._process = start_client(argv)
         self._to, self._from, self._said = pipes_of(self._process)
         channel = Channel(
-            self._from.fileno(), self._to.fileno(), quiet_seconds=node.patience_seconds, before_send=before_send
+            self._from.fileno(), self._to.fileno(), quiet_seconds=node.idle_timeout_seconds, before_send=before_send
         )
         self.conversation = Conversation(node, self.peer, channel)
 

@@ -14,7 +14,7 @@ from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.replicas import replica_of
 from appliance.node.failover_status import load_of_boot
 from appliance.node.handle import Node
-from appliance.node.movable_services import read_served
+from appliance.node.movable_services import read_movable
 from appliance.units import as_typed
 
 
@@ -22,7 +22,7 @@ def served(node: Node) -> tuple[str, ...]:
     """The services that this node may serve: those of which it is a candidate and has a program, or units of a host."""
     path = node.layout.root / "programs.json"
     if node.layout.is_this_host:
-        programs = {name for name, it in read_served().items() if it.here}
+        programs = {name for name, it in read_movable().items() if it.here}
     else:
         programs = set(json.loads(path.read_bytes()) if path.exists() else {})
     plans = node.bundle.territory.services.values()
@@ -51,16 +51,16 @@ def is_candidate(node: Node, service: str) -> bool:
 def server_elsewhere(node: Node, service: str) -> str:
     """The other node that serves `service` now: it holds the lease, and the newest grant names it. "" when nobody is
     known to: a lease alone serves nothing, as where its holder can be granted no epoch."""
-    told = load_of_boot(node.layout.failover, service, node.clock.boot_id())
-    if told is None or not told.holder or told.holder == node.name or told.holder != told.writer:
+    status = load_of_boot(node.layout.failover, service, node.clock.boot_id())
+    if status is None or not status.holder or status.holder == node.name or status.holder != status.writer:
         return ""
-    return told.holder
+    return status.holder
 
 
 def is_heard(node: Node, service: str) -> bool:
     """Whether failover knows who holds `service` now, or that nobody does."""
-    told = load_of_boot(node.layout.failover, service, node.clock.boot_id())
-    return told is not None and told.holder is not None
+    status = load_of_boot(node.layout.failover, service, node.clock.boot_id())
+    return status is not None and status.holder is not None
 
 
 def comes_back(node: Node, service: str) -> str:

@@ -23,7 +23,7 @@ def own_paths(node: Node, service: Service) -> tuple[str, ...]:
         raise Refused(f"{service.name} is the service of {service.node} itself; only {service.node} can write it.")
     layout = node.layout
     chains = sorted(layout.root.glob("services/*/chain"))
-    store = sorted(layout.voter_care.glob("*.snapshot"))[-1:]
+    store = sorted(layout.voter_maintenance.glob("*.snapshot"))[-1:]
     wanted = (
         layout.identity,
         layout.bundle,

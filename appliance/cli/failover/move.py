@@ -21,9 +21,9 @@ from appliance.failover.moving import (
     check_settled,
     check_zone,
     evacuation,
+    last_holder_of,
     plan_move,
     staying,
-    told_at_last,
 )
 from appliance.territory.implicit import is_implicit
 from appliance.units import MINUTE
@@ -188,9 +188,9 @@ async def _carry_out(store: Store, plan: Plan, intent: Intent) -> float:
 async def _late(store: Store, plan: Plan, within: int) -> Refused:
     """Why it ends here, with what is seen now: it may have left its holder and not have come anywhere."""
     try:
-        state = await store.port.read(plan.service)
-        holder = state.holder.node if state.holder else ""
-        seen = told_at_last(plan.service, holder, await store.served_at(plan.service))
+        record = await store.port.read(plan.service)
+        holder = record.holder.node if record.holder else ""
+        seen = last_holder_of(plan.service, holder, await store.served_at(plan.service))
     except ApplianceError as error:
         seen = f"it is not known where it is served now: {error.what}"
     return Refused(
@@ -200,8 +200,8 @@ async def _late(store: Store, plan: Plan, within: int) -> Refused:
 
 
 async def _is_at(store: Store, plan: Plan) -> bool:
-    state = await store.port.read(plan.service)
-    if state.holder is None or state.holder.node != plan.to:
+    record = await store.port.read(plan.service)
+    if record.holder is None or record.holder.node != plan.to:
         return False
     return await store.served_at(plan.service) == plan.to
 

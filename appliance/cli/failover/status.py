@@ -81,12 +81,12 @@ def look(node: Node) -> dict[str, Any]:
 async def _known(store: Store, services: list[str]) -> dict[str, dict[str, Any]]:
     found = {}
     for name in services:
-        state, granted = await store.port.read(name), await store.granted(name)
-        intent = state.intent
+        record, granted = await store.port.read(name), await store.granted(name)
+        intent = record.intent
         found[name] = {
-            "holder": state.holder.node if state.holder else "",
-            "owner": state.owner.node if state.owner else "",
-            "released": bool(state.owner and state.owner.released),
+            "holder": record.holder.node if record.holder else "",
+            "owner": record.owner.node if record.owner else "",
+            "released": bool(record.owner and record.owner.released),
             "intent": f"{intent.kind} {intent.to}".strip() if intent else "",
             "intent_by": intent.by if intent else "",
             "intent_reason": intent.reason if intent else "",

@@ -20,7 +20,7 @@ from appliance.coordination.remote import Remote
 from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError
 from appliance.failover.moving import View
-from appliance.failover.papers import Papers
+from appliance.failover.papers import SignedDocuments
 from appliance.failover.program import brokers_of
 from appliance.node.handle import Node
 from appliance.trust.generation import Header
@@ -50,29 +50,29 @@ class Store:
     async def granted(self, service: str) -> Grant | None:
         """The newest grant of `service` that a broker or this node knows."""
         holding = replica_of(self.node, service)
-        papers = self._papers()
-        papers.take(holding.grant(epoch) for epoch in holding.epochs()[-1:])
+        documents = self._papers()
+        documents.take(holding.grant(epoch) for epoch in holding.epochs()[-1:])
         _, _, news, *_ = await self._attend(self.port)
-        papers.take(str(text).encode() for text in news)
-        return papers.grants.get(service)
+        documents.take(str(text).encode() for text in news)
+        return documents.grants.get(service)
 
     async def knowing(self, granted: Grant) -> frozenset[str]:
         """The voters whose brokers know `granted`, of a service of which this node is told: the others sign no grant
         that comes after it."""
 
         async def knows(broker: Remote) -> bool:
-            papers = self._papers()
+            documents = self._papers()
             with contextlib.suppress(ApplianceError):
                 _, _, news, *_ = await self._attend(broker)
-                papers.take(str(text).encode() for text in news)
-            found = papers.grants.get(granted.service)
+                documents.take(str(text).encode() for text in news)
+            found = documents.grants.get(granted.service)
             return found is not None and found.epoch >= granted.epoch
 
         said = await asyncio.gather(*map(knows, self.brokers.values()))
         return frozenset(name for name, yes in zip(self.brokers, said, strict=True) if yes)
 
-    def _papers(self) -> Papers:
-        return Papers(lambda name: granters_of(self.node, name), lambda: self.node.bundle.operators)
+    def _papers(self) -> SignedDocuments:
+        return SignedDocuments(lambda name: granters_of(self.node, name), lambda: self.node.bundle.operators)
 
     async def served_at(self, service: str) -> str:
         """The node that says to serve `service`, as a broker heard a moment ago; "" when none does."""
@@ -96,11 +96,11 @@ class Store:
         """What a plan is made from; with `fit`, candidates are asked what they hold."""
         territory = self.node.bundle.territory
         found = territory.service(service)
-        state = await self.port.read(service)
+        record = await self.port.read(service)
         granted = await self.granted(service)
         alive = {it.node for it in await self.port.alive()}
         unfit = await asyncio.to_thread(_unfit, self.node, service) if fit else {}
-        made = View(territory, found, state, granted.writer if granted else "", alive, unfit)
+        made = View(territory, found, record, granted.writer if granted else "", alive, unfit)
         if granted is None or not fit or not may_announce(territory, found, self.node.name):
             return made  # brokers tell a stranger of no grant; what it announces is refused
         return replace(made, needed=self.node.bundle.voting.needed, knowing=await self.knowing(granted))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from appliance.agent.decide import Pace
+from appliance.agent.decide import Intervals
 from appliance.agent.service import serve
 from appliance.cli.output import say
 from appliance.cli.this_layout import this_layout
@@ -16,7 +16,7 @@ EVERY_VARIABLE = "APPLIANCE_AGENT_EVERY"
 @click.option(
     "--every",
     type=click.FloatRange(min=0.1, max=600.0),
-    default=Pace().look_seconds,
+    default=Intervals().look_seconds,
     show_default=True,
     metavar="SECONDS",
     envvar=EVERY_VARIABLE,
@@ -28,4 +28,4 @@ def agent(every: float) -> None:
     There is one agent per state folder; a second one exits with 4. After SIGTERM running work has a few seconds to end;
     a second SIGTERM ends it at once. SIGHUP makes the agent look at once.
     """
-    serve(this_layout().root, Pace(every), say)
+    serve(this_layout().root, Intervals(every), say)

@@ -11,8 +11,8 @@ from appliance.cli.output import emit
 from appliance.cli.this_voter import closing, this_voter
 from appliance.coordination.argv import Member
 from appliance.errors import UsageError
-from appliance.voter.etcd_admin import Care
-from appliance.voter.members import Changes, changes, settle
+from appliance.voter.etcd_admin import EtcdAdmin
+from appliance.voter.members import Changes, changes, reconcile
 
 
 @click.command()
@@ -26,7 +26,7 @@ def sync_members(empty: tuple[str, ...], dry_run: bool) -> None:
     A voter whose disk was lost has made promises that it no longer knows: name it with --empty to remove it and add it
     again. Its etcd must not have started before; the role `coordination` ensures that.
     """
-    name, member, care = this_voter()
+    name, member, admin = this_voter()
     unknown = sorted(set(empty) - set(member.members))
     if unknown or name in empty:
         raise UsageError(
@@ -34,7 +34,7 @@ def sync_members(empty: tuple[str, ...], dry_run: bool) -> None:
             where="--empty",
             remedy=f"Run this on another voter, and name one of {', '.join(member.others)}.",
         )
-    decided = asyncio.run(closing(care, _settle(care, member, empty, dry_run=dry_run)))
+    decided = asyncio.run(closing(admin, _settle(admin, member, empty, dry_run=dry_run)))
     names = {url: node for node, url in member.members.items()}
     removed = [names.get(it.peer_url, it.peer_url) for it in decided.remove]
     added = [names[url] for url in decided.add]
@@ -44,9 +44,9 @@ def sync_members(empty: tuple[str, ...], dry_run: bool) -> None:
     emit(shown, "\n".join(lines) or "Nothing to change.")
 
 
-async def _settle(care: Care, member: Member, empty: tuple[str, ...], *, dry_run: bool) -> Changes:
+async def _settle(admin: EtcdAdmin, member: Member, empty: tuple[str, ...], *, dry_run: bool) -> Changes:
     urls = member.members
-    decided = changes(await care.listed(), tuple(urls.values()), [urls[name] for name in empty])
+    decided = changes(await admin.listed(), tuple(urls.values()), [urls[name] for name in empty])
     if not dry_run:
-        await settle(care, decided)
+        await reconcile(admin, decided)
     return decided

@@ -8,14 +8,14 @@ import click
 
 from appliance.cli.output import emit, table
 from appliance.cli.this_voter import closing, this_voter
-from appliance.voter.etcd_admin import Care, Listed
+from appliance.voter.etcd_admin import EtcdAdmin, Listed
 
 
 @click.command()
 def show() -> None:
     """Show the voters as a majority of them knows them, and the leader. Fails when there is no majority."""
-    name, member, care = this_voter()
-    listed, leader = asyncio.run(closing(care, _ask(care)))
+    name, member, admin = this_voter()
+    listed, leader = asyncio.run(closing(admin, _ask(admin)))
     names = {url: node for node, url in member.members.items()}
     data = [
         {
@@ -29,5 +29,5 @@ def show() -> None:
     emit({"node": name, "voters": data}, table(("VOTER", "", ""), rows))
 
 
-async def _ask(care: Care) -> tuple[tuple[Listed, ...], int]:
-    return await care.listed(), (await care.standing()).leader
+async def _ask(admin: EtcdAdmin) -> tuple[tuple[Listed, ...], int]:
+    return await admin.listed(), (await admin.status()).leader

@@ -21,7 +21,7 @@ from appliance.backup.proofs.rehearsal import Rehearsed
 from appliance.backup.sources import own_server
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.forms.cluster import ASKED, DATABASE_NAME, DUMP, OUTCOME, REHEARSALS
-from appliance.failover.forms.host_services import GROUND, Ground, ask_hands_now
+from appliance.failover.forms.host_services import HELPER_PATHS, HelperPaths, ask_helper_now
 from appliance.host.files import make_private_folder
 from appliance.node.handle import Node
 from appliance.programs import hands
@@ -32,7 +32,7 @@ SILENT_SECONDS_MAX = 10.0
 """How long nothing may run that was asked for, before it begins and after it ended."""
 
 
-def fill(node: Node, service: str, laid: Path, ground: Ground = GROUND) -> None:
+def fill(node: Node, service: str, laid: Path, paths: HelperPaths = HELPER_PATHS) -> None:
     """Make the database what its dump in `laid` says, an archive's files; what lay here is kept beside it.
 
     Raise Refused, with PostgreSQL's words, when that cannot be; then all is as it was.
@@ -40,16 +40,16 @@ def fill(node: Node, service: str, laid: Path, ground: Ground = GROUND) -> None:
     if not (laid / DUMP).is_dir():
         raise Refused(f"the newest archive of {service} contains no dump.")
     offered = _offer_dump(node, service, laid)
-    _succeed("fill", service, offered, ground)
+    _succeed("fill", service, offered, paths)
 
 
-def keep(node: Node, service: str, to: Path, ground: Ground = GROUND) -> None:
+def keep(node: Node, service: str, to: Path, paths: HelperPaths = HELPER_PATHS) -> None:
     """Dump the database as it was left here into the new folder `to`."""
-    _succeed("keep", service, _offer(node, service), ground)
-    shutil.copytree(ground.databases / service / "keeping" / DUMP, to)
+    _succeed("keep", service, _offer(node, service), paths)
+    shutil.copytree(paths.databases / service / "keeping" / DUMP, to)
 
 
-def rehearse(node: Node, service: str, laid: Path, ground: Ground = GROUND) -> Rehearsed:
+def rehearse(node: Node, service: str, laid: Path, paths: HelperPaths = HELPER_PATHS) -> Rehearsed:
     """Load the dump in `laid`, an archive's files, into a cluster that is thrown away.
 
     On a host a unit does that which reaches nothing else: the author of the dump is the superuser of that cluster."""
@@ -59,13 +59,13 @@ def rehearse(node: Node, service: str, laid: Path, ground: Ground = GROUND) -> R
         return rehearsal.rehearse(laid / DUMP, database, scratch, own_server.newest_programs())
     if not own_server.PROGRAMS.exists():
         return rehearsal.missing(own_server.PROGRAMS)
-    if hands.populated(_cgroup("fill", service, ground)):  # a drill that begins just now is refused by systemd
+    if hands.populated(_cgroup("fill", service, paths)):  # a drill that begins just now is refused by systemd
         return rehearsal.untried(f"a takeover is loading {service} now. Drill again once it is served.")
     offered = _offer_dump(node, service, laid, REHEARSING)
     (offered / DATABASE_NAME).write_text(database)
     (offered / DATABASE_NAME).chmod(0o644)
     try:
-        told = _carry_out("rehearse", service, offered, ground.databases / REHEARSALS / service, ground)
+        told = _carry_out("rehearse", service, offered, paths.databases / REHEARSALS / service, paths)
         return rehearsal.decode(told["rehearsed"])
     except (ApplianceError, KeyError, TypeError) as error:
         return rehearsal.untried(str(error))
@@ -93,18 +93,18 @@ def _offer(node: Node, service: str, at: str = OFFERED) -> Path:
     return offered
 
 
-def _succeed(work: str, service: str, offered: Path, ground: Ground) -> None:
-    told = _carry_out(work, service, offered, ground.databases / service, ground)
+def _succeed(work: str, service: str, offered: Path, paths: HelperPaths) -> None:
+    told = _carry_out(work, service, offered, paths.databases / service, paths)
     shutil.rmtree(offered, ignore_errors=True)
     if told["error"]:
         raise Refused(f"{work} {service}: {told['error']}")
 
 
-def _carry_out(work: str, service: str, offered: Path, folder: Path, ground: Ground) -> dict[str, Any]:
+def _carry_out(work: str, service: str, offered: Path, folder: Path, paths: HelperPaths) -> dict[str, Any]:
     """Have it begun, and wait until it has left word in `folder`; it may take hours."""
     asked = (offered / ASKED).read_text()
-    ask_hands_now(work, service, ground)
-    cgroup = _cgroup(work, service, ground)
+    ask_helper_now(work, service, paths)
+    cgroup = _cgroup(work, service, paths)
     ran = time.monotonic()
     while (told := _outcome(folder)).get("asked") != asked:
         if hands.populated(cgroup):
@@ -116,8 +116,8 @@ def _carry_out(work: str, service: str, offered: Path, folder: Path, ground: Gro
     return told
 
 
-def _cgroup(work: str, service: str, ground: Ground) -> str:
-    return os.path.join(ground.cgroups, hands.WORK.format(work, service))
+def _cgroup(work: str, service: str, paths: HelperPaths) -> str:
+    return os.path.join(paths.cgroups, hands.WORK.format(work, service))
 
 
 def _outcome(folder: Path) -> dict[str, Any]:

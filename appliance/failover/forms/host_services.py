@@ -24,20 +24,20 @@ from appliance.failover.ports import Presented
 from appliance.host import postgresql
 from appliance.host.programs import Program
 from appliance.node.current import Current
-from appliance.node.movable_services import FILE, Moving, read_served
+from appliance.node.movable_services import FILE, MovableService, read_movable
 from appliance.programs import hands
 from appliance.territory.model import DATABASES
 from appliance.territory.served import DATABASE, SHARE, SITE, database_socket
 
 SOCKET = Path("/run/appliance-hands/hands.sock")
 PROBE_SECONDS_MAX = 1.0
-HANDS_SECONDS_MAX = 30.0
+HELPER_SECONDS_MAX = 30.0
 HELD, HOLDING, COPY_SHOWN = "held", "holding", "copy-shown"
 """HOLDING is there first and goes last: whatever ended in between, clients do not wait for ever."""
 
 
 @dataclass(frozen=True)
-class Ground:
+class HelperPaths:
     """Where things are on a host; other ones in tests."""
 
     served: Path = FILE
@@ -46,14 +46,14 @@ class Ground:
     databases: Path = Path(DATABASES)
 
 
-GROUND = Ground()
+HELPER_PATHS = HelperPaths()
 
 
-async def ask_hands(verb: str, service: str, ground: Ground = GROUND, **more: str) -> None:
+async def ask_helper(verb: str, service: str, paths: HelperPaths = HELPER_PATHS, **more: str) -> None:
     """Have root's hands do `verb`; raise Refused with their sentence, Unreachable when they do not answer."""
     try:
-        async with asyncio.timeout(HANDS_SECONDS_MAX):
-            reader, writer = await asyncio.open_unix_connection(ground.socket)
+        async with asyncio.timeout(HELPER_SECONDS_MAX):
+            reader, writer = await asyncio.open_unix_connection(paths.socket)
             try:
                 writer.write(_request(verb, service, **more))
                 answer = await reader.readline()
@@ -64,12 +64,14 @@ async def ask_hands(verb: str, service: str, ground: Ground = GROUND, **more: st
     _check(verb, service, answer)
 
 
-def ask_hands_now(verb: str, service: str, ground: Ground = GROUND, *, seconds_max: float = HANDS_SECONDS_MAX) -> None:
+def ask_helper_now(
+    verb: str, service: str, paths: HelperPaths = HELPER_PATHS, *, seconds_max: float = HELPER_SECONDS_MAX
+) -> None:
     """The same for who cannot wait for anybody else."""
     try:
         with socket.socket(socket.AF_UNIX) as line:
             line.settimeout(seconds_max)
-            line.connect(str(ground.socket))
+            line.connect(str(paths.socket))
             line.sendall(_request(verb, service))
             with line.makefile("rb") as file:
                 answer = file.readline()
@@ -100,11 +102,11 @@ def _check(verb: str, service: str, line: bytes) -> None:
 
 
 class HostServices:
-    def __init__(self, run: Path, ground: Ground = GROUND) -> None:
+    def __init__(self, run: Path, paths: HelperPaths = HELPER_PATHS) -> None:
         """`run`: the folder of marks of this boot's program."""
         self._run = run
-        self._ground = ground
-        self._moving = read_served(ground.served)
+        self._paths = paths
+        self._moving = read_movable(paths.served)
         self._waking: asyncio.Task[None] | None = None
 
     def look(self, service: str) -> Local:
@@ -185,7 +187,7 @@ class HostServices:
             self._marks(service).set(COPY_SHOWN, False)
 
     def reset(self, service: str) -> None:
-        ask_hands_now("reset", service, self._ground)
+        ask_helper_now("reset", service, self._paths)
 
     async def close_what_rests(self) -> dict[str, str]:
         """After a boot nothing that does not run may be written: who opens it makes it so.
@@ -217,55 +219,55 @@ class HostServices:
         here = {name: plan for name, plan in self._moving.items() if plan.here}
         described = {unit for name, it in here.items() for unit in (it.unit, it.copy, hands.AWAY.format(name))}
         for unit in hands.SERVING:
-            for cgroup in Path(self._ground.cgroups).glob(unit.format("*")):
+            for cgroup in Path(self._paths.cgroups).glob(unit.format("*")):
                 if cgroup.name not in described and hands.populated(str(cgroup)):
                     yield cgroup.name.partition("@")[2].removesuffix(".service")
 
     async def _ask(self, verb: str, service: str) -> None:
-        await ask_hands(verb, service, self._ground)
+        await ask_helper(verb, service, self._paths)
 
     def _runs(self, unit: str) -> bool:
-        return hands.populated(f"{self._ground.cgroups}/{unit}")
+        return hands.populated(f"{self._paths.cgroups}/{unit}")
 
     def _marks(self, service: str) -> Program:
         return Program(service, self._run)
 
-    def _plan(self, service: str) -> Moving:
+    def _plan(self, service: str) -> MovableService:
         try:
             return self._moving[service]
         except KeyError:
             remedy = "Give it an `address` in territory.yml, sign, and run the playbook `site`."
             raise NotFound(
-                f"this node is not set up to serve {service}.", where=str(self._ground.served), remedy=remedy
+                f"this node is not set up to serve {service}.", where=str(self._paths.served), remedy=remedy
             ) from None
 
 
 class HostNetwork:
-    def __init__(self, ground: Ground = GROUND) -> None:
-        self._ground = ground
-        self._moving = read_served(ground.served)
+    def __init__(self, paths: HelperPaths = HELPER_PATHS) -> None:
+        self._paths = paths
+        self._moving = read_movable(paths.served)
 
     def has_address(self, service: str) -> bool:
         return _is_here(self._moving[service].address)
 
     async def cut(self, service: str) -> None:
-        await ask_hands("cut", service, self._ground)
+        await ask_helper("cut", service, self._paths)
 
     async def add_address(self, service: str) -> None:
-        await ask_hands("add", service, self._ground)
+        await ask_helper("add", service, self._paths)
 
 
 class HostWatchdog(FileWatchdog):
     """Names the control group of the service's unit, which the kernel numbers anew with each start."""
 
-    def __init__(self, folder: Path, ground: Ground = GROUND) -> None:
+    def __init__(self, folder: Path, paths: HelperPaths = HELPER_PATHS) -> None:
         super().__init__(folder)
-        self._ground = ground
-        self._moving = read_served(ground.served)
+        self._paths = paths
+        self._moving = read_movable(paths.served)
 
     def _who(self, service: str) -> str:
         try:
-            return f"0 {os.stat(f'{self._ground.cgroups}/{self._moving[service].unit}').st_ino}"
+            return f"0 {os.stat(f'{self._paths.cgroups}/{self._moving[service].unit}').st_ino}"
         except (OSError, KeyError):
             return "0 0"
 
@@ -273,10 +275,10 @@ class HostWatchdog(FileWatchdog):
 class HostCopies(BackupCopies):
     """On a host the folder of what is not served is read-only, also for who lays files into it."""
 
-    def __init__(self, current: Current, ground: Ground = GROUND) -> None:
+    def __init__(self, current: Current, paths: HelperPaths = HELPER_PATHS) -> None:
         super().__init__(current)
-        self._ground = ground
-        self._moving = read_served(ground.served)
+        self._paths = paths
+        self._moving = read_movable(paths.served)
 
     async def present(self, service: str) -> Presented:
         """Beside it the folder is made writable: clients wait, and what is laid there comes next."""
@@ -289,19 +291,19 @@ class HostCopies(BackupCopies):
 
     async def _open(self, service: str) -> None:
         if not _is_writable(self._moving[service].folder):
-            await ask_hands("writable", service, self._ground)
+            await ask_helper("writable", service, self._paths)
 
     async def adopt(self, service: str, *, keep_files: bool, generation: str = "", required: str = "") -> None:
         if not keep_files:
             await self._open(service)
         await super().adopt(service, keep_files=keep_files, generation=generation, required=required)
 
-    async def lay_copy(self, service: str) -> None:
+    async def install_copy(self, service: str) -> None:
         """Of a share the pages show what is held here, to its people."""
         if self._current.node.form(service) is SHARE:
             await self._work("people", service)
         else:
-            await super().lay_copy(service)
+            await super().install_copy(service)
 
 
 def _is_here(address: str) -> bool:

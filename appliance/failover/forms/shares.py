@@ -15,7 +15,7 @@ from appliance.backup.chain.chain import chain_of
 from appliance.backup.writer.writer import push_newest, run
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.forms.host_services import ask_hands_now
+from appliance.failover.forms.host_services import ask_helper_now
 from appliance.failover.forms.people import lay_out
 from appliance.host.files import locked, make_private_folder
 from appliance.node.handle import Node
@@ -42,7 +42,7 @@ def bring_people(node: Node, service: str) -> str:
             remedy = f"On {home}: `appliance backup run {implicit_name(home)}`."
             raise Refused(f"the accounts of {home} are not here: {error.what}", remedy=remedy) from error
     else:
-        ask_hands_now("people", service)
+        ask_helper_now("people", service)
     return home
 
 
@@ -90,4 +90,4 @@ def lay(service: str, source: Path) -> None:
     new = Path(SHARES, LAYING, service)
     shutil.rmtree(new, ignore_errors=True)
     os.rename(source, new)
-    ask_hands_now("lay", service, seconds_max=LAY_SECONDS_MAX)
+    ask_helper_now("lay", service, seconds_max=LAY_SECONDS_MAX)

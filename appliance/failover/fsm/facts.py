@@ -70,12 +70,12 @@ class Facts:
         return self.record is not None and self.record.owner not in ("", self.seen.node)
 
     @property
-    def anothers(self) -> bool:
+    def belongs_elsewhere(self) -> bool:
         """Whether this node has nothing to go on with: a home needs to be shown a grant before it believes that."""
         return not self.last_writer or (self.owned_by_another and not self.alone)
 
     @property
-    def stray(self) -> bool:
+    def orphan_lease(self) -> bool:
         """A lease of this node's that it has no proof of: an answer to a takeover or a release was lost."""
         return self.record is not None and self.record.holder == self.seen.node and self.seen.proof is None
 
@@ -108,11 +108,11 @@ class Facts:
         Nobody else writes a mirror, so its home lays the data in place as it starts.
         """
         return (
-            self.seen.home
-            and self.policy.home_writes_alone
+            self.seen.is_origin
+            and self.policy.origin_writes_alone
             and self.last_writer
             and (self.seen.opened_epoch == self.seen.own_epoch or self.policy is Policy.MIRROR)
-            and not self.seen.wishes.quarantined
+            and not self.seen.requests.quarantined
         )
 
     @property
@@ -151,7 +151,7 @@ class Facts:
         return self.due(Action.RENEW, every) and self.now >= self._proof_sent + every
 
     @property
-    def quiet(self) -> bool:
+    def holder_silent(self) -> bool:
         """Whether no broker hears any more of who served it a moment ago: brokers know sooner than a lease ends, and
         each tells a node every two or three seconds."""
         at, silent = self.seen.served_at, self.timers.renew + self.timers.request
@@ -195,7 +195,7 @@ class Facts:
 
     @property
     def hand_over_due(self) -> bool:
-        return self._rested(self.standing.in_vain, self.standing.in_vain_at)
+        return self._rested(self.standing.failed_handovers, self.standing.last_failed_handover_at)
 
     def _rested(self, failures: int, at: float) -> bool:
         return not failures or self.now >= at + self.timers.cooldown_seconds(failures)
@@ -205,7 +205,7 @@ class Facts:
         """Whether the end of the holder's lease is enough: not for another than the home where the home may go on,
         unless the last writer let go or was this node itself."""
         proof = self.released or self.last_writer
-        return not self.policy.needs_proof_of_death or self.seen.home or (self.policy.others_write and proof)
+        return not self.policy.needs_proof_of_death or self.seen.is_origin or (self.policy.others_write and proof)
 
     @property
     def last_writer(self) -> bool:
@@ -214,7 +214,7 @@ class Facts:
 
     @property
     def promoted(self) -> bool:
-        return self.seen.wishes.promote and (self.policy.others_write or self.seen.home)
+        return self.seen.requests.promote and (self.policy.others_write or self.seen.is_origin)
 
     @property
     def fit(self) -> bool:
@@ -226,7 +226,7 @@ class Facts:
         after a power cut on a slow disk, and whoever ends that makes it begin anew."""
         seen = self.seen
         came_up = seen.answered_at > 0 and seen.answered_at >= seen.started_at
-        since = max(self.standing.since, seen.laid_at, seen.started_at, seen.answered_at)
+        since = max(self.standing.since, seen.installed_at, seen.started_at, seen.answered_at)
         return since + (self.timers.promote if came_up else self.timers.recover)
 
     @property
@@ -238,24 +238,24 @@ class Facts:
         return failed_for < 0 or self.now >= tried + min(COOLDOWN_MAX, max(self.timers.cooldown, failed_for))
 
     @property
-    def handed_to(self) -> str | None:
+    def hand_over_to(self) -> str | None:
         """To whom this holder shall hand over: a name, "" for whoever is next, None when it shall not."""
-        wishes = self.seen.wishes
+        requests = self.seen.requests
         if not self.policy.others_write:
             return None
-        if wishes.leaving:
+        if requests.leaving:
             return ""
-        if wishes.move_to and wishes.move_to != self.seen.node:
-            return wishes.move_to
-        return self.seen.home_name if self._home_may_have_it else None
+        if requests.move_to and requests.move_to != self.seen.node:
+            return requests.move_to
+        return self.seen.origin if self._origin_may_have_it else None
 
     @property
-    def _home_may_have_it(self) -> bool:
-        ready = self.seen.home_ready_since
+    def _origin_may_have_it(self) -> bool:
+        ready = self.seen.origin_ready_since
         return (
-            not self.seen.home
-            and self.seen.wishes.hand_back
-            and not self.seen.wishes.paused
+            not self.seen.is_origin
+            and self.seen.requests.hand_back
+            and not self.seen.requests.paused
             and ready is not None
             and self.now >= ready + self.timers.settle
         )

@@ -62,7 +62,7 @@ class Policy(StrEnum):
     MIRROR = "mirror"
 
     @property
-    def home_writes_alone(self) -> bool:
+    def origin_writes_alone(self) -> bool:
         """Whether the home goes on writing without a lease: never where another node takes over by itself."""
         return self is not Policy.EXCLUSIVE
 
@@ -197,16 +197,16 @@ class Local:
 class Copy:
     """The copy here: for how long something newer has existed elsewhere, and why it could not be served, if so.
 
-    `outdone`: what is laid out for reading is older than what is held here.
+    `stale_view`: what is laid out for reading is older than what is held here.
     """
 
     lag: float = 0.0
     unfit: str = ""
-    outdone: bool = False
+    stale_view: bool = False
 
 
 @dataclass(frozen=True)
-class Wishes:
+class OperatorRequests:
     """What people want, as signed acts and requests that were checked already.
 
     `promote`: an act in force that names this node and whom it replaces, of which no grant came yet.
@@ -229,20 +229,20 @@ class Seen:
     `rank`: its turn among the home and the standbys, the present owner last. `own_epoch`: of the newest grant here that
     names this node; `known_epoch`: of the newest grant here or seen anywhere; `refused_by_epoch`: of a newer grant that
     a storage peer showed when it refused ours. `released`: this node let go of `own_epoch`, and says so on its disk.
-    `lost`: the last renewal was answered by "not yours". `tail`: writes were made here that are in no generation which
-    the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a storage peer
-    accepted. `opened_epoch`: of the grant under which the service was last opened here, with the newest generation
-    adopted. `adopts`: another wrote before the grant that is here, so its files are still to be adopted.
-    `laid_at`: when the newest generation was last laid in place here, or a branch kept; now, while it is.
+    `lost`: the last renewal was answered by "not yours". `unreplicated_writes`: writes were made here that are in no
+    generation which the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a
+    storage peer accepted. `opened_epoch`: of the grant under which the service was last opened here, with the newest
+    generation adopted. `adopts`: another wrote before the grant that is here, so its files are still to be adopted.
+    `installed_at`: when the newest generation was last laid in place here, or a branch kept; now, while it is.
     `started_at`, `answered_at`: when the service was last started here by this program, and when it last answered it.
-    `deposed_until`: until when whom our takeover deposed may go on by its own clock; kept with the proof, and one lease
-    from the first proof when a reboot lost it before the epoch was opened.
-    `served_at`: when a broker last told that somebody serves it.
-    `home_ready_since`: since when the home, another node, is a caught-up standby. `last`: when each action was begun.
+    `old_writer_stops_at`: until when whom our takeover deposed may go on by its own clock; kept with the proof, and one
+    lease from the first proof when a reboot lost it before the epoch was opened. `served_at`: when a broker last told
+    that somebody serves it. `origin_ready_since`: since when the home, another node, is a caught-up standby. `last`:
+    when each action was begun.
     """
 
     node: str
-    home: bool
+    is_origin: bool
     rank: int = 0
     own_epoch: int = 0
     known_epoch: int = 0
@@ -252,21 +252,21 @@ class Seen:
     adopts: bool = False
     released: bool = False
     lost: bool = False
-    tail: bool = False
+    unreplicated_writes: bool = False
     branch: Branch = Branch.NONE
     record: Record | None = None
     proof: Proof | None = None
     local: Local = Local()
     copy: Copy = Copy()
     synced: bool = False
-    laid_at: float = 0.0
+    installed_at: float = 0.0
     started_at: float = 0.0
     answered_at: float = 0.0
-    deposed_until: float = 0.0
+    old_writer_stops_at: float = 0.0
     served_at: float | None = None
-    home_ready_since: float | None = None
-    home_name: str = ""
-    wishes: Wishes = Wishes()
+    origin_ready_since: float | None = None
+    origin: str = ""
+    requests: OperatorRequests = OperatorRequests()
     last: Mapping[Action, float] = field(default_factory=dict)
 
 
@@ -279,8 +279,8 @@ class Standing:
     since: float
     failures: int = 0
     failed_at: float = 0.0
-    in_vain: int = 0
-    in_vain_at: float = 0.0
+    failed_handovers: int = 0
+    last_failed_handover_at: float = 0.0
 
 
 @dataclass(frozen=True)

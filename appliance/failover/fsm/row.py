@@ -19,7 +19,8 @@ WAITING = (State.STANDBY, State.GRACE, State.RO_SERVE)
 @dataclass(frozen=True)
 class Row:
     """`id` is stable: tests, histories and people name it. `next` is None to stay. `fails`: counts as one failure to
-    serve, after which the node cools down; `in_vain`: as one hand-over that failed, after which the next one waits."""
+    serve, after which the node cools down; `fails_handover`: as one hand-over that failed, after which the next one
+    waits."""
 
     id: str
     states: tuple[State, ...]
@@ -28,7 +29,7 @@ class Row:
     next: State | None
     why: str
     fails: bool = False
-    in_vain: bool = False
+    fails_handover: bool = False
 
     @property
     def when(self) -> str:

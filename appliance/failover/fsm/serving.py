@@ -62,7 +62,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "promoting.diverged",
         (S.PROMOTING,),
-        when.ADOPTS & when.TAIL & when.KEEP_DUE,
+        when.ADOPTS & when.UNREPLICATED & when.KEEP_DUE,
         (A.ALARM, A.KEEP_BRANCH),
         None,
         "an operator promoted it before it knew that another node had written: its unreplicated writes are saved first",
@@ -70,7 +70,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "promoting.unkept",
         (S.PROMOTING,),
-        when.ADOPTS & when.TAIL,
+        when.ADOPTS & when.UNREPLICATED,
         (),
         None,
         "the branch is being saved, or its disk must be fixed first",
@@ -91,7 +91,7 @@ ROWS: tuple[Row, ...] = (
         None,
         "the health check uses the address, as clients do: earlier, it would leave this machine",
     ),
-    Row("promoting.probe", (S.PROMOTING,), when.SICK, (A.PROBE,), None, "it is served when it answers"),
+    Row("promoting.probe", (S.PROMOTING,), when.NOT_ANSWERING, (A.PROBE,), None, "it is served when it answers"),
     Row("promoting.served", (S.PROMOTING,), when.ALWAYS, (), S.ACTIVE, "it is served here"),
     # ACTIVE: serves and renews.
     Row(
@@ -105,7 +105,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "active.hand-over",
         (S.ACTIVE,),
-        when.HANDED & when.HAND_OVER_DUE,
+        when.HANDOVER_REQUESTED & when.HAND_OVER_DUE,
         (A.EXPECT, A.HOLD_WRITES),
         S.DRAINING,
         "an operator moves it, the node is leaving, or its origin has been ready for long enough",
@@ -120,7 +120,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "draining.cancelled",
         (S.DRAINING,),
-        when.NOT_HANDED,
+        when.HANDOVER_CANCELLED,
         (A.RESUME_WRITES,),
         S.ACTIVE,
         "the request was withdrawn",
@@ -132,7 +132,7 @@ ROWS: tuple[Row, ...] = (
         (A.RESUME_WRITES, A.ALARM),
         S.ACTIVE,
         "clients have waited long enough; it is retried after a while",
-        in_vain=True,
+        fails_handover=True,
     ),
     Row(
         "draining.hold",

@@ -53,7 +53,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "alone",
         LEASED,
-        when.LOST_OR_PAST & when.ALONE,
+        when.LEASE_GONE_OR_PASSED & when.ALONE,
         (),
         S.ISOLATED_RW,
         "the town hall continues without fibre or voters; no other node writes without a signed act",
@@ -61,7 +61,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "lost",
         LEASED,
-        when.LOST & when.BOUND,
+        when.LEASE_GONE & when.LEASE_BOUND,
         STOPPING,
         S.DEMOTING,
         "another node may take over from now on",
@@ -69,7 +69,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "deadline",
         LEASED,
-        when.PAST & when.BOUND,
+        when.DEADLINE_PASSED & when.LEASE_BOUND,
         STOPPING,
         S.DEMOTING,
         "T_stop is left for the stop before the lease can expire at the voters",
@@ -86,7 +86,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "boot.open",
         (S.BOOT,),
-        when.OPEN & when.BOUND,
+        when.OPEN & when.LEASE_BOUND,
         STOPPING,
         S.DEMOTING,
         "it runs without a proof that it may",
@@ -94,7 +94,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "boot.diverged",
         (S.BOOT,),
-        when.OUTDATED & when.TAIL,
+        when.OUTDATED & when.UNREPLICATED,
         (A.WITHDRAW_COPY,),
         S.DIVERGED,
         "unreplicated writes are saved before newer data replaces them",
@@ -118,7 +118,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "boot.catchup",
         (S.BOOT,),
-        when.ANSWERED & when.ANOTHERS,
+        when.ANSWERED & when.BELONGS_ELSEWHERE,
         (),
         S.CATCHUP,
         "it is a candidate like the others",
@@ -160,7 +160,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "demoting.give-up",
         (S.DEMOTING,),
-        when.PROVEN & when.COOLING & when.BOUND,
+        when.PROVEN & when.COOLING & when.LEASE_BOUND,
         (A.RELEASE,),
         None,
         "it is closed here and could not be served: another node may succeed",
@@ -168,7 +168,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "demoting.diverged",
         (S.DEMOTING,),
-        when.OUTDATED & when.TAIL,
+        when.OUTDATED & when.UNREPLICATED,
         (),
         S.DIVERGED,
         "unreplicated writes are saved",
@@ -193,7 +193,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "ro-isolated.diverged",
         (S.RO_ISOLATED,),
-        when.OUTDATED & when.TAIL,
+        when.OUTDATED & when.UNREPLICATED,
         (A.WITHDRAW_COPY,),
         S.DIVERGED,
         "another node took over meanwhile; unreplicated writes are saved",
@@ -201,7 +201,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "ro-isolated.catchup",
         (S.RO_ISOLATED,),
-        when.ANSWERED & when.ANOTHERS,
+        when.ANSWERED & when.BELONGS_ELSEWHERE,
         (A.WITHDRAW_COPY,),
         S.CATCHUP,
         "the service is served elsewhere again",
@@ -295,7 +295,14 @@ ROWS: tuple[Row, ...] = (
         "the withdrawal is retried",
     ),
     Row("fenced.quarantined", (S.FENCED,), when.QUARANTINED, (), None, "until the act expires or is ended"),
-    Row("fenced.diverged", (S.FENCED,), when.OUTDATED & when.TAIL, (), S.DIVERGED, "unreplicated writes are saved"),
+    Row(
+        "fenced.diverged",
+        (S.FENCED,),
+        when.OUTDATED & when.UNREPLICATED,
+        (),
+        S.DIVERGED,
+        "unreplicated writes are saved",
+    ),
     Row(
         "fenced.catchup", (S.FENCED,), when.OUTDATED, (), S.CATCHUP, "another node has everything that was written here"
     ),
@@ -304,7 +311,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "diverged.keep",
         (S.DIVERGED,),
-        when.UNKEPT & when.KEEP_DUE,
+        when.BRANCH_NOT_SAVED & when.KEEP_DUE,
         (A.ALARM, A.KEEP_BRANCH),
         None,
         "no write of a town hall is dropped; a person is informed first, since the disk may be too full to save it",
@@ -312,7 +319,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "diverged.unkept",
         (S.DIVERGED,),
-        when.UNKEPT,
+        when.BRANCH_NOT_SAVED,
         (),
         None,
         "the branch is being saved, or its disk must be fixed first",

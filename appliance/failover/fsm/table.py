@@ -41,16 +41,16 @@ def _decide(
 ) -> Decision:
     """By the rows of the state that `standing` is in: asked time and again for each service, so no more is done
     than that."""
-    it = Facts(standing, seen, policy, timers, now)
-    row = next(row for row in rows if row.guard.holds(it))
+    facts = Facts(standing, seen, policy, timers, now)
+    row = next(row for row in rows if row.guard.holds(facts))
     return Decision(
         row=row.id,
         reason=row.reason,
         actions=row.actions,
         standing=_after(row, standing, now),
-        deadline=None if it.alone else it.deadline,
-        above=it.above,
-        to=it.handed_to or "",
+        deadline=None if facts.alone else facts.deadline,
+        above=facts.above,
+        to=facts.hand_over_to or "",
     )
 
 
@@ -62,8 +62,12 @@ def rows_of(state: State) -> tuple[Row, ...]:
 def _after(row: Row, standing: Standing, now: float) -> Standing:
     if row.fails:
         standing = replace(standing, failures=_counted(standing.failures, standing.failed_at, now), failed_at=now)
-    if row.in_vain:
-        standing = replace(standing, in_vain=_counted(standing.in_vain, standing.in_vain_at, now), in_vain_at=now)
+    if row.fails_handover:
+        standing = replace(
+            standing,
+            failed_handovers=_counted(standing.failed_handovers, standing.last_failed_handover_at, now),
+            last_failed_handover_at=now,
+        )
     if row.next is None or row.next is standing.state:
         return standing
     return replace(standing, state=row.next, since=now)

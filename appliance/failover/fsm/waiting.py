@@ -20,7 +20,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "waiting.diverged",
         (S.CATCHUP, *WAITING),
-        when.OUTDATED & when.TAIL,
+        when.OUTDATED & when.UNREPLICATED,
         (A.WITHDRAW_COPY,),
         S.DIVERGED,
         "it released the lease with unreplicated writes, and another node continued without them: they are saved "
@@ -37,7 +37,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "waiting.stray",
         WAITING,
-        when.STRAY & when.TAKEOVER_DUE & when.READ_DUE,
+        when.ORPHAN_LEASE & when.TAKEOVER_DUE & when.READ_DUE,
         (A.RELEASE, A.READ),
         None,
         "an answer was lost: returning the lease costs one round and is safe",
@@ -100,7 +100,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "standby.quiet",
         (S.STANDBY,),
-        when.QUIET & when.ANSWERED & when.FIT & when.COOLED,
+        when.HOLDER_SILENT & when.ANSWERED & when.FIT & when.COOLED,
         (A.WAKE, A.EXPECT),
         None,
         "the helpers needed if the lease expires are ready by then",
@@ -108,7 +108,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "standby.next",
         (S.STANDBY,),
-        when.NEXT & when.ANSWERED & when.FIT & when.COOLED,
+        when.MOVED_HERE & when.ANSWERED & when.FIT & when.COOLED,
         (A.WAKE, A.EXPECT),
         None,
         "clients will wait until it serves: it prepares while the lease holder saves",
@@ -118,7 +118,14 @@ ROWS: tuple[Row, ...] = (
     Row("standby.pull", (S.STANDBY,), when.CLEAN & when.NEWER, (A.PULL,), None, "a copy that keeps up loses less"),
     Row("standby.stay", (S.STANDBY,), when.ALWAYS, (), None, "the lease holder is alive, or its state is not known"),
     # GRACE: makes sure, and waits for its turn.
-    Row("grace.back", (S.GRACE,), when.BACK, (), S.STANDBY, "the lease holder is back, or another node was faster"),
+    Row(
+        "grace.back",
+        (S.GRACE,),
+        when.HELD_BY_ANOTHER,
+        (),
+        S.STANDBY,
+        "the lease holder is back, or another node was faster",
+    ),
     Row("grace.paused", (S.GRACE,), when.PAUSED, (), S.STANDBY, "an operator works on it"),
     Row(
         "grace.silent",
@@ -166,7 +173,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "ro-serve.back",
         (S.RO_SERVE,),
-        when.BACK & when.NOT_MIRROR,
+        when.HELD_BY_ANOTHER & when.NOT_MIRROR,
         (A.WITHDRAW_COPY,),
         S.STANDBY,
         "the service itself is back",
@@ -181,9 +188,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("ro-serve.ask", (S.RO_SERVE,), when.READ_DUE, (A.READ,), None, "it ends when the writer is back"),
     Row("ro-serve.copy", (S.RO_SERVE,), when.COPY_HIDDEN, (A.SERVE_COPY,), None, "reading is better than nothing"),
-    Row(
-        "ro-serve.newer", (S.RO_SERVE,), when.COPY_OUTDONE, (A.SERVE_COPY,), None, "the copy shows the newest there is"
-    ),
+    Row("ro-serve.newer", (S.RO_SERVE,), when.STALE_VIEW, (A.SERVE_COPY,), None, "the copy shows the newest there is"),
     Row("ro-serve.pull", (S.RO_SERVE,), when.CLEAN & when.NEWER, (A.PULL,), None, "clients may read more of it"),
     Row("ro-serve.stay", (S.RO_SERVE,), when.ALWAYS, (), None, "a person must decide whether to write here"),
 )

@@ -17,7 +17,7 @@ from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.borg.names import archive_name
 from appliance.clock import utc_text
-from appliance.failover.warm_standby import lay_ahead
+from appliance.failover.warm_standby import install_ahead
 from appliance.host.files import locked
 from appliance.trust.generation import NO_PARENT
 from tests.integration.adversary.attacks import attack
@@ -138,7 +138,7 @@ def makes_an_archive_that_leaves_its_folder(scene: Scene) -> None:
     _seal_and_push(scene)
     into = scene.town.work / "hostile"
     for use in (
-        lambda: lay_ahead(scene.node(STANDBY), SERVICE),
+        lambda: install_ahead(scene.node(STANDBY), SERVICE),
         lambda: drill(scene.node(STANDBY), SERVICE, lambda *_: untried("none"), everything=True),
         lambda: scene.town.type_at(
             ORIGIN, "restore", "all", "--archive", name, "--service", SERVICE, "--to", str(into)

@@ -13,7 +13,7 @@ from appliance.backup.proofs.rehearsal import untried
 from appliance.backup.vault.maintenance.scrub import scrub
 from appliance.backup.writer import writer
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.warm_standby import lay_ahead
+from appliance.failover.warm_standby import install_ahead
 from appliance.restore.order import OrderFolder, load_status
 from appliance.restore.undoing import Undoing
 from appliance.trust.keys import read_public_keys
@@ -124,7 +124,7 @@ def laying_out_ahead(scene: Scene) -> None:
     if STANDBY in scene.owned or scene.writer == STANDBY:
         return
     with suppress(ApplianceError):
-        lay_ahead(scene.node(STANDBY), SERVICE)
+        install_ahead(scene.node(STANDBY), SERVICE)
 
 
 def a_run_without_any_line(scene: Scene) -> None:

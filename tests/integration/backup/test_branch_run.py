@@ -25,7 +25,7 @@ from appliance.clock import SystemClock
 from appliance.errors import NoSpace, Unreachable
 from appliance.failover.fsm.model import State
 from appliance.host.files import make_private_folder
-from appliance.node.failover_status import Told
+from appliance.node.failover_status import ServiceStatus
 from appliance.node.failover_status import save as save_told
 from appliance.node.handle import Node
 from appliance.trust.generation import GenerationId
@@ -155,7 +155,7 @@ def test_none_is_begun_during_a_move_and_one_at_a_time_later(territory: ProcessT
     node = territory.open("commune-a")
     keep(territory, 2, "written alone")
     keep(territory, 4, "written alone again")
-    moving = Told(SERVICE, node.clock.boot_id(), State.DRAINING, "", "")
+    moving = ServiceStatus(SERVICE, node.clock.boot_id(), State.DRAINING, "", "")
     save_told(make_private_folder(node.layout.failover), moving)
     assert perform(node, BackUp(SERVICE, "asked")).error == ""
     assert saved(node) == []

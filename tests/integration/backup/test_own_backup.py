@@ -11,7 +11,7 @@ import pytest
 from appliance.accounts.desk import Desk
 from appliance.accounts.store import write_store
 from appliance.agent.act import perform
-from appliance.agent.decide import Pace, decide
+from appliance.agent.decide import Intervals, decide
 from appliance.agent.decisions import Exchange, People
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
@@ -60,9 +60,9 @@ def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerr
     node = own.open("commune-a")
     write_store(node.layout.accounts, store("commune-a", account("marie")))
     (node.layout.accounts.parent / "smbpasswd").write_text("made anew from the store")
-    node.layout.voter_care.mkdir()
+    node.layout.voter_maintenance.mkdir()
     for time in ("2026-11-25T08:00:00Z", "2026-11-25T09:00:00Z"):
-        (node.layout.voter_care / f"{time}.snapshot").write_text(f"the voters' store at {time}")
+        (node.layout.voter_maintenance / f"{time}.snapshot").write_text(f"the voters' store at {time}")
     done = writer.run(node, OWN)
     assert done.safety.safe
     assert (done.left_out, done.failures) == ((), ())
@@ -129,7 +129,7 @@ def to_let_in(node: Node) -> list[People]:
     """What its agent would begin for the people of other nodes, if it had just asked them, and never done so."""
     now = now_of(node)
     asked = Memory({key(Exchange.kind, OWN): Attempt(now.wall, now.age, ok_time=now.wall, ok_age=now.age)})
-    return [it for it in decide(Observer().look(node, now, asked), now, Pace()) if isinstance(it, People)]
+    return [it for it in decide(Observer().look(node, now, asked), now, Intervals()) if isinstance(it, People)]
 
 
 def test_a_standby_lets_the_people_of_a_silent_home_in_by_itself(own: ProcessTerritory) -> None:

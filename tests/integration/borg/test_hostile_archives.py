@@ -112,7 +112,7 @@ def test_without_both_walls_a_hostile_archive_gets_out(
 def test_a_standby_never_lays_a_hostile_archive_ahead(hostile: Borg, keys: Path) -> None:
     tree = Tree(keys.parent / "ready", keys.parent / "ready.json")
     with pytest.raises(IntegrityError, match="nothing was restored"):
-        tree.lay_ahead(hostile, lambda archives: archives[-1])
+        tree.install_ahead(hostile, lambda archives: archives[-1])
     assert untouched(keys, tree.folder)
 
 
@@ -120,10 +120,10 @@ def test_a_tree_is_not_brought_forward_to_a_hostile_archive(hostile: Borg, sourc
     (source / "letter").write_text("of yesterday")
     hostile.create("good", ["letter"], cwd=source)
     tree = Tree(keys.parent / "ready", keys.parent / "ready.json")
-    tree.lay_ahead(hostile, lambda archives: next(it for it in archives if it.name == "good"))
+    tree.install_ahead(hostile, lambda archives: next(it for it in archives if it.name == "good"))
     before = kept(tree.folder)
     with pytest.raises(IntegrityError, match="nothing was restored"):
-        tree.lay_ahead(hostile, lambda archives: next(it for it in archives if it.name == "hostile"))
+        tree.install_ahead(hostile, lambda archives: next(it for it in archives if it.name == "hostile"))
     assert untouched(keys, tree.folder)
     assert kept(tree.folder) == before
 
@@ -169,9 +169,9 @@ def test_no_link_that_was_laid_before_leads_a_later_archive_out_of_the_tree(borg
     forge(borg.repository, "first", first)
     forge(borg.repository, "second", second)
     tree = Tree(keys.parent / "ready", keys.parent / "ready.json")
-    tree.lay_ahead(borg, lambda archives: archives[0])
+    tree.install_ahead(borg, lambda archives: archives[0])
     with suppress(IntegrityError, BorgFailed):  # or it is laid anew
-        tree.lay_ahead(borg, lambda archives: archives[1])
+        tree.install_ahead(borg, lambda archives: archives[1])
     assert untouched(keys, tree.folder)
 
 
@@ -195,13 +195,13 @@ def test_what_makes_way_is_removed_through_no_link(borg: Borg, source: Path, key
     (source / "a").mkdir()
     (source / "a/sign").write_text("one")
     borg.create("one", ["a"], cwd=source)
-    tree.lay_ahead(borg, lambda archives: archives[0])
+    tree.install_ahead(borg, lambda archives: archives[0])
     (tree.folder / "a/sign").unlink()
     (tree.folder / "a").rmdir()
     (tree.folder / "a").symlink_to(keys)
     (source / "a/sign").write_text("two")
     borg.create("two", ["a"], cwd=source)
-    assert not tree.lay_ahead(borg, lambda archives: archives[1]), "laid anew"
+    assert not tree.install_ahead(borg, lambda archives: archives[1]), "laid anew"
     assert (tree.folder / "a/sign").read_text() == "two"
     assert untouched(keys, tree.folder)
 
@@ -215,7 +215,7 @@ def test_no_program_that_is_laid_ahead_runs_as_this_node(borg: Borg, keys: Path)
     forge(borg.repository, "second", [*first, file("shared/d", 0o4755)])
     tree = Tree(keys.parent / "ready", keys.parent / "ready.json")
     for archive in (0, 1):
-        tree.lay_ahead(borg, lambda archives, number=archive: archives[number])
+        tree.install_ahead(borg, lambda archives, number=archive: archives[number])
         modes = {path.name: path.stat().st_mode & 0o7777 for path in tree.folder.rglob("*")}
         assert modes == {"shared": 0o2775, "a": 0o755, "b": 0o755, "c": 0o755, **({"d": 0o755} if archive else {})}
     into = keys.parent / "restored"

@@ -107,7 +107,7 @@ class Saved:
 def saved(source: Path, borg: Borg, tmp_path: Path) -> Saved:
     fill(source)
     made = Saved(source, borg, tmp_path / "state")
-    assert not made.tree.lay_ahead(borg, lambda _: made.save("one"))
+    assert not made.tree.install_ahead(borg, lambda _: made.save("one"))
     assert made.is_laid()
     return made
 
@@ -117,7 +117,7 @@ def test_a_tree_is_brought_forward_by_what_was_changed_alone(saved: Saved, names
     inode = (saved.tree.folder / "tab\tand space ").stat().st_ino
     for name in names:
         CHANGES[name](saved.source)
-    assert saved.tree.lay_ahead(saved.borg, lambda _: saved.save("two"))
+    assert saved.tree.install_ahead(saved.borg, lambda _: saved.save("two"))
     assert saved.is_laid()
     assert (saved.tree.folder / "tab\tand space ").stat().st_ino == inode
 
@@ -137,28 +137,28 @@ def test_a_cut_in_the_middle_is_gone_on_from(
     whole = Borg.extract_only
     monkeypatch.setattr(Borg, "extract_only", cut)
     with pytest.raises(KeyboardInterrupt):
-        saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("two"))
+        saved.tree.install_ahead(saved.borg, lambda _: saved.archive("two"))
     monkeypatch.setattr(Borg, "extract_only", whole)
     if then == "three":
         (saved.source / "with\nnewline").write_text("third content")
         saved.save("three")
-    assert saved.tree.lay_ahead(saved.borg, lambda _: saved.archive(then))
+    assert saved.tree.install_ahead(saved.borg, lambda _: saved.archive(then))
     if then == "one":
-        assert saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("two"))
+        assert saved.tree.install_ahead(saved.borg, lambda _: saved.archive("two"))
     assert saved.is_laid()
 
 
 def test_what_cannot_be_brought_forward_is_laid_anew(saved: Saved) -> None:
     (saved.source / "bad\udcff").write_text("other content")
-    assert not saved.tree.lay_ahead(saved.borg, lambda _: saved.save("two")), "a name that is not known exactly"
+    assert not saved.tree.install_ahead(saved.borg, lambda _: saved.save("two")), "a name that is not known exactly"
     assert saved.is_laid()
     (saved.source / "plain.txt").write_text("other content")
     saved.save("three")
     saved.borg.delete([it.name for it in saved.borg.archives()[:-1]])
-    assert not saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("three")), "what it was laid from is gone"
+    assert not saved.tree.install_ahead(saved.borg, lambda _: saved.archive("three")), "what it was laid from is gone"
     assert saved.is_laid()
     saved.tree.mark.write_text("[half of")
-    assert not saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("three")), "what it says is damaged"
+    assert not saved.tree.install_ahead(saved.borg, lambda _: saved.archive("three")), "what it says is damaged"
     assert saved.is_laid()
 
 
@@ -167,7 +167,7 @@ def test_no_name_of_an_archive_leads_out_of_the_tree(saved: Saved, monkeypatch: 
     outside.write_text("of somebody else")
     saved.save("two")
     monkeypatch.setattr(Borg, "differences", lambda *_: frozenset({"../outside", str(outside)}))
-    assert not saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("two"))
+    assert not saved.tree.install_ahead(saved.borg, lambda _: saved.archive("two"))
     assert outside.read_text() == "of somebody else"
 
 
@@ -179,7 +179,9 @@ def test_what_is_taken_is_all_of_the_archive_and_leaves_nothing_behind(saved: Sa
         os.rename(folder / "plain.txt", saved.tree.mark.with_name("served"))
     assert saved.tree.mark.with_name("served").stat().st_ino == inode, "renamed, not written again"
     assert not saved.tree.folder.exists()
-    assert not saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("two")), "what was taken is not there any more"
+    assert not saved.tree.install_ahead(saved.borg, lambda _: saved.archive("two")), (
+        "what was taken is not there any more"
+    )
     assert saved.is_laid()
 
 
@@ -187,17 +189,17 @@ def test_a_disk_with_little_free_is_left_to_the_backups(saved: Saved, monkeypatc
     monkeypatch.setattr(warm_standby, "LEFT_FREE", 1.0)
     shutil.rmtree(saved.tree.folder)
     with pytest.raises(NoSpace, match=r"its warm standby would take .*, and 0 B may be used for that"):
-        saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("one"))
+        saved.tree.install_ahead(saved.borg, lambda _: saved.archive("one"))
     with saved.tree.taken(saved.borg, lambda _: saved.archive("one")) as (folder, _):
         assert kept(folder) == kept(saved.source), "a takeover does not ask for that"
 
 
 def test_a_tree_of_which_everything_goes_is_empty(saved: Saved) -> None:
     (saved.source / "bad\udcff").unlink()  # its name is not known exactly
-    saved.tree.lay_ahead(saved.borg, lambda _: saved.save("two"))
+    saved.tree.install_ahead(saved.borg, lambda _: saved.save("two"))
     for path in saved.source.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert saved.tree.lay_ahead(saved.borg, lambda _: saved.save("three"))
+    assert saved.tree.install_ahead(saved.borg, lambda _: saved.save("three"))
     assert saved.is_laid()
 
 
@@ -207,13 +209,13 @@ def test_borg_is_asked_for_no_archive_of_the_generation_that_is_laid_and_for_tha
     def never(archives: Sequence[Archive]) -> Archive:
         raise AssertionError("it is laid")
 
-    saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("one"), one)
-    assert saved.tree.lay_ahead(saved.borg, never, one)
+    saved.tree.install_ahead(saved.borg, lambda _: saved.archive("one"), one)
+    assert saved.tree.install_ahead(saved.borg, never, one)
     (saved.source / "plain.txt").write_text("the other side")
-    assert saved.tree.lay_ahead(saved.borg, lambda _: saved.save("two"), other)
+    assert saved.tree.install_ahead(saved.borg, lambda _: saved.save("two"), other)
     assert saved.is_laid()
     with pytest.raises(AssertionError, match="it is laid"):
-        saved.tree.lay_ahead(saved.borg, never, one)
+        saved.tree.install_ahead(saved.borg, never, one)
     with saved.tree.taken(saved.borg, never, other) as (folder, _):
         assert kept(folder) == kept(saved.source)
 
@@ -221,7 +223,7 @@ def test_borg_is_asked_for_no_archive_of_the_generation_that_is_laid_and_for_tha
 def test_a_tree_that_was_cut_while_it_was_brought_forward_is_of_no_generation(
     saved: Saved, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("one"), "one")
+    saved.tree.install_ahead(saved.borg, lambda _: saved.archive("one"), "one")
     (saved.source / "plain.txt").write_text("more")
 
     def cut(*_: object) -> None:
@@ -230,11 +232,11 @@ def test_a_tree_that_was_cut_while_it_was_brought_forward_is_of_no_generation(
     with monkeypatch.context() as patched:
         patched.setattr(Borg, "extract_only", cut)
         with pytest.raises(KeyboardInterrupt):
-            saved.tree.lay_ahead(saved.borg, lambda _: saved.save("two"), "two")
+            saved.tree.install_ahead(saved.borg, lambda _: saved.save("two"), "two")
     for generation in ("one", "two"):
         with pytest.raises(NotADirectoryError, match="asked"):
-            saved.tree.lay_ahead(saved.borg, _asked, generation)
-    assert saved.tree.lay_ahead(saved.borg, lambda _: saved.archive("two"), "two")
+            saved.tree.install_ahead(saved.borg, _asked, generation)
+    assert saved.tree.install_ahead(saved.borg, lambda _: saved.archive("two"), "two")
     assert saved.is_laid()
 
 
@@ -242,7 +244,7 @@ class Partial(Saved):
     """A tree of archives that lack the folder "folder", which the archive "one" has."""
 
     def lay(self, name: str, *fills: Fill) -> bool:
-        return self.tree.lay_ahead(self.borg, lambda _: self.archive(name), "", lambda *_: fills)
+        return self.tree.install_ahead(self.borg, lambda _: self.archive(name), "", lambda *_: fills)
 
 
 @pytest.fixture

@@ -101,10 +101,10 @@ async def test_a_line_that_was_open_when_the_keys_of_its_node_were_revoked_is_go
     revoked: set[str] = set()
     async with serving(papers, lambda caller, certificate: caller not in revoked) as client:
         stolen = client("hermitage", context(papers, papers, "commune-a"))
-        holding = await stolen.acquire(claim("docs"))
+        lease = await stolen.acquire(claim("docs"))
         async with stolen._line(stolen._brokers[0]) as (reader, writer):
             revoked.add("commune-a")
-            writer.write(wire.write_call(wire.Call("renew", {"holding": holding}, 1.0)))
+            writer.write(wire.write_call(wire.Call("renew", {"holding": lease}, 1.0)))
             with pytest.raises(Forbidden, match="not have the present key of commune-a"):
                 wire.read_answer(await reader.readline())
             with contextlib.suppress(OSError):
@@ -115,11 +115,11 @@ async def test_a_certificate_lets_nobody_speak_for_another(papers: Path) -> None
     async with serving(papers) as client:
         home = client("hermitage", context(papers, papers, "commune-a"))
         other = client("hermitage", context(papers, papers, "commune-c"))
-        holding = await home.acquire(claim("docs"))
-        for call in (other.renew(holding), other.release(holding, "a lie", ""), other.acquire(claim("docs"))):
+        lease = await home.acquire(claim("docs"))
+        for call in (other.renew(lease), other.release(lease, "a lie", ""), other.acquire(claim("docs"))):
             with pytest.raises(Forbidden):
                 await call
-        await home.renew(holding)
+        await home.renew(lease)
 
 
 @pytest.mark.parametrize(
@@ -202,12 +202,12 @@ async def test_a_standby_of_a_hundred_services_renews_while_it_watches_them_all(
         asyncio.timeout(60),
     ):
         standby = client("hermitage", context(papers, papers, "commune-a"))
-        holding, seen = await standby.acquire(claim("docs")), await standby.read("docs")
+        lease, seen = await standby.acquire(claim("docs")), await standby.read("docs")
         for _ in range(100):
             events = await watching.enter_async_context(contextlib.aclosing(standby.watch(seen)))
             assert await anext(events) == seen
-        renewed = await asyncio.gather(*(standby.renew(holding) for _ in range(60)))
-        assert {it.lease for it in renewed} == {holding.lease}
+        renewed = await asyncio.gather(*(standby.renew(lease) for _ in range(60)))
+        assert {it.lease for it in renewed} == {lease.lease}
 
 
 async def test_who_changes_things_without_end_is_refused_and_the_others_are_not(
@@ -217,12 +217,12 @@ async def test_who_changes_things_without_end_is_refused_and_the_others_are_not(
     monkeypatch.setattr(broker_server, "CHANGES_PER_SECOND_MAX", 0.0)
     async with serving(papers) as client:
         home = client("hermitage", context(papers, papers, "commune-a"))
-        holding = await home.acquire(claim("docs"))
+        lease = await home.acquire(claim("docs"))
         for _ in range(2):
             await home.report(alive("commune-a"))
         with pytest.raises(Busy, match="commune-a makes more than"):
             await home.report(alive("commune-a"))
-        await home.renew(holding)
+        await home.renew(lease)
         assert (await home.read("docs")).holder is not None
         await client("hermitage", context(papers, papers, "commune-c")).report(alive("commune-c"))
 

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from appliance.coordination.port import Ended, Event, Holding, Lost, State, Taken
+from appliance.coordination.port import Ended, Event, Lease, Lost, ServiceRecord, Taken
 from appliance.errors import Refused
 from tests.integration.coordination.worlds import (
     TIME,
@@ -30,32 +30,36 @@ async def test_what_nobody_owns_is_held_by_who_claims_it(world: World) -> None:
     service = new_service()
     before = await world.at("commune-a").read(service)
     assert (before.owner, before.holder, before.intent, before.owned) == (None, None, None, 0)
-    holding = await world.at("commune-a").acquire(asked := claim(service))
-    state = await world.at("commune-b").read(service)
-    assert state.owner is not None
-    assert state.holder is not None
-    assert (state.owner.node, state.owner.released, state.owner.time) == ("commune-a", False, TIME)
-    assert (state.holder.node, state.holder.boot_id, state.holder.lease) == ("commune-a", asked.begun_by, asked.lease)
-    assert (state.holder.boot_id.split()[0], state.holder.ttl_seconds) == ("boot-1", asked.ttl_seconds)
-    assert (holding.revision, holding.since) == (state.owned, state.holder.revision)
-    assert holding.revision > before.revision
+    lease = await world.at("commune-a").acquire(asked := claim(service))
+    record = await world.at("commune-b").read(service)
+    assert record.owner is not None
+    assert record.holder is not None
+    assert (record.owner.node, record.owner.released, record.owner.time) == ("commune-a", False, TIME)
+    assert (record.holder.node, record.holder.boot_id, record.holder.lease) == (
+        "commune-a",
+        asked.begun_by,
+        asked.lease,
+    )
+    assert (record.holder.boot_id.split()[0], record.holder.ttl_seconds) == ("boot-1", asked.ttl_seconds)
+    assert (lease.revision, lease.since) == (record.owned, record.holder.revision)
+    assert lease.revision > before.revision
 
 
 async def test_what_is_held_is_not_taken_and_the_refusal_names_the_holder(world: World) -> None:
     service = new_service()
-    holding = await held(world, service)
+    lease = await held(world, service)
     with pytest.raises(Taken, match=r"is held by commune-a\. Nothing was changed") as refusal:
-        await world.at("commune-b").acquire(claim(service, "commune-b", seen=holding.revision))
-    assert refusal.value.state.owned == holding.revision
-    await world.at("commune-a").renew(holding)
+        await world.at("commune-b").acquire(claim(service, "commune-b", seen=lease.revision))
+    assert refusal.value.record.owned == lease.revision
+    await world.at("commune-a").renew(lease)
 
 
 async def test_a_claim_that_saw_another_owner_is_refused_though_nobody_holds(world: World) -> None:
     service = new_service()
-    holding = await held(world, service)
-    await world.at("commune-a").release(holding, "stopped", TIME)
+    lease = await held(world, service)
+    await world.at("commune-a").release(lease, "stopped", TIME)
     with pytest.raises(Taken, match=r"was released by commune-a since revision \d+"):
-        await world.at("commune-b").acquire(claim(service, "commune-b", seen=holding.revision))
+        await world.at("commune-b").acquire(claim(service, "commune-b", seen=lease.revision))
 
 
 async def test_of_many_claims_at_once_one_wins(world: World) -> None:
@@ -64,11 +68,11 @@ async def test_of_many_claims_at_once_one_wins(world: World) -> None:
     answers = await asyncio.gather(
         *(world.at(node).acquire(claim(service, node)) for node in nodes), return_exceptions=True
     )
-    (won,) = [answer for answer in answers if isinstance(answer, Holding)]
+    (won,) = [answer for answer in answers if isinstance(answer, Lease)]
     assert all(isinstance(answer, Taken) for answer in answers if answer is not won)
-    state = await world.at("commune-a").read(service)
-    assert state.holder is not None
-    assert state.holder.node == won.node
+    record = await world.at("commune-a").read(service)
+    assert record.holder is not None
+    assert record.holder.node == won.node
 
 
 async def test_a_claim_that_is_made_again_is_the_same_claim(world: World) -> None:
@@ -92,11 +96,11 @@ async def test_a_lease_that_was_begun_for_an_announcement_holds_no_service(world
 
 async def test_a_renewal_is_dated_before_it_was_sent(world: World) -> None:
     service = new_service()
-    holding = await world.at("commune-a").acquire(claim(service))
+    lease = await world.at("commune-a").acquire(claim(service))
     before = world.clock.boottime()
-    renewed = await world.at("commune-a").renew(holding)
+    renewed = await world.at("commune-a").renew(lease)
     assert before <= renewed.sent <= world.clock.boottime()
-    assert renewed == replace(holding, sent=renewed.sent)
+    assert renewed == replace(lease, sent=renewed.sent)
     assert renewed.ends == renewed.sent + TTL
 
 
@@ -131,13 +135,13 @@ async def test_an_owner_that_was_silent_shows_to_be_alive_again_under_its_old_re
 
 async def test_nobody_resumes_what_another_owns_or_what_was_given_up(world: World) -> None:
     service = new_service()
-    holding = await held(world, service)
-    await world.at("commune-a").release(holding, "stopped", TIME)
-    state = await world.at("commune-a").read(service)
+    lease = await held(world, service)
+    await world.at("commune-a").release(lease, "stopped", TIME)
+    record = await world.at("commune-a").read(service)
     for node in ("commune-a", "commune-b"):
         with pytest.raises(Taken):
-            await world.at(node).acquire(claim(service, node, seen=state.owned, resumes=True))
-    new = await world.at("commune-b").acquire(claim(service, "commune-b", seen=state.owned))
+            await world.at(node).acquire(claim(service, node, seen=record.owned, resumes=True))
+    new = await world.at("commune-b").acquire(claim(service, "commune-b", seen=record.owned))
     with pytest.raises(Taken):
         await world.at("commune-a").acquire(claim(service, seen=new.revision, resumes=True))
 
@@ -159,18 +163,18 @@ async def test_a_holder_is_ousted_only_by_who_names_it(world: World) -> None:
 
 async def test_what_is_released_is_free_at_once(world: World) -> None:
     service = new_service()
-    holding = await held(world, service)
-    await world.at("commune-a").release(holding, "power is going", TIME)
-    await world.at("commune-a").release(holding, "power is going", TIME)
-    state = await world.at("commune-b").read(service)
-    assert state.holder is None
-    assert state.owner is not None
-    assert (state.owner.released, state.owner.reason) == (True, "power is going")
+    lease = await held(world, service)
+    await world.at("commune-a").release(lease, "power is going", TIME)
+    await world.at("commune-a").release(lease, "power is going", TIME)
+    record = await world.at("commune-b").read(service)
+    assert record.holder is None
+    assert record.owner is not None
+    assert (record.owner.released, record.owner.reason) == (True, "power is going")
     with pytest.raises(Lost):
-        await world.at("commune-a").renew(holding)
-    await world.at("commune-b").acquire(claim(service, "commune-b", seen=state.owned))
+        await world.at("commune-a").renew(lease)
+    await world.at("commune-b").acquire(claim(service, "commune-b", seen=record.owned))
     with pytest.raises(Lost):
-        await world.at("commune-a").release(holding, "power is going", TIME)
+        await world.at("commune-a").release(lease, "power is going", TIME)
 
 
 async def test_history_tells_who_took_and_gave_up_the_newest_first(world: World) -> None:
@@ -196,17 +200,17 @@ async def test_a_watch_shows_each_change_whole_and_in_order(world: World) -> Non
     events = node.watch(seen)
     assert await next_state(events) == seen
     await world.at("commune-c").acquire(claim(new_service(), "commune-c"))
-    holding = await held(world, service)
+    lease = await held(world, service)
     taken = await next_state(events)
     assert taken.owner is not None
     assert taken.holder is not None
-    assert taken.owned == taken.holder.revision == taken.revision == holding.revision
+    assert taken.owned == taken.holder.revision == taken.revision == lease.revision
     await world.at("hermitage").report(meant := intent(service, ttl=60))
     intended = await next_state(events)
     assert (intended.intent, intended.holder) == (meant, taken.holder)
     await world.at("hermitage").withdraw(meant)
     assert (await next_state(events)).intent is None
-    await world.at("commune-a").release(holding, "moved", TIME)
+    await world.at("commune-a").release(lease, "moved", TIME)
     assert (await next_state(events)).holder is None
     await events.aclose()
 
@@ -214,11 +218,11 @@ async def test_a_watch_shows_each_change_whole_and_in_order(world: World) -> Non
 async def test_a_watch_misses_nothing_that_happened_before_it_was_armed(world: World) -> None:
     service = new_service()
     seen = await world.at("commune-b").read(service)
-    holding = await held(world, service)
-    await world.at("commune-a").release(holding, "moved", TIME)
+    lease = await held(world, service)
+    await world.at("commune-a").release(lease, "moved", TIME)
     events = world.at("commune-b").watch(seen)
     states = [await next_state(events) for _ in range(3)]
-    assert [bool(state.holder) for state in states] == [False, True, False]
+    assert [bool(record.holder) for record in states] == [False, True, False]
     await events.aclose()
 
 
@@ -228,13 +232,13 @@ async def test_a_watch_from_before_what_the_store_remembers_ends_and_says_so_and
     service = new_service()
     node = world.at("commune-b")
     seen = await node.read(service)
-    holding = await held(world, service)
-    await world.at("commune-a").release(holding, "moved", TIME)
+    lease = await held(world, service)
+    await world.at("commune-a").release(lease, "moved", TIME)
     await world.compact()
     events = [event async for event in node.watch(seen)]
     assert events[-1] == Ended("the store no longer has the changes after the last seen revision.")
-    later = node.watch(state := await node.read(service))
-    assert await next_state(later) == state
+    later = node.watch(record := await node.read(service))
+    assert await next_state(later) == record
     await held(world, new_service())
     await world.at("hermitage").report(meant := intent(service, ttl=60))
     assert (await next_state(later)).intent == meant
@@ -299,7 +303,7 @@ async def test_two_people_at_once_do_not_both_get_their_way(world: World) -> Non
     await world.at("hermitage").report(first)
     with pytest.raises(Taken, match=rf"maintenance already intends to move {service}") as refusal:
         await world.at("commune-b").report(second)
-    assert refusal.value.state.intent == first
+    assert refusal.value.record.intent == first
     for _ in range(2):
         await world.at("hermitage").withdraw(first)
     await world.at("commune-b").report(second)
@@ -308,13 +312,13 @@ async def test_two_people_at_once_do_not_both_get_their_way(world: World) -> Non
 
 async def test_who_was_cut_off_learns_nothing_within_its_time(own_world: World) -> None:
     service = new_service()
-    holding = await held(own_world, service)
+    lease = await held(own_world, service)
     await own_world.cut("commune-a")
     loop = asyncio.get_running_loop()
     started = loop.time()
     for call in (
         own_world.at("commune-a").read(service, seconds_max=0.5),
-        own_world.at("commune-a").renew(holding, seconds_max=0.5),
+        own_world.at("commune-a").renew(lease, seconds_max=0.5),
         own_world.at("commune-a").acquire(claim(service), seconds_max=0.5),
         own_world.at("commune-a").report(alive("commune-a"), seconds_max=0.5),
     ):
@@ -325,4 +329,4 @@ async def test_who_was_cut_off_learns_nothing_within_its_time(own_world: World) 
 
 
 def test_a_state_is_a_value() -> None:
-    assert State("docs", 1) == State("docs", 1)
+    assert ServiceRecord("docs", 1) == ServiceRecord("docs", 1)

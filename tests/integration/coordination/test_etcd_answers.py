@@ -143,12 +143,12 @@ async def test_a_takeover_whose_answer_was_lost_is_found_when_it_is_asked_again(
 
     service = new_service()
     async with listening(forward) as voter, client_of(voter) as client:
-        holding = await client.acquire(asked := claim(service, ttl=60))
+        lease = await client.acquire(asked := claim(service, ttl=60))
         assert lost == 1
         assert len(await client.history(service)) == 1
-        assert holding.revision == (await client.read(service)).owned
+        assert lease.revision == (await client.read(service)).owned
         again = await client.acquire(asked)
-        assert replace(again, sent=holding.sent) == holding
+        assert replace(again, sent=lease.sent) == lease
 
 
 async def test_a_keepalive_alone_proves_nothing(one_voter: EtcdProcesses) -> None:
@@ -166,21 +166,21 @@ async def test_a_keepalive_alone_proves_nothing(one_voter: EtcdProcesses) -> Non
             await saying((await http.post(url_of(one_voter) + path, content=body)).content)(_headed(), writer)
 
     async with client_of(*one_voter.addresses) as honest, listening(lying) as liar, client_of(liar) as deceived:
-        holding = await honest.acquire(claim(service, ttl=60))
-        assert (await deceived.renew(holding)).ttl_seconds == 15
-        await _post(one_voter, REVOKE, {"ID": str(holding.lease)})
+        lease = await honest.acquire(claim(service, ttl=60))
+        assert (await deceived.renew(lease)).ttl_seconds == 15
+        await _post(one_voter, REVOKE, {"ID": str(lease.lease)})
         with pytest.raises(Lost, match="has expired"):
-            await deceived.renew(holding)
+            await deceived.renew(lease)
 
 
 async def test_a_beat_writes_nothing(one_voter: EtcdProcesses) -> None:
     async with client_of(*one_voter.addresses) as client:
-        here, holding = alive("commune-q", ttl=60), await client.acquire(claim(new_service(), ttl=60))
+        here, lease = alive("commune-q", ttl=60), await client.acquire(claim(new_service(), ttl=60))
         await client.report(here)
         before = (await client.read("docs-z")).revision
         for _ in range(5):
             await client.report(here)
-            holding = await client.renew(holding)
+            lease = await client.renew(lease)
         assert (await client.read("docs-z")).revision == before
 
 
@@ -196,10 +196,10 @@ async def test_a_value_that_no_node_wrote_is_no_owner(one_voter: EtcdProcesses, 
 
 async def test_a_lease_in_whose_place_no_node_wrote_is_lost(one_voter: EtcdProcesses) -> None:
     async with client_of(*one_voter.addresses) as client:
-        holding = await client.acquire(claim(service := new_service(), ttl=60))
+        lease = await client.acquire(claim(service := new_service(), ttl=60))
         await _post(one_voter, "/v3/kv/put", {"key": encoded(holder_key(service)), "value": encoded(b"rubbish")})
         with pytest.raises(Lost, match=rf"the lease on {service} is no longer ours: .*'svc/{service}/holder'"):
-            await client.renew(holding)
+            await client.renew(lease)
 
 
 async def test_no_voter_is_a_mistake_in_the_territory_and_https_needs_somebody_to_believe() -> None:

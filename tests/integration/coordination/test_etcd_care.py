@@ -13,12 +13,12 @@ import pytest
 from appliance.clock import SystemClock
 from appliance.coordination.argv import REVISION_BUMP
 from appliance.coordination.etcd import Etcd
-from appliance.coordination.port import Ended, Lost, State
+from appliance.coordination.port import Ended, Lost, ServiceRecord
 from appliance.errors import IntegrityError, Unreachable
 from appliance.voter import restoring
-from appliance.voter.etcd_admin import Care
-from appliance.voter.members import Changes, changes, settle
-from appliance.voter.upkeep import Standing, heir
+from appliance.voter.etcd_admin import EtcdAdmin
+from appliance.voter.members import Changes, changes, reconcile
+from appliance.voter.upkeep import MemberStatus, heir
 from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.test_etcd_answers import listening, saying
 from tests.integration.coordination.worlds import (
@@ -42,33 +42,33 @@ def three(tmp_path: Path) -> Iterator[EtcdProcesses]:
 
 
 @contextlib.asynccontextmanager
-async def caring(processes: EtcdProcesses) -> AsyncIterator[list[Care]]:
-    cares = [Care(voter) for voter in processes.addresses]
+async def caring(processes: EtcdProcesses) -> AsyncIterator[list[EtcdAdmin]]:
+    cares = [EtcdAdmin(voter) for voter in processes.addresses]
     try:
         yield cares
     finally:
-        for care in cares:
-            await care.close()
+        for admin in cares:
+            await admin.close()
 
 
 async def test_the_lead_goes_to_whom_it_is_kept_at_and_no_lease_ends(three: EtcdProcesses) -> None:
     world = RealEtcd(three)
-    holding = await held(world, new_service())
+    lease = await held(world, new_service())
     async with caring(three) as cares:
         members = await cares[0].members()
         assert set(members) == {"voter-0", "voter-1", "voter-2"}
         for name in ("voter-2", "voter-0", "voter-1"):
-            leader, standing = await leader_of(cares)
-            if wanted := heir(standing, members, name):
+            leader, status = await leader_of(cares)
+            if wanted := heir(status, members, name):
                 await leader.hand_over(wanted)
             assert (await leader_of(cares))[1].member == members[name]
-            holding = await world.at("commune-a").renew(holding)
+            lease = await world.at("commune-a").renew(lease)
     await world.close()
 
 
 async def test_a_voter_whose_disk_was_lost_comes_back_as_another_one(three: EtcdProcesses) -> None:
     world = RealEtcd(three)
-    holding = await held(world, new_service())
+    lease = await held(world, new_service())
     lost = three.voters[2]
     async with caring(three) as cares:
         before = await cares[0].listed()
@@ -77,7 +77,7 @@ async def test_a_voter_whose_disk_was_lost_comes_back_as_another_one(three: Etcd
         url = lost.member.members[lost.member.name]
         wanted = changes(before, tuple(lost.member.members.values()), [url])
         assert [it.peer_url for it in wanted.remove] == [url] == list(wanted.add)
-        await settle(cares[0], wanted)
+        await reconcile(cares[0], wanted)
         lost.start(joins=True)
         await stands(cares[2], leads=True)
         after = await cares[0].listed()
@@ -85,7 +85,7 @@ async def test_a_voter_whose_disk_was_lost_comes_back_as_another_one(three: Etcd
     assert len({it.member for it in after} - {it.member for it in before}) == 1
     assert changes(after, tuple(lost.member.members.values()), []) == Changes()
     three.voters[0].kill()
-    await world.at("commune-a").renew(holding)
+    await world.at("commune-a").renew(lease)
     await world.close()
 
 
@@ -103,20 +103,20 @@ async def test_a_start_that_the_others_refused_leaves_no_log_and_does_not_keep_i
                 await asyncio.sleep(0.01)
         assert (data.is_dir(), (data / "wal").exists()) == (True, False)
         url = lost.member.members[lost.member.name]
-        await settle(cares[0], changes(await cares[0].listed(), tuple(lost.member.members.values()), [url]))
+        await reconcile(cares[0], changes(await cares[0].listed(), tuple(lost.member.members.values()), [url]))
         lost.start(joins=True)
         await stands(cares[2], leads=True)
         assert (data / "wal").is_dir()
 
 
-async def stands(care: Care, *, leads: bool) -> Standing:
-    """How the voter of `care` stands once it knows a leader, or none: on a busy machine a call may come to nothing."""
+async def stands(admin: EtcdAdmin, *, leads: bool) -> MemberStatus:
+    """How the voter of `admin` stands once it knows a leader, or none: on a busy machine a call may come to nothing."""
     async with asyncio.timeout(LATE_SECONDS_MAX):
         while True:
             with contextlib.suppress(Unreachable):
-                standing = await care.standing()
-                if bool(standing.leader) == leads:
-                    return standing
+                status = await admin.status()
+                if bool(status.leader) == leads:
+                    return status
             await asyncio.sleep(0.01)
 
 
@@ -133,16 +133,16 @@ async def stands(care: Care, *, leads: bool) -> Standing:
 def test_only_who_leads_hands_over_and_only_to_a_member(
     leader: int, member: int, preferred: str, expected: int
 ) -> None:
-    assert heir(Standing(member, leader, 0, 1), {"commune-a": 1, "hermitage": 2}, preferred) == expected
+    assert heir(MemberStatus(member, leader, 0, 1), {"commune-a": 1, "hermitage": 2}, preferred) == expected
 
 
 async def test_a_voter_that_is_alone_says_how_it_stands(three: EtcdProcesses) -> None:
     for voter in three.voters[1:]:
         voter.kill()
     async with caring(three) as cares:
-        standing = await stands(cares[0], leads=False)
-        assert standing.member == (await cares[0].members())["voter-0"]
-        assert standing.size_bytes
+        status = await stands(cares[0], leads=False)
+        assert status.member == (await cares[0].members())["voter-0"]
+        assert status.size_bytes
 
 
 async def test_a_store_restored_from_a_snapshot_never_goes_back(three: EtcdProcesses, tmp_path: Path) -> None:
@@ -166,9 +166,9 @@ async def test_a_store_restored_from_a_snapshot_never_goes_back(three: EtcdProce
         restoring.restore(voter.member, restoring.look_at(file))
         voter.start()
     restored = Etcd(three.addresses, SystemClock())
-    state = await read_when_ready(restored, service)
-    assert state.revision > REVISION_BUMP
-    assert state.owned == first.revision, "the store knows what it knew"
+    record = await read_when_ready(restored, service)
+    assert record.revision > REVISION_BUMP
+    assert record.owned == first.revision, "the store knows what it knew"
     with pytest.raises(Lost):
         await restored.renew(forgotten)
     assert (await restored.renew(before)).revision == before.revision, "what did not change goes on"
@@ -185,13 +185,13 @@ async def test_a_store_restored_from_a_snapshot_never_goes_back(three: EtcdProce
 async def test_a_snapshot_that_is_cut_short_is_none() -> None:
     whole = b'{"result":{"blob":"' + b"QUFB" * 40 + b'"}}\n'
     async with listening(saying(whole)) as voter:
-        care = Care(voter)
+        admin = EtcdAdmin(voter)
         with pytest.raises(IntegrityError, match="cut short"):
-            _ = [piece async for piece in care.snapshot()]
-        await care.close()
+            _ = [piece async for piece in admin.snapshot()]
+        await admin.close()
 
 
-async def read_when_ready(client: Etcd, service: str) -> State:
+async def read_when_ready(client: Etcd, service: str) -> ServiceRecord:
     async with asyncio.timeout(LATE_SECONDS_MAX):
         while True:
             with contextlib.suppress(Unreachable):

@@ -44,8 +44,8 @@ def voter(papers: Path, listed: Path, tmp_path_factory: pytest.TempPathFactory) 
 async def test_a_node_and_a_voter_know_each_other_by_what_the_territory_issued(voter: Voter, papers: Path) -> None:
     client = Etcd((voter,), SystemClock(), context(papers, papers))
     service = new_service()
-    holding = await client.acquire(claim(service))
-    assert (await client.renew(holding)).revision == holding.revision
+    lease = await client.acquire(claim(service))
+    assert (await client.renew(lease)).revision == lease.revision
     events = client.watch(await client.read(service))
     await anext(events)
     await events.aclose()

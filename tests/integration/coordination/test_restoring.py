@@ -15,7 +15,7 @@ from appliance.coordination.gateway import Voter
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.layout import NodeLayout
 from appliance.voter import restoring
-from appliance.voter.etcd_admin import Care
+from appliance.voter.etcd_admin import EtcdAdmin
 from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS
 
@@ -31,11 +31,11 @@ def copy(tmp_path: Path) -> Path:
 
 
 async def save(voter: Voter, path: Path) -> None:
-    care = Care(voter)
+    admin = EtcdAdmin(voter)
     with path.open("wb") as file:
-        async for piece in care.snapshot():
+        async for piece in admin.snapshot():
             file.write(piece)
-    await care.close()
+    await admin.close()
 
 
 @pytest.fixture

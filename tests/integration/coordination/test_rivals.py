@@ -20,9 +20,9 @@ import pytest
 from appliance.clock import SystemClock
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.keys import new_lease
-from appliance.coordination.port import Claim, Holding, Lost, State, Taken
+from appliance.coordination.port import Claim, Lease, Lost, ServiceRecord, Taken
 from appliance.errors import ApplianceError, Unreachable
-from appliance.voter.etcd_admin import Care
+from appliance.voter.etcd_admin import EtcdAdmin
 from appliance_lab.processes.etcd import EtcdProcess, EtcdProcesses
 from tests.integration.coordination.worlds import HEARTBEAT_MILLISECONDS, LATE_SECONDS_MAX, TIME, TTL
 
@@ -55,40 +55,40 @@ class Rival:
     async def live(self) -> None:
         while True:
             with contextlib.suppress(Unreachable, Taken):
-                state = await self.client.read(SERVICE, seconds_max=1.0)
-                if state.holder is None:
-                    await self._hold(await self._acquire(state))
+                record = await self.client.read(SERVICE, seconds_max=1.0)
+                if record.holder is None:
+                    await self._hold(await self._acquire(record))
                 else:
-                    await self._wait_gone(state)
+                    await self._wait_gone(record)
             await asyncio.sleep(0)
 
-    async def _acquire(self, state: State) -> Holding:
+    async def _acquire(self, record: ServiceRecord) -> Lease:
         lease = new_lease(self.node, self.draw.getrandbits(32))
-        claim = Claim(SERVICE, self.node, "boot-1", lease, state.owned, TTL, "rivalry", TIME)
+        claim = Claim(SERVICE, self.node, "boot-1", lease, record.owned, TTL, "rivalry", TIME)
         return await self.client.acquire(claim, seconds_max=1.0)
 
-    async def _wait_gone(self, state: State) -> None:
-        async with contextlib.aclosing(self.client.watch(state, seconds_max=2.0)) as events:
+    async def _wait_gone(self, record: ServiceRecord) -> None:
+        async with contextlib.aclosing(self.client.watch(record, seconds_max=2.0)) as events:
             async for event in events:
-                if isinstance(event, State) and event.holder is None:
+                if isinstance(event, ServiceRecord) and event.holder is None:
                     return
 
-    async def _hold(self, holding: Holding) -> None:
+    async def _hold(self, lease: Lease) -> None:
         """Renew until it is too late, or until this node falls silent as a hung one would."""
-        span = Span(self.node, holding.revision, self.clock.boottime(), holding.ends)
+        span = Span(self.node, lease.revision, self.clock.boottime(), lease.ends)
         self.spans.append(span)
         silent_after = self.draw.randrange(5, 40)
-        while (left := holding.ends - self.clock.boottime()) > 0:
+        while (left := lease.ends - self.clock.boottime()) > 0:
             silent_after -= 1
             with contextlib.suppress(Unreachable):
                 if silent_after > 0:
                     try:
-                        holding = await self.client.renew(holding, seconds_max=min(1.0, left))
+                        lease = await self.client.renew(lease, seconds_max=min(1.0, left))
                     except Lost as lost:
-                        if (missing := holding.ends - self.clock.boottime()) > 0:
-                            self.early.append(f"{self.node} at {holding.revision}: {lost.what} {missing:.2f} s early")
+                        if (missing := lease.ends - self.clock.boottime()) > 0:
+                            self.early.append(f"{self.node} at {lease.revision}: {lost.what} {missing:.2f} s early")
                         return
-                    span.ends = holding.ends
+                    span.ends = lease.ends
             await asyncio.sleep(RENEW_SECONDS)
 
 
@@ -129,15 +129,15 @@ class Nemesis:
 
     async def _leader(self) -> EtcdProcess:
         for voter in self.voters:
-            care = Care(voter.address)
+            admin = EtcdAdmin(voter.address)
             try:
-                standing = await care.standing(seconds_max=1.0)
-                if standing.leader == standing.member:
+                status = await admin.status(seconds_max=1.0)
+                if status.leader == status.member:
                     return voter
             except ApplianceError:
                 continue
             finally:
-                await care.close()
+                await admin.close()
         return self.voters[0]
 
     async def rage(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.coordination.port import Claim, Coordination, Holding, Intent, Moved, State
+from appliance.coordination.port import Claim, Coordination, Intent, Lease, Moved, ServiceRecord
 from appliance.errors import ApplianceError
 from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import TIME, InMemory, RealEtcd, World, claim, intent, new_service
@@ -25,8 +25,8 @@ class Twin:
     """One of the two worlds; `_names` calls revisions by the order in which they were seen, as their numbers differ."""
 
     world: World
-    holdings: list[Holding] = field(default_factory=list)
-    states: list[State] = field(default_factory=list)
+    holdings: list[Lease] = field(default_factory=list)
+    states: list[ServiceRecord] = field(default_factory=list)
     _names: dict[int, int] = field(default_factory=lambda: {0: 0})
 
     async def outcome(self, call: Callable[[Coordination, Twin], Coroutine[Any, Any, object]], node: str) -> object:
@@ -35,17 +35,17 @@ class Twin:
             result = await call(self.world.at(node), self)
         except ApplianceError as error:
             return type(error).__name__
-        if isinstance(result, Holding):
+        if isinstance(result, Lease):
             self.holdings.append(result)
-        if isinstance(result, State):
+        if isinstance(result, ServiceRecord):
             self.states.append(result)
         return self._plain(result)
 
     def _plain(self, result: object) -> object:
         match result:
-            case Holding():
+            case Lease():
                 return replace(result, revision=self._name(result.revision), since=self._name(result.since), sent=0.0)
-            case State(owner=owner, holder=holder):
+            case ServiceRecord(owner=owner, holder=holder):
                 return replace(
                     result,
                     revision=0,
@@ -92,9 +92,9 @@ def drawn(
         claims.append(made := claim(service, node, ttl=60, resumes=resumes))
 
         def acquire(port: Coordination, twin: Twin) -> Coroutine[Any, Any, object]:
-            state = twin.states[-1 if current else 0] if twin.states else State(service, 0)
-            holder = state.holder.revision if ousts and state.holder else 0
-            return port.acquire(replace(made, seen=state.owned, ousts=holder))
+            record = twin.states[-1 if current else 0] if twin.states else ServiceRecord(service, 0)
+            holder = record.holder.revision if ousts and record.holder else 0
+            return port.acquire(replace(made, seen=record.owned, ousts=holder))
 
         return kind, acquire
     if kind == "again" and claims:
@@ -110,8 +110,8 @@ def drawn(
         def use(port: Coordination, twin: Twin) -> Coroutine[Any, Any, object]:
             if not twin.holdings:
                 return port.read(service)
-            holding = twin.holdings[-1 if current else int(which * len(twin.holdings))]
-            return port.renew(holding) if kind == "renew" else port.release(holding, "moved", TIME)
+            lease = twin.holdings[-1 if current else int(which * len(twin.holdings))]
+            return port.renew(lease) if kind == "renew" else port.release(lease, "moved", TIME)
 
         return kind, use
     return "history", lambda port, _: port.history(service)

@@ -17,8 +17,8 @@ from appliance.host.layout import NodeLayout
 from appliance.units import HOUR, MINUTE
 from appliance.voter import checks, restoring
 from appliance.voter.checks import doubts, snapshots
-from appliance.voter.etcd_admin import Care
-from appliance.voter.maintenance import VoterCare
+from appliance.voter.etcd_admin import EtcdAdmin
+from appliance.voter.maintenance import VoterMaintenance
 from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,
@@ -43,13 +43,13 @@ def three(tmp_path: Path) -> Iterator[EtcdProcesses]:
 @contextlib.asynccontextmanager
 async def caring(
     three: EtcdProcesses, layout: NodeLayout, clock: SimulatedClock, voter: int = 0
-) -> AsyncIterator[VoterCare]:
+) -> AsyncIterator[VoterMaintenance]:
     layout.root.mkdir(exist_ok=True)
     layout.voter.write_text("{}")
     journal = Journal(layout.journal, clock)
-    care = Care(three.voters[voter].address)
-    yield VoterCare(care, layout.voter_care, clock, lambda: "hermitage", journal)
-    await care.close()
+    admin = EtcdAdmin(three.voters[voter].address)
+    yield VoterMaintenance(admin, layout.voter_maintenance, clock, lambda: "hermitage", journal)
+    await admin.close()
 
 
 def said(layout: NodeLayout, clock: SimulatedClock) -> list[tuple[str, str]]:
@@ -77,15 +77,15 @@ async def test_the_lead_stays_where_it_is_while_a_lease_runs_out_and_after_an_el
 ) -> None:
     """Whoever leads next has each lease last anew: the service of a node that died would wait for so much longer."""
     world, clock = RealEtcd(three), SimulatedClock()
-    holding = await world.at("commune-a").acquire(claim(new_service(), "commune-a", ttl=8))
+    lease = await world.at("commune-a").acquire(claim(new_service(), "commune-a", ttl=8))
     async with contextlib.AsyncExitStack() as stack:
         cares = [
             await stack.enter_async_context(caring(three, NodeLayout(tmp_path / name), clock, at))
             for at, name in enumerate(NAMES)
         ]
-        at_etcd = [each.care for each in cares]
-        care, standing = await leader_of(at_etcd)
-        it, first = cares[at_etcd.index(care)], standing.member
+        at_etcd = [each.etcd for each in cares]
+        admin, status = await leader_of(at_etcd)
+        it, first = cares[at_etcd.index(admin)], status.member
         it.preferred = lambda: next(name for name in NAMES if name != NAMES[cares.index(it)])
 
         async def looked() -> list[str]:
@@ -96,13 +96,13 @@ async def test_the_lead_stays_where_it_is_while_a_lease_runs_out_and_after_an_el
         clock.advance(MINUTE)
         async with asyncio.timeout(LATE_SECONDS_MAX):
             while True:
-                (lease,) = await it.care.leases()
-                if lease.left_seconds == 4:
+                (etcd_lease,) = await it.etcd.leases()
+                if etcd_lease.left_seconds == 4:
                     break
-                assert lease.left_seconds > 4
+                assert etcd_lease.left_seconds > 4
         assert await looked() == []
         assert (await leader_of(at_etcd))[1].member == first
-        await world.at("commune-a").renew(holding)
+        await world.at("commune-a").renew(lease)
         assert await looked() == [it.preferred()]
         async with asyncio.timeout(LATE_SECONDS_MAX):
             while (await leader_of(at_etcd))[1].member == first:
@@ -116,26 +116,26 @@ async def test_a_copy_is_made_each_hour_comes_back_as_a_store_and_older_ones_go(
     layout, clock = NodeLayout(tmp_path / "node"), SimulatedClock()
     async with caring(three, layout, clock) as it:
         await it.look()
-        (first,) = snapshots(layout.voter_care)
+        (first,) = snapshots(layout.voter_maintenance)
         assert said(layout, clock) == []
         clock.advance(HOUR / 2)
         await it.look()
-        assert list(snapshots(layout.voter_care)) == [first]
+        assert list(snapshots(layout.voter_maintenance)) == [first]
         for _ in range(30):
             clock.advance(HOUR)
             await it.look()
-        assert len(snapshots(layout.voter_care)) == 24 + 1, "a day of hours, and one of the day before"
+        assert len(snapshots(layout.voter_maintenance)) == 24 + 1, "a day of hours, and one of the day before"
         clock.jump_wall(-24 * HOUR)
-        before = set(snapshots(layout.voter_care))
+        before = set(snapshots(layout.voter_maintenance))
         await it.look()
-        assert set(snapshots(layout.voter_care)) == before, "a clock set back makes none"
-    newest = snapshots(layout.voter_care)[max(snapshots(layout.voter_care))]
+        assert set(snapshots(layout.voter_maintenance)) == before, "a clock set back makes none"
+    newest = snapshots(layout.voter_maintenance)[max(snapshots(layout.voter_maintenance))]
     member = three.voters[0].member
     three.voters[0].kill()
     shutil.rmtree(member.data)
     restoring.restore(member, restoring.look_at(newest))
     assert (member.data / "member").is_dir()
-    assert list(layout.voter_care.glob(".*")) == []
+    assert list(layout.voter_maintenance.glob(".*")) == []
 
 
 async def test_what_fails_stands_in_the_doctor_and_goes_when_it_is_well_again(
@@ -146,10 +146,10 @@ async def test_what_fails_stands_in_the_doctor_and_goes_when_it_is_well_again(
     async with caring(three, layout, clock) as it:
         ((state, sentence),) = said(layout, clock)
         assert (state, sentence) == ("failed", "no broker maintains its voter: its broker has not reported its state.")
-        layout.voter_care.write_text("in the way")
+        layout.voter_maintenance.write_text("in the way")
         await it.look()
         assert "snapshot" in it.trouble
-        layout.voter_care.unlink()
+        layout.voter_maintenance.unlink()
         await it.look()
         assert it.trouble == {}
         assert said(layout, clock) == []
@@ -174,26 +174,26 @@ async def test_what_fails_stands_in_the_doctor_and_goes_when_it_is_well_again(
 
 
 async def test_a_file_is_made_smaller_without_losing_anything(three: EtcdProcesses) -> None:
-    care = Care(three.voters[0].address)
-    before = await care.standing()
-    await care.defragment()
-    after = await care.standing()
+    admin = EtcdAdmin(three.voters[0].address)
+    before = await admin.status()
+    await admin.defragment()
+    after = await admin.status()
     assert (after.member, after.revision) == (before.member, before.revision)
     assert after.size_bytes <= before.size_bytes
     assert 0 < after.used_bytes <= after.size_bytes
-    await care.close()
+    await admin.close()
 
 
 async def test_a_copy_that_grows_old_is_a_warning_and_then_a_failure(tmp_path: Path) -> None:
     layout = NodeLayout(tmp_path)
     layout.voter.write_text("{}")
-    layout.voter_care.mkdir()
-    (layout.voter_care / "2027-01-15T08:00:00Z.snapshot").touch()
+    layout.voter_maintenance.mkdir()
+    (layout.voter_maintenance / "2027-01-15T08:00:00Z.snapshot").touch()
 
     def at(hours: float, **more: object) -> list[tuple[str, str]]:
         now = 1_800_000_000.0 + hours * HOUR
         told = {"looked": now, "leader": 1, "size_bytes": 1, "trouble": {}, **more}
-        (layout.voter_care / "care.json").write_text(json.dumps(told))
+        (layout.voter_maintenance / "care.json").write_text(json.dumps(told))
         return [(it.state, it.sentence) for it in doubts(layout, now)]
 
     assert at(1) == []

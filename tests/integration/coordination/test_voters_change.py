@@ -18,7 +18,7 @@ from appliance.clock import SimulatedClock, utc_text
 from appliance.config.collected import Collected
 from appliance.config.confirming import confirm, former_voters_after
 from appliance.errors import Refused
-from appliance.failover.papers import Papers
+from appliance.failover.papers import SignedDocuments
 from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle, voter_keys
 from appliance.trust.grant import Grant, GrantRequest, make_grant, make_request, read_request
 from appliance.trust.keys import PublicKeys, public_line
@@ -27,7 +27,7 @@ from appliance.trust.voted import assemble, statement
 from appliance.trust.voting import next_term
 from appliance.voter.promises import begin_promises
 from appliance.voter.signing import Signer
-from appliance.voter.state import Desk
+from appliance.voter.state import BrokerState
 from tests.unit.failover.test_granting import TERRITORY, bundle
 from tests.unit.trust.voters import REPOSITORY
 
@@ -44,7 +44,7 @@ class Valley:
         self.keys = {name: self._key() for name in (HOME, STANDBY, HOLDER, OTHER, FIFTH)}
         self.bundle: Bundle = bundle(voters=AT_FIRST, keys=self.keys)
         self.machine = dict.fromkeys(self.keys, 0)
-        self.desks: dict[str, Desk] = {}
+        self.desks: dict[str, BrokerState] = {}
         self.kept: dict[str, dict[int, bytes]] = {name: {} for name in (HOME, STANDBY, HOLDER)}
         for name in AT_FIRST:
             self._begin(name)
@@ -63,16 +63,16 @@ class Valley:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def _broker(self, name: str) -> Desk:
+    def _broker(self, name: str) -> BrokerState:
         place = self._place(name)
         kept = KeptGrants(place / "grants")
         held = tuple(self.kept.get(name, {}).values())
-        papers = Papers(
+        documents = SignedDocuments(
             lambda service: self.bundle.granters.keeping((*kept.of(service), *held)), lambda: self.bundle.operators
         )
-        papers.take(kept.every())
+        documents.take(kept.every())
         signer = Signer(place / "promises", name, self.keys[name])
-        return Desk(name, lambda: self.bundle, self.clock, papers, signer, lambda: (), kept.keep)
+        return BrokerState(name, lambda: self.bundle, self.clock, documents, signer, lambda: (), kept.keep)
 
     def restart(self) -> None:
         """Every broker begins again, as by an upgrade or a blackout, and each node shows what it keeps."""
@@ -80,10 +80,10 @@ class Valley:
         self.attend()
 
     def attend(self) -> None:
-        for desk in self.desks.values():
+        for state in self.desks.values():
             for name, grants in self.kept.items():
                 newest = [grants[max(grants)].decode()] if grants else []
-                desk.attend(name, desk.token, tuple(newest), ())
+                state.take_heartbeat(name, state.token, tuple(newest), ())
 
     def request(self, writer: str, known: int) -> GrantRequest:
         """What `writer` asks, signed by its present key; a grant of the territory key answers the same."""
@@ -92,7 +92,9 @@ class Valley:
         return read_request(raw, public_line(self.keys[writer]))
 
     def present(self) -> Grant:
-        found = [desk.papers.grants["docs-a"] for desk in self.desks.values() if "docs-a" in desk.papers.grants]
+        found = [
+            state.documents.grants["docs-a"] for state in self.desks.values() if "docs-a" in state.documents.grants
+        ]
         assert found, "no broker believes any grant of docs-a"
         return max(found, key=lambda grant: grant.epoch)
 
@@ -116,7 +118,7 @@ class Valley:
             )
             papers.append(release.decode())
         request = self.request(to, present.epoch)
-        votes = [desk.vote(to, request.document.raw.decode(), tuple(papers)) for desk in self.desks.values()]
+        votes = [state.vote(to, request.document.raw.decode(), tuple(papers)) for state in self.desks.values()]
         self.take(assemble(statement(request, self.bundle.voting), votes))
         return self.present()
 
@@ -221,10 +223,10 @@ def test_a_takeover_after_the_keys_were_collected_lets_no_second_writer_in(valle
     late = valley.move(STANDBY)
     voters, replaced = STEPS[step]
     valley.sign(voters, replaced=replaced, shown=collected)
-    for name, desk in valley.desks.items():
-        assert desk.papers.grants["docs-a"].statement == late.statement, name
+    for name, state in valley.desks.items():
+        assert state.documents.grants["docs-a"].statement == late.statement, name
         with pytest.raises(Refused, match=r"did not release docs-a|hermitage has not been silent|knows epoch"):
-            desk.vote(HOME, valley.request(HOME, 5).document.raw.decode())
+            state.vote(HOME, valley.request(HOME, 5).document.raw.decode())
     if replaced != STANDBY:
         assert valley.move(HOME).epoch == 513
     valley.sign(AT_FIRST)
@@ -261,7 +263,7 @@ def test_brokers_that_stay_voters_remember_a_grant_that_no_bundle_confirms(valle
         grants.pop(2)
     valley.kept[HOLDER].clear()
     valley.sign(AT_FIRST, replaced=OTHER, confirms=False)
-    believed = [name for name, desk in valley.desks.items() if desk.papers.grants.get("docs-a")]
+    believed = [name for name, state in valley.desks.items() if state.documents.grants.get("docs-a")]
     assert set(believed) == {STANDBY, HOLDER}
 
 
@@ -269,15 +271,17 @@ def test_a_grant_of_the_key_holder_is_the_way_out_where_no_broker_believes_the_p
     valley.move(STANDBY)
     valley.move(HOME)
     valley.sign((HOME, OTHER, FIFTH), replaced=OTHER, confirms=False)
-    for name, desk in valley.desks.items():
-        assert ("docs-a" in desk.papers.grants) == (name == HOME), "it keeps what it judged; the others never saw it"
-    known = valley.desks[HOME].papers.grants["docs-a"].epoch
+    for name, state in valley.desks.items():
+        assert ("docs-a" in state.documents.grants) == (name == HOME), (
+            "it keeps what it judged; the others never saw it"
+        )
+    known = valley.desks[HOME].documents.grants["docs-a"].epoch
     with pytest.raises(Refused, match=r"commune-c accepts no grant of docs-a: epoch 5 .* granted by other voters"):
         valley.desks[OTHER].vote(STANDBY, valley.request(STANDBY, known).document.raw.decode())
     assert "docs-a" in valley.desks[OTHER].unbelieved()
     assert valley.desks[HOME].unbelieved() == {}
     valley.take(make_grant(TERRITORY, valley.request(HOME, known)))
-    assert {desk.papers.grants["docs-a"].epoch for desk in valley.desks.values()} == {6}
+    assert {state.documents.grants["docs-a"].epoch for state in valley.desks.values()} == {6}
     assert valley.desks[OTHER].unbelieved() == {}, "a newer one is believed"
     assert valley.move(STANDBY).epoch == 513
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.coordination.port import Holding, Lost, Taken
+from appliance.coordination.port import Lease, Lost, Taken
 from appliance.errors import ApplianceError, Unreachable
 from appliance.host.command import run
 from appliance.units import MIB
@@ -72,7 +72,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
         yield Town(stack.enter_context(made), tuple(Disk(place) for place in places))
 
 
-async def claim_while_full(world: RealEtcd, town: Town, *full: int) -> list[Holding]:
+async def claim_while_full(world: RealEtcd, town: Town, *full: int) -> list[Lease]:
     """Claim new services, which is what writes, until one of the voters `full` is left at most, or the only one
     has ended; those that were acknowledged."""
     claimed = []
@@ -94,25 +94,25 @@ async def in_time[Answer](ask: Callable[[], Awaitable[Answer]]) -> Answer:
             await asyncio.sleep(0.01)
 
 
-async def all_are_at_home(world: RealEtcd, holdings: Iterable[Holding]) -> None:
+async def all_are_at_home(world: RealEtcd, holdings: Iterable[Lease]) -> None:
     for it in holdings:
-        state = await in_time(lambda it=it: world.at(RIVAL).read(it.service))
-        assert state.holder is not None
-        assert state.holder.node == HOME
+        record = await in_time(lambda it=it: world.at(RIVAL).read(it.service))
+        assert record.holder is not None
+        assert record.holder.node == HOME
 
 
 @pytest.mark.parametrize("full", [0, 1, 2])
 async def test_one_voter_without_a_free_byte_costs_no_lease_and_refuses_no_claim(town: Town, full: int) -> None:
     """It ends at its next write; with room it comes back and knows what was claimed meanwhile."""
     world = RealEtcd(town.etcd)
-    holding = await held(world, new_service())
+    lease = await held(world, new_service())
     town.fill(full)
     claimed = await claim_while_full(world, town, full)
-    holding = await in_time(lambda: world.at(HOME).renew(holding))
+    lease = await in_time(lambda: world.at(HOME).renew(lease))
     claimed.append(await in_time(lambda: held(world, new_service())))
     town.make_room()
     town.etcd.voters[(full + 1) % 3].kill()
-    await all_are_at_home(world, (holding, *claimed))
+    await all_are_at_home(world, (lease, *claimed))
     await world.close()
 
 
@@ -120,15 +120,15 @@ async def test_without_a_majority_that_has_a_free_byte_nobody_else_gets_what_is_
     """Whoever could not be told anything is told nothing wrong: with room all that was acknowledged is there."""
     world = RealEtcd(town.etcd)
     service = new_service()
-    holding = await held(world, service)
+    lease = await held(world, service)
     owned = (await world.at(RIVAL).read(service)).owned
     town.fill(0, 1, 2)
     claimed = await claim_while_full(world, town, 0, 1, 2)
     with pytest.raises((Unreachable, Taken)):
         await world.at(RIVAL).acquire(claim(service, RIVAL, seen=owned))
     town.make_room()
-    renewed = await in_time(lambda: world.at(HOME).renew(holding))
-    assert renewed.lease == holding.lease
+    renewed = await in_time(lambda: world.at(HOME).renew(lease))
+    assert renewed.lease == lease.lease
     with pytest.raises(Taken):
         await in_time(lambda: world.at(RIVAL).acquire(claim(service, RIVAL, seen=owned)))
     await all_are_at_home(world, claimed)
@@ -139,7 +139,7 @@ async def test_a_lease_that_ended_while_no_voter_had_a_free_byte_is_not_kept(tow
     """Its holder is gone. Once a majority writes again the lease ends, and another node gets the service."""
     world = RealEtcd(town.etcd)
     service = new_service()
-    holding = await world.at(HOME).acquire(claim(service, ttl=TTL))
+    lease = await world.at(HOME).acquire(claim(service, ttl=TTL))
     town.fill(0, 1, 2)
     await claim_while_full(world, town, 0, 1, 2)
     town.make_room()
@@ -148,5 +148,5 @@ async def test_a_lease_that_ended_while_no_voter_had_a_free_byte_is_not_kept(tow
     taken = await in_time(lambda: world.at(RIVAL).acquire(claim(service, RIVAL, seen=gone.owned)))
     assert taken.node == RIVAL
     with pytest.raises(Lost):
-        await in_time(lambda: world.at(HOME).renew(holding))
+        await in_time(lambda: world.at(HOME).renew(lease))
     await world.close()

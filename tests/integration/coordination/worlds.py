@@ -15,13 +15,13 @@ from appliance.clock import Clock, SimulatedClock, SystemClock
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Gateway
 from appliance.coordination.keys import new_lease
-from appliance.coordination.port import Alive, Claim, Coordination, Event, Holding, Intent, State
+from appliance.coordination.port import Alive, Claim, Coordination, Event, Intent, Lease, ServiceRecord
 from appliance.coordination.remote import Broker, Remote
 from appliance.errors import Unreachable
 from appliance.voter.broker import Acts, Brokered
-from appliance.voter.etcd_admin import Care
+from appliance.voter.etcd_admin import EtcdAdmin
 from appliance.voter.server import Server
-from appliance.voter.upkeep import Standing
+from appliance.voter.upkeep import MemberStatus
 from appliance_lab.doubles.memory_store import Line, Memory, Store
 from appliance_lab.processes.etcd import EtcdProcesses
 from appliance_lab.processes.node import free_ports
@@ -72,13 +72,13 @@ class World(ABC):
     @abstractmethod
     async def close(self) -> None: ...
 
-    async def wait_gone(self, node: str, service: str, since: State) -> State:
+    async def wait_gone(self, node: str, service: str, since: ServiceRecord) -> ServiceRecord:
         """The first state without a holder; simulated time passes, real time is waited for."""
         events = self.at(node).watch(since, seconds_max=LATE_SECONDS_MAX)
         assert await anext(events) == since
         passing = asyncio.create_task(self.pass_time(TTL + 1))
         async for event in events:
-            assert isinstance(event, State), event
+            assert isinstance(event, ServiceRecord), event
             if event.holder is None:
                 await passing
                 await events.aclose()
@@ -231,25 +231,25 @@ def intent(service: str, by: str = "maintenance", node: str = "hermitage", ttl: 
     return Intent(service, "move", "commune-b", by, "flood announced", lease, ttl)
 
 
-async def held(world: World, service: str, node: str = "commune-a") -> Holding:
+async def held(world: World, service: str, node: str = "commune-a") -> Lease:
     """`service`, newly held by `node` for a while that no test outlasts."""
     return await world.at(node).acquire(claim(service, node, ttl=60))
 
 
-async def leader_of(cares: list[Care]) -> tuple[Care, Standing]:
+async def leader_of(cares: list[EtcdAdmin]) -> tuple[EtcdAdmin, MemberStatus]:
     """Who leads, as soon as it says so itself."""
     async with asyncio.timeout(LATE_SECONDS_MAX):
         while True:
-            for care in cares:
+            for admin in cares:
                 with contextlib.suppress(Unreachable):
-                    standing = await care.standing()
-                    if standing.member == standing.leader:
-                        return care, standing
+                    status = await admin.status()
+                    if status.member == status.leader:
+                        return admin, status
             await asyncio.sleep(0)
 
 
-async def next_state(events: AsyncGenerator[Event]) -> State:
+async def next_state(events: AsyncGenerator[Event]) -> ServiceRecord:
     async with asyncio.timeout(LATE_SECONDS_MAX):
         event = await anext(events)
-    assert isinstance(event, State), event
+    assert isinstance(event, ServiceRecord), event
     return event

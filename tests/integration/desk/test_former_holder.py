@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from appliance.agent.decide import Pace, decide
+from appliance.agent.decide import Intervals, decide
 from appliance.agent.decisions import Thin
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
@@ -255,4 +255,4 @@ def test_the_agent_goes_on_thinning_until_nothing_of_what_was_given_up_is_left(s
 def wants_to_thin(desk: Desk) -> bool:
     node = desk.open(HOLDER)
     seen = Observer().look(node, now_of(node), Memory())
-    return any(isinstance(it, Thin) and it.service == SERVICE for it in decide(seen, now_of(node), Pace()))
+    return any(isinstance(it, Thin) and it.service == SERVICE for it in decide(seen, now_of(node), Intervals()))

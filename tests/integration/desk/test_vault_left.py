@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.agent import decide as decisions
-from appliance.agent.decide import Pace, decide
+from appliance.agent.decide import Intervals, decide
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup.peers import conversation
@@ -74,7 +74,7 @@ def test_the_agent_of_a_holder_thins_and_reads_again_what_left_and_asks_nobody_f
     desk.advance(8 * DAY)
     node = desk.open(HOLDER)
     view = Observer().look(node, now_of(node), Memory())
-    assert {it.kind for it in decide(view, now_of(node), Pace()) if getattr(it, "service", "") == SERVICE} == {
+    assert {it.kind for it in decide(view, now_of(node), Intervals()) if getattr(it, "service", "") == SERVICE} == {
         "scrub",
         "thin",
         "check",

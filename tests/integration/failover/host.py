@@ -7,7 +7,18 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from appliance.failover.fsm.model import Action, Copy, Decision, Local, Proof, Record, Seen, Standing, State, Wishes
+from appliance.failover.fsm.model import (
+    Action,
+    Copy,
+    Decision,
+    Local,
+    OperatorRequests,
+    Proof,
+    Record,
+    Seen,
+    Standing,
+    State,
+)
 from appliance.node.branch import Branch
 from tests.integration.failover.machine import LOOKS_EVERY, Machine
 from tests.integration.failover.voters import Last
@@ -74,7 +85,7 @@ class Host(Machine):
         world, disk = self.world, self.disk
         return Seen(
             node=self.name,
-            home=self.home,
+            is_origin=self.home,
             rank=self._turn(),
             own_epoch=disk.own_epoch,
             known_epoch=disk.known_epoch,
@@ -84,7 +95,7 @@ class Host(Machine):
             adopts=disk.base_epoch == 0,
             released=disk.released_epoch == disk.own_epoch > 0,
             lost=self.lost,
-            tail=bool(disk.tail),
+            unreplicated_writes=bool(disk.tail),
             branch=disk.branch,
             record=self.record,
             proof=self.proof,
@@ -93,10 +104,10 @@ class Host(Machine):
             synced=self.synced,
             started_at=self.started_at,
             answered_at=self.answered_at,
-            deposed_until=self.deposed_until,
-            home_ready_since=world.home_ready(self),
-            home_name=world.names[0],
-            wishes=Wishes(
+            old_writer_stops_at=self.deposed_until,
+            origin_ready_since=world.home_ready(self),
+            origin=world.names[0],
+            requests=OperatorRequests(
                 promote=world.promotes == self.name,
                 quarantined=self.name in world.quarantined,
                 paused=world.paused,

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.failover.forms.host_services import Ground
+from appliance.failover.forms.host_services import HelperPaths
 from appliance.programs import hands, read_only
 from tests.pace import PACE
 
@@ -61,11 +61,11 @@ class HostGround:
             "nodes": {"commune-a": "x"},
         }
         served = {"format": 1, "node": "commune-a", "services": {service: plan}}
-        self.ground = Ground(root / "served.json", str(self._cgroups), root / "hands.sock")
-        self.ground.served.write_text(json.dumps(served))
-        self._hands = hands.Hands(served, self.run, str(root / "holders"), str(self._cgroups))
+        self.paths = HelperPaths(root / "served.json", str(self._cgroups), root / "hands.sock")
+        self.paths.served.write_text(json.dumps(served))
+        self._hands = hands.Helper(served, self.run, str(root / "holders"), str(self._cgroups))
         self._listening = socket.socket(socket.AF_UNIX)
-        self._listening.bind(str(self.ground.socket))
+        self._listening.bind(str(self.paths.socket))
         self._listening.listen()
         self._serving = threading.Thread(target=self._serve)
         self._serving.start()

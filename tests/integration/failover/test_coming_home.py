@@ -221,9 +221,9 @@ def test_a_claim_that_never_got_a_grant_keeps_nobody_from_the_next_one(begin: Be
 async def _claim(stage: Stage, name: str) -> None:
     """What a program does that ends right after it."""
     store = Etcd(stage.etcd.addresses, SystemClock())
-    while (state := await store.read(SERVICE)).holder is not None:
+    while (record := await store.read(SERVICE)).holder is not None:
         await asyncio.sleep(0.1)
     lease, now = new_lease(name, 7), utc_text(SystemClock().now())
-    claim = Claim(SERVICE, name, "cut off", lease, state.owned, LEASE_SECONDS, "takes over by vacancy", now)
+    claim = Claim(SERVICE, name, "cut off", lease, record.owned, LEASE_SECONDS, "takes over by vacancy", now)
     assert (await store.acquire(claim)).node == name
     await store.close()

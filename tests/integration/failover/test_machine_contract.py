@@ -103,11 +103,11 @@ class AsHost(Machine):
         self.run = root / "run"
         self.run.mkdir()
         self._own = HostGround(root, SERVICE)
-        ground = self._own.ground
-        self.services = services = HostServices(self.run, ground)
-        self.network = HostNetwork(ground)
-        self.watchdog = HostWatchdog(self.run, ground)
-        self._words = (str(self.run), "-", str(root / "history"), str(ground.served), ground.cgroups)
+        paths = self._own.paths
+        self.services = services = HostServices(self.run, paths)
+        self.network = HostNetwork(paths)
+        self.watchdog = HostWatchdog(self.run, paths)
+        self._words = (str(self.run), "-", str(root / "history"), str(paths.served), paths.cgroups)
         self._watching: subprocess.Popen[bytes] | None = None
         done(services.close_what_rests())
 

@@ -33,7 +33,7 @@ from appliance.node.current import files_of
 from appliance.node.handle import Node
 from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import load_key, public_line
-from appliance.voter.etcd_admin import Care
+from appliance.voter.etcd_admin import EtcdAdmin
 from appliance_lab.processes.failover import VOTERS, Stage
 from appliance_lab.processes.faults import heal, inject
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
@@ -175,7 +175,7 @@ def test_the_others_go_on_when_a_voter_is_revoked(begin: Begin) -> None:
 def test_brokers_see_to_their_voters_and_the_lead_is_where_the_territory_wants_it(begin: Begin) -> None:
     stage = begin("exclusive")
     for name in VOTERS:
-        care = stage.node(name).layout.voter_care
+        care = stage.node(name).layout.voter_maintenance
         stage.wait(lambda care=care: list(care.glob("*.snapshot")), f"{name} has copied its store")  # type: ignore[misc]
         stage.wait((care / "care.json").exists, f"{name} has said how its voter is")
     # A broker looks once a minute, and gives a lead that it has just got at its next look.
@@ -186,11 +186,11 @@ def test_brokers_see_to_their_voters_and_the_lead_is_where_the_territory_wants_i
 
 
 async def _leader(stage: Stage) -> str:
-    care = Care(stage.etcd.addresses[0])
-    numbers = {number: name for name, number in (await care.members()).items()}
-    standing = await care.standing()
-    await care.close()
-    return numbers.get(standing.leader, "")
+    admin = EtcdAdmin(stage.etcd.addresses[0])
+    numbers = {number: name for name, number in (await admin.members()).items()}
+    status = await admin.status()
+    await admin.close()
+    return numbers.get(status.leader, "")
 
 
 def test_a_local_first_home_goes_on_without_voters_and_its_standby_serves_a_dated_copy_when_it_dies(
@@ -253,10 +253,10 @@ def test_a_takeover_forged_into_etcd_gets_no_grant_while_the_holder_lives(policy
 
 async def _forge(stage: Stage) -> None:
     store = Etcd(stage.etcd.addresses, SystemClock())
-    state = await store.read(SERVICE)
-    assert state.holder is not None
+    record = await store.read(SERVICE)
+    assert record.holder is not None
     lease, now = new_lease(STANDBY, 7), utc_text(SystemClock().now())
-    claim = Claim(SERVICE, STANDBY, "forged", lease, state.owned, 60, "forged", now, ousts=state.holder.revision)
+    claim = Claim(SERVICE, STANDBY, "forged", lease, record.owned, 60, "forged", now, ousts=record.holder.revision)
     assert (await store.acquire(claim)).node == STANDBY
     await store.close()
 

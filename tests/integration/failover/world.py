@@ -124,7 +124,7 @@ class World:
         """Whether the product would call a planned move synced: `has` gave a receipt for the last backup."""
         site, plan = SimpleNamespace(name=writer), SimpleNamespace(node=self.names[0], standbys=self.names[1:])
         with suppress(Refused):
-            self.receipts(SimpleNamespace(site=site, plan=plan, service="docs-a"), to, Synced("", tuple(has)))
+            self.receipts(SimpleNamespace(node=site, plan=plan, service="docs-a"), to, Synced("", tuple(has)))
             return True
         return False
 

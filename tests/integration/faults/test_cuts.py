@@ -123,7 +123,7 @@ def test_a_fetch_cut_at_any_byte_goes_on_where_it_was(ground: Ground, seed: int,
 def test_a_line_that_stands_still_is_given_up_in_time_and_named(ground: Ground, after_bytes: int) -> None:
     """Nobody says that it is cut: at a greeting, at a question, in the middle of a file."""
     ground.change(random_bytes=4 * MIB)
-    node = replace(ground.node(), patience_seconds=1.5)
+    node = replace(ground.node(), idle_timeout_seconds=1.5)
     with relayed(ground.territory, BLIND) as relay:
         node = replace(node, bundle=ground.node().bundle)
         relay.up.stall_after = after_bytes

@@ -199,7 +199,7 @@ def filled(archives: Sequence[Saved], saved: Saved) -> tuple[Content | None, ...
 
 def has_what_is_let_go(has: Collection[str], here: str, to: str) -> bool:
     plan = SimpleNamespace(node=HOME, standbys=(STANDBY,))
-    it = SimpleNamespace(plan=plan, site=SimpleNamespace(name=here), service="docs-a")
+    it = SimpleNamespace(plan=plan, node=SimpleNamespace(name=here), service="docs-a")
     with suppress(Refused):
         _check_receipts(it, to, Synced("", tuple(has)))
         return True

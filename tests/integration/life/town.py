@@ -17,7 +17,7 @@ from appliance.backup.vault.limits import Limits
 from appliance.clock import utc_text
 from appliance.config.collected import Collected
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.papers import Papers
+from appliance.failover.papers import SignedDocuments
 from appliance.failover.votes import Round, above_next
 from appliance.territory.model import Placement, Service
 from appliance.territory.quorum import VOTER
@@ -145,8 +145,8 @@ class Town:
         return read_request(make_request(key, known_epoch=max(above, *believed, 0), **said), public_line(key))
 
     def _vote(self, name: str, request: GrantRequest, shown: list[bytes], line: bytes, promoted: bool) -> bytes | None:
-        papers = Papers(lambda _: self.bundle.granters.keeping(self.kept[name].values()), tuple)
-        papers.take([*shown, *self._newest(name)])
+        documents = SignedDocuments(lambda _: self.bundle.granters.keeping(self.kept[name].values()), tuple)
+        documents.take([*shown, *self._newest(name)])
         document = Document("appliance/act", {}, "", f"promote {request.writer} {self.present.epoch}".encode())
         act = Act("promote", request.writer, SERVICE, "team", "lost", 0, 2 * NOW, document)
         answer = self.rules.votes(
@@ -154,15 +154,15 @@ class Town:
                 voter=name,
                 bundle=self.bundle,
                 request=request,
-                present=papers.grants.get(SERVICE),
+                present=documents.grants.get(SERVICE),
                 heard=set(HOLDING),
                 promised=self.promised[name],
                 lease_seconds=LEASE_SECONDS,
                 now=NOW,
                 time=NOW,
-                release=papers.releases.get(SERVICE),
+                release=documents.releases.get(SERVICE),
                 acts=(act,) if promoted else (),
-                unbelieved=papers.unbelieved.get(SERVICE, (0, ""))[1],
+                unbelieved=documents.unbelieved.get(SERVICE, (0, ""))[1],
             )
         )
         if not isinstance(answer, Signs) or answer.line != line:

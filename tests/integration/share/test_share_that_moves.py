@@ -158,14 +158,14 @@ def test_a_pipelining_pc_hears_of_no_write_that_is_not_in_the_last_snapshot_of_a
     served: World, lan: Lan, tmp_path: Path, *, requests_alone: bool
 ) -> None:
     """The second case, the filter as it once was, shows that the first one can fail."""
-    hands = Hands(served, tmp_path, ADDRESS, requests_alone)
+    helper = Hands(served, tmp_path, ADDRESS, requests_alone)
     with lan.pipelining("marie", MARIE) as pc:
         served.wait(lambda: len(pc.told) > 200, "some writes")
         session = session_of_marie(served)
         served.did("kill", "-STOP", session)  # as while its disk is slow
         served.wait(lambda: lan.unread(str(local_port(SERVICE, STANDBY))) > 0, "requests that smbd has not read")
-        hands.did("hold")
-        hands.did("check-held")
+        helper.did("hold")
+        helper.did("check-held")
         served.snapshot(LAST)
         served.did("kill", "-CONT", session)
         saved = written(served, f"/srv/shares/.snapshots/{LAST}/{Path(FOLDER).name}")
@@ -175,10 +175,10 @@ def test_a_pipelining_pc_hears_of_no_write_that_is_not_in_the_last_snapshot_of_a
         else:
             served.wait(lambda: lan.unsent() > 0, "answers that nobody receives")
         served.did("kill", "-KILL", session)
-        hands.did("cut")
+        helper.did("cut")
         assert bool(pc.all_told() - saved) == requests_alone
-    hands.did("resume")
-    hands.did("add")
+    helper.did("resume")
+    helper.did("add")
     served.did("btrfs", "-q", "subvolume", "delete", f"/srv/shares/.snapshots/{LAST}")
 
 

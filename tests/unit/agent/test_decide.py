@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance.agent.decide import Pace, decide
+from appliance.agent.decide import Intervals, decide
 from appliance.agent.decisions import Check, Decision, Push, Scrub, Wait, Work, from_words, to_words
 from appliance.units import DAY, GIB
 from tests.unit.monitor.views import AGE, now, view
@@ -28,7 +28,7 @@ def test_the_agent_decides(case: dict[str, Any]) -> None:
     seen = view(moment, case["given"])
     if "age" in case:
         moment = now(case.get("now", ""), AGE + case["age"])
-    *begun, wait = decide(seen, moment, Pace())
+    *begun, wait = decide(seen, moment, Intervals())
     assert [told(decision) for decision in begun] == case["then"]
     assert isinstance(wait, Wait)
     assert wait.seconds == case.get("wait", 30)
@@ -41,25 +41,34 @@ def test_names_of_cases_are_told_apart() -> None:
 
 def test_the_same_view_gives_the_same_decisions() -> None:
     seen = view(now(), {"written": [{"sequence": 3, "sealed": "2h", "at": []}], "held": [{}]})
-    assert decide(seen, now(), Pace()) == decide(seen, now(), Pace())
+    assert decide(seen, now(), Intervals()) == decide(seen, now(), Intervals())
 
 
 def test_waits_after_failures_double_and_are_bounded_by_an_hour_and_a_quarter_for_pushes() -> None:
-    pace = Pace()
-    assert [pace.retry_seconds("backup", count) for count in range(1, 9)] == [60, 120, 240, 480, 960, 1920, 3600, 3600]
-    assert [pace.retry_seconds("push", count) for count in range(1, 7)] == [60, 120, 240, 480, 900, 900]
-    assert pace.retry_seconds("backup", 10**6) == 3600
+    intervals = Intervals()
+    assert [intervals.retry_seconds("backup", count) for count in range(1, 9)] == [
+        60,
+        120,
+        240,
+        480,
+        960,
+        1920,
+        3600,
+        3600,
+    ]
+    assert [intervals.retry_seconds("push", count) for count in range(1, 7)] == [60, 120, 240, 480, 900, 900]
+    assert intervals.retry_seconds("backup", 10**6) == 3600
 
 
 def test_a_scrub_reads_the_whole_quota_in_four_weeks() -> None:
     seen = view(now(), {"held": [{}], "attempts": {"exchange docs-z": {"ok": "1m"}}})
-    scrub = next(decision for decision in decide(seen, now(), Pace()) if isinstance(decision, Scrub))
+    scrub = next(decision for decision in decide(seen, now(), Intervals()) if isinstance(decision, Scrub))
     assert 28 * scrub.budget >= 99 * GIB
 
 
 def test_nothing_due_waits_no_longer_than_a_look_and_says_what_comes() -> None:
     seen = view(now(), {"written": [{"daily": "21:00", "sequence": 3, "sealed": "6h"}]})
-    (wait,) = decide(seen, now(), Pace(look_seconds=5))
+    (wait,) = decide(seen, now(), Intervals(look_seconds=5))
     assert isinstance(wait, Wait)
     assert wait == Wait(5, "nothing to do; next is backup docs-a in 8 h")
     assert wait.seconds < DAY
@@ -76,7 +85,7 @@ def test_new_nodes_spread_their_first_checks_over_the_week() -> None:
     first: dict[str, int] = {}
     for day in range(8):
         seen = view(now(age=day * DAY), {**held, "attempts": done})
-        checked = {it.service for it in decide(seen, now(age=day * DAY), Pace()) if isinstance(it, Check)}
+        checked = {it.service for it in decide(seen, now(age=day * DAY), Intervals()) if isinstance(it, Check)}
         first = {**dict.fromkeys(checked, day), **first}
     assert len(set(first.values())) > 1
 
@@ -95,7 +104,7 @@ def test_a_backup_that_reads_longer_than_its_interval_lets_tidy_and_catalogue_ha
             "readable": [{"service": "docs-a", "source": "local", "sequence": sequence}],
             "attempts": {**last, **attempts},
         }
-        works = [it for it in decide(view(now(), given), now(), Pace()) if isinstance(it, Work)]
+        works = [it for it in decide(view(now(), given), now(), Intervals()) if isinstance(it, Work)]
         work = next((it for it in works if told(it) in begun_at), None)
         if work is None:
             minute += 10

@@ -89,7 +89,7 @@ def test_a_home_that_opened_it_already_starts_alone_with_a_full_disk(
     assert world.do(A.WITHDRAW_COPY, A.START, A.ADD_ADDRESS, A.PROBE, deadline=None)
     assert world.machine.look(SERVICE).writer
     assert world.machine.has_address(SERVICE)
-    assert "No space" in world.it.trouble["arm watchdog"], "it is told"
+    assert "No space" in world.ctx.trouble["arm watchdog"], "it is told"
 
 
 def test_who_is_bound_to_a_lease_does_not_start_when_the_watchdog_cannot_be_told(

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from appliance.failover import routes
-from appliance.failover.routes import to_lead
-from appliance.node.movable_services import Moving
+from appliance.failover.routes import routes_to_set
+from appliance.node.movable_services import MovableService
 
 MOVING = {
-    "horaires": Moving(
+    "horaires": MovableService(
         "site", "10.64.8.1", 80, "/srv/sites/horaires", "", "", False, frozenset({"commune-a", "hermitage"})
     )
 }
@@ -38,7 +38,7 @@ def test_an_address_leads_to_whom_the_newest_grant_names(
     grants: dict[str, Any] = {"docs-a": SimpleNamespace(writer="commune-a")}
     if writer:
         grants["horaires"] = SimpleNamespace(writer=writer)
-    assert to_lead(MOVING, grants, led) == wanted
+    assert routes_to_set(MOVING, grants, led) == wanted
 
 
 @dataclass
@@ -58,8 +58,8 @@ class Follower:
     async def play(self, *steps: Callable[[], None]) -> None:
         network = SimpleNamespace(has_address=lambda service: self.here)
         grants = {"horaires": self}
-        site: Any = SimpleNamespace(name=self.name, papers=SimpleNamespace(grants=grants), network=network)
-        following = asyncio.create_task(routes.follow_holders(site, MOVING, self.shown))
+        site: Any = SimpleNamespace(name=self.name, documents=SimpleNamespace(grants=grants), network=network)
+        following = asyncio.create_task(routes.follow_writers(site, MOVING, self.shown))
         async with asyncio.timeout(10):
             for number, step in enumerate(steps, 1):
                 await asyncio.sleep(0.05)
@@ -71,7 +71,7 @@ class Follower:
 
 def test_addresses_follow_what_is_shown_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     it = Follower("commune-c", "hermitage")
-    monkeypatch.setattr(routes, "ask_hands", it.ask)
+    monkeypatch.setattr(routes, "ask_helper", it.ask)
 
     def granted_to_the_home() -> None:
         it.writer = "commune-a"
@@ -83,7 +83,7 @@ def test_addresses_follow_what_is_shown_at_once(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_new_writer_leads_an_address_to_itself_once_that_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
     it = Follower("hermitage", "hermitage")
-    monkeypatch.setattr(routes, "ask_hands", it.ask)
+    monkeypatch.setattr(routes, "ask_helper", it.ask)
     monkeypatch.setattr(routes, "TRY_AGAIN_SECONDS", 0.01)
 
     def comes() -> None:
@@ -96,7 +96,7 @@ def test_a_new_writer_leads_an_address_to_itself_once_that_is_here(monkeypatch: 
 
 def test_after_a_way_home_that_failed_the_address_is_led_away_again(monkeypatch: pytest.MonkeyPatch) -> None:
     it = Follower("commune-a", "hermitage")
-    monkeypatch.setattr(routes, "ask_hands", it.ask)
+    monkeypatch.setattr(routes, "ask_helper", it.ask)
 
     def granted_to(writer: str) -> None:
         it.writer = writer

@@ -13,11 +13,11 @@ import pytest
 from appliance.errors import Unreachable
 from appliance.failover.copies import BackupCopies
 from appliance.failover.forms import host_services
-from appliance.failover.forms.host_services import Ground, HostCopies, HostServices
+from appliance.failover.forms.host_services import HelperPaths, HostCopies, HostServices
 from appliance.failover.fsm.model import Local
 from appliance.failover.ports import Presented
 from appliance.node.current import Current
-from appliance.node.movable_services import Moving
+from appliance.node.movable_services import MovableService
 
 SITE = "horaires"
 
@@ -39,7 +39,7 @@ def services(tmp_path: Path) -> HostServices:
     cgroup = tmp_path / f"appliance-site@{SITE}.service"
     cgroup.mkdir()
     (cgroup / "cgroup.events").write_text("populated 1\n")
-    return HostServices(tmp_path, Ground(tmp_path / "served.json", str(tmp_path), tmp_path / "hands.sock"))
+    return HostServices(tmp_path, HelperPaths(tmp_path / "served.json", str(tmp_path), tmp_path / "hands.sock"))
 
 
 RUNS = Local(writer=True, writable=True)
@@ -52,11 +52,11 @@ def test_whatever_cuts_a_hold_or_its_end_clients_are_known_to_wait_perhaps(
 ) -> None:
     answers = [Unreachable("cut"), None, Unreachable("cut"), None]
 
-    async def hands(verb: str, service: str, ground: Ground) -> None:
+    async def hands(verb: str, service: str, paths: HelperPaths) -> None:
         if (error := answers.pop(0)) is not None:
             raise error
 
-    monkeypatch.setattr(host_services, "ask_hands", hands)
+    monkeypatch.setattr(host_services, "ask_helper", hands)
     with pytest.raises(Unreachable):
         asyncio.run(services.hold(SITE))
     assert services.look(SITE) == MAY_WAIT, "nothing is synced yet, and ACTIVE lets them go on"
@@ -72,11 +72,11 @@ def test_whatever_cuts_a_hold_or_its_end_clients_are_known_to_wait_perhaps(
 def test_a_hold_that_the_filter_has_forgotten_is_begun_again(
     services: HostServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def hands(verb: str, service: str, ground: Ground) -> None:
+    async def hands(verb: str, service: str, paths: HelperPaths) -> None:
         if verb == "check-held":
             raise Unreachable("get element failed")
 
-    monkeypatch.setattr(host_services, "ask_hands", hands)
+    monkeypatch.setattr(host_services, "ask_helper", hands)
     asyncio.run(services.hold(SITE))
     with pytest.raises(Unreachable):
         asyncio.run(services.check_held(SITE))
@@ -86,10 +86,10 @@ def test_a_hold_that_the_filter_has_forgotten_is_begun_again(
 def test_a_site_whose_folder_waits_is_served_all_the_same(
     services: HostServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def hands(verb: str, service: str, ground: Ground) -> None:
+    async def hands(verb: str, service: str, paths: HelperPaths) -> None:
         monkeypatch.setattr(host_services, "_is_writable", lambda folder: verb != "hold")
 
-    monkeypatch.setattr(host_services, "ask_hands", hands)
+    monkeypatch.setattr(host_services, "ask_helper", hands)
     asyncio.run(services.hold(SITE))
     assert services.look(SITE) == WAITS
     asyncio.run(services.resume(SITE))
@@ -101,7 +101,7 @@ def test_a_folder_is_made_writable_while_the_grant_is_shown_and_asked_for_only_o
 ) -> None:
     asked, done = list[str](), list[str]()
 
-    async def hands(verb: str, service: str, ground: Ground) -> None:
+    async def hands(verb: str, service: str, paths: HelperPaths) -> None:
         asked.append(verb)
         if len(asked) == 1:
             raise Unreachable("root's hands rest")
@@ -116,11 +116,11 @@ def test_a_folder_is_made_writable_while_the_grant_is_shown_and_asked_for_only_o
         done.append(service)
 
     writable = list[bool]()
-    monkeypatch.setattr(host_services, "ask_hands", hands)
+    monkeypatch.setattr(host_services, "ask_helper", hands)
     monkeypatch.setattr(host_services, "_is_writable", lambda folder: bool(writable))
     monkeypatch.setattr(BackupCopies, "present", present)
     monkeypatch.setattr(BackupCopies, "adopt", adopt)
-    copies = HostCopies(cast(Current, None), Ground(tmp_path / "served.json"))
+    copies = HostCopies(cast(Current, None), HelperPaths(tmp_path / "served.json"))
 
     assert asyncio.run(copies.present(SITE)) == Presented(("hermitage",), 0), "what hands refuse is told by adopting"
     asyncio.run(copies.adopt(SITE, keep_files=True))
@@ -138,7 +138,7 @@ def test_what_rests_is_closed_and_what_fails_is_told(services: HostServices, mon
             raise Unreachable("the privileged helper did not answer")
         asked.append((verb, service))
 
-    rests = Moving("site", "10.64.8.2", 80, "/srv/sites", "appliance-site@rests.service", "", True, frozenset())
+    rests = MovableService("site", "10.64.8.2", 80, "/srv/sites", "appliance-site@rests.service", "", True, frozenset())
     found = {"docs-a": rests, "docs-b": rests, "elsewhere": replace(rests, here=False)}
     monkeypatch.setattr(services, "_moving", {SITE: services._moving[SITE], **found})
     monkeypatch.setattr(services, "_ask", ask)
@@ -170,7 +170,7 @@ def test_what_serves_nothing_of_this_node_is_ended_and_what_fails_is_told(
             raise Unreachable("the privileged helper did not answer")
         asked.append((verb, service))
 
-    given = Moving(
+    given = MovableService(
         "site",
         "10.64.8.2",
         80,

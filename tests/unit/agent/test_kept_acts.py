@@ -20,7 +20,7 @@ from appliance.node.acts import keep_act
 from appliance.node.current import Current
 from appliance.trust.act import make_act
 from appliance.trust.keys import create_key
-from appliance.voter.program import make_desk
+from appliance.voter.program import make_state
 from appliance_lab.processes.territory import ProcessTerritory
 
 INVENTORY = Path(__file__).parents[3] / "inventory/demo"
@@ -77,11 +77,11 @@ def test_a_broker_checks_each_act_that_it_obeys_once_however_often_it_is_called(
     kept = [accept("quarantine"), accept("promote", end="2020-02-01T00:00:00Z")]
     accept("hold")
     checked.clear()
-    desk = make_desk(here)
+    state = make_state(here)
     for _ in range(10):
-        desk.tick()
-        assert desk.acts("docs-a").quarantined == {SICK}
-        assert desk.news(NODE) == (kept[0].decode(),)
+        state.tick()
+        assert state.acts("docs-a").quarantined == {SICK}
+        assert state.news(NODE) == (kept[0].decode(),)
     assert sorted(checked) == sorted(kept)
 
 

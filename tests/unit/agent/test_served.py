@@ -14,10 +14,10 @@ from appliance.clock import utc_text
 from appliance.config.load import load
 from appliance.failover.served import failover_lock, see_failover
 from appliance.host.files import make_private_folder
-from appliance.monitor.stood import Failover, Stood
+from appliance.monitor.stood import FailoverView, ServiceView
 from appliance.monitor.view import Now
 from appliance.node import failover_status
-from appliance.node.failover_status import Told
+from appliance.node.failover_status import ServiceStatus
 from appliance.node.handle import Node
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.unit.failover.test_granting import act
@@ -48,7 +48,7 @@ def node(tmp_path: Path) -> Node:
     return voting_node(tmp_path)
 
 
-def look(node: Node) -> Failover:
+def look(node: Node) -> FailoverView:
     return see_failover(node, Now(node.clock.now(), 0), ())
 
 
@@ -60,10 +60,10 @@ def test_a_quarantine_that_was_taken_back_is_told_no_more(node: Node) -> None:
     assert see_failover(node, now, (sick, lifted)).quarantined == ()
 
 
-def tell(node: Node, **fields: object) -> Stood:
+def tell(node: Node, **fields: object) -> ServiceView:
     """What is seen once a program has told `fields`."""
     said = {"state": "ACTIVE", "row": "a", "reason": "b", "holder": "commune-a", **fields}
-    failover_status.save(node.layout.failover, Told(SERVICE, node.clock.boot_id(), **said))  # type: ignore[arg-type]
+    failover_status.save(node.layout.failover, ServiceStatus(SERVICE, node.clock.boot_id(), **said))  # type: ignore[arg-type]
     (found,) = look(node).services
     return found
 
@@ -72,7 +72,7 @@ def test_what_a_program_tells_is_seen_with_moments_of_the_clock_on_the_wall(node
     since = node.clock.boottime() - 300
     found = tell(node, vacant_since=since, holder="", newest_epoch=4)
     assert found.vacant_since == pytest.approx(node.clock.now() - 300, abs=5)
-    assert (found.home, found.holder, found.newest_epoch, found.paused_since) == ("commune-a", "", 4, None)
+    assert (found.origin, found.holder, found.newest_epoch, found.paused_since) == ("commune-a", "", 4, None)
 
 
 def test_a_service_is_away_since_another_than_its_home_took_it(node: Node) -> None:
@@ -83,7 +83,9 @@ def test_a_service_is_away_since_another_than_its_home_took_it(node: Node) -> No
 
 def test_what_was_told_before_this_boot_is_not_believed(node: Node) -> None:
     assert tell(node, holder="hermitage").holder == "hermitage"
-    failover_status.save(node.layout.failover, Told(SERVICE, "another boot", "ACTIVE", "a", "b", holder="hermitage"))
+    failover_status.save(
+        node.layout.failover, ServiceStatus(SERVICE, "another boot", "ACTIVE", "a", "b", holder="hermitage")
+    )
     (found,) = look(node).services
     assert (found.state, found.holder) == ("", None)
 

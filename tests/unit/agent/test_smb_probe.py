@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.failover.forms.host_services import Ground, HostServices
+from appliance.failover.forms.host_services import HelperPaths, HostServices
 from appliance.failover.forms.smb_probe import negotiate, speaks_smb
 
 AGREED = struct.pack("<4sHHIHHIIQIIQ16s", b"\xfeSMB", 64, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, bytes(16))
@@ -74,7 +74,7 @@ def test_a_share_is_asked_on_loopback_until_its_address_is_here(address: str, as
                 "nodes": {},
             }
             (tmp_path / "served.json").write_text(json.dumps({"services": {"docs-a": {**plan, **ports}}}))
-            return await HostServices(tmp_path, Ground(served=tmp_path / "served.json")).probe("docs-a")
+            return await HostServices(tmp_path, HelperPaths(served=tmp_path / "served.json")).probe("docs-a")
 
     assert asyncio.run(run())
 

@@ -13,11 +13,11 @@ WHY = "epoch 7 of docs-a is granted by other voters than the bundle declares."
 
 def said(root: Path, **told: object) -> list[tuple[str, str, str]]:
     layout = NodeLayout(root)
-    layout.voter_care.mkdir(exist_ok=True)
+    layout.voter_maintenance.mkdir(exist_ok=True)
     layout.voter.write_text("{}")
-    (layout.voter_care / "1970-01-01T00:16:00Z.snapshot").touch()
+    (layout.voter_maintenance / "1970-01-01T00:16:00Z.snapshot").touch()
     care = {"format": 1, "looked": 1000.0, "leader": 1, "size_bytes": 0, "trouble": {}, **told}
-    (layout.voter_care / "care.json").write_text(json.dumps(care))
+    (layout.voter_maintenance / "care.json").write_text(json.dumps(care))
     return [(it.state, it.sentence, it.remedy) for it in doubts(layout, 1000.0)]
 
 

@@ -19,7 +19,7 @@ from appliance.errors import Refused
 from appliance.host.files import make_private_folder
 from appliance.monitor.view import View
 from appliance.monitor.written import judge_written
-from appliance.node.failover_status import Told, save
+from appliance.node.failover_status import ServiceStatus, save
 from appliance.node.handle import Node
 from appliance.territory.model import Territory
 from appliance.trust.grant import make_request
@@ -60,7 +60,8 @@ def told(node: Node, *, holder: str | None, writer: str) -> None:
     """As failover told it in this boot."""
     boot = node.clock.boot_id()
     save(
-        make_private_folder(node.layout.failover), Told(SERVICE, boot, "STANDBY", "", "", holder=holder, writer=writer)
+        make_private_folder(node.layout.failover),
+        ServiceStatus(SERVICE, boot, "STANDBY", "", "", holder=holder, writer=writer),
     )
 
 

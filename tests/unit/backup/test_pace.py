@@ -19,21 +19,21 @@ class Hands:
 
 
 def test_a_megabyte_at_a_hundred_kilobytes_a_second_takes_ten_seconds() -> None:
-    hands = Hands()
-    pace = Pace(100_000, hands.now, hands.wait)
+    helper = Hands()
+    pace = Pace(100_000, helper.now, helper.wait)
     for _ in range(100):
         pace.take(10_000)
-    assert 10 - BURST_SECONDS <= hands.time - 100 <= 10
+    assert 10 - BURST_SECONDS <= helper.time - 100 <= 10
 
 
 def test_what_was_not_used_is_not_saved_up() -> None:
-    hands = Hands()
-    pace = Pace(100_000, hands.now, hands.wait)
-    hands.time += 3600
-    started = hands.time
+    helper = Hands()
+    pace = Pace(100_000, helper.now, helper.wait)
+    helper.time += 3600
+    started = helper.time
     for _ in range(10):
         pace.take(100_000)
-    assert hands.time - started >= 10 - BURST_SECONDS
+    assert helper.time - started >= 10 - BURST_SECONDS
 
 
 def test_no_limit_is_no_pace() -> None:

@@ -13,7 +13,7 @@ from appliance.coordination.port import Moved
 from appliance.failover.served import failover_lock
 from appliance.host.files import make_private_folder
 from appliance.node import failover_status
-from appliance.node.failover_status import Told
+from appliance.node.failover_status import ServiceStatus
 from appliance.node.handle import Node
 from tests.unit.agent.test_served import SERVICE, voting_node
 
@@ -43,7 +43,9 @@ def test_a_node_without_a_program_of_any_service_is_not_blamed_for_running_none(
 def test_how_a_service_stood_before_this_boot_is_not_shown_as_of_now(node: Node) -> None:
     make_private_folder(node.layout.failover)
     for boot, state in ((node.clock.boot_id(), "ACTIVE"), ("another boot", "")):
-        failover_status.save(node.layout.failover, Told(SERVICE, boot, "ACTIVE", "a", "b", trouble={"start": "no"}))
+        failover_status.save(
+            node.layout.failover, ServiceStatus(SERVICE, boot, "ACTIVE", "a", "b", trouble={"start": "no"})
+        )
         found = row(look(node))
         assert (found["state"], found["reason"], found["trouble"]) == (
             state,

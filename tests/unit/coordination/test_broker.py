@@ -8,7 +8,7 @@ import pytest
 
 from appliance.clock import SimulatedClock
 from appliance.coordination.keys import new_lease
-from appliance.coordination.port import Alive, Claim, Holding, Intent, Lost, State, Taken
+from appliance.coordination.port import Alive, Claim, Intent, Lease, Lost, ServiceRecord, Taken
 from appliance.errors import ApplianceError, Forbidden, NotFound, Refused, UsageError
 from appliance.voter.broker import MEMBER, QUARANTINED, VERBS, Acts, Brokered, verbs
 from appliance_lab.doubles.memory_store import Memory, Store, at_once
@@ -40,10 +40,10 @@ class World:
     def broker(self, caller: str) -> Brokered:
         return Brokered(Memory(self.store), TERRITORY, caller, lambda service: self.acts)
 
-    def state(self, service: str) -> State:
+    def state(self, service: str) -> ServiceRecord:
         return self.store.read(service)
 
-    def acquire(self, caller: str, service: str, **more: object) -> Holding:
+    def acquire(self, caller: str, service: str, **more: object) -> Lease:
         return at_once(self.broker(caller).acquire(self.claim(caller, service, **more)))
 
     def claim(self, node: str, service: str, **more: object) -> Claim:
@@ -225,11 +225,11 @@ def test_a_node_is_alive_for_itself_only_and_not_for_ever(world: World) -> None:
 
 
 def test_who_is_in_quarantine_keeps_no_lease_alive_by_what_it_reports(world: World) -> None:
-    held = world.acquire(HOME, "database")
+    lease = world.acquire(HOME, "database")
     world.acts = Acts(quarantined=frozen(HOME))
     for report in (alive(HOME), intent(HOME)):
         with pytest.raises(Forbidden, match="quarantine"):
-            at_once(world.broker(HOME).report(replace(report, lease=held.lease)))
+            at_once(world.broker(HOME).report(replace(report, lease=lease.lease)))
     world.store.advance(16)
     assert world.state("database").holder is None
 
@@ -241,16 +241,16 @@ def test_what_stays_on_the_disks_of_voters_is_short(world: World) -> None:
             at_once(world.broker(HOME).report(report))
     with pytest.raises(Refused, match="more than brokers accept"):
         world.acquire(HOME, "database", reason=long)
-    held = world.acquire(HOME, "database")
+    lease = world.acquire(HOME, "database")
     with pytest.raises(Refused, match="more than brokers accept"):
-        at_once(world.broker(HOME).release(held, long, TIME))
+        at_once(world.broker(HOME).release(lease, long, TIME))
     assert world.state("database").holder is not None
 
 
 def test_a_claim_that_names_what_is_not_yet_is_no_claim_made_again(world: World) -> None:
-    held = world.acquire(HOME, "database")
+    lease = world.acquire(HOME, "database")
     with pytest.raises(Taken):
-        world.acquire(HOME, "database", lease=held.lease, seen=held.revision + 1, ousts=held.since + 1)
+        world.acquire(HOME, "database", lease=lease.lease, seen=lease.revision + 1, ousts=lease.since + 1)
 
 
 @pytest.mark.parametrize("caller", [HOME, STANDBY, "commune-b"])

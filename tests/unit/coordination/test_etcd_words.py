@@ -47,7 +47,7 @@ def changed(body: dict[str, Any]) -> list[str]:
 
 def test_a_state_is_read_without_the_history_that_grows_for_ever() -> None:
     """A service that moved some thousand times would have no answer within the bound any more."""
-    wanted = plain(requests.state_of("docs-a"))
+    wanted = plain(requests.record_of("docs-a"))
     keys_of = ("owner", "holder", "intent", "history/00000000000000000041", "history/99999999999999999999")
     inside = [it for it in keys_of if wanted["key"] <= f"svc/docs-a/{it}" < wanted["range_end"]]
     assert inside == ["owner", "holder", "intent"]

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from appliance.coordination import keys
 from appliance.coordination.keys import Entry
-from appliance.coordination.port import Alive, Claim, Holder, Holding, Intent, Owner, State
+from appliance.coordination.port import Alive, Claim, Intent, Lease, LeaseHolder, Owner, ServiceRecord
 from appliance.errors import ApplianceError, IntegrityError, Refused
 
 CLAIM = Claim("docs-a", "commune-a", "boot-1", keys.new_lease("commune-a", 7), 41, 15, "moved", "2026-11-26T08:00:00Z")
-HOLDING = Holding("docs-a", "commune-a", CLAIM.lease, 42, 42, 15, sent=1000.0)
+HOLDING = Lease("docs-a", "commune-a", CLAIM.lease, 42, 42, 15, sent=1000.0)
 
 
 def test_the_keys_are_these() -> None:
@@ -51,13 +51,13 @@ def test_a_state_is_made_of_its_entries_and_follows_their_changes() -> None:
         Entry(keys.history_key("docs-a", 41), keys.claimed(CLAIM), 42),
         Entry(keys.intent_key("docs-a"), keys.intended(meant), 43, meant.lease),
     ]
-    state = keys.state_from("docs-a", entries, 50)
+    record = keys.record_from("docs-a", entries, 50)
     owner = Owner("commune-a", "moved", "2026-11-26T08:00:00Z", False, 42)
-    assert state == State("docs-a", 50, owner, Holder("commune-a", "boot-1 15", CLAIM.lease, 42), meant)
-    gone = keys.without(state, keys.holder_key("docs-a"), 51)
-    assert gone == replace(state, revision=51, holder=None)
+    assert record == ServiceRecord("docs-a", 50, owner, LeaseHolder("commune-a", "boot-1 15", CLAIM.lease, 42), meant)
+    gone = keys.without(record, keys.holder_key("docs-a"), 51)
+    assert gone == replace(record, revision=51, holder=None)
     gone = keys.without(keys.without(gone, keys.intent_key("docs-a"), 52), keys.owner_key("docs-a"), 53)
-    assert gone == keys.without(gone, keys.history_key("docs-a", 41), 53) == State("docs-a", 53)
+    assert gone == keys.without(gone, keys.history_key("docs-a", 41), 53) == ServiceRecord("docs-a", 53)
     assert gone.owned == 0
 
 
@@ -90,7 +90,7 @@ def test_what_nobody_chose_is_nobodys_lease(lease: int) -> None:
 def test_whatever_lies_in_the_store_is_refused_with_a_sentence(value: bytes) -> None:
     for key in (keys.owner_key("docs-a"), keys.holder_key("docs-a"), keys.intent_key("docs-a")):
         with pytest.raises(ApplianceError, match="in the store"):
-            keys.state_from("docs-a", [Entry(key, value, 1)], 1)
+            keys.record_from("docs-a", [Entry(key, value, 1)], 1)
 
 
 def test_a_newer_format_asks_for_an_upgrade() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.clock import SimulatedClock
 from appliance.coordination.keys import new_lease
-from appliance.coordination.port import Alive, Claim, Ended, Holding, Lost, Taken
+from appliance.coordination.port import Alive, Claim, Ended, Lease, Lost, Taken
 from appliance.errors import Unreachable
 from appliance_lab.doubles.memory_store import Line, Memory, Store, at_once
 
@@ -26,15 +26,15 @@ def store() -> Store:
 
 def test_a_lease_lives_exactly_as_long_as_it_was_granted(store: Store) -> None:
     home, standby = Memory(store), Memory(store)
-    holding = at_once(home.acquire(claim("commune-a")))
+    lease = at_once(home.acquire(claim("commune-a")))
     store.advance(TTL - 0.01)
     with pytest.raises(Taken):
-        at_once(standby.acquire(claim("commune-b", seen=holding.revision)))
+        at_once(standby.acquire(claim("commune-b", seen=lease.revision)))
     store.advance(0.01)
-    taken = at_once(standby.acquire(claim("commune-b", seen=holding.revision)))
-    assert taken.sent == holding.ends
+    taken = at_once(standby.acquire(claim("commune-b", seen=lease.revision)))
+    assert taken.sent == lease.ends
     with pytest.raises(Lost):
-        at_once(home.renew(holding))
+        at_once(home.renew(lease))
 
 
 def test_who_is_cut_off_has_asked_nothing(store: Store) -> None:
@@ -54,7 +54,7 @@ def test_whose_answers_are_lost_has_asked_all_the_same(store: Store) -> None:
         at_once(home.acquire(asked))
     assert at_once(Memory(store).read("docs-a")).holder is not None
     home.line = Line.GOOD
-    assert isinstance(at_once(home.acquire(asked)), Holding)
+    assert isinstance(at_once(home.acquire(asked)), Lease)
 
 
 def test_leases_that_end_meanwhile_end_in_their_order(store: Store) -> None:
@@ -63,7 +63,7 @@ def test_leases_that_end_meanwhile_end_in_their_order(store: Store) -> None:
     at_once(node.acquire(claim("commune-a")))
     at_once(node.report(Alive("commune-a", "boot-1", 1, 5)))
     store.advance(100)
-    assert [bool(state.holder) for state in store.since(seen)] == [True, False]
+    assert [bool(record.holder) for record in store.since(seen)] == [True, False]
     assert at_once(node.alive()) == ()
 
 

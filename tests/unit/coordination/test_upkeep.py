@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from appliance.units import DAY, HOUR, MIB, MINUTE
-from appliance.voter.upkeep import KEPT_BYTES_MAX, Due, Lease, Seen, Standing, due, outlived
+from appliance.voter.upkeep import KEPT_BYTES_MAX, Due, EtcdLease, MemberStatus, Seen, due, outlived
 
 MEMBERS = {"commune-a": 1, "hermitage": 2, "commune-b": 3}
-FOLLOWS, LEADER = Standing(1, 2, MIB, 9), Standing(1, 1, MIB, 9)
+FOLLOWS, LEADER = MemberStatus(1, 2, MIB, 9), MemberStatus(1, 1, MIB, 9)
 WELL = Seen(FOLLOWS, MEMBERS, "hermitage", 0.0, since_snapshot=60.0)
-LEADS = replace(WELL, standing=LEADER, leads=60.0)
+LEADS = replace(WELL, status=LEADER, leads=60.0)
 WASTEFUL = replace(FOLLOWS, size_bytes=40 * MIB, used_bytes=10 * MIB)
 
 CASES = {
@@ -28,17 +28,17 @@ CASES = {
     ),
     "it leads and should": (replace(LEADS, preferred="commune-a"), Due()),
     "nobody is known who should": (replace(LEADS, preferred=""), Due()),
-    "half of its file is of no use": (replace(WELL, standing=WASTEFUL), Due(defragment=True)),
-    "so it is, in the turn of another": (replace(WELL, standing=WASTEFUL, wall=10.0 * MINUTE), Due()),
+    "half of its file is of no use": (replace(WELL, status=WASTEFUL), Due(defragment=True)),
+    "so it is, in the turn of another": (replace(WELL, status=WASTEFUL, wall=10.0 * MINUTE), Due()),
     "so it is, of who leads": (
-        replace(WELL, standing=replace(WASTEFUL, leader=1), preferred="commune-a"),
+        replace(WELL, status=replace(WASTEFUL, leader=1), preferred="commune-a"),
         Due(),
     ),
     "so it is, of who leads and is half full": (
-        replace(WELL, standing=Standing(1, 1, 130 * MIB, 9, 10 * MIB), preferred="commune-a"),
+        replace(WELL, status=MemberStatus(1, 1, 130 * MIB, 9, 10 * MIB), preferred="commune-a"),
         Due(defragment=True),
     ),
-    "most of its file is of use": (replace(WELL, standing=replace(WASTEFUL, used_bytes=30 * MIB)), Due()),
+    "most of its file is of use": (replace(WELL, status=replace(WASTEFUL, used_bytes=30 * MIB)), Due()),
 }
 
 
@@ -55,13 +55,13 @@ def test_what_is_due(name: str) -> None:
 def test_a_lease_is_young_while_it_is_renewed_each_fifth_of_it_and_what_has_ended_keeps_nobody_waiting(
     left: int, granted: int, young: bool
 ) -> None:
-    assert Lease(left, granted).is_young is young
+    assert EtcdLease(left, granted).is_young is young
 
 
 def test_each_voter_has_a_turn_of_its_own_to_make_its_file_smaller() -> None:
     for wall in range(0, DAY, 5 * MINUTE):
         seen = replace(WELL, wall=float(wall))
-        wasteful = (replace(seen, standing=replace(WASTEFUL, member=it, leader=9)) for it in (1, 2, 3))
+        wasteful = (replace(seen, status=replace(WASTEFUL, member=it, leader=9)) for it in (1, 2, 3))
         at_once = [it for it in wasteful if due(it).defragment]
         assert len(at_once) == 1
 

@@ -16,13 +16,13 @@ from appliance.coordination.port import (
     Alive,
     Coordination,
     Ended,
-    Holder,
     Intent,
+    LeaseHolder,
     Lost,
     Moved,
     NoLeader,
     Owner,
-    State,
+    ServiceRecord,
     Taken,
 )
 from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NotFound, Refused, Unreachable, UsageError
@@ -31,11 +31,11 @@ from tests.unit.coordination.test_keys import CLAIM, HOLDING
 
 OWNER = Owner("commune-a", "crue annoncée", "2026-11-26T08:00:00Z", False, 42)
 INTENT = Intent("docs-a", "move", "commune-b", "maintenance", "flood", 9, 60)
-STATE = State("docs-a", 50, OWNER, Holder("commune-a", "boot-1", CLAIM.lease, 42), INTENT)
+STATE = ServiceRecord("docs-a", 50, OWNER, LeaseHolder("commune-a", "boot-1", CLAIM.lease, 42), INTENT)
 ANSWERS = [
     None,
     STATE,
-    State("docs-a", 1),
+    ServiceRecord("docs-a", 1),
     replace(HOLDING, sent=0.0),
     (Moved("commune-a", "flood", "2026-11-26T08:00:00Z", False, 42, 0),),
     (),
@@ -103,7 +103,7 @@ def test_what_only_looks_like_half_a_character_is_text() -> None:
 def test_who_finds_it_taken_learns_by_whom() -> None:
     with pytest.raises(Taken, match="is held") as refusal:
         wire.read_answer(wire.write_refusal(Taken("it is held.", STATE)))
-    assert refusal.value.state == STATE
+    assert refusal.value.record == STATE
 
 
 def test_an_error_of_another_kind_is_still_a_refusal() -> None:

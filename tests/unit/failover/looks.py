@@ -9,7 +9,18 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from appliance.failover.fsm.model import Action, Copy, Local, Policy, Proof, Record, Seen, Standing, State, Wishes
+from appliance.failover.fsm.model import (
+    Action,
+    Copy,
+    Local,
+    OperatorRequests,
+    Policy,
+    Proof,
+    Record,
+    Seen,
+    Standing,
+    State,
+)
 from appliance.failover.fsm.timers import Timers
 from appliance.node.branch import Branch
 
@@ -40,12 +51,12 @@ QUIET: Mapping[State, Mapping[str, Any]] = {
     State.SUSPECT: {"own": 3, "proof": 4, "record": MINE, "local": "served", "acknowledged": 3, "since": 1},
     State.DEMOTING: {"own": 3, "record": MINE, "since": 0.5},
     State.RO_ISOLATED: {"own": 3, "local": "copy"},
-    State.ISOLATED_RW: {"own": 3, "home": True, "local": "served"},
+    State.ISOLATED_RW: {"own": 3, "origin": True, "local": "served"},
     State.FENCED: {"own": 3},
     State.DIVERGED: {"own": 3, "known": 5, "record": THEIRS, "branch": "kept"},
     State.DRAINING: {"own": 3, "proof": 1, "record": MINE, "local": "held", "move_to": "other", "synced": True},
 }
-WISHES = ("promote", "quarantined", "paused", "move_to", "leaving", "hand_back")
+REQUESTS = ("promote", "quarantined", "paused", "move_to", "leaving", "hand_back")
 EVERYTHING_JUST_DONE = dict.fromkeys(Action, 0.1)
 
 
@@ -58,14 +69,14 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
         NOW - values.pop("since", 100.0),
         values.pop("failures", 0),
         NOW - values.pop("failed", 0),
-        values.pop("in_vain", 0),
-        NOW - values.pop("in_vain_ago", 0),
+        values.pop("failed_handovers", 0),
+        NOW - values.pop("handover_failed_ago", 0),
     )
-    wishes = Wishes(**{name: values.pop(name) for name in WISHES if name in values})
+    requests = OperatorRequests(**{name: values.pop(name) for name in REQUESTS if name in values})
     opened = values.pop("opened", values["own"])
     seen = Seen(
         node="me",
-        home=values.pop("home", False),
+        is_origin=values.pop("origin", False),
         rank=values.pop("rank", 0),
         own_epoch=values.pop("own"),
         known_epoch=values.pop("known", 0),
@@ -75,21 +86,21 @@ def look(state: State, given: Mapping[str, Any]) -> tuple[Standing, Seen, Policy
         adopts=values.pop("adopts", False),
         released=values.pop("let_go", False),
         lost=values.pop("lost", False),
-        tail=values.pop("tail", False),
+        unreplicated_writes=values.pop("unreplicated", False),
         branch=Branch(values.pop("branch", "none")),
         record=_record(values.pop("record", None), values.pop("answered", 1.0)),
         proof=_proof(values.pop("proof", None), values.pop("proof_epoch", 0) or given.get("own") or 3),
         local=LOCALS[values.pop("local", "down")],
-        copy=Copy(values.pop("lag", 0.0), values.pop("unfit", ""), values.pop("outdone", False)),
+        copy=Copy(values.pop("lag", 0.0), values.pop("unfit", ""), values.pop("stale_view", False)),
         synced=values.pop("synced", False),
-        laid_at=NOW - values.pop("laid", NOW),
+        installed_at=NOW - values.pop("installed", NOW),
         started_at=NOW - values.pop("started", NOW),
         answered_at=NOW - values.pop("answers", NOW),
-        deposed_until=NOW + values.pop("deposed_in", -1.0),
+        old_writer_stops_at=NOW + values.pop("old_writer_stops_in", -1.0),
         served_at=NOW - values.pop("served_ago") if "served_ago" in values else None,
-        home_name="other",
-        home_ready_since=NOW - values.pop("home_ready") if "home_ready" in values else None,
-        wishes=wishes,
+        origin="other",
+        origin_ready_since=NOW - values.pop("origin_ready") if "origin_ready" in values else None,
+        requests=requests,
         last={Action(name): NOW - ago for name, ago in {**EVERYTHING_JUST_DONE, **values.pop("done", {})}.items()},
     )
     assert not values, f"unknown in a case: {values}"

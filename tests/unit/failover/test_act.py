@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from appliance.clock import SimulatedClock
-from appliance.coordination.port import Claim, Holding
+from appliance.coordination.port import Claim, Lease
 from appliance.errors import Refused
 from appliance.failover import act
 from appliance.failover.fsm.model import Action, Decision, Standing, State
 from appliance.failover.keeper import Keeper
 from appliance.failover.observe import observe
-from appliance.failover.papers import Papers
+from appliance.failover.papers import SignedDocuments
 from appliance.failover.ports import Presented, Synced
-from appliance.failover.situation import Site, Situation, begin
+from appliance.failover.situation import NodeContext, ServiceContext, begin
 from appliance.node.failover_state import load
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
@@ -54,10 +54,10 @@ class Copies:
     def own_grant(self, service: str) -> Grant | None:
         return self.own
 
-    def papers(self, service: str) -> tuple[bytes, ...]:
+    def documents(self, service: str) -> tuple[bytes, ...]:
         return (self.own.document.raw,) if self.own else ()
 
-    def paper_folders(self, service: str) -> tuple[Path, ...]:
+    def document_folders(self, service: str) -> tuple[Path, ...]:
         return ()
 
     def files_are_here(self, service: str, opened_epoch: int) -> bool:
@@ -69,7 +69,7 @@ class Copies:
     def unfit(self, service: str) -> str:
         return self.why_unfit
 
-    def outdone(self, service: str) -> bool:
+    def view_is_stale(self, service: str) -> bool:
         return False
 
     async def present(self, service: str) -> Presented:
@@ -93,7 +93,7 @@ class Copies:
 
     async def close(self) -> None: ...
 
-    async def lay_copy(self, service: str) -> None: ...
+    async def install_copy(self, service: str) -> None: ...
 
     async def keep_branch(self, service: str, epoch: int) -> str:
         return f"branches/{epoch}"
@@ -109,16 +109,16 @@ class World:
         self.store = Memory(self.voters)
         self.copies = Copies(FIRST, [])
         self.folder = folder
-        papers = Papers(lambda service: bundle.granters, lambda: bundle.operators)
-        papers.take([FIRST.document.raw])
-        self.site = Site(
+        documents = SignedDocuments(lambda service: bundle.granters, lambda: bundle.operators)
+        documents.take([FIRST.document.raw])
+        self.node = NodeContext(
             name=HOME,
             bundle=lambda: bundle,
             clock=self.clock,
             boot_id=self.clock.boot_id(),
             store=self.store,
             brokers={},
-            papers=papers,
+            documents=documents,
             own_acts=lambda: (),
             key=KEYS[HOME],
             services=self.machine,
@@ -130,15 +130,15 @@ class World:
             history=folder / "history.jsonl",
             alarm=lambda service, sentence: None,
         )
-        self.it: Situation = begin(self.site, SERVICE)
+        self.ctx: ServiceContext = begin(self.node, SERVICE)
 
     def do(self, *actions: Action, deadline: float | None = 0.0) -> bool:
         decision = Decision("a.row", "test", actions, Standing(State.ACTIVE, 0.0), deadline=deadline)
-        return asyncio.run(act.perform(self.it, decision))
+        return asyncio.run(act.perform(self.ctx, decision))
 
     def hold(self) -> None:
         assert self.do(A.READ, A.RETURN)
-        assert self.it.lease is not None
+        assert self.ctx.proven is not None
 
     def rob(self, by: str = "hermitage") -> None:
         """Whoever has the store gives `by` the lease that somebody holds."""
@@ -151,13 +151,13 @@ class World:
 
 
 def test_a_service_is_started_within_its_lease_and_its_writes_count_as_unsaved_before_it_runs(world: World) -> None:
-    world.it.keep(tail=False)
+    world.ctx.keep(unreplicated_writes=False)
     world.hold()
     assert world.do(A.START)
     assert world.machine.look(SERVICE).writer
-    kept = load(world.folder / "failover.json")
-    assert kept is not None
-    assert kept.tail
+    durable = load(world.folder / "failover.json")
+    assert durable is not None
+    assert durable.unreplicated_writes
 
 
 def test_who_returns_goes_on_with_the_lease_that_outlived_a_lost_majority(world: World) -> None:
@@ -169,9 +169,9 @@ def test_who_returns_goes_on_with_the_lease_that_outlived_a_lost_majority(world:
     world.voters.regain_majority()
     assert world.do(A.RETURN)
     assert world.voters.read(SERVICE).holder == held
-    assert world.it.lease is not None
-    assert world.it.lease.holding.ends == world.clock.boottime() + LEASE
-    world.it.prove(None)
+    assert world.ctx.proven is not None
+    assert world.ctx.proven.lease.ends == world.clock.boottime() + LEASE
+    world.ctx.prove(None)
     world.voters.advance(LEASE + 1)
     assert world.do(A.RETURN), "once it has ended it is a new one"
     assert world.voters.read(SERVICE).holder not in (held, None)
@@ -182,7 +182,7 @@ def test_nothing_is_started_once_the_deadline_has_passed_however_old_the_decisio
     world.clock.advance(LEASE - 2.0)
     assert not world.do(A.START)
     assert not world.machine.look(SERVICE).writer
-    assert world.it.trouble["start"] == "the lease expired before the service started."
+    assert world.ctx.trouble["start"] == "the lease expired before the service started."
 
 
 def test_nothing_is_started_while_no_watchdog_would_stop_it(world: World) -> None:
@@ -209,34 +209,34 @@ def test_the_address_comes_only_while_the_service_may_be_served(world: World) ->
 
 
 def test_another_grant_is_adopted_before_anything_runs_under_it(world: World) -> None:
-    world.it.keep(opened_epoch=0, adopts=True)
+    world.ctx.keep(opened_epoch=0, adopts=True)
     world.hold()
     assert world.do(A.START)
     assert world.copies.adopted == [False], "the files of whoever wrote in between are laid in place"
-    assert world.it.kept.opened_epoch == FIRST.epoch
+    assert world.ctx.durable.opened_epoch == FIRST.epoch
 
 
 def test_as_long_as_files_are_laid_in_place_nobody_gives_up_on_it(world: World) -> None:
-    world.it.keep(opened_epoch=0, adopts=True)
+    world.ctx.keep(opened_epoch=0, adopts=True)
     world.hold()
     seen = []
-    world.copies.while_laying = lambda: seen.append(observe(world.it).laid_at - world.clock.boottime())
+    world.copies.while_laying = lambda: seen.append(observe(world.ctx).installed_at - world.clock.boottime())
     assert world.do(A.START)
     assert seen == [0.0]
     laid = world.clock.boottime()
     world.clock.advance(5.0)
-    assert observe(world.it).laid_at == laid
+    assert observe(world.ctx).installed_at == laid
 
 
 def test_files_that_could_not_be_laid_in_place_give_no_more_time(world: World) -> None:
     def fail() -> None:
         raise Refused("the disk is full.")
 
-    world.it.keep(opened_epoch=0, adopts=True)
+    world.ctx.keep(opened_epoch=0, adopts=True)
     world.hold()
     world.copies.while_laying = fail
     assert not world.do(A.START)
-    assert observe(world.it).laid_at == 0.0
+    assert observe(world.ctx).installed_at == 0.0
 
 
 def test_the_network_goes_first_and_what_stopped_can_be_stopped_again(world: World) -> None:
@@ -256,7 +256,7 @@ def test_what_fails_first_keeps_nothing_else_from_being_stopped_and_a_person_is_
         raise Refused("nft --file - failed: no message")
 
     told: list[str] = []
-    world.it.site = replace(world.site, alarm=lambda service, sentence: told.append(sentence))
+    world.ctx.node = replace(world.node, alarm=lambda service, sentence: told.append(sentence))
     world.hold()
     assert world.do(A.START, A.ADD_ADDRESS, A.SERVE_COPY)
     monkeypatch.setattr(world.machine, "cut", fail)
@@ -265,7 +265,7 @@ def test_what_fails_first_keeps_nothing_else_from_being_stopped_and_a_person_is_
     assert (here.writer, here.writable, here.copy) == (False, False, False)
     assert world.machine.resets == [SERVICE]
     assert told == ["a.row: test"]
-    assert world.it.trouble == {"cut network": "nft --file - failed: no message"}
+    assert world.ctx.trouble == {"cut network": "nft --file - failed: no message"}
 
 
 def test_after_what_fails_nothing_is_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,14 +282,14 @@ def test_a_claim_whose_answer_was_lost_is_made_again_as_it_was(world: World) -> 
     world.do(A.READ)
     world.store.line = Line.ANSWERS_LOST
     assert not world.do(A.TAKE_OVER)
-    claim = world.it.claim
+    claim = world.ctx.claim
     assert claim is not None
     world.store.line = Line.GOOD
     world.do(A.READ)
     assert world.do(A.TAKE_OVER)
-    assert world.it.lease is not None
-    assert world.it.lease.holding.lease == claim.lease
-    assert world.it.claim is None
+    assert world.ctx.proven is not None
+    assert world.ctx.proven.lease.lease == claim.lease
+    assert world.ctx.claim is None
 
 
 def test_a_watch_that_tells_of_a_takeover_before_its_own_answer_comes_does_not_give_it_back(
@@ -297,21 +297,21 @@ def test_a_watch_that_tells_of_a_takeover_before_its_own_answer_comes_does_not_g
 ) -> None:
     answered, acquire = asyncio.Event(), world.store.acquire
 
-    async def slow(claim: Claim, *, seconds_max: float) -> Holding:
-        held = await acquire(claim, seconds_max=seconds_max)
+    async def slow(claim: Claim, *, seconds_max: float) -> Lease:
+        lease = await acquire(claim, seconds_max=seconds_max)
         await answered.wait()
-        return held
+        return lease
 
     async def play() -> None:
         for _ in range(2):  # a holder that was as silent as the voters would have had its time since
-            await act.perform(world.it, Decision("a.row", "test", (A.READ,), Standing(State.GRACE, 0.0)))
-            world.it.standing = Standing(State.GRACE, world.clock.boottime())
+            await act.perform(world.ctx, Decision("a.row", "test", (A.READ,), Standing(State.GRACE, 0.0)))
+            world.ctx.standing = Standing(State.GRACE, world.clock.boottime())
             world.clock.advance(2.5)
-        keeper = Keeper(world.it)
+        keeper = Keeper(world.ctx)
         keeper.look()
         await asyncio.sleep(0)
-        act.hear(world.it, world.voters.read(SERVICE), world.clock.boottime())
-        seen = observe(world.it)
+        act.apply_record(world.ctx, world.voters.read(SERVICE), world.clock.boottime())
+        seen = observe(world.ctx)
         assert (seen.record.holder if seen.record else "", seen.proof) == (HOME, None)
         world.clock.advance(1.2)
         keeper.look()
@@ -323,7 +323,7 @@ def test_a_watch_that_tells_of_a_takeover_before_its_own_answer_comes_does_not_g
 
     monkeypatch.setattr(world.store, "acquire", slow)
     asyncio.run(play())
-    assert world.it.standing.state is State.PROMOTING
+    assert world.ctx.standing.state is State.PROMOTING
     holder = world.voters.read(SERVICE).holder
     assert holder is not None
     assert holder.node == HOME
@@ -331,40 +331,40 @@ def test_a_watch_that_tells_of_a_takeover_before_its_own_answer_comes_does_not_g
 
 def test_an_agent_of_the_same_boot_goes_on_with_the_proof_and_one_of_another_boot_does_not(world: World) -> None:
     world.hold()
-    assert begin(world.site, SERVICE).lease == world.it.lease
+    assert begin(world.node, SERVICE).proven == world.ctx.proven
     world.clock.reboot()
-    assert begin(replace(world.site, boot_id=world.clock.boot_id()), SERVICE).lease is None
+    assert begin(replace(world.node, boot_id=world.clock.boot_id()), SERVICE).proven is None
 
 
 def test_a_lease_that_another_took_is_lost_at_once(world: World) -> None:
     world.hold()
     world.voters.advance(LEASE + 1)
     assert not world.do(A.RENEW)
-    assert world.it.lease is None
-    assert observe(world.it).lost
-    assert not world.it.gave_nothing_up, "it could have ended"
+    assert world.ctx.proven is None
+    assert observe(world.ctx).lost
+    assert not world.ctx.has_not_released, "it could have ended"
 
 
 def test_a_home_says_for_how_long_it_could_have_its_service_back_and_only_while_it_could(world: World) -> None:
-    keeper, now = Keeper(world.it), world.clock.boottime()
+    keeper, now = Keeper(world.ctx), world.clock.boottime()
     assert keeper.ready_seconds is None, "it has just started"
-    world.it.standing = Standing(State.STANDBY, now - 400)
+    world.ctx.standing = Standing(State.STANDBY, now - 400)
     assert keeper.ready_seconds == 400
-    world.it.standing = Standing(State.STANDBY, now - 400, failures=1, failed_at=now - 100)
+    world.ctx.standing = Standing(State.STANDBY, now - 400, failures=1, failed_at=now - 100)
     assert keeper.ready_seconds == 40, "from when it no longer cools down"
-    world.it.standing = Standing(State.STANDBY, now - 400, failures=1, failed_at=now - 59)
+    world.ctx.standing = Standing(State.STANDBY, now - 400, failures=1, failed_at=now - 59)
     assert keeper.ready_seconds is None
-    world.it.standing = Standing(State.CATCHUP, now - 400)
+    world.ctx.standing = Standing(State.CATCHUP, now - 400)
     assert keeper.ready_seconds is None
 
 
 def test_what_a_broker_tells_of_a_ready_home_counts_for_a_moment_and_at_night(world: World) -> None:
     now = world.clock.boottime()
-    assert observe(world.it).home_ready_since is None
-    world.it.home_ready = now - 400, now
-    seen = observe(world.it)
-    assert (seen.home_ready_since, seen.wishes.hand_back) == (now - 400, False), "it is nine in the morning"
+    assert observe(world.ctx).origin_ready_since is None
+    world.ctx.origin_ready = now - 400, now
+    seen = observe(world.ctx)
+    assert (seen.origin_ready_since, seen.requests.hand_back) == (now - 400, False), "it is nine in the morning"
     world.clock.jump_wall(-7 * HOUR)
-    assert observe(world.it).wishes.hand_back
+    assert observe(world.ctx).requests.hand_back
     world.clock.advance(11)
-    assert observe(world.it).home_ready_since is None
+    assert observe(world.ctx).origin_ready_since is None

@@ -23,15 +23,15 @@ A = Action
 
 
 def test_letting_go_is_noted_and_signed_before_the_lease_is_given_back(world: World) -> None:
-    world.it.keep(tail=False)
+    world.ctx.keep(unreplicated_writes=False)
     world.hold()
     world.store.line = Line.CUT
     assert not world.do(A.RELEASE)
-    assert world.it.lease is None
-    assert world.it.kept.released_epoch == FIRST.epoch
+    assert world.ctx.proven is None
+    assert world.ctx.durable.released_epoch == FIRST.epoch
     paper = read_release((world.folder / "release").read_bytes(), FIRST.writer_key)
     assert (paper.epoch, paper.holder) == (FIRST.epoch, HOME)
-    assert observe(world.it).released
+    assert observe(world.ctx).released
 
 
 def test_brokers_hear_of_a_release_before_the_lease_is_free_and_one_that_is_silent_keeps_nobody(world: World) -> None:
@@ -43,8 +43,8 @@ def test_brokers_hear_of_a_release_before_the_lease_is_free_and_one_that_is_sile
             heard.append((held, told["papers"]))
             await asyncio.Event().wait()
 
-    world.site.brokers["hermitage"] = Broker()  # type: ignore[index]
-    world.it.keep(tail=False)
+    world.node.brokers["hermitage"] = Broker()  # type: ignore[index]
+    world.ctx.keep(unreplicated_writes=False)
     world.hold()
     assert world.do(A.RELEASE)
     assert heard == [(True, ((world.folder / "release").read_text(),))]
@@ -52,7 +52,7 @@ def test_brokers_hear_of_a_release_before_the_lease_is_free_and_one_that_is_sile
 
 
 def test_nobody_signs_that_all_is_elsewhere_while_something_is_only_here(world: World) -> None:
-    world.it.keep(tail=True)
+    world.ctx.keep(unreplicated_writes=True)
     world.hold()
     assert world.do(A.RELEASE)
     assert not (world.folder / "release").exists()
@@ -62,56 +62,56 @@ def test_a_sync_counts_only_when_clients_wait_and_a_peer_has_it(world: World) ->
     world.hold()
     world.do(A.START)
     world.do(A.SYNC)
-    assert not world.it.synced, "clients wrote meanwhile"
+    assert not world.ctx.synced, "clients wrote meanwhile"
     world.copies.has = ()
     world.do(A.HOLD_WRITES, A.SYNC)
-    assert not world.it.synced, "nobody has it"
+    assert not world.ctx.synced, "nobody has it"
     world.copies.has = ("commune-b",)
     world.do(A.SYNC)
-    assert not world.it.synced, "who takes over has not got it, and commune-b may fall silent"
-    assert world.it.kept.tail
-    assert world.it.trouble["sync"] == "hermitage gave no receipt for the last backup of docs-a; commune-b has it."
+    assert not world.ctx.synced, "who takes over has not got it, and commune-b may fall silent"
+    assert world.ctx.durable.unreplicated_writes
+    assert world.ctx.trouble["sync"] == "hermitage gave no receipt for the last backup of docs-a; commune-b has it."
     world.copies.has = (STANDBY,)
     world.do(A.SYNC)
-    assert world.it.synced
-    assert not world.it.kept.tail
+    assert world.ctx.synced
+    assert not world.ctx.durable.unreplicated_writes
 
 
 def test_a_release_names_the_generation_of_the_last_sync(world: World) -> None:
     world.hold()
     assert world.do(A.START, A.HOLD_WRITES, A.SYNC, A.CUT_NETWORK, A.STOP, A.SET_READ_ONLY, A.RELEASE)
     assert read_release((world.folder / "release").read_bytes(), FIRST.writer_key).generation == LAST
-    assert world.it.kept.given == LAST
+    assert world.ctx.durable.given == LAST
 
 
 def test_an_epoch_that_was_never_opened_is_given_up_with_the_generation_it_was_to_go_on_from(world: World) -> None:
-    world.it.keep(tail=False, opened_epoch=0, required=LAST)
+    world.ctx.keep(unreplicated_writes=False, opened_epoch=0, required=LAST)
     world.hold()
     assert world.do(A.RELEASE)
     assert read_release((world.folder / "release").read_bytes(), FIRST.writer_key).generation == LAST
-    assert world.it.kept.given == "", "nothing of it was written here"
+    assert world.ctx.durable.given == "", "nothing of it was written here"
 
 
 def test_what_was_given_up_is_kept_as_a_branch_when_the_next_writer_went_on_from_an_older_one(world: World) -> None:
-    world.it.keep(tail=False, given=LAST)
-    assert not observe(world.it).tail, "nothing is known yet"
+    world.ctx.keep(unreplicated_writes=False, given=LAST)
+    assert not observe(world.ctx).unreplicated_writes, "nothing is known yet"
     world.copies.passed_over = True
-    assert observe(world.it).tail
+    assert observe(world.ctx).unreplicated_writes
     assert world.do(A.KEEP_BRANCH)
-    assert not observe(world.it).tail
-    world.it.keep(given=LAST)
+    assert not observe(world.ctx).unreplicated_writes
+    world.ctx.keep(given=LAST)
     world.copies.passed_over = False
     assert world.do(A.READ)
-    assert world.it.kept.given == ""
+    assert world.ctx.durable.given == ""
 
 
 def test_an_epoch_that_was_never_opened_gives_up_nothing_that_is_a_branch_already(world: World) -> None:
     """What was kept as a branch was kept once more by each hand-back that failed."""
-    world.it.keep(tail=False, opened_epoch=0, synced=LAST, given="")
+    world.ctx.keep(unreplicated_writes=False, opened_epoch=0, synced=LAST, given="")
     world.copies.passed_over = True
     world.hold()
     assert world.do(A.RELEASE)
-    assert not observe(world.it).tail
+    assert not observe(world.ctx).unreplicated_writes
 
 
 def test_a_sync_during_which_clients_were_let_in_behind_this_programs_back_does_not_count(
@@ -127,9 +127,9 @@ def test_a_sync_during_which_clients_were_let_in_behind_this_programs_back_does_
     with monkeypatch.context() as flushed:
         flushed.setattr(world.machine, "check_held", let_in)
         assert not world.do(A.SYNC)
-    assert (world.it.synced, world.it.kept.tail) == (False, True)
+    assert (world.ctx.synced, world.ctx.durable.unreplicated_writes) == (False, True)
     assert world.do(A.HOLD_WRITES, A.SYNC)
-    assert world.it.synced
+    assert world.ctx.synced
 
 
 def test_a_sync_that_outlived_the_wait_it_was_made_in_does_not_count_in_the_next_one(
@@ -141,8 +141,8 @@ def test_a_sync_that_outlived_the_wait_it_was_made_in_does_not_count_in_the_next
     async def slow(service: str, to: str) -> Synced:
         for action in (A.RESUME_WRITES, A.HOLD_WRITES):
             world.clock.advance(1)
-            decision = Decision("a.row", "test", (action,), world.it.standing, deadline=0.0)
-            assert await perform(world.it, decision)
+            decision = Decision("a.row", "test", (action,), world.ctx.standing, deadline=0.0)
+            assert await perform(world.ctx, decision)
         return await bring(service)
 
     world.hold()
@@ -150,20 +150,20 @@ def test_a_sync_that_outlived_the_wait_it_was_made_in_does_not_count_in_the_next
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(world.copies, "sync", slow)
         assert world.do(A.SYNC)
-    assert not world.it.synced
-    assert world.it.kept.tail, "what they wrote is only here"
+    assert not world.ctx.synced
+    assert world.ctx.durable.unreplicated_writes, "what they wrote is only here"
     assert world.do(A.SYNC)
-    assert (world.it.synced, world.it.kept.tail) == (True, False)
+    assert (world.ctx.synced, world.ctx.durable.unreplicated_writes) == (True, False)
 
 
 def test_what_clients_write_after_a_hand_over_that_failed_counts_as_unsaved_before_they_may(world: World) -> None:
     world.hold()
     assert world.do(A.START, A.HOLD_WRITES, A.SYNC)
-    assert not world.it.kept.tail
+    assert not world.ctx.durable.unreplicated_writes
     assert world.do(A.RESUME_WRITES)
-    kept = load(world.folder / "failover.json")
-    assert kept is not None
-    assert kept.tail
+    durable = load(world.folder / "failover.json")
+    assert durable is not None
+    assert durable.unreplicated_writes
 
 
 def test_on_a_full_disk_clients_are_let_go_on_after_a_hand_over_that_failed(
@@ -174,10 +174,10 @@ def test_on_a_full_disk_clients_are_let_go_on_after_a_hand_over_that_failed(
 
     world.hold()
     assert world.do(A.START, A.HOLD_WRITES, A.SYNC)
-    assert world.site.services.look(SERVICE).held
+    assert world.node.services.look(SERVICE).held
     with monkeypatch.context() as full:
         full.setattr(keeping, "save", no_space)
         assert world.do(A.RESUME_WRITES)
-    assert not world.site.services.look(SERVICE).held
-    assert world.it.kept.tail
-    assert "No space" in world.it.trouble["note that clients write"]
+    assert not world.node.services.look(SERVICE).held
+    assert world.ctx.durable.unreplicated_writes
+    assert "No space" in world.ctx.trouble["note that clients write"]

@@ -23,27 +23,27 @@ BY_KEY = by_key(HOME, 3)
 def waiting(folder: Path, bundle: Bundle, *, files_here: bool = True) -> World:
     """The home waits, its own disk holds no copy of others; it wrote until epoch 3, or another did."""
     world = World(folder, bundle)
-    world.it.keep(opened_epoch=3, released_epoch=3, acknowledged_epoch=3, tail=False)
+    world.ctx.keep(opened_epoch=3, released_epoch=3, acknowledged_epoch=3, unreplicated_writes=False)
     world.copies.why_unfit, world.copies.files_here = "no generation is held here", files_here
-    world.it.standing = Standing(State.CATCHUP, world.clock.boottime())
+    world.ctx.standing = Standing(State.CATCHUP, world.clock.boottime())
     return world
 
 
 def adopt(world: World, grant: Grant) -> None:
     """As `backup resync --grant` leaves it: in the chain, and shown."""
     world.copies.own = grant
-    world.site.papers.take([grant.document.raw])
+    world.node.documents.take([grant.document.raw])
 
 
 def look(world: World, times: int = 3) -> State:
     """Where the table leads; nothing that it asks for is done but to hear the voters."""
-    keeper = Keeper(world.it)
+    keeper = Keeper(world.ctx)
     keeper._begin = lambda decision: None  # type: ignore[method-assign]
     for _ in range(times):
         world.do(Action.READ)
         keeper.look()
-    assert ADOPTING not in world.it.trouble
-    return world.it.standing.state
+    assert ADOPTING not in world.ctx.trouble
+    return world.ctx.standing.state
 
 
 @pytest.mark.parametrize("bundle", [LOCAL, MIRROR])
@@ -52,33 +52,33 @@ def test_a_home_that_wrote_last_serves_at_once_under_a_grant_of_the_key_holder(t
     world = waiting(tmp_path, bundle)
     adopt(world, BY_KEY)
     assert look(world) is State.ISOLATED_RW
-    assert world.it.kept.opened_epoch == BY_KEY.epoch
+    assert world.ctx.durable.opened_epoch == BY_KEY.epoch
 
 
 def test_an_exclusive_home_becomes_a_candidate_under_a_grant_of_the_key_holder(tmp_path: Path) -> None:
     world = waiting(tmp_path, EXCLUSIVE)
     adopt(world, BY_KEY)
     assert look(world) is State.GRACE
-    assert observe(world.it).copy.unfit == ""
+    assert observe(world.ctx).copy.unfit == ""
 
 
 def test_a_home_whose_service_another_wrote_last_lays_the_newest_files_before_it_serves(tmp_path: Path) -> None:
     world = waiting(tmp_path, LOCAL, files_here=False)
     adopt(world, BY_KEY)
     assert look(world) is State.GRACE, "it does not serve the files of before, which lie here"
-    assert world.it.kept.adopts
+    assert world.ctx.durable.adopts
     assert world.copies.holds_backups, "nor are they backed up as the newest"
-    assert world.it.kept.opened_epoch == 3
+    assert world.ctx.durable.opened_epoch == 3
 
 
 def test_a_service_that_runs_here_goes_on_under_a_grant_of_the_key_holder(tmp_path: Path) -> None:
     world = waiting(tmp_path, LOCAL, files_here=False)
-    world.it.keep(released_epoch=0)
+    world.ctx.keep(released_epoch=0)
     world.copies.own = BEFORE
     world.hold()
     assert world.do(Action.START)
     adopt(world, BY_KEY)
-    world.it.standing = Standing(State.ISOLATED_RW, world.clock.boottime())
+    world.ctx.standing = Standing(State.ISOLATED_RW, world.clock.boottime())
     assert look(world) is State.ISOLATED_RW
     assert world.machine.look(SERVICE).writer
     assert not world.copies.holds_backups
@@ -89,7 +89,7 @@ def test_a_grant_of_the_voters_counts_as_opened_by_failover_alone(tmp_path: Path
     newer = by_voters(HOME, 4)
     adopt(world, newer)
     look(world)
-    assert world.it.kept.opened_epoch == 3
+    assert world.ctx.durable.opened_epoch == 3
 
 
 def test_the_home_of_a_mirror_on_a_new_machine_lays_its_files_as_it_starts(tmp_path: Path) -> None:
@@ -99,22 +99,22 @@ def test_the_home_of_a_mirror_on_a_new_machine_lays_its_files_as_it_starts(tmp_p
     assert look(world) is State.ISOLATED_RW
     assert world.do(Action.START, deadline=None)
     assert world.copies.adopted == [False], "what lies here does not stay"
-    assert (world.it.kept.opened_epoch, world.it.kept.adopts) == (BY_KEY.epoch, False)
+    assert (world.ctx.durable.opened_epoch, world.ctx.durable.adopts) == (BY_KEY.epoch, False)
 
 
 def test_a_program_that_starts_anew_takes_no_empty_folder_for_the_service(tmp_path: Path) -> None:
     world = World(tmp_path, LOCAL)
     world.copies.own, world.copies.files_here = BY_KEY, False
     (tmp_path / "failover.json").unlink()
-    it = begin(world.site, SERVICE)
-    assert it.kept.opened_epoch == 0
+    ctx = begin(world.node, SERVICE)
+    assert ctx.durable.opened_epoch == 0
 
 
 def test_a_grant_of_the_key_holder_ends_what_an_epoch_that_was_never_opened_had_to_go_on_from(tmp_path: Path) -> None:
     """Its release named a generation that a person had given up, for which the next writer would wait for ever."""
     world = waiting(tmp_path, LOCAL, files_here=False)
-    world.it.keep(adopts=True, required=LAST, generation=LAST)
+    world.ctx.keep(adopts=True, required=LAST, generation=LAST)
     adopt(world, BY_KEY)
     look(world)
-    kept = world.it.kept
-    assert (kept.adopts, kept.required, kept.generation) == (True, "", "")
+    durable = world.ctx.durable
+    assert (durable.adopts, durable.required, durable.generation) == (True, "", "")

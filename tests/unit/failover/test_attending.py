@@ -17,9 +17,9 @@ from appliance.failover.attending import (
     CALL_SECONDS_MIN,
     RETRY_SECONDS_MAX,
     TURN_SECONDS,
-    Says,
-    Shown,
-    attend_all,
+    DocumentCache,
+    HeartbeatRequest,
+    send_heartbeats,
     show,
     until_turn,
 )
@@ -63,14 +63,14 @@ def meet(
     papers: tuple[str, ...] = (),
     learn: Callable[..., None] = lambda *news: None,
     answer: Callable[..., bytes | None] = lambda *question: None,
-    says: Callable[[], Says] = Says,
+    says: Callable[[], HeartbeatRequest] = HeartbeatRequest,
 ) -> None:
     """Have a node that has `papers` attend at `broker` until that is asked no more."""
 
     async def attend() -> None:
         brokers = {"commune-c": broker}
         task = asyncio.create_task(
-            attend_all(brokers, lambda: papers, answer, learn, 0.0, says)  # type: ignore[arg-type]
+            send_heartbeats(brokers, lambda: papers, answer, learn, 0.0, says)  # type: ignore[arg-type]
         )
         await broker.done.wait()
         task.cancel()
@@ -109,7 +109,7 @@ def test_who_could_not_read_all_its_papers_does_not_say_that_it_has_shown_them()
     """A broker takes whoever says so for somebody who knows of no newer writer."""
     for whole, tokens in ((True, ["", "life 1"]), (False, ["", ""])):
         broker = Broker(["life 1", "life 1"])
-        meet(broker, says=lambda whole=whole: Says(whole=whole))  # type: ignore[misc]
+        meet(broker, says=lambda whole=whole: HeartbeatRequest(whole=whole))  # type: ignore[misc]
         assert [it["token"] for it in broker.calls] == tokens
 
 
@@ -215,12 +215,12 @@ def test_papers_are_read_anew_when_their_mark_is_another_one() -> None:
         return papers[0]
 
     clock = SimulatedClock()
-    shown = Shown(read, lambda: marks[0], clock)
-    assert [shown.look() for _ in range(3)] == [("a grant",)] * 3
+    shown = DocumentCache(read, lambda: marks[0], clock)
+    assert [shown.read() for _ in range(3)] == [("a grant",)] * 3
     papers[0], marks[0] = (b"a grant", b"a release"), "2"
-    assert shown.look() == ("a grant",), "it is asked once for all brokers that answer at one turn"
+    assert shown.read() == ("a grant",), "it is asked once for all brokers that answer at one turn"
     clock.advance(TURN_SECONDS / 2)
-    assert [shown.look() for _ in range(3)] == [("a grant", "a release")] * 3
+    assert [shown.read() for _ in range(3)] == [("a grant", "a release")] * 3
     clock.advance(TURN_SECONDS)
-    assert shown.look() == ("a grant", "a release")
+    assert shown.read() == ("a grant", "a release")
     assert reads == ["1", "2"]

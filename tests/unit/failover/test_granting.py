@@ -22,7 +22,7 @@ from appliance.trust.revocation import Revoked
 from appliance.trust.signed import Document, digest_of
 from appliance.trust.voted import read_voted, statement
 from appliance.voter.granting import Declines, Signs, View, decide
-from appliance.voter.probe import GAP_SECONDS_MAX, Asking, begin_asking
+from appliance.voter.probe import GAP_SECONDS_MAX, HolderProbe, begin_probe
 from appliance.voter.promises import Promised
 from tests.unit.territory.small import node, service, territory
 from tests.unit.trust.voters import KEYS, NAMES, STRANGER, asked, granted, voting
@@ -95,12 +95,12 @@ def act(kind: str, subject: str, service: str = "docs-a", start: float = 4000, e
     return Act(kind, subject, service, "maintenance", "test", start, end, Document("appliance/act", {}, "", raw))
 
 
-def silent(of: Grant = FIRST, seconds: float = LEASE, until: float = 1000.0) -> Asking:
+def silent(of: Grant = FIRST, seconds: float = LEASE, until: float = 1000.0) -> HolderProbe:
     """Asked each second, the last time at `until`."""
-    asking = begin_asking(of, "00" * 32, until - seconds)
+    probe = begin_probe(of, "00" * 32, until - seconds)
     for second in range(int(seconds)):
-        asking = asking.asked(f"{second + 1:064x}", until - seconds + second + 1)
-    return asking
+        probe = probe.asked(f"{second + 1:064x}", until - seconds + second + 1)
+    return probe
 
 
 def declined(seen: View) -> str:
@@ -124,9 +124,9 @@ PROOFS: dict[str, tuple[dict[str, Any], str]] = {
     "a promotion": ({"acts": [act("promote", STANDBY)]}, 'maintenance signed "promote" of hermitage'),
     "a promotion for any service": ({"acts": [act("promote", STANDBY, "any")]}, 'signed "promote"'),
     "a quarantine of the writer": ({"acts": [act("quarantine", HOME)]}, 'signed "quarantine" of commune-a'),
-    "lost, and silent": ({"acts": [act("lost", HOME)], "asking": silent()}, 'signed "lost" of commune-a'),
+    "lost, and silent": ({"acts": [act("lost", HOME)], "probe": silent()}, 'signed "lost" of commune-a'),
     "an exclusive writer silent for a lease": (
-        {"bundle": EXCLUSIVE, "asking": silent()},
+        {"bundle": EXCLUSIVE, "probe": silent()},
         "commune-a was asked for 15 s and did not say that it holds docs-a",
     ),
     "the writer itself": ({"request": asked(2, HOME)}, "commune-a gives up epoch 2 for the next one"),
@@ -138,7 +138,7 @@ PROOFS: dict[str, tuple[dict[str, Any], str]] = {
         {
             "request": asked(3, HOME),
             "present": by_voters(STANDBY, 2),
-            "asking": silent(by_voters(STANDBY, 2)),
+            "probe": silent(by_voters(STANDBY, 2)),
         },
         "hermitage was asked for 15 s",
     ),
@@ -158,19 +158,19 @@ def test_it_signs_with_a_proof(changed: dict[str, Any], reason: str) -> None:
 FIVES = by_voters(STANDBY, 2)
 NO_PROOF: dict[str, tuple[dict[str, Any], str]] = {
     "nothing": ({}, "commune-a did not release docs-a and may still be writing alone"),
-    "silence of a local-first home": ({"asking": silent()}, "did not release docs-a and may still be writing alone"),
+    "silence of a local-first home": ({"probe": silent()}, "did not release docs-a and may still be writing alone"),
     "an exclusive one that nobody asked": (
         {"bundle": EXCLUSIVE},
         "commune-a has not been silent to this broker for a whole lease of 15 s",
     ),
-    "a lease minus a moment": ({"bundle": EXCLUSIVE, "asking": silent(seconds=14)}, "been silent to this broker"),
-    "silence about another grant": ({"bundle": EXCLUSIVE, "asking": silent(FIVES)}, "been silent to this broker"),
+    "a lease minus a moment": ({"bundle": EXCLUSIVE, "probe": silent(seconds=14)}, "been silent to this broker"),
+    "silence about another grant": ({"bundle": EXCLUSIVE, "probe": silent(FIVES)}, "been silent to this broker"),
     "silence that ended a while ago": (
-        {"bundle": EXCLUSIVE, "asking": silent(seconds=100, until=990)},
+        {"bundle": EXCLUSIVE, "probe": silent(seconds=100, until=990)},
         "been silent to this broker",
     ),
-    "a clock of another boot": ({"bundle": EXCLUSIVE, "asking": silent(until=5000.0)}, "been silent to this broker"),
-    "no lease at all": ({"bundle": EXCLUSIVE, "asking": silent(), "lease_seconds": 0}, "for a whole lease of 0 s"),
+    "a clock of another boot": ({"bundle": EXCLUSIVE, "probe": silent(until=5000.0)}, "been silent to this broker"),
+    "no lease at all": ({"bundle": EXCLUSIVE, "probe": silent(), "lease_seconds": 0}, "for a whole lease of 0 s"),
     "a release of another epoch": ({"release": release(by_key(HOME, 2))}, "did not release docs-a"),
     "a release that another node signed": ({"release": release(key=HOLDER)}, "did not release docs-a"),
     "a promotion of another node": ({"acts": [act("promote", HOLDER)]}, "did not release docs-a"),
@@ -179,7 +179,7 @@ NO_PROOF: dict[str, tuple[dict[str, Any], str]] = {
     "a promotion that begins later": ({"acts": [act("promote", STANDBY, start=5001)]}, "did not release docs-a"),
     "lost, and nobody asked it": ({"acts": [act("lost", HOME)]}, "did not release docs-a"),
     "another act": (
-        {"acts": [act("hold", HOME), act("freeze", "docs-a")], "asking": silent()},
+        {"acts": [act("hold", HOME), act("freeze", "docs-a")], "probe": silent()},
         "did not release docs-a",
     ),
 }
@@ -353,10 +353,10 @@ def answer(
 
 
 def test_an_answer_ends_the_silence_and_each_question_has_one() -> None:
-    asking = begin_asking(FIRST, "aa" * 32, 100).asked("bb" * 32, 102).answered(answer("aa" * 32), 103)
-    assert asking.silence(104.5) == 1.5
-    assert asking.answered(answer("aa" * 32), 104).silence(104.5) == 1.5, "an answer shown again says nothing"
-    assert asking.answered(answer("bb" * 32), 104).silence(104.5) == 0.5
+    probe = begin_probe(FIRST, "aa" * 32, 100).asked("bb" * 32, 102).answered(answer("aa" * 32), 103)
+    assert probe.silence(104.5) == 1.5
+    assert probe.answered(answer("aa" * 32), 104).silence(104.5) == 1.5, "an answer shown again says nothing"
+    assert probe.answered(answer("bb" * 32), 104).silence(104.5) == 0.5
 
 
 @pytest.mark.parametrize(("told", "counts"), [(60, 60.0), (15, 15.0), (5, 15.0), (None, 15.0), (0, 15.0), (3600, 60.0)])
@@ -364,12 +364,12 @@ def test_silence_counts_from_the_lease_that_the_holder_said_it_has_though_a_bund
     told: int | None, counts: float
 ) -> None:
     """A lease lasts as long as it was begun for; a former version does not say, and nobody has one of an hour."""
-    asking = begin_asking(FIRST, "00" * 32, 0).answered(answer("00" * 32, lease_seconds=told), 0)
+    probe = begin_probe(FIRST, "00" * 32, 0).answered(answer("00" * 32, lease_seconds=told), 0)
     for second in range(1, round(counts)):
-        asking = asking.asked(f"{second:064x}", second)
-    early = declined(view(bundle=EXCLUSIVE, asking=asking, now=counts - 0.5))
+        probe = probe.asked(f"{second:064x}", second)
+    early = declined(view(bundle=EXCLUSIVE, probe=probe, now=counts - 0.5))
     assert f"been silent to this broker for a whole lease of {counts:g} s" in early
-    late = signed(view(bundle=EXCLUSIVE, asking=asking, now=counts))
+    late = signed(view(bundle=EXCLUSIVE, probe=probe, now=counts))
     assert f"commune-a was asked for {counts:g} s" in late.reason
 
 
@@ -378,21 +378,21 @@ def test_silence_counts_from_the_lease_that_the_holder_said_it_has_though_a_bund
     [answer("cc" * 32), answer("aa" * 32, key=HOLDER), answer("aa" * 32, epoch=4), answer("aa" * 32, service="docs-b")],
 )
 def test_another_answer_says_nothing(wrong: Held) -> None:
-    assert begin_asking(FIRST, "aa" * 32, 100).answered(wrong, 101).silence(102) == 2
+    assert begin_probe(FIRST, "aa" * 32, 100).answered(wrong, 101).silence(102) == 2
 
 
 def test_time_in_which_nobody_asked_is_no_silence() -> None:
     """A broker that was suspended, or cut off and busy, begins anew."""
-    asking = begin_asking(FIRST, "aa" * 32, 100)
-    assert asking.silence(100 + GAP_SECONDS_MAX) == GAP_SECONDS_MAX
-    assert asking.silence(100.1 + GAP_SECONDS_MAX) == 0
-    late = asking.asked("bb" * 32, 200)
+    probe = begin_probe(FIRST, "aa" * 32, 100)
+    assert probe.silence(100 + GAP_SECONDS_MAX) == GAP_SECONDS_MAX
+    assert probe.silence(100.1 + GAP_SECONDS_MAX) == 0
+    late = probe.asked("bb" * 32, 200)
     assert (late.since, late.silence(201)) == (200, 1)
-    assert asking.silence(99) == 0
-    assert asking.asked("bb" * 32, 50).since == 50, "the clock of another boot"
+    assert probe.silence(99) == 0
+    assert probe.asked("bb" * 32, 50).since == 50, "the clock of another boot"
 
 
 def test_only_so_many_questions_are_remembered() -> None:
-    asking = silent(seconds=200)
-    assert len(asking.open) == 64
-    assert asking.silence(1000) == 200
+    probe = silent(seconds=200)
+    assert len(probe.open) == 64
+    assert probe.silence(1000) == 200

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
-from appliance.failover.claiming import hear
+from appliance.failover.claiming import apply_record
 from appliance.failover.fsm.model import Action, Standing, State
 from appliance.failover.fsm.table import decide
 from appliance.failover.keeper import Keeper
@@ -24,7 +24,7 @@ LONG_AGO = 1000.0
 UNDER_WAY = {
     State.CATCHUP: {"record": None},
     State.STANDBY: {"lag": 1.0, "record": None},
-    State.RO_SERVE: {"local": "down", "outdone": True, "lag": 1.0, "record": None},
+    State.RO_SERVE: {"local": "down", "stale_view": True, "lag": 1.0, "record": None},
     State.RO_ISOLATED: {"local": "down", "record": None},
 }
 """A state, and what in it has a pull or a copy under way, which every look finds due again."""
@@ -51,7 +51,7 @@ def test_a_home_stands_by_after_a_pull_that_took_longer_than_an_answer_counts(
             await fetched.wait()
 
         monkeypatch.setattr(world.copies, "pull", pull)
-        keeper = Keeper(world.it)
+        keeper = Keeper(world.ctx)
         for second in range(40):
             world.clock.advance(1.0)
             if second == 30:
@@ -63,16 +63,16 @@ def test_a_home_stands_by_after_a_pull_that_took_longer_than_an_answer_counts(
     taken_over(world)
     asyncio.run(play())
     assert pulls == [SERVICE], "one, and no second beside it or because of it"
-    assert world.it.standing.state is State.STANDBY
+    assert world.ctx.standing.state is State.STANDBY
 
 
 def taken_over(world: World) -> None:
     """Another node was granted the service and holds it, with all that was written here."""
-    world.it.keep(tail=False)
+    world.ctx.keep(unreplicated_writes=False)
     claim = Claim(SERVICE, STANDBY, "boot-2", new_lease(STANDBY, 1), world.voters.read(SERVICE).owned, 60, "test", "")
     asyncio.run(world.store.acquire(claim))
-    world.site.papers.take([by_key(STANDBY, 2).document.raw])
-    world.it.standing = Standing(State.CATCHUP, world.clock.boottime())
+    world.node.documents.take([by_key(STANDBY, 2).document.raw])
+    world.ctx.standing = Standing(State.CATCHUP, world.clock.boottime())
 
 
 @pytest.mark.parametrize(("silent_seconds", "anew"), [(5.9, False), (6.1, True)])
@@ -83,24 +83,24 @@ def test_who_hears_the_voters_again_after_a_silence_knows_since_when(
     begun = world.clock.boottime()
     world.clock.advance(silent_seconds)
     assert world.do(Action.READ)
-    record = observe(world.it).record
+    record = observe(world.ctx).record
     assert record is not None
     assert record.heard_since == (world.clock.boottime() if anew else begun)
 
 
 def test_a_voter_that_names_the_highest_revision_once_makes_nobody_deaf_to_the_others(world: World) -> None:
     asked = world.clock.boottime()
-    hear(world.it, replace(world.voters.read(SERVICE), revision=2**62), asked)
+    apply_record(world.ctx, replace(world.voters.read(SERVICE), revision=2**62), asked)
     world.clock.advance(1.0)
     taken_over(world)
-    hear(world.it, world.voters.read(SERVICE), asked, pushed=False)
-    assert world.it.state is not None
-    assert world.it.state.holder is None, "it was asked before the other answer came, and may be older"
-    hear(world.it, world.voters.read(SERVICE), world.clock.boottime(), pushed=True)
-    assert world.it.state.holder is None, "a watch may lag behind"
+    apply_record(world.ctx, world.voters.read(SERVICE), asked, pushed=False)
+    assert world.ctx.record is not None
+    assert world.ctx.record.holder is None, "it was asked before the other answer came, and may be older"
+    apply_record(world.ctx, world.voters.read(SERVICE), world.clock.boottime(), pushed=True)
+    assert world.ctx.record.holder is None, "a watch may lag behind"
     assert world.do(Action.READ)
-    assert world.it.state.holder is not None
-    assert world.it.state.holder.node == STANDBY
+    assert world.ctx.record.holder is not None
+    assert world.ctx.record.holder.node == STANDBY
 
 
 def test_a_store_that_was_brought_back_from_a_copy_is_heard(world: World) -> None:
@@ -108,5 +108,5 @@ def test_a_store_that_was_brought_back_from_a_copy_is_heard(world: World) -> Non
     assert world.do(Action.READ)
     world.clock.advance(1.0)
     before = replace(world.voters.read(SERVICE), revision=1, owner=None, holder=None)
-    hear(world.it, before, world.clock.boottime())
-    assert world.it.state == before
+    apply_record(world.ctx, before, world.clock.boottime())
+    assert world.ctx.record == before

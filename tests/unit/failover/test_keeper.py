@@ -25,7 +25,7 @@ from appliance.failover.program import begun, keep_newest, readable
 from appliance.failover.situation import begin
 from appliance.host.layout import NodeLayout
 from appliance.host.programs import Program
-from appliance.node.failover_status import Told, save
+from appliance.node.failover_status import ServiceStatus, save
 from appliance.node.failover_status import load as load_told
 from appliance.units import HOUR
 from tests.unit.failover.test_act import LEASE, SERVICE, World
@@ -37,11 +37,11 @@ SECONDS_MAX = 10.0
 
 def serving(world: World) -> Keeper:
     """The home as it serves: the lease is proven, and everything runs."""
-    world.it.keep(acknowledged_epoch=2)
+    world.ctx.keep(acknowledged_epoch=2)
     world.hold()
     assert world.do(A.START, A.ADD_ADDRESS, A.PROBE)
-    world.it.standing = Standing(State.ACTIVE, world.clock.boottime())
-    return Keeper(world.it)
+    world.ctx.standing = Standing(State.ACTIVE, world.clock.boottime())
+    return Keeper(world.ctx)
 
 
 async def run_until(keeper: Keeper, reached: Callable[[], object]) -> None:
@@ -72,20 +72,20 @@ def test_a_holder_hears_of_a_move_after_the_store_has_forgotten_what_followed_it
 def test_a_program_that_goes_on_with_what_an_earlier_one_served_hears_of_a_move(world: World) -> None:
     serving(world)
     _ask_for_a_move(world)
-    keeper = Keeper(begin(world.site, SERVICE))
+    keeper = Keeper(begin(world.node, SERVICE))
     asyncio.run(run_until(keeper, lambda: _is_let_go(world)))
 
 
 def test_a_paper_that_is_shown_is_looked_at_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.failover.keeper.LOOKS_BY_STATE", {State.ACTIVE: 1e-6})
     keeper = serving(world)
-    world.site.papers.on_news = keeper.wake
+    world.node.documents.on_news = keeper.wake
 
     async def play() -> None:
-        running = asyncio.create_task(run_until(keeper, lambda: keeper.it.standing.state is not State.ACTIVE))
+        running = asyncio.create_task(run_until(keeper, lambda: keeper.ctx.standing.state is not State.ACTIVE))
         while not keeper._row:
             await asyncio.sleep(0.01)
-        world.site.papers.take([by_key(STANDBY, 2).document.raw])
+        world.node.documents.take([by_key(STANDBY, 2).document.raw])
         await running
 
     asyncio.run(play())
@@ -94,7 +94,7 @@ def test_a_paper_that_is_shown_is_looked_at_at_once(world: World, monkeypatch: p
 def test_a_service_that_does_not_answer_is_looked_at_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.failover.keeper.LOOKS_BY_STATE", {State.ACTIVE: 1e-6})
     keeper = serving(world)
-    world.it.last.pop(A.PROBE)
+    world.ctx.last.pop(A.PROBE)
 
     async def play() -> None:
         asked = asyncio.Event()
@@ -104,8 +104,8 @@ def test_a_service_that_does_not_answer_is_looked_at_at_once(world: World, monke
             return False
 
         monkeypatch.setattr(world.machine, "probe", silent)
-        running = asyncio.create_task(run_until(keeper, lambda: keeper.it.standing.state is not State.ACTIVE))
-        while world.it.state is None or keeper._woken.is_set() or not keeper._row:
+        running = asyncio.create_task(run_until(keeper, lambda: keeper.ctx.standing.state is not State.ACTIVE))
+        while world.ctx.record is None or keeper._woken.is_set() or not keeper._row:
             await asyncio.sleep(0.01)
         asked.set()
         await running
@@ -118,14 +118,14 @@ def _ask_for_a_move(world: World) -> None:
 
 
 def _is_let_go(world: World) -> bool:
-    state = world.voters.read(SERVICE)
-    return state.holder is None and state.owner is not None and state.owner.released
+    record = world.voters.read(SERVICE)
+    return record.holder is None and record.owner is not None and record.owner.released
 
 
 def test_another_program_goes_on_with_what_an_earlier_one_of_this_boot_left_running(world: World) -> None:
     serving(world)
-    keeper = Keeper(begin(world.site, SERVICE))
-    asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is State.ACTIVE))
+    keeper = Keeper(begin(world.node, SERVICE))
+    asyncio.run(run_until(keeper, lambda: keeper.ctx.standing.state is State.ACTIVE))
     told = (world.folder / "history.jsonl").read_text()
     assert "boot.resume" in told
     assert "writer-stop" not in told
@@ -134,26 +134,26 @@ def test_another_program_goes_on_with_what_an_earlier_one_of_this_boot_left_runn
 def test_what_an_earlier_program_left_running_and_does_not_answer_is_found_out(world: World) -> None:
     serving(world)
     world.machine.sick.add(SERVICE)
-    keeper = Keeper(begin(world.site, SERVICE))
-    asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is State.PROMOTING))
+    keeper = Keeper(begin(world.node, SERVICE))
+    asyncio.run(run_until(keeper, lambda: keeper.ctx.standing.state is State.PROMOTING))
 
 
 def test_a_node_serves_again_once_its_quarantine_was_taken_back(world: World) -> None:
     now, acts = world.clock.now(), [act("quarantine", HOME, "any", 0, world.clock.now() + HOUR)]
-    world.it.site = replace(world.site, own_acts=lambda: tuple(acts))
+    world.ctx.node = replace(world.node, own_acts=lambda: tuple(acts))
     keeper = serving(world)
-    asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is State.FENCED))
+    asyncio.run(run_until(keeper, lambda: keeper.ctx.standing.state is State.FENCED))
     acts.append(act("quarantine", HOME, "any", now, now))
-    asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is not State.FENCED))
-    assert not observe(world.it).wishes.quarantined
+    asyncio.run(run_until(keeper, lambda: keeper.ctx.standing.state is not State.FENCED))
+    assert not observe(world.ctx).requests.quarantined
 
 
 def depose(world: World) -> None:
     """Another node takes the lease, as after a signed act; the home learns of it by its next renewal."""
-    state = world.voters.read(SERVICE)
-    assert state.holder is not None
+    record = world.voters.read(SERVICE)
+    assert record.holder is not None
     lease = new_lease(STANDBY, 1)
-    asked = Claim(SERVICE, STANDBY, "boot-2", lease, state.owned, 15, "an act", "", ousts=state.holder.revision)
+    asked = Claim(SERVICE, STANDBY, "boot-2", lease, record.owned, 15, "an act", "", ousts=record.holder.revision)
     asyncio.run(world.store.acquire(asked))
 
 
@@ -162,9 +162,9 @@ def test_the_watchdog_still_ends_what_runs_after_the_voters_said_that_the_lease_
     keeper = serving(world)
     depose(world)
     assert not world.do(A.RENEW)
-    assert observe(world.it).lost
+    assert observe(world.ctx).lost
     asyncio.run(look(keeper))
-    assert keeper.it.standing.state is State.DEMOTING
+    assert keeper.ctx.standing.state is State.DEMOTING
     assert world.machine.look(SERVICE).writer, "whoever is to stop it hangs"
     world.clock.advance(LEASE - 0.5)
     assert not world.machine.look(SERVICE).writer
@@ -182,11 +182,11 @@ def test_what_no_watchdog_would_end_is_not_renewed_and_stops_by_the_deadline_tha
     world.machine.watched = False
     world.clock.advance(3.0)
     asyncio.run(look(keeper))
-    assert "no watchdog runs" in world.it.trouble["arm watchdog"]
+    assert "no watchdog runs" in world.ctx.trouble["arm watchdog"]
     assert not world.do(A.RENEW)
     world.clock.advance(LEASE - 2.5 - 3.0)
     asyncio.run(look(keeper))
-    assert keeper.it.standing.state is State.DEMOTING
+    assert keeper.ctx.standing.state is State.DEMOTING
 
 
 def test_a_watchdog_that_is_back_in_time_interrupts_nothing(world: World) -> None:
@@ -198,8 +198,8 @@ def test_a_watchdog_that_is_back_in_time_interrupts_nothing(world: World) -> Non
     assert world.do(A.RENEW)
     world.clock.advance(LEASE - 2.5 - 0.1)
     asyncio.run(look(keeper))
-    assert keeper.it.standing.state in (State.ACTIVE, State.SUSPECT)
-    assert "arm watchdog" not in world.it.trouble
+    assert keeper.ctx.standing.state in (State.ACTIVE, State.SUSPECT)
+    assert "arm watchdog" not in world.ctx.trouble
 
 
 def test_what_is_started_while_the_watchdog_ends_is_stopped_again(
@@ -226,8 +226,8 @@ def test_a_service_that_cannot_be_looked_at_ends_no_other_and_a_person_is_told_o
         looks.append(service)
         raise NotFound(f"this node is not set up to serve {service}.")
 
-    world.it.site = replace(world.site, alarm=lambda service, sentence: told.append(sentence))
-    keeper = Keeper(world.it)
+    world.ctx.node = replace(world.node, alarm=lambda service, sentence: told.append(sentence))
+    keeper = Keeper(world.ctx)
     monkeypatch.setattr(world.machine, "look", blind)
     asyncio.run(run_until(keeper, lambda: len(looks) > 3))
     assert told == ["the running services cannot be examined: this node is not set up to serve docs-a."]
@@ -241,7 +241,7 @@ def test_a_service_that_the_bundle_takes_from_this_node_ends_its_cycle_and_nothi
     territory = world.bundle.territory
     services = {SERVICE: replace(territory.service(SERVICE), **plans)} if plans else {}
     bundle = replace(world.bundle, territory=replace(territory, services=services))
-    world.it.site = replace(world.site, bundle=lambda: bundle)
+    world.ctx.node = replace(world.node, bundle=lambda: bundle)
     asyncio.run(asyncio.wait_for(keeper.run(), SECONDS_MAX))
     assert world.machine.look(SERVICE).writer
 
@@ -254,31 +254,31 @@ def test_a_grant_that_a_full_disk_does_not_take_counts_and_is_told(
 
     monkeypatch.setattr("appliance.failover.program.write_atomic", full)
     keeper = serving(world)
-    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    world.node.documents.take([by_key(STANDBY, 2).document.raw])
     keep_newest([keeper])
-    assert "the disk is full" in world.it.trouble["keep grant"]
+    assert "the disk is full" in world.ctx.trouble["keep grant"]
     asyncio.run(look(keeper))
-    assert keeper.it.standing.state is State.DEMOTING
+    assert keeper.ctx.standing.state is State.DEMOTING
     monkeypatch.undo()
     keep_newest([keeper])
-    assert "keep grant" not in world.it.trouble
+    assert "keep grant" not in world.ctx.trouble
     assert (world.folder / "known-grant").exists()
 
 
 def test_one_service_of_which_nothing_can_be_read_is_told_and_the_next_is_kept(world: World, tmp_path: Path) -> None:
     told = list[str]()
-    site = replace(
-        world.site,
+    node = replace(
+        world.node,
         folder=lambda service: tmp_path / service,
         alarm=lambda service, sentence: told.append(f"{service}: {sentence}"),
     )
     (tmp_path / SERVICE).mkdir()
     (tmp_path / SERVICE / "failover.json").write_text("half a fi")
     for name in (SERVICE, "docs-b"):
-        save(site.run, Told(name, site.boot_id, "ACTIVE", "a.row", "as it stood before"))
-    assert begun(site, [SERVICE, "docs-b"]).keys() == {"docs-b"}
-    assert load_told(site.run, SERVICE) is None, "who looks is not told what was true before"
-    assert load_told(site.run, "docs-b") is not None
+        save(node.run, ServiceStatus(name, node.boot_id, "ACTIVE", "a.row", "as it stood before"))
+    assert begun(node, [SERVICE, "docs-b"]).keys() == {"docs-b"}
+    assert load_told(node.run, SERVICE) is None, "who looks is not told what was true before"
+    assert load_told(node.run, "docs-b") is not None
     assert told[0].startswith(f"{SERVICE}: it is not managed here: ")
     assert "the durable state of failover cannot be read" in told[0]
 
@@ -292,11 +292,11 @@ def test_who_starts_a_service_ends_the_pull_that_has_its_folder(world: World, mo
         await asyncio.sleep(3600)
 
     async def play() -> bool:
-        keeper = Keeper(world.it)
-        keeper._begin(Decision("standby.pull", "a newer one is held", (A.PULL,), world.it.standing, deadline=None))
+        keeper = Keeper(world.ctx)
+        keeper._begin(Decision("standby.pull", "a newer one is held", (A.PULL,), world.ctx.standing, deadline=None))
         (task,) = keeper._tasks.values()
         await asyncio.wait_for(at_work.wait(), SECONDS_MAX)
-        keeper._begin(Decision("promoting.start", "it won", (A.START,), world.it.standing, deadline=None))
+        keeper._begin(Decision("promoting.start", "it won", (A.START,), world.ctx.standing, deadline=None))
         await asyncio.wait(keeper._tasks.values(), timeout=SECONDS_MAX)
         return task.cancelled()
 
@@ -308,22 +308,22 @@ def test_papers_of_one_service_that_cannot_be_read_hide_none_of_the_others(
     tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = list[str]()
-    site = replace(
-        world.site,
+    node = replace(
+        world.node,
         folder=lambda service: tmp_path / service,
         alarm=lambda service, sentence: told.append(f"{service}: {sentence}"),
     )
-    monkeypatch.setattr(world.copies, "papers", lambda service: ())
+    monkeypatch.setattr(world.copies, "documents", lambda service: ())
     for name, raw in (("docs-a", FIRST.document.raw), ("docs-b", b"\xff\xfe rot")):
         (tmp_path / name).mkdir()
         (tmp_path / name / "known-grant").write_bytes(raw)
-    assert readable(site, ["docs-b", "docs-a"]) == [FIRST.document.raw]
-    assert readable(site, ["docs-b", "docs-a"]) == [FIRST.document.raw]
+    assert readable(node, ["docs-b", "docs-a"]) == [FIRST.document.raw]
+    assert readable(node, ["docs-b", "docs-a"]) == [FIRST.document.raw]
     (sentence,) = told
     assert sentence.startswith("docs-b: its grants cannot be read here: ")
     (tmp_path / "docs-b/known-grant").unlink()
     (tmp_path / "docs-b/known-grant").mkdir()
-    assert readable(site, ["docs-b", "docs-a"]) == [FIRST.document.raw], "nor does an error of the disk"
+    assert readable(node, ["docs-b", "docs-a"]) == [FIRST.document.raw], "nor does an error of the disk"
 
 
 def test_nothing_that_a_cycle_began_goes_on_after_its_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,22 +378,22 @@ def test_a_program_that_is_being_started_is_waited_for_by_who_ends_its_cycle(
 def test_a_home_alone_starts_a_service_anew_that_runs_and_answers_nobody(tmp_path: Path) -> None:
     world = World(tmp_path, LOCAL)
     assert world.do(A.START, A.ADD_ADDRESS, A.PROBE, deadline=None)
-    world.it.standing = Standing(State.ISOLATED_RW, world.clock.boottime())
+    world.ctx.standing = Standing(State.ISOLATED_RW, world.clock.boottime())
     world.clock.advance(HOUR)
     world.machine.sick.add(SERVICE)
     assert world.do(A.PROBE)
-    keeper = Keeper(world.it)
+    keeper = Keeper(world.ctx)
     asyncio.run(look(keeper))
-    assert keeper.it.standing.state is State.DEMOTING, "it answered an hour ago"
-    world.it.standing = Standing(State.ISOLATED_RW, world.clock.boottime() - HOUR)
+    assert keeper.ctx.standing.state is State.DEMOTING, "it answered an hour ago"
+    world.ctx.standing = Standing(State.ISOLATED_RW, world.clock.boottime() - HOUR)
     world.do(A.STOP, A.START, deadline=None)
     world.clock.advance(599.0)
     asyncio.run(look(keeper))
-    assert keeper.it.standing.state is State.ISOLATED_RW, "it recovers what a power cut left, on a slow disk"
+    assert keeper.ctx.standing.state is State.ISOLATED_RW, "it recovers what a power cut left, on a slow disk"
     world.clock.advance(1.0)
     asyncio.run(look(keeper))
-    assert keeper.it.standing.state is State.DEMOTING
+    assert keeper.ctx.standing.state is State.DEMOTING
     world.do(*STOPPING, deadline=None)
     world.machine.sick.clear()
     world.clock.advance(2 * 60.0)
-    asyncio.run(run_until(Keeper(world.it), lambda: world.machine.look(SERVICE).writer))
+    asyncio.run(run_until(Keeper(world.ctx), lambda: world.machine.look(SERVICE).writer))

@@ -18,11 +18,11 @@ A = Action
 
 def told_after(keeper: Keeper, row: str, *actions: Action) -> str:
     """The row that stands for others to read once `keeper` has met `row`."""
-    it = keeper.it
-    keeper._show(observe(it), Decision(row, "test", actions, it.standing))
-    told = load_told(it.site.run, SERVICE)
-    assert told is not None
-    return told.row
+    ctx = keeper.ctx
+    keeper._show(observe(ctx), Decision(row, "test", actions, ctx.standing))
+    status = load_told(ctx.node.run, SERVICE)
+    assert status is not None
+    return status.row
 
 
 def test_a_row_that_is_met_for_one_look_is_not_told_and_one_that_lasts_is(world: World) -> None:
@@ -44,12 +44,12 @@ def test_what_lasts_between_renewals_is_told(world: World) -> None:
 
 
 def test_whatever_wakes_a_holder_it_looks_again_when_a_renewal_is_due(world: World) -> None:
-    keeper, timers = serving(world), world.site.timers
+    keeper, timers = serving(world), world.node.timers
     assert keeper._left() == pytest.approx(timers.renew)
     world.clock.advance(timers.renew - 0.1)
     assert keeper._left() == pytest.approx(0.1), "as a watch that ended would wake it"
     world.clock.advance(0.1)
-    world.it.last[A.RENEW] = world.clock.boottime()
+    world.ctx.last[A.RENEW] = world.clock.boottime()
     assert keeper._left() == pytest.approx(timers.request), "nobody says that a renewal has failed"
     world.clock.advance(timers.request)
     assert keeper._left() == pytest.approx(timers.ttl - timers.stop - timers.epsilon - timers.renew - timers.request)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from appliance.cli.failover.move import text_of
-from appliance.coordination.port import Holder, Intent, Owner, State
+from appliance.coordination.port import Intent, LeaseHolder, Owner, ServiceRecord
 from appliance.errors import ApplianceError, NotFound, Refused
-from appliance.failover.moving import View, check_settled, evacuation, plan_move, staying, told_at_last
+from appliance.failover.moving import View, check_settled, evacuation, last_holder_of, plan_move, staying
 from tests.unit.territory.small import node, service, territory
 
 HOME, STANDBY, SECOND, OTHER = "commune-a", "hermitage", "commune-b", "commune-c"
@@ -22,13 +22,13 @@ PLAN = territory(
 MOVED = Intent("docs-a", "move", SECOND, "an operator at commune-b", "flood", 1, 60)
 
 
-def state(holder: str = HOME, intent: Intent | None = None) -> State:
-    held = Holder(holder, "boot", 1, 8) if holder else None
-    return State("docs-a", 9, Owner(HOME, "first", "2026-11-26T08:00:00Z", False, 8), held, intent)
+def record(holder: str = HOME, intent: Intent | None = None) -> ServiceRecord:
+    held = LeaseHolder(holder, "boot", 1, 8) if holder else None
+    return ServiceRecord("docs-a", 9, Owner(HOME, "first", "2026-11-26T08:00:00Z", False, 8), held, intent)
 
 
 def view(**changed: Any) -> View:
-    found = View(PLAN, PLAN.service("docs-a"), state(), HOME, {HOME, STANDBY, SECOND})
+    found = View(PLAN, PLAN.service("docs-a"), record(), HOME, {HOME, STANDBY, SECOND})
     return replace(found, **changed)
 
 
@@ -58,7 +58,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, type[ApplianceError], str]] = {
     ),
     "no candidate": ({}, OTHER, Refused, "commune-c is not a candidate for docs-a.*commune-a, hermitage, commune-b"),
     "the holder": ({}, HOME, Refused, "commune-a already holds the lease of docs-a"),
-    "nobody holds it": ({"state": state("")}, STANDBY, Refused, "docs-a has no lease holder now"),
+    "nobody holds it": ({"record": record("")}, STANDBY, Refused, "docs-a has no lease holder now"),
     "a silent target": ({"alive": {HOME}}, STANDBY, Refused, "hermitage does not report to the voters"),
     "no fit copy": ({"unfit": {STANDBY: "it holds no generation."}}, STANDBY, Refused, "no replica to serve"),
     "a standby that takes nothing": (
@@ -74,7 +74,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str, type[ApplianceError], str]] = {
         "hermitage could not get a grant of docs-a now: 2 voters must answer and know.*known at: commune-c.",
     ),
     "two operators at once": (
-        {"state": state(intent=MOVED)},
+        {"record": record(intent=MOVED)},
         STANDBY,
         Refused,
         "an operator at commune-b already intends to move docs-a",
@@ -103,7 +103,7 @@ def test_what_cannot_end_well_is_refused_before_it_begins(
 def test_a_move_that_did_not_end_says_where_the_service_is_seen_and_nothing_else(
     holder: str, served: str, told: str
 ) -> None:
-    assert told_at_last("docs-a", holder, served) == told
+    assert last_holder_of("docs-a", holder, served) == told
 
 
 def test_an_evacuation_takes_the_first_candidate_outside() -> None:
@@ -126,7 +126,7 @@ def test_an_evacuation_leaves_what_is_outside_and_refuses_what_nobody_outside_ca
 
 
 def test_what_nobody_holds_stays_in_the_water_and_is_told() -> None:
-    nobody, alone = view(state=state("")), view(service=PLAN.service("docs-c"), state=state(""), writer="")
+    nobody, alone = view(record=record("")), view(service=PLAN.service("docs-c"), record=record(""), writer="")
     assert evacuation(PLAN, "valley", [nobody]) == ()
     (why,) = staying(PLAN, "valley", [nobody, view(), alone]).values()
     assert why.startswith("it has no lease holder now")
@@ -157,9 +157,9 @@ def test_what_nobody_holds_stays_in_the_water_and_is_told() -> None:
 )
 def test_a_home_that_has_not_settled_does_not_get_its_service_back(ready: int | None, sentence: str) -> None:
     with pytest.raises(Refused) as refused:
-        check_settled(view(state=state(STANDBY)), ready, 300.0)
+        check_settled(view(record=record(STANDBY)), ready, 300.0)
     assert re.search(sentence, f"{refused.value.what} {refused.value.remedy}")
 
 
 def test_a_home_that_has_settled_gets_its_service_back() -> None:
-    check_settled(view(state=state(STANDBY)), 300, 300.0)
+    check_settled(view(record=record(STANDBY)), 300, 300.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.clock import utc_seconds
-from appliance.failover.night import is_night
+from appliance.failover.night import in_handback_window
 
 PARIS = "Europe/Paris"
 
@@ -26,4 +26,4 @@ PARIS = "Europe/Paris"
     ],
 )
 def test_it_is_night_between_two_local_times(window: str, time: str, expected: bool) -> None:
-    assert is_night(window, utc_seconds(time), PARIS) is expected
+    assert in_handback_window(window, utc_seconds(time), PARIS) is expected

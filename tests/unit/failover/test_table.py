@@ -61,7 +61,7 @@ def test_in_fenced_one_row_holds_whatever_is_seen() -> None:
     for quarantined in (True, False):
         for known in (0, 3, 5):
             for tail in (True, False):
-                given = {"quarantined": quarantined, "known": known, "tail": tail}
+                given = {"quarantined": quarantined, "known": known, "unreplicated": tail}
                 assert decide(*look(State.FENCED, given)).row.startswith("fenced.")
 
 
@@ -131,13 +131,13 @@ def test_a_failure_doubles_the_cooldown_and_is_forgiven_after_an_hour() -> None:
 
 def test_a_hand_over_that_fails_is_counted_apart_and_stops_nobody_from_serving() -> None:
     standing = decide(*look(State.DRAINING, {"since": 60, "synced": False})).standing
-    assert (standing.failures, standing.in_vain, standing.in_vain_at) == (0, 1, NOW)
-    again = {"since": 60, "synced": False, "in_vain": 1, "in_vain_ago": 600}
-    assert decide(*look(State.DRAINING, again)).standing.in_vain == 2
+    assert (standing.failures, standing.failed_handovers, standing.last_failed_handover_at) == (0, 1, NOW)
+    again = {"since": 60, "synced": False, "failed_handovers": 1, "handover_failed_ago": 600}
+    assert decide(*look(State.DRAINING, again)).standing.failed_handovers == 2
 
 
 def test_a_home_that_goes_on_alone_has_no_deadline_and_everybody_else_has() -> None:
-    home = {"policy": "local-first", "home": True}
+    home = {"policy": "local-first", "origin": True}
     assert decide(*look(State.ACTIVE, home)).deadline is None
     assert decide(*look(State.ACTIVE, {})).deadline == NOW - 1 + 12.5
     assert decide(*look(State.ACTIVE, {**home, "policy": "exclusive"})).deadline == NOW - 1 + 12.5

@@ -12,17 +12,17 @@ from appliance.coordination.port import Intent
 from appliance.failover.fsm.model import Action, State
 from appliance.failover.keeper import PAUSED_ANEW_SECONDS, SILENT_SECONDS, Keeper
 from appliance.node import failover_status
-from appliance.node.failover_status import Told
+from appliance.node.failover_status import ServiceStatus
 from appliance.trust.bundle import Bundle
 from tests.unit.failover.test_act import SERVICE, World
 from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, STANDBY, by_key
 
 
-def tell(world: World, keeper: Keeper | None = None) -> Told:
+def tell(world: World, keeper: Keeper | None = None) -> ServiceStatus:
     """What stands in the file after one look."""
 
     async def look() -> None:
-        (keeper or Keeper(world.it)).look()
+        (keeper or Keeper(world.ctx)).look()
 
     asyncio.run(look())
     found = failover_status.load(world.folder, SERVICE)
@@ -46,11 +46,11 @@ def test_who_holds_the_service_is_told_by_the_voters(world: World) -> None:
 
 def test_a_vacancy_is_told_with_its_beginning(world: World) -> None:
     world.do(Action.READ)
-    assert (tell(world).holder, tell(world).vacant_since) == ("", world.it.vacant_since)
+    assert (tell(world).holder, tell(world).vacant_since) == ("", world.ctx.vacant_since)
 
 
 def test_without_an_answer_nothing_is_told_of_the_holder_and_never_nobody(world: World) -> None:
-    keeper = Keeper(world.it)
+    keeper = Keeper(world.ctx)
     world.do(Action.READ)
     asked = world.clock.boottime()
     world.clock.advance(SILENT_SECONDS + 1)
@@ -60,16 +60,16 @@ def test_without_an_answer_nothing_is_told_of_the_holder_and_never_nobody(world:
 
 def test_a_program_that_was_never_answered_tells_its_own_beginning(world: World) -> None:
     world.clock.advance(3 * SILENT_SECONDS)
-    keeper, began = Keeper(world.it), world.clock.boottime()
+    keeper, began = Keeper(world.ctx), world.clock.boottime()
     assert tell(world, keeper).unheard_since == began
 
 
 def test_a_holder_whom_the_newest_grant_does_not_name_is_told_from_then_on(world: World) -> None:
     world.hold()
     world.do(Action.READ)
-    keeper = Keeper(world.it)
+    keeper = Keeper(world.ctx)
     assert tell(world, keeper).contested_since is None
-    world.site.papers.take([by_key(STANDBY, 2).document.raw])
+    world.node.documents.take([by_key(STANDBY, 2).document.raw])
     begun = world.clock.boottime()
     assert tell(world, keeper).contested_since == begun
     world.clock.advance(5)
@@ -78,7 +78,7 @@ def test_a_holder_whom_the_newest_grant_does_not_name_is_told_from_then_on(world
 
 
 def test_a_pause_is_told_with_who_asked_for_it_and_goes_on_when_it_is_asked_again(world: World) -> None:
-    keeper = Keeper(world.it)
+    keeper = Keeper(world.ctx)
     first = pause(world, lease=7)
     began = world.clock.boottime()
     assert (tell(world, keeper).paused_since, tell(world, keeper).paused_by) == (began, "somebody")
@@ -97,11 +97,11 @@ def test_a_pause_is_told_with_who_asked_for_it_and_goes_on_when_it_is_asked_agai
 def test_a_time_that_another_node_wrote_wrongly_stops_nothing(world: World) -> None:
     world.hold()
     world.do(Action.READ)
-    state = world.it.state
-    assert state is not None
-    assert state.owner is not None
+    record = world.ctx.record
+    assert record is not None
+    assert record.owner is not None
     assert tell(world).owned is not None
-    world.it.state = replace(state, owner=replace(state.owner, time="yesterday"))
+    world.ctx.record = replace(record, owner=replace(record.owner, time="yesterday"))
     assert tell(world).owned is None
 
 
@@ -118,7 +118,7 @@ def test_only_what_was_told_in_this_boot_says_that_a_service_is_being_handed_ove
         (State.DRAINING, "the boot before", False),
         (State.ACTIVE, "this boot", False),
     ):
-        failover_status.save(tmp_path, Told(SERVICE, boot_id, state, "", ""))
+        failover_status.save(tmp_path, ServiceStatus(SERVICE, boot_id, state, "", ""))
         assert failover_status.is_handing_over(tmp_path, SERVICE, "this boot") is expected
 
 

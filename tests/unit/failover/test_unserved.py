@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from appliance.coordination.port import State
+from appliance.coordination.port import ServiceRecord
 from appliance.failover.fsm.model import Action
 from appliance.failover.keeper import UNSERVED_AGAIN_SECONDS, Keeper
 from appliance.node.failover_status import load as load_told
@@ -16,47 +16,47 @@ from tests.unit.failover.test_keeper import look, serving
 
 def test_a_takeover_that_cannot_start_is_told_for_as_long_as_that_lasts(world: World) -> None:
     keeper = serving(world)
-    world.it.trouble["start"] = "no node could send generation 2.7."
+    world.ctx.trouble["start"] = "no node could send generation 2.7."
     asyncio.run(look(keeper))
-    told = load_told(world.site.run, SERVICE)
-    assert told is not None
-    assert (told.unserved_since, told.trouble["start"]) == (
+    status = load_told(world.node.run, SERVICE)
+    assert status is not None
+    assert (status.unserved_since, status.trouble["start"]) == (
         world.clock.boottime(),
         "no node could send generation 2.7.",
     )
-    del world.it.trouble["start"]
+    del world.ctx.trouble["start"]
     asyncio.run(look(keeper))
-    told = load_told(world.site.run, SERVICE)
-    assert told is not None
-    assert told.unserved_since is None
+    status = load_told(world.node.run, SERVICE)
+    assert status is not None
+    assert status.unserved_since is None
 
 
 def test_a_start_that_failed_here_is_not_told_once_another_node_serves_it(world: World) -> None:
-    keeper = Keeper(world.it)
+    keeper = Keeper(world.ctx)
     world.hold()
     world.do(Action.READ)
-    state = world.it.state
-    world.it.trouble["start"] = "no node could send generation 2.7."
+    record = world.ctx.record
+    world.ctx.trouble["start"] = "no node could send generation 2.7."
     began = world.clock.boottime()
     assert unserved_since(world, keeper) == began
-    hold_by(world, state, STANDBY)
+    hold_by(world, record, STANDBY)
     assert unserved_since(world, keeper) is None
     world.clock.advance(UNSERVED_AGAIN_SECONDS)
-    hold_by(world, state, HOME)
+    hold_by(world, record, HOME)
     assert unserved_since(world, keeper) == began, "they take turns, and neither can start it"
-    hold_by(world, state, STANDBY)
+    hold_by(world, record, STANDBY)
     assert unserved_since(world, keeper) is None
     world.clock.advance(UNSERVED_AGAIN_SECONDS + 1)
-    hold_by(world, state, HOME)
+    hold_by(world, record, HOME)
     assert unserved_since(world, keeper) == world.clock.boottime()
 
 
-def hold_by(world: World, seen: State | None, node: str) -> None:
+def hold_by(world: World, seen: ServiceRecord | None, node: str) -> None:
     """Have the voters answer as in `seen`, with `node` as the holder."""
     world.do(Action.READ)
     assert seen is not None
     assert seen.holder is not None
-    world.it.state = replace(seen, holder=replace(seen.holder, node=node))
+    world.ctx.record = replace(seen, holder=replace(seen.holder, node=node))
 
 
 def unserved_since(world: World, keeper: Keeper) -> float | None:
@@ -64,6 +64,6 @@ def unserved_since(world: World, keeper: Keeper) -> float | None:
         keeper.look()
 
     asyncio.run(once())
-    told = load_told(world.site.run, SERVICE)
-    assert told is not None
-    return told.unserved_since
+    status = load_told(world.node.run, SERVICE)
+    assert status is not None
+    return status.unserved_since

@@ -21,25 +21,25 @@ def test_from_the_moment_at_which_anything_runs_the_deadline_is_that_of_the_leas
 
     def renew() -> None:
         world.clock.advance(3)
-        assert world.it.lease is not None
-        holding = replace(world.it.lease.holding, sent=world.clock.boottime())
-        world.it.prove(world.it.lease.renewed(holding))
+        assert world.ctx.proven is not None
+        lease = replace(world.ctx.proven.lease, sent=world.clock.boottime())
+        world.ctx.prove(world.ctx.proven.renewed(lease))
 
     async def started(service: str, epoch: int) -> None:
-        told.append((world.it.starting, world.machine._deadlines[service]))
+        told.append((world.ctx.starting, world.machine._deadlines[service]))
         await start(service, epoch)
 
     async def look() -> None:
-        Keeper(world.it).look()
+        Keeper(world.ctx).look()
 
-    world.it.keep(opened_epoch=0, adopts=True)
+    world.ctx.keep(opened_epoch=0, adopts=True)
     world.hold()
     world.copies.while_laying = renew
     monkeypatch.setattr(world.machine, "start", started)
     assert world.do(A.ARM_WATCHDOG, A.START)
     assert told == [(True, world.clock.boottime() + LEASE - 0.5)]
     asyncio.run(world.machine.stop(SERVICE))
-    world.it.standing, world.it.starting = Standing(State.PROMOTING, world.clock.boottime()), True
+    world.ctx.standing, world.ctx.starting = Standing(State.PROMOTING, world.clock.boottime()), True
     renew()
     asyncio.run(look())
     assert world.machine._deadlines[SERVICE] == world.clock.boottime() + LEASE - 0.5

@@ -16,25 +16,25 @@ from tests.unit.failover.test_keeper import run_until, serving
 def test_a_home_in_quarantine_that_boots_in_the_past_serves_nothing(world: World) -> None:
     now = world.clock.now()
     quarantine = act("quarantine", HOME, "any", now, now + 14 * DAY)
-    world.it.site = replace(world.site, own_acts=lambda: (quarantine,))
+    world.ctx.node = replace(world.node, own_acts=lambda: (quarantine,))
     world.clock.jump_wall(-3650 * DAY)
     keeper = serving(world)
-    asyncio.run(run_until(keeper, lambda: keeper.it.standing.state is State.FENCED))
-    assert observe(world.it).wishes.quarantined
+    asyncio.run(run_until(keeper, lambda: keeper.ctx.standing.state is State.FENCED))
+    assert observe(world.ctx).requests.quarantined
 
 
 def test_a_quarantine_that_was_taken_back_stays_taken_back_for_a_home_that_boots_in_the_past(world: World) -> None:
     now = world.clock.now()
     acts = (act("quarantine", HOME, "any", now, now + 14 * DAY), act("quarantine", HOME, "any", now + 1, now + 1))
-    world.it.site = replace(world.site, own_acts=lambda: acts)
+    world.ctx.node = replace(world.node, own_acts=lambda: acts)
     world.clock.jump_wall(-3650 * DAY)
-    assert not observe(world.it).wishes.quarantined
+    assert not observe(world.ctx).requests.quarantined
 
 
 def test_what_lets_a_node_do_something_waits_for_its_clock(world: World) -> None:
     now = world.clock.now()
     acts = (act("promote", HOME, "any", now, now + DAY), act("lost", STANDBY, "any", now, now + DAY))
-    world.it.site = replace(world.site, own_acts=lambda: acts)
-    assert sorted(it.act for it in acts_in_force(world.it)) == ["lost", "promote"]
+    world.ctx.node = replace(world.node, own_acts=lambda: acts)
+    assert sorted(it.act for it in acts_in_force(world.ctx)) == ["lost", "promote"]
     world.clock.jump_wall(-3650 * DAY)
-    assert acts_in_force(world.it) == ()
+    assert acts_in_force(world.ctx) == ()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from appliance.programs import hands
-from appliance.programs.hands import Hands, Refused
+from appliance.programs.hands import Helper, Refused
 from appliance.territory import served as forms
 
 SITE, SHARE = "10.64.8.1", "10.64.8.4"
@@ -55,7 +55,7 @@ class Told:
 
 def obey(root: Path, **request: Any) -> Told:
     told = Told()
-    Hands(SERVED, told, str(root / "holders"), str(root)).obey(request)
+    Helper(SERVED, told, str(root / "holders"), str(root)).obey(request)
     return told
 
 
@@ -113,7 +113,7 @@ def test_what_this_node_may_have_no_more_is_cut_off_first_and_ends_though_that_f
             raise Refused("nft failed")
 
     with pytest.raises(Refused, match="nft failed"):
-        Hands(SERVED, fails, str(tmp_path / "holders"), str(tmp_path)).obey({"verb": "end", "service": "arrets"})
+        Helper(SERVED, fails, str(tmp_path / "holders"), str(tmp_path)).obey({"verb": "end", "service": "arrets"})
     assert "appliance-site@arrets.service" in stopped[1]
     with pytest.raises(Refused, match="not served on this node"):
         obey(tmp_path, verb="stop", service="arrets")
@@ -123,7 +123,7 @@ def test_what_this_node_may_have_no_more_is_cut_off_first_and_ends_though_that_f
 def test_what_is_no_name_is_not_ended(name: object, tmp_path: Path) -> None:
     told = Told()
     with pytest.raises(Refused):
-        Hands(SERVED, told, str(tmp_path / "holders"), str(tmp_path)).obey({"verb": "end", "service": name})
+        Helper(SERVED, told, str(tmp_path / "holders"), str(tmp_path)).obey({"verb": "end", "service": name})
     assert told.argvs == []
 
 
@@ -252,7 +252,7 @@ def test_the_folder_of_a_site_waits_too_since_who_writes_into_it_is_on_this_mach
     site = {"form": "site", "address": SITE, "folder": str(tmp_path), "unit": "a", "here": True, "nodes": NODES}
     share = {**site, "form": "share"}
     told = Told()
-    hands_of = Hands({"services": {"horaires": site, "docs-a": share}}, told, str(tmp_path / "holders"), str(tmp_path))
+    hands_of = Helper({"services": {"horaires": site, "docs-a": share}}, told, str(tmp_path / "holders"), str(tmp_path))
     for verb in ("hold", "resume"):
         hands_of.obey({"verb": verb, "service": "horaires"})
     unit = "appliance-read-only@horaires.service"

@@ -9,7 +9,7 @@ from appliance.agent.memory import Memory
 from appliance.backup.chain.sized import Sized
 from appliance.backup.peers.counted import Safety
 from appliance.clock import utc_seconds
-from appliance.monitor.stood import Failover, Stood
+from appliance.monitor.stood import FailoverView, ServiceView
 from appliance.monitor.view import (
     Ahead,
     Attempt,
@@ -176,7 +176,7 @@ def unended(moment: Now, words: Mapping[str, Any]) -> Unended:
     return Unended("docs-a", "20261120T080000Z", before(moment, words["began"]), up, words.get("end", ""), give_up)
 
 
-def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
+def stood(moment: Now, words: Mapping[str, Any]) -> ServiceView:
     """`words`: service, home, state, holder, writer, epoch, newest, by (who pauses it), branches; vacant, away,
     unheard, contested, paused, unkept, unserved: for how long; why it is not kept or served; database: whether it is
     one."""
@@ -184,7 +184,7 @@ def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
         name: before(moment, words[name]) if name in words else None
         for name in ("vacant", "away", "unheard", "contested", "paused", "unkept", "unserved")
     }
-    return Stood(
+    return ServiceView(
         words.get("service", "docs-a"),
         words.get("home", "commune-a"),
         words.get("state", "ACTIVE"),
@@ -201,12 +201,12 @@ def stood(moment: Now, words: Mapping[str, Any]) -> Stood:
     )
 
 
-def failover(moment: Now, words: Mapping[str, Any]) -> Failover:
+def failover(moment: Now, words: Mapping[str, Any]) -> FailoverView:
     """`words`: programs (of all services that stand, unless said), looked (how long ago), stood, quarantined,
     unread."""
     services = tuple(stood(moment, it) for it in words.get("stood", ()))
     looked = words.get("looked", "2s")
-    return Failover(
+    return FailoverView(
         tuple(words.get("programs", (it.service for it in services))),
         before(moment, looked) if looked else None,
         services,
@@ -248,7 +248,7 @@ def view(moment: Now, words: Mapping[str, Any]) -> View:
             updated=before(moment, words["updated"]) if "updated" in words else None,
             certificate_ends=moment.wall + parse_duration(words["ends"]) if "ends" in words else None,
         ),
-        failover=failover(moment, words["failover"]) if "failover" in words else Failover(),
+        failover=failover(moment, words["failover"]) if "failover" in words else FailoverView(),
         unended=tuple(unended(moment, it) for it in words.get("unended", ())),
         unread=words.get("unread", {}),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.node.movable_services import Moving, read_served
+from appliance.node.movable_services import MovableService, read_movable
 from appliance.provision import failover, firewall, link, mesh
 from appliance.territory.model import Service
 from appliance.trust.bundle import Bundle
@@ -49,8 +49,8 @@ def test_every_node_knows_of_it_and_its_candidates_alone_may_serve_it(name: str,
     found = failover.part(territory(), name)
     (tmp_path / "served.json").write_text(found.files[0].text)
     nodes = frozenset({"commune-a", "hermitage"})
-    assert read_served(tmp_path / "served.json") == {
-        "horaires": Moving(
+    assert read_movable(tmp_path / "served.json") == {
+        "horaires": MovableService(
             "site",
             SITE,
             80,
@@ -80,7 +80,7 @@ def test_a_database_lies_in_a_cluster_of_its_own_that_listens_nowhere_and_is_kep
     found = failover.part(databases.territory(), "hermitage")
     files = {Path(file.path).name: file.text for file in found.files}
     (tmp_path / "served.json").write_text(files["served.json"])
-    plan = read_served(tmp_path / "served.json")["etat-civil"]
+    plan = read_movable(tmp_path / "served.json")["etat-civil"]
     assert (plan.form, plan.port, plan.unit, plan.copy) == (
         "database",
         5432,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts.machine import mark
-from appliance.node.movable_services import read_served
+from appliance.node.movable_services import read_movable
 from appliance.provision import failover, firewall
 from appliance.territory.model import Service
 from appliance.trust.bundle import Bundle
@@ -95,7 +95,7 @@ def test_the_program_that_serves_knows_where_it_answers_first(
     found: Bundle, name: str, port: int, tmp_path: Path
 ) -> None:
     (tmp_path / "served.json").write_text(files(found, name)["served.json"])
-    moving = read_served(tmp_path / "served.json")["docs-a"]
+    moving = read_movable(tmp_path / "served.json")["docs-a"]
     assert (moving.form, moving.port, moving.local_port, moving.copy) == ("share", 445, port, "")
 
 
