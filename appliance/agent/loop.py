@@ -14,12 +14,12 @@ from typing import Any
 
 from appliance.agent import memory as memories
 from appliance.agent.act import failed
-from appliance.agent.crew import WorkerPool
 from appliance.agent.decide import Intervals, decide
 from appliance.agent.decisions import Wait, Work
 from appliance.agent.memory import Memory, Outcome
+from appliance.agent.node_report import measures
 from appliance.agent.observe import Observer, agent_lock, now_of
-from appliance.agent.thorough import measures
+from appliance.agent.worker_pool import WorkerPool
 from appliance.errors import ApplianceError
 from appliance.host.notify import WATCHDOG, notify, watchdog_seconds
 from appliance.host.wake import Waiter, Woken

@@ -45,10 +45,10 @@ from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
 from appliance.failover.kept_acts import JudgedActs
 from appliance.failover.replaced_trees import put_aside
-from appliance.failover.served import programs_of, see_failover
+from appliance.failover.status import programs_of, see_failover
 from appliance.host.files import locked
 from appliance.host.layout import NodeLayout
-from appliance.monitor.stood import FailoverView
+from appliance.monitor.failover_view import FailoverView
 from appliance.monitor.view import (
     AgentSeen,
     Ahead,

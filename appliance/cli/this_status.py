@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from appliance.agent import memory
+from appliance.agent.node_report import collect
 from appliance.agent.observe import Observer, now_of, see_agent
-from appliance.agent.thorough import collect
 from appliance.cli.arguments import command
 from appliance.cli.this_node import this_node
 from appliance.host.layout import NodeLayout

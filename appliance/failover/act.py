@@ -12,12 +12,12 @@ from dataclasses import replace
 from appliance.coordination.port import LeaseHolder, Lost
 from appliance.coordination.rules import LEASE_SECONDS_MAX
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.claiming import REQUEST_SECONDS_MAX, acquire, apply_record, claim_on
+from appliance.failover.claims import REQUEST_SECONDS_MAX, acquire, apply_record, claim_on
+from appliance.failover.context import ServiceContext
+from appliance.failover.documents import newest
 from appliance.failover.fsm.model import STOPPING, Action, Decision
-from appliance.failover.giving_up import release, resume_writes, sync
+from appliance.failover.handover import release, resume_writes, sync
 from appliance.failover.observe import acts_in_force, promoting, promotions, record_of
-from appliance.failover.papers import newest
-from appliance.failover.situation import ServiceContext
 from appliance.failover.votes import above_next, ask_all
 from appliance.host.files import write_atomic
 from appliance.node.branch import Branch

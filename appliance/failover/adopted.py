@@ -7,8 +7,8 @@ of this name, they are laid in place before the service starts, and no backup of
 
 from __future__ import annotations
 
-from appliance.failover.papers import newest
-from appliance.failover.situation import ServiceContext
+from appliance.failover.context import ServiceContext
+from appliance.failover.documents import newest
 
 
 def note_adopted(ctx: ServiceContext) -> None:

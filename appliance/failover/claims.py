@@ -8,7 +8,7 @@ from appliance.clock import utc_text
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Lease, ServiceRecord, Taken
 from appliance.errors import ApplianceError, Unreachable
-from appliance.failover.situation import ServiceContext
+from appliance.failover.context import ServiceContext
 
 REQUEST_SECONDS_MAX = 4.0
 

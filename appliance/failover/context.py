@@ -16,12 +16,12 @@ from appliance.clock import Clock
 from appliance.coordination.port import Claim, Coordination, ServiceRecord
 from appliance.coordination.remote import Remote
 from appliance.errors import ApplianceError
-from appliance.failover.attending import show
+from appliance.failover.documents import SignedDocuments
 from appliance.failover.fsm.model import Action, Policy, Standing
 from appliance.failover.fsm.model import State as S
 from appliance.failover.fsm.timers import Timers
+from appliance.failover.heartbeat import show
 from appliance.failover.history import line
-from appliance.failover.papers import SignedDocuments
 from appliance.failover.ports import Copies, Network, Services, Watchdog
 from appliance.node import failover_state as keeping
 from appliance.node.failover_state import DurableState, ProvenLease

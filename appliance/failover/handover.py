@@ -12,9 +12,9 @@ from dataclasses import replace
 from appliance.clock import utc_text
 from appliance.coordination.port import Lease
 from appliance.errors import Refused
+from appliance.failover.context import ServiceContext
 from appliance.failover.fsm.model import Decision
 from appliance.failover.ports import Synced
-from appliance.failover.situation import ServiceContext
 from appliance.host.files import write_atomic
 from appliance.trust.release import make_release
 

@@ -11,7 +11,7 @@ from typing import Any
 from appliance.clock import Clock
 from appliance.coordination.remote import Remote
 from appliance.errors import ApplianceError, Busy
-from appliance.failover.papers import next_part
+from appliance.failover.documents import next_part
 from appliance.failover.protocol import ON_ITS_WAY_SECONDS
 
 Answer = Callable[[str, int, str], bytes | None]

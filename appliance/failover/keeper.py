@@ -17,12 +17,12 @@ from appliance.coordination.port import ServiceRecord as Voters
 from appliance.errors import ApplianceError
 from appliance.failover.act import perform, tie
 from appliance.failover.adopted import note_adopted
-from appliance.failover.claiming import REQUEST_SECONDS_MAX, apply_record
+from appliance.failover.claims import REQUEST_SECONDS_MAX, apply_record
+from appliance.failover.context import ServiceContext
 from appliance.failover.fsm.model import STOPPING, Action, Decision, Seen, State
 from appliance.failover.fsm.row import WRITING
 from appliance.failover.fsm.table import decide
 from appliance.failover.observe import is_due, observe
-from appliance.failover.situation import ServiceContext
 from appliance.node.branch import Branch
 from appliance.node.failover_status import ServiceStatus, save
 from appliance.units import MINUTE

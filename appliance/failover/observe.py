@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from appliance.failover.context import ServiceContext
+from appliance.failover.documents import newest
 from appliance.failover.fsm.model import Action, Copy, OperatorRequests, Proof, Record, Seen
-from appliance.failover.night import in_handback_window
-from appliance.failover.papers import newest
-from appliance.failover.situation import ServiceContext
+from appliance.failover.handback_window import in_handback_window
 from appliance.trust.act import Act
 from appliance.trust.in_force import in_force
 from appliance.trust.voting import next_odd

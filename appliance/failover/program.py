@@ -22,17 +22,17 @@ from appliance.coordination.port import Alive
 from appliance.coordination.remote import Broker, Remote
 from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.attending import DocumentCache, HeartbeatRequest, send_heartbeats, until_turn
+from appliance.failover.context import NodeContext, ServiceContext, begin
 from appliance.failover.copies import BackupCopies
+from appliance.failover.documents import SignedDocuments
 from appliance.failover.forms.host_services import HELPER_PATHS, HostCopies, HostNetwork, HostServices, HostWatchdog
 from appliance.failover.forms.process_services import FileWatchdog, ProcessNetwork, ProcessServices
+from appliance.failover.heartbeat import DocumentCache, HeartbeatRequest, send_heartbeats, until_turn
 from appliance.failover.keeper import Keeper
 from appliance.failover.kept_acts import KeptActs
-from appliance.failover.papers import SignedDocuments
 from appliance.failover.ports import Copies, Network, Services, Watchdog
 from appliance.failover.routes import follow_writers
-from appliance.failover.served import failover_lock
-from appliance.failover.situation import NodeContext, ServiceContext, begin
+from appliance.failover.status import failover_lock
 from appliance.host.files import locked, make_private_folder, mark_of, write_atomic
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
 from appliance.host.stopping import stop_asked

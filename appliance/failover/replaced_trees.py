@@ -43,7 +43,7 @@ from appliance.host.layout import ServiceLayout
 from appliance.monitor.view import PutAside
 from appliance.node.current import files_of
 from appliance.node.handle import Node
-from appliance.programs.laying import REPLACED, number_of
+from appliance.programs.install_share import REPLACED, number_of
 from appliance.restore.place import open_folder, walk_to
 from appliance.territory.model import SHARES
 from appliance.territory.served import SHARE

@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Mapping
 
 from appliance.errors import ApplianceError
+from appliance.failover.context import NodeContext
 from appliance.failover.forms.host_services import ask_helper
-from appliance.failover.situation import NodeContext
 from appliance.node.movable_services import MovableService
 from appliance.trust.grant import Grant
 

@@ -13,7 +13,7 @@ from appliance.backup.peers.elsewhere import served
 from appliance.branches.store import waiting
 from appliance.failover.fsm.model import Action
 from appliance.host.layout import NodeLayout
-from appliance.monitor.stood import FailoverView, ServiceView
+from appliance.monitor.failover_view import FailoverView, ServiceView
 from appliance.monitor.view import Now
 from appliance.node.failover_status import ServiceStatus, load_of_boot
 from appliance.node.handle import Node

@@ -31,7 +31,7 @@ from appliance.borg.model import Archive, Item, Outline
 from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.node.handle import Node
-from appliance.programs.laying import LAYING
+from appliance.programs.install_share import LAYING
 from appliance.restore.fill import Fill, lay_fills
 from appliance.restore.place import open_folder, walk_to
 from appliance.territory.model import SHARES, SITES

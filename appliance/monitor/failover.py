@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from appliance.monitor.checks import checks_of
+from appliance.monitor.failover_view import FailoverView, ServiceView
 from appliance.monitor.states import Judged, Reason, worst_first
-from appliance.monitor.stood import FailoverView, ServiceView
 from appliance.monitor.view import Now, View
 from appliance.units import DAY, HOUR, MINUTE, format_duration
 

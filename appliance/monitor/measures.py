@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from appliance import __version__
 from appliance.monitor import metrics
 from appliance.monitor.failover import is_told
+from appliance.monitor.failover_view import ServiceView
 from appliance.monitor.held import silent_holders
 from appliance.monitor.metrics import STATES, Metric, Sample
 from appliance.monitor.states import ORDER, Judged, Reason, State
 from appliance.monitor.status import Status
-from appliance.monitor.stood import ServiceView
 from appliance.monitor.view import Attempt, Held, Now, Readable, View, Written
 from appliance.territory.model import Territory
 

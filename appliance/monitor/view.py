@@ -14,7 +14,7 @@ from appliance.backup.chain.sized import Sized
 from appliance.backup.peers.counted import Safety
 from appliance.backup.vault.sealing.probed import Probed
 from appliance.backup.writer.manifest import Accepted
-from appliance.monitor.stood import FailoverView
+from appliance.monitor.failover_view import FailoverView
 from appliance.territory.model import Schedule
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.errors import IntegrityError
-from appliance.programs import hands
+from appliance.programs import privileged
 
-FILE = Path(hands.SERVED)
+FILE = Path(privileged.SERVED)
 _SAID = ("form", "address", "port", "folder", "unit", "copy", "here")
 
 

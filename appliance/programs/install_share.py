@@ -1,6 +1,6 @@
 """Root's side of a share that was brought from another node: its files become its people's, and it comes into place.
 
-    python3 -I -S laying.py FOLDER NAME GROUP
+    python3 -I -S install_share.py FOLDER NAME GROUP
 
 The account that serves has laid the files in `.laying/NAME`, beside FOLDER, as its own; it may give them to nobody.
 Here they get the owner and the modes that every file of a share has (`roles/share`): root's, GROUP's, and all of GROUP

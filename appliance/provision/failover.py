@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from appliance.programs import hands
+from appliance.programs import privileged
 from appliance.provision import shares, voter
 from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.vault import AGENT
@@ -43,7 +43,7 @@ def part(bundle: Bundle, name: str) -> Part:
     forms = {form_of(service) for service in services}
     return Part(
         "failover",
-        files=(WantedFile(hands.SERVED, _served(bundle, name)), *files),
+        files=(WantedFile(privileged.SERVED, _served(bundle, name)), *files),
         folders=(
             OwnedFolder(FOLDER),
             *(shares.FOLDERS if SHARE in forms else ()),

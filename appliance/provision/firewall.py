@@ -150,7 +150,7 @@ def _moving(bundle: Bundle, node: Node) -> Iterator[str]:
 
 
 def _by_ipv4(networks: Iterable[str], port: int) -> Iterator[str]:
-    """Let in PCs, from `networks` of version 4 alone: those can be made to wait (`programs/hands.py`)."""
+    """Let in PCs, from `networks` of version 4 alone: those can be made to wait (`programs/privileged.py`)."""
     if known := [it for it in map(network, networks) if isinstance(it, IPv4Network)]:
         yield "# The PCs of the site."
         yield from _at(known, str(port))

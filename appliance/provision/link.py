@@ -69,8 +69,8 @@ def _led(line: str, holders: Mapping[str, str]) -> str:
 
 
 def read_holders(text: str) -> dict[str, str]:
-    """Where addresses of services are, by addresses of the mesh: what `programs/hands.py` wrote; lines that say
-    nothing are passed over."""
+    """Where addresses of services are, by addresses of the mesh: what `programs/privileged.py` wrote; lines that
+    say nothing are passed over."""
     return {it[0]: it[1] for it in map(str.split, text.splitlines()) if len(it) == 2}
 
 

@@ -14,7 +14,7 @@ from appliance.host.account import as_owner
 from appliance.host.identity import machine_id
 from appliance.host.layout import PROMISES_OF_A_HOST, STATE_OF_A_HOST, NodeLayout
 from appliance.membership.bundle import Taken, take_bundle
-from appliance.programs.laying import LAYING
+from appliance.programs.install_share import LAYING
 from appliance.provision import firewall
 from appliance.provision.apply import THIS_HOST, Host, apply, one_at_a_time
 from appliance.provision.callers import Caller, operators_first

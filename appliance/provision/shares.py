@@ -10,7 +10,7 @@ import re
 
 from appliance.accounts.machine import mark
 from appliance.accounts.model import EVERYBODY
-from appliance.programs.laying import LAYING, REPLACED
+from appliance.programs.install_share import LAYING, REPLACED
 from appliance.provision.files import HEADING, OwnedFolder, WantedFile
 from appliance.provision.vault import AGENT
 from appliance.territory.model import CONTROL, SHARES, Service, Territory

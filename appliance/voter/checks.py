@@ -15,7 +15,7 @@ from appliance.coordination.argv import QUOTA_BYTES
 from appliance.host.layout import NodeLayout
 from appliance.monitor.states import Reason, State
 from appliance.units import DAY, MINUTE, format_bytes, format_duration
-from appliance.voter.upkeep import SNAPSHOT_EVERY_SECONDS
+from appliance.voter.maintenance_rules import SNAPSHOT_EVERY_SECONDS
 
 SUFFIX = ".snapshot"
 SILENT_SECONDS_MAX = 15 * MINUTE

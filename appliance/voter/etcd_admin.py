@@ -17,7 +17,7 @@ from appliance.coordination.deadlines import total
 from appliance.coordination.gateway import Gateway, Voter
 from appliance.coordination.port import CALL_SECONDS_MAX
 from appliance.errors import IntegrityError
-from appliance.voter.upkeep import EtcdLease, MemberStatus
+from appliance.voter.maintenance_rules import EtcdLease, MemberStatus
 
 STATUS, MEMBERS = "/v3/maintenance/status", "/v3/cluster/member/list"
 REMOVE, ADD = "/v3/cluster/member/remove", "/v3/cluster/member/add"

@@ -19,7 +19,7 @@ from appliance.host.files import fsync_folder, make_private_folder, write_atomic
 from appliance.host.journal import Journal
 from appliance.voter.checks import SUFFIX, snapshots
 from appliance.voter.etcd_admin import EtcdAdmin
-from appliance.voter.upkeep import Due, MemberStatus, Seen, due, outlived
+from appliance.voter.maintenance_rules import Due, MemberStatus, Seen, due, outlived
 
 LOOK_EVERY_SECONDS = 60.0
 

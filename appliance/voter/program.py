@@ -19,8 +19,8 @@ from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter
 from appliance.coordination.tls import client_tls, server_tls
 from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.failover.documents import SignedDocuments
 from appliance.failover.kept_acts import KeptActs
-from appliance.failover.papers import SignedDocuments
 from appliance.host.identity import machine_id
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify
 from appliance.host.stopping import stop_asked

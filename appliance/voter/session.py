@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from appliance.coordination.port import Coordination
 from appliance.errors import Busy, Forbidden, Refused
-from appliance.failover.papers import service_of
+from appliance.failover.documents import service_of
 from appliance.failover.protocol import ON_ITS_WAY_SECONDS
 from appliance.territory.model import Territory
 from appliance.voter.broker import Brokered

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from appliance.clock import Clock
 from appliance.errors import ApplianceError, Busy, Forbidden, Refused
-from appliance.failover.papers import SignedDocuments
+from appliance.failover.documents import SignedDocuments
 from appliance.trust.act import OBEYED_BY_FAILOVER, Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant, read_request

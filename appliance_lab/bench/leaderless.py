@@ -15,7 +15,7 @@ from appliance.coordination.argv import Member
 from appliance.errors import ApplianceError
 from appliance.units import MIB
 from appliance.voter.etcd_admin import EtcdAdmin
-from appliance.voter.upkeep import MemberStatus
+from appliance.voter.maintenance_rules import MemberStatus
 from appliance_lab.bench.bench import Bench, Skipped
 from appliance_lab.bench.figures import Figure, Goal
 from appliance_lab.bench.ground import with_room

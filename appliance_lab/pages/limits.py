@@ -17,7 +17,7 @@ from appliance.node.handle import QUIET_SECONDS
 from appliance.portal import connections
 from appliance.portal.base import forms
 from appliance.portal.base import limits as tries
-from appliance.programs import hands
+from appliance.programs import privileged
 from appliance.restore.preview import client, model
 from appliance.units import format_bytes
 from appliance.voter import server
@@ -53,7 +53,7 @@ OF_LINES = LISTENER_UNITS + "test_the_journal_takes_so_many_lines_a_minute_of_wh
 VAULT, SESSION = "integration/vault/test_vault_hostile.py::", "integration/desk/test_vault_sessions.py::"
 BROKER = "integration/coordination/test_broker_server.py::"
 CONNECTIONS, ATTACKS = "integration/portal/test_connections.py::", "integration/portal/test_attacks.py::"
-PREVIEW, HANDS = "integration/restore/test_preview.py::", "unit/host/test_hands.py::"
+PREVIEW, HELPER = "integration/restore/test_preview.py::", "unit/host/test_privileged.py::"
 EXPORTER, QUEUE = "integration/monitor/test_exporter.py::", "integration/monitor/test_outbox_server.py::"
 
 
@@ -162,16 +162,16 @@ LISTENERS = (
     Listener(
         "privileged helper",
         "appliance-hands.service",
-        Bound(f"{hands.CALLS_MAX} of all", f"{HANDS}test_a_call_too_many_is_told_so"),
+        Bound(f"{privileged.CALLS_MAX} of all", f"{HELPER}test_a_call_too_many_is_told_so"),
         Bound(
-            format_bytes(hands.REQUEST_BYTES_MAX),
-            f"{HANDS}test_calls_are_answered_beside_each_other_until_nobody_calls_any_more",
+            format_bytes(privileged.REQUEST_BYTES_MAX),
+            f"{HELPER}test_calls_are_answered_beside_each_other_until_nobody_calls_any_more",
         ),
         Bound(
-            f"{hands.REQUEST_SECONDS_MAX:.0f} of silence, {hands.CALL_SECONDS_MAX} in all",
-            f"{HANDS}test_calls_are_answered_beside_each_other_until_nobody_calls_any_more",
+            f"{privileged.REQUEST_SECONDS_MAX:.0f} of silence, {privileged.CALL_SECONDS_MAX} in all",
+            f"{HELPER}test_calls_are_answered_beside_each_other_until_nobody_calls_any_more",
         ),
-        Bound("as many as are open", f"{HANDS}test_a_call_too_many_is_told_so"),
+        Bound("as many as are open", f"{HELPER}test_a_call_too_many_is_told_so"),
         _lines("appliance-hands.service"),
     ),
     Listener(

@@ -102,7 +102,7 @@ def test_what_the_glossary_says_of_the_code_of_today_is_so() -> None:
     code = [*ROOT.glob("appliance*/**/*.py"), ROOT / "docs/reference/commands.md"]
     text = " ".join([str(path) for path in code] + [path.read_text() for path in code])
     named = [name for row in glossary() for name in re.findall(r"`([^`]+)`", row[4])]
-    assert len(named) > 50
+    assert len(list(glossary())) > 50
     assert [name for name in named if name not in text] == []
 
 

@@ -20,7 +20,7 @@ from appliance.borg.nonce import write_nonce
 from appliance.escrow.envelopes import ServiceKey, read_key, write_key
 from appliance.host.files import fsync_folder, link_own, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
-from appliance.programs.laying import next_of
+from appliance.programs.install_share import next_of
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant
 

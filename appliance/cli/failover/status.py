@@ -16,7 +16,7 @@ from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Moved
 from appliance.errors import WARNINGS, ApplianceError
-from appliance.failover.served import see_program
+from appliance.failover.status import see_program
 from appliance.monitor.failover import silent_reason
 from appliance.node.failover_status import load_of_boot
 from appliance.node.handle import Node

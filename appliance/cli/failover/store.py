@@ -19,8 +19,8 @@ from appliance.coordination.port import Intent
 from appliance.coordination.remote import Remote
 from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError
+from appliance.failover.documents import SignedDocuments
 from appliance.failover.moving import View
-from appliance.failover.papers import SignedDocuments
 from appliance.failover.program import brokers_of
 from appliance.node.handle import Node
 from appliance.trust.generation import Header

@@ -24,7 +24,7 @@ from appliance.failover.forms.cluster import ASKED, DATABASE_NAME, DUMP, OUTCOME
 from appliance.failover.forms.host_services import HELPER_PATHS, HelperPaths, ask_helper_now
 from appliance.host.files import make_private_folder
 from appliance.node.handle import Node
-from appliance.programs import hands
+from appliance.programs import privileged
 
 OFFERED, REHEARSING = "offered", "rehearsing"
 LOOK_EVERY_SECONDS = 0.1
@@ -59,7 +59,7 @@ def rehearse(node: Node, service: str, laid: Path, paths: HelperPaths = HELPER_P
         return rehearsal.rehearse(laid / DUMP, database, scratch, own_server.newest_programs())
     if not own_server.PROGRAMS.exists():
         return rehearsal.missing(own_server.PROGRAMS)
-    if hands.populated(_cgroup("fill", service, paths)):  # a drill that begins just now is refused by systemd
+    if privileged.populated(_cgroup("fill", service, paths)):  # a drill that begins just now is refused by systemd
         return rehearsal.untried(f"a takeover is loading {service} now. Drill again once it is served.")
     offered = _offer_dump(node, service, laid, REHEARSING)
     (offered / DATABASE_NAME).write_text(database)
@@ -107,17 +107,17 @@ def _carry_out(work: str, service: str, offered: Path, folder: Path, paths: Help
     cgroup = _cgroup(work, service, paths)
     ran = time.monotonic()
     while (told := _outcome(folder)).get("asked") != asked:
-        if hands.populated(cgroup):
+        if privileged.populated(cgroup):
             ran = time.monotonic()
         elif time.monotonic() > ran + SILENT_SECONDS_MAX:
-            unit = hands.WORK.format(work, service)
+            unit = privileged.WORK.format(work, service)
             raise ApplianceError(f"{unit} ended without output.", remedy=f"See `journalctl -u {unit}`.")
         time.sleep(LOOK_EVERY_SECONDS)
     return told
 
 
 def _cgroup(work: str, service: str, paths: HelperPaths) -> str:
-    return os.path.join(paths.cgroups, hands.WORK.format(work, service))
+    return os.path.join(paths.cgroups, privileged.WORK.format(work, service))
 
 
 def _outcome(folder: Path) -> dict[str, Any]:

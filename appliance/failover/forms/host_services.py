@@ -1,7 +1,7 @@
 """Services, addresses and the watchdog of a host: units of systemd, addresses of its own, control groups.
 
 What is there now is looked at here, time and again and without any right; what changes it is asked of root's
-hands (`programs/hands.py`), one verb a call.
+hands (`programs/privileged.py`), one verb a call.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from appliance.host import postgresql
 from appliance.host.programs import Program
 from appliance.node.current import Current
 from appliance.node.movable_services import FILE, MovableService, read_movable
-from appliance.programs import hands
+from appliance.programs import privileged
 from appliance.territory.model import DATABASES
 from appliance.territory.served import DATABASE, SHARE, SITE, database_socket
 
@@ -41,7 +41,7 @@ class HelperPaths:
     """Where things are on a host; other ones in tests."""
 
     served: Path = FILE
-    cgroups: str = hands.CGROUPS
+    cgroups: str = privileged.CGROUPS
     socket: Path = SOCKET
     databases: Path = Path(DATABASES)
 
@@ -209,7 +209,7 @@ class HostServices:
         failed = {}
         for name in dict.fromkeys(self._left()):
             try:
-                await self._ask(hands.END, name)
+                await self._ask(privileged.END, name)
             except ApplianceError as error:
                 failed[name] = str(error)
         return failed
@@ -217,17 +217,17 @@ class HostServices:
     def _left(self) -> Iterator[str]:
         """The services of which a unit runs that serves none of this node's."""
         here = {name: plan for name, plan in self._moving.items() if plan.here}
-        described = {unit for name, it in here.items() for unit in (it.unit, it.copy, hands.AWAY.format(name))}
-        for unit in hands.SERVING:
+        described = {unit for name, it in here.items() for unit in (it.unit, it.copy, privileged.AWAY.format(name))}
+        for unit in privileged.SERVING:
             for cgroup in Path(self._paths.cgroups).glob(unit.format("*")):
-                if cgroup.name not in described and hands.populated(str(cgroup)):
+                if cgroup.name not in described and privileged.populated(str(cgroup)):
                     yield cgroup.name.partition("@")[2].removesuffix(".service")
 
     async def _ask(self, verb: str, service: str) -> None:
         await ask_helper(verb, service, self._paths)
 
     def _runs(self, unit: str) -> bool:
-        return hands.populated(f"{self._paths.cgroups}/{unit}")
+        return privileged.populated(f"{self._paths.cgroups}/{unit}")
 
     def _marks(self, service: str) -> Program:
         return Program(service, self._run)

@@ -1,7 +1,7 @@
 """What a takeover of a share does besides, on a host: its people's accounts come first, then files that are theirs.
 
 Accounts are what their home saved of itself last (`backup/writer/own.py`): the standbys of the share may open that.
-Neither an account nor an owner can be made by who works here; root's hands do both (`programs/hands.py`).
+Neither an account nor an owner can be made by who works here; root's hands do both (`programs/privileged.py`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from appliance.failover.forms.host_services import ask_helper_now
 from appliance.failover.forms.people import lay_out
 from appliance.host.files import locked, make_private_folder
 from appliance.node.handle import Node
-from appliance.programs.hands import LAY_SECONDS_MAX
-from appliance.programs.laying import LAYING
+from appliance.programs.install_share import LAYING
+from appliance.programs.privileged import LAY_SECONDS_MAX
 from appliance.territory.implicit import implicit_name
 from appliance.territory.model import SHARES
 

@@ -11,7 +11,7 @@ import yaml
 from appliance.host.command import run
 from appliance.monitor.scrape import SAMPLES_MAX
 from appliance.provision import exporters
-from tests.integration.coordination.papers import authority
+from tests.integration.coordination.authorities import authority
 from tests.unit.provision.towns import bundle, town
 
 ROOT = Path(__file__).parents[3]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance_lab.processes.etcd import EtcdProcesses
-from tests.integration.coordination.papers import DOMAIN, authority, context, server_context
+from tests.integration.coordination.authorities import DOMAIN, authority, context, server_context
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,
     InMemory,

@@ -22,7 +22,7 @@ from appliance.voter import server as broker_server
 from appliance.voter.broker import Acts, Brokered
 from appliance.voter.server import CONVERSATIONS_MAX, Server
 from appliance_lab.doubles.memory_store import Memory, Store
-from tests.integration.coordination.papers import DOMAIN, authority, context, key_of, server_context
+from tests.integration.coordination.authorities import DOMAIN, authority, context, key_of, server_context
 from tests.integration.coordination.worlds import alive, claim
 from tests.unit.territory.small import node, service, territory
 

@@ -17,8 +17,8 @@ from appliance.coordination.port import Ended, Lost, ServiceRecord
 from appliance.errors import IntegrityError, Unreachable
 from appliance.voter import restoring
 from appliance.voter.etcd_admin import EtcdAdmin
+from appliance.voter.maintenance_rules import MemberStatus, heir
 from appliance.voter.members import Changes, changes, reconcile
-from appliance.voter.upkeep import MemberStatus, heir
 from appliance_lab.processes.etcd import EtcdProcesses
 from tests.integration.coordination.test_etcd_answers import listening, saying
 from tests.integration.coordination.worlds import (

@@ -13,7 +13,7 @@ from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Voter
 from appliance.errors import Unreachable
 from appliance_lab.processes.etcd import EtcdProcesses
-from tests.integration.coordination.papers import DOMAIN, authority, context, revoked
+from tests.integration.coordination.authorities import DOMAIN, authority, context, revoked
 from tests.integration.coordination.worlds import claim, new_service
 
 pytestmark = pytest.mark.usefixtures("runner")

@@ -18,7 +18,7 @@ from appliance.clock import SimulatedClock, utc_text
 from appliance.config.collected import Collected
 from appliance.config.confirming import confirm, former_voters_after
 from appliance.errors import Refused
-from appliance.failover.papers import SignedDocuments
+from appliance.failover.documents import SignedDocuments
 from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle, voter_keys
 from appliance.trust.grant import Grant, GrantRequest, make_grant, make_request, read_request
 from appliance.trust.keys import PublicKeys, public_line

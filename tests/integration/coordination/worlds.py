@@ -20,8 +20,8 @@ from appliance.coordination.remote import Broker, Remote
 from appliance.errors import Unreachable
 from appliance.voter.broker import Acts, Brokered
 from appliance.voter.etcd_admin import EtcdAdmin
+from appliance.voter.maintenance_rules import MemberStatus
 from appliance.voter.server import Server
-from appliance.voter.upkeep import MemberStatus
 from appliance_lab.doubles.memory_store import Line, Memory, Store
 from appliance_lab.processes.etcd import EtcdProcesses
 from appliance_lab.processes.node import free_ports

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from appliance.errors import ApplianceError
 from appliance.failover.forms.host_services import HelperPaths
-from appliance.programs import hands, read_only
+from appliance.programs import privileged, read_only
 from tests.pace import PACE
 
 ADDRESS, PORT = "10.64.8.1", 8080
@@ -63,7 +63,7 @@ class HostGround:
         served = {"format": 1, "node": "commune-a", "services": {service: plan}}
         self.paths = HelperPaths(root / "served.json", str(self._cgroups), root / "hands.sock")
         self.paths.served.write_text(json.dumps(served))
-        self._hands = hands.Helper(served, self.run, str(root / "holders"), str(self._cgroups))
+        self._hands = privileged.Helper(served, self.run, str(root / "holders"), str(self._cgroups))
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(self.paths.socket))
         self._listening.listen()
@@ -87,7 +87,7 @@ class HostGround:
     def run(self, *argv: str, stdin: str = "", may_fail: bool = False) -> None:
         """What hands carry out: really, but for systemd."""
         if argv[0] != "systemctl":
-            hands.run(*argv, stdin=stdin, may_fail=may_fail)
+            privileged.run(*argv, stdin=stdin, may_fail=may_fail)
             return
         verb, unit = argv[1], argv[-1]
         if unit.startswith("appliance-read-only@"):
@@ -97,7 +97,7 @@ class HostGround:
             return
         if verb in ("stop", "restart", "kill"):
             self._end(unit)
-        if verb in ("start", "restart") and not hands.populated(f"{self._cgroups}/{unit}"):
+        if verb in ("start", "restart") and not privileged.populated(f"{self._cgroups}/{unit}"):
             self._start(unit)
 
     def _start(self, unit: str) -> None:
@@ -122,7 +122,7 @@ class HostGround:
         if program := self._programs.pop(unit, None):
             program.wait()
         deadline = time.monotonic() + ENDS_WITHIN_SECONDS
-        while hands.populated(str(cgroup)):
+        while privileged.populated(str(cgroup)):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         cgroup.rmdir()
@@ -140,6 +140,6 @@ class HostGround:
                     answer = {}
                     try:
                         self._hands.obey(json.loads(file.readline()))
-                    except hands.Refused as error:
+                    except privileged.Refused as error:
                         answer = {"error": str(error)}
                     file.write(json.dumps(answer) + "\n")

@@ -18,7 +18,7 @@ from appliance.clock import SystemClock, utc_text
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
-from appliance.failover.served import failover_lock
+from appliance.failover.status import failover_lock
 from appliance.host.journal import Journal
 from appliance_lab.processes.failover import Stage
 from appliance_lab.processes.faults import heal, inject

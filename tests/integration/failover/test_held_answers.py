@@ -27,9 +27,9 @@ SERVED = {
 }
 HANDS = """
 import json, sys
-from appliance.programs.hands import Hands
+from appliance.programs.privileged import Helper
 served = {"services": {"docs-a": json.loads(sys.argv[1])}}
-Hands(served, holders=sys.argv[3]).obey({"verb": sys.argv[2], "service": "docs-a"})
+Helper(served, holders=sys.argv[3]).obey({"verb": sys.argv[2], "service": "docs-a"})
 """
 SERVER = """
 import socket, sys

@@ -24,7 +24,7 @@ from appliance.host.layout import NodeLayout
 from appliance.programs import watchdog
 from appliance_lab.doubles.memory_machine import MemoryMachine
 from appliance_lab.processes.node import free_ports
-from tests.integration.failover.host_ground import HostGround
+from tests.integration.failover.host_world import HostGround
 from tests.pace import PACE
 
 SERVICE = "docs-a"

@@ -16,7 +16,7 @@ from appliance.errors import Refused
 from appliance.failover.fsm.model import Decision, Policy, Seen, Standing, State
 from appliance.failover.fsm.table import decide
 from appliance.failover.fsm.timers import Timers
-from appliance.failover.giving_up import _check_receipts
+from appliance.failover.handover import _check_receipts
 from appliance.failover.ports import Synced
 from appliance_lab.checkers.invariants import CHECKS
 from appliance_lab.checkers.verdict import Report, check, read

@@ -30,7 +30,7 @@ from appliance.config.collected import Collected
 from appliance.config.confirming import Confirming, confirm, former_voters_after, unconfirmed_after
 from appliance.config.remember import MARGIN_SECONDS, Next, follow, kept_until
 from appliance.errors import NoSpace, Refused
-from appliance.failover.giving_up import _check_receipts
+from appliance.failover.handover import _check_receipts
 from appliance.failover.ports import Synced
 from appliance.restore.job import Job
 from appliance.restore.undo import is_over

@@ -17,7 +17,7 @@ from appliance.backup.vault.limits import Limits
 from appliance.clock import utc_text
 from appliance.config.collected import Collected
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.papers import SignedDocuments
+from appliance.failover.documents import SignedDocuments
 from appliance.failover.votes import Round, above_next
 from appliance.territory.model import Placement, Service
 from appliance.territory.quorum import VOTER

@@ -23,7 +23,7 @@ from appliance.monitor.bounded import LINE_BYTES_MAX
 from appliance.monitor.exporter import PER_ADDRESS_MAX, Certificates, Exporter, make
 from appliance.monitor.metrics import METRICS, Sample
 from appliance.trust import pki
-from tests.integration.coordination.papers import authority, context, key_of
+from tests.integration.coordination.authorities import authority, context, key_of
 
 FILES = {"root.pem": "root.pem", "key.pem": "commune-b.key", "certificate.pem": "commune-b.pem"}
 """Of the folder tls/ of a node, and what they are called where they were issued."""

@@ -35,7 +35,7 @@ from appliance.portal.dashboard.targets import (
 from appliance.portal.dashboard.watch import alerts, look_around
 from appliance.provision import exporters
 from appliance_lab.bench.watched import serving
-from tests.integration.coordination.papers import DOMAIN, authority, key_of
+from tests.integration.coordination.authorities import DOMAIN, authority, key_of
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
 from tests.pace import PACE
 

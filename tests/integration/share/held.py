@@ -18,14 +18,14 @@ from tests.pace import PACE
 
 SILENT_SECONDS = PACE * 3.0
 HERE, AWAY, LENGTH = "10.64.9.1", "10.64.9.2", 24
-HANDS = """
+HELPER = """
 import json, sys
-from appliance.programs import hands
+from appliance.programs import privileged
 if sys.argv[4] == "requests alone":
-    rules = hands.FILTER.splitlines(keepends=True)
-    hands.FILTER = "".join(it for it in rules if " out " not in it or not it.startswith("add rule"))
+    rules = privileged.FILTER.splitlines(keepends=True)
+    privileged.FILTER = "".join(it for it in rules if " out " not in it or not it.startswith("add rule"))
 served = {"node": "hermitage", "services": {"docs-a": json.loads(sys.argv[1])}}
-hands.Hands(served, holders=sys.argv[3]).obey({"verb": sys.argv[2], "service": "docs-a"})
+privileged.Helper(served, holders=sys.argv[3]).obey({"verb": sys.argv[2], "service": "docs-a"})
 """
 
 
@@ -115,7 +115,7 @@ class Lan:
 
 
 @dataclass(frozen=True)
-class Hands:
+class Helper:
     """Root's helper at the small host, which obeys for a share at `address`."""
 
     world: World
@@ -127,5 +127,5 @@ class Hands:
         unit = {"unit": "appliance-share@docs-a.service", "copy": "", "folder": "/nonexistent"}
         served = {**unit, "form": "share", "address": self.address, "here": True, "nodes": {}}
         how = "requests alone" if self.requests_alone else "both"
-        program = ("env", f"PYTHONPATH={code_folder()}", sys.executable, "-c", HANDS)
+        program = ("env", f"PYTHONPATH={code_folder()}", sys.executable, "-c", HELPER)
         self.world.did(*program, json.dumps(served), verb, str(self.folder / "holders"), how)

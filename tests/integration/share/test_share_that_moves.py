@@ -18,7 +18,7 @@ from appliance.territory.served import local_port
 from appliance_lab.hosts.pc import Pc
 from tests.integration.share import pipelining
 from tests.integration.share.conftest import MARIE, PAUL
-from tests.integration.share.held import Hands, Lan
+from tests.integration.share.held import Helper, Lan
 from tests.integration.share.world import COMMON, ROOT, World
 from tests.unit.territory import small
 
@@ -158,7 +158,7 @@ def test_a_pipelining_pc_hears_of_no_write_that_is_not_in_the_last_snapshot_of_a
     served: World, lan: Lan, tmp_path: Path, *, requests_alone: bool
 ) -> None:
     """The second case, the filter as it once was, shows that the first one can fail."""
-    helper = Hands(served, tmp_path, ADDRESS, requests_alone)
+    helper = Helper(served, tmp_path, ADDRESS, requests_alone)
     with lan.pipelining("marie", MARIE) as pc:
         served.wait(lambda: len(pc.told) > 200, "some writes")
         session = session_of_marie(served)

@@ -12,9 +12,9 @@ import pytest
 from appliance.backup.peers.elsewhere import served
 from appliance.clock import utc_text
 from appliance.config.load import load
-from appliance.failover.served import failover_lock, see_failover
+from appliance.failover.status import failover_lock, see_failover
 from appliance.host.files import make_private_folder
-from appliance.monitor.stood import FailoverView, ServiceView
+from appliance.monitor.failover_view import FailoverView, ServiceView
 from appliance.monitor.view import Now
 from appliance.node import failover_status
 from appliance.node.failover_status import ServiceStatus

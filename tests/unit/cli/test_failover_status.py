@@ -10,12 +10,12 @@ import pytest
 
 from appliance.cli.failover.status import look, text_of, text_of_moves
 from appliance.coordination.port import Moved
-from appliance.failover.served import failover_lock
+from appliance.failover.status import failover_lock
 from appliance.host.files import make_private_folder
 from appliance.node import failover_status
 from appliance.node.failover_status import ServiceStatus
 from appliance.node.handle import Node
-from tests.unit.agent.test_served import SERVICE, voting_node
+from tests.unit.agent.test_failover_view import SERVICE, voting_node
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.units import DAY, HOUR, MIB, MINUTE
-from appliance.voter.upkeep import KEPT_BYTES_MAX, Due, EtcdLease, MemberStatus, Seen, due, outlived
+from appliance.voter.maintenance_rules import KEPT_BYTES_MAX, Due, EtcdLease, MemberStatus, Seen, due, outlived
 
 MEMBERS = {"commune-a": 1, "hermitage": 2, "commune-b": 3}
 FOLLOWS, LEADER = MemberStatus(1, 2, MIB, 9), MemberStatus(1, 1, MIB, 9)

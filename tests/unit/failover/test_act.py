@@ -14,12 +14,12 @@ from appliance.clock import SimulatedClock
 from appliance.coordination.port import Claim, Lease
 from appliance.errors import Refused
 from appliance.failover import act
+from appliance.failover.context import NodeContext, ServiceContext, begin
+from appliance.failover.documents import SignedDocuments
 from appliance.failover.fsm.model import Action, Decision, Standing, State
 from appliance.failover.keeper import Keeper
 from appliance.failover.observe import observe
-from appliance.failover.papers import SignedDocuments
 from appliance.failover.ports import Presented, Synced
-from appliance.failover.situation import NodeContext, ServiceContext, begin
 from appliance.node.failover_state import load
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.failover.context import begin
 from appliance.failover.fsm.model import Action, Standing, State
 from appliance.failover.keeper import ADOPTING, Keeper
 from appliance.failover.observe import observe
-from appliance.failover.situation import begin
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from tests.unit.failover.test_act import LAST, SERVICE, World

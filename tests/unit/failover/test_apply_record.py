@@ -11,7 +11,7 @@ import pytest
 
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
-from appliance.failover.claiming import apply_record
+from appliance.failover.claims import apply_record
 from appliance.failover.fsm.model import Action, Standing, State
 from appliance.failover.fsm.table import decide
 from appliance.failover.keeper import Keeper

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.clock import SimulatedClock
 from appliance.errors import Busy, Forbidden, IntegrityError, Refused
-from appliance.failover.papers import SignedDocuments
+from appliance.failover.documents import SignedDocuments
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.held import make_held
@@ -224,7 +224,7 @@ def test_who_shows_a_forged_act_waits_for_its_answer(
     def check(*_: object) -> Act:
         raise IntegrityError("the act is not signed by a key of keeper.")
 
-    monkeypatch.setattr("appliance.failover.papers.read_act", check)
+    monkeypatch.setattr("appliance.failover.documents.read_act", check)
     monkeypatch.setattr(counter_of_broker, "FORGED_SECONDS", 0.3)
     counter = BrokerSession(Memory(Store(exclusive.clock)), exclusive.state, STANDBY)
     request = asked(2, STANDBY).document.raw.decode()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import Refused
-from appliance.failover.papers import ACTS_AT_ONCE_MAX, KEPT_MAX, SignedDocuments, newest, service_of
+from appliance.failover.documents import ACTS_AT_ONCE_MAX, KEPT_MAX, SignedDocuments, newest, service_of
 from appliance.host.command import CommandTimeout
 from appliance.trust.act import Act, Operator, make_act
 from appliance.trust.grant import Grant
@@ -102,7 +102,7 @@ def test_so_many_acts_are_checked_at_once_and_the_others_with_the_next_call(
         checked.append(raw)
         return act("promote", raw.decode()[-1])
 
-    monkeypatch.setattr("appliance.failover.papers.read_act", check)
+    monkeypatch.setattr("appliance.failover.documents.read_act", check)
     raws = [b'{"type": "appliance/act"} %d' % number for number in range(6)]
     documents.take(raws)
     assert checked == raws[:ACTS_AT_ONCE_MAX]
@@ -144,7 +144,7 @@ def test_an_act_whose_new_check_failed_by_itself_counts_again_once_one_goes_well
         raise CommandTimeout("ssh-keygen took more than 30 s.")
 
     with monkeypatch.context() as cut:
-        cut.setattr("appliance.failover.papers.read_act", fail)
+        cut.setattr("appliance.failover.documents.read_act", fail)
         assert documents.acts() == ()
     assert len(documents.acts()) == 1, "nobody shows it again"
 
@@ -166,7 +166,7 @@ def test_an_act_is_not_checked_again_while_the_operators_are_the_same(
     signer = Operator("maintenance", ((tmp_path / "key.pub").read_text().strip(),), ("quarantine",))
     documents = SignedDocuments(lambda service: LOCAL.granters, lambda: (replace(signer),))
     documents.take([raw])
-    monkeypatch.setattr("appliance.failover.papers.read_act", lambda *given: pytest.fail("it is checked again"))
+    monkeypatch.setattr("appliance.failover.documents.read_act", lambda *given: pytest.fail("it is checked again"))
     assert len(documents.acts()) == 1
 
 

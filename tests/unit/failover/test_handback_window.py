@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.clock import utc_seconds
-from appliance.failover.night import in_handback_window
+from appliance.failover.handback_window import in_handback_window
 
 PARIS = "Europe/Paris"
 

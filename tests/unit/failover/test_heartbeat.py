@@ -12,7 +12,8 @@ import pytest
 from appliance.clock import SimulatedClock
 from appliance.coordination import wire
 from appliance.errors import Busy, Unreachable
-from appliance.failover.attending import (
+from appliance.failover.documents import ACTS_AT_ONCE_MAX, BYTES_MAX, PART_MAX
+from appliance.failover.heartbeat import (
     CALL_SECONDS_MAX,
     CALL_SECONDS_MIN,
     RETRY_SECONDS_MAX,
@@ -23,7 +24,6 @@ from appliance.failover.attending import (
     show,
     until_turn,
 )
-from appliance.failover.papers import ACTS_AT_ONCE_MAX, BYTES_MAX, PART_MAX
 from appliance.failover.protocol import ON_ITS_WAY_SECONDS
 from appliance.voter.probe import GAP_SECONDS_MAX
 from appliance.voter.session import MORE

@@ -16,13 +16,13 @@ import pytest
 from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim, Intent
 from appliance.errors import NoSpace, NotFound
+from appliance.failover.context import begin
 from appliance.failover.forms.process_services import ProcessServices
 from appliance.failover.fsm.model import STOPPING, Action, Decision, Local, Standing, State
 from appliance.failover.keeper import Keeper
 from appliance.failover.observe import observe
 from appliance.failover.ports import Synced
 from appliance.failover.program import begun, keep_newest, readable
-from appliance.failover.situation import begin
 from appliance.host.layout import NodeLayout
 from appliance.host.programs import Program
 from appliance.node.failover_status import ServiceStatus, save

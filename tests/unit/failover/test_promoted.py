@@ -11,9 +11,9 @@ from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
 from appliance.errors import Refused
 from appliance.failover import act
+from appliance.failover.context import begin
 from appliance.failover.fsm.model import Action
 from appliance.failover.observe import observe
-from appliance.failover.situation import begin
 from appliance.node.failover_state import load
 from appliance.trust.act import Act
 from appliance.units import HOUR

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import NoSpace
+from appliance.failover.context import begin
 from appliance.failover.fsm.model import Action as A
 from appliance.failover.observe import observe
-from appliance.failover.situation import begin
 from appliance.node import failover_state as keeping
 from appliance.node.failover_state import DurableState
 from tests.unit.failover.test_act import LEASE, SERVICE, World

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.host import command
-from appliance.programs.laying import ACCESS_LISTS, LAYING, REPLACED, lay
+from appliance.programs.install_share import ACCESS_LISTS, LAYING, REPLACED, lay
 
 GROUP = os.getegid()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.vault.session import REQUEST_BYTES_MAX
-from appliance.programs import hands
+from appliance.programs import privileged
 from appliance.units import MIB
 
 UNITS = Path(__file__).parents[3] / "systemd"
@@ -36,7 +36,7 @@ def test_a_listener_has_a_bound_of_memory_and_of_tasks(unit: str, memory_mib: in
 
 
 def test_a_call_of_the_privileged_helper_may_have_a_command_with_children() -> None:
-    assert 3 * hands.CALLS_MAX < 256
+    assert 3 * privileged.CALLS_MAX < 256
 
 
 @pytest.mark.parametrize(("unit", "lines"), [("appliance-hands.service", 120), ("appliance-preview@.service", 20)])

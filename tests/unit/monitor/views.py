@@ -9,7 +9,7 @@ from appliance.agent.memory import Memory
 from appliance.backup.chain.sized import Sized
 from appliance.backup.peers.counted import Safety
 from appliance.clock import utc_seconds
-from appliance.monitor.stood import FailoverView, ServiceView
+from appliance.monitor.failover_view import FailoverView, ServiceView
 from appliance.monitor.view import (
     Ahead,
     Attempt,

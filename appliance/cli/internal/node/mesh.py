@@ -16,7 +16,7 @@ from appliance.errors import ApplianceError
 from appliance.host.network import wireguard
 from appliance.host.network.names import look_up
 from appliance.host.notify import READY, notify
-from appliance.programs.hands import HOLDERS
+from appliance.programs.privileged import HOLDERS
 from appliance.provision import link
 from appliance.provision.link import CONFIG, INTERFACE
 from appliance.secret import Secret

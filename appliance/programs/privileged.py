@@ -1,6 +1,6 @@
 """What root does for the program that serves, which may not: one verb for one service, by whoever may open the socket.
 
-    python3 -I -S hands.py
+    python3 -I -S privileged.py
 
 systemd gives the listening socket. A request is one line, {"verb": ..., "service": ..., "node": ...}, and so is the
 answer: {} or {"error": ...}. Which services there are, with their addresses and folders, stands in a file of root's

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from appliance.programs import hands
-from appliance.programs.hands import Helper, Refused
+from appliance.programs import privileged
+from appliance.programs.privileged import Helper, Refused
 from appliance.territory import served as forms
 
 SITE, SHARE = "10.64.8.1", "10.64.8.4"
@@ -86,8 +86,8 @@ UNITS = {
     ("name", "stay"),
     [
         ("was-here", ()),
-        ("horaires", ("appliance-site@{}.service", "appliance-site-copy@{}.service", hands.AWAY)),
-        ("etat-civil", ("appliance-database@{}.service", hands.AWAY)),
+        ("horaires", ("appliance-site@{}.service", "appliance-site-copy@{}.service", privileged.AWAY)),
+        ("etat-civil", ("appliance-database@{}.service", privileged.AWAY)),
     ],
 )
 def test_what_should_not_run_here_ends_by_whatever_it_was_served(
@@ -95,7 +95,7 @@ def test_what_should_not_run_here_ends_by_whatever_it_was_served(
 ) -> None:
     stopped, *door = obey(tmp_path, verb="end", service=name).argvs
     assert stopped.split()[:2] == ["systemctl", "stop"]
-    ends = (UNITS | {hands.AWAY}) - set(stay)
+    ends = (UNITS | {privileged.AWAY}) - set(stay)
     assert sorted(stopped.split()[2:]) == sorted(unit.format(name) for unit in ends)
     closed = [f"systemctl stop appliance-database-door@{name}.service"]
     assert door[-1:] == (closed if "appliance-database@{}.service" in ends else [])
@@ -252,12 +252,12 @@ def test_the_folder_of_a_site_waits_too_since_who_writes_into_it_is_on_this_mach
     site = {"form": "site", "address": SITE, "folder": str(tmp_path), "unit": "a", "here": True, "nodes": NODES}
     share = {**site, "form": "share"}
     told = Told()
-    hands_of = Helper({"services": {"horaires": site, "docs-a": share}}, told, str(tmp_path / "holders"), str(tmp_path))
+    helper = Helper({"services": {"horaires": site, "docs-a": share}}, told, str(tmp_path / "holders"), str(tmp_path))
     for verb in ("hold", "resume"):
-        hands_of.obey({"verb": verb, "service": "horaires"})
+        helper.obey({"verb": verb, "service": "horaires"})
     unit = "appliance-read-only@horaires.service"
     assert told.argvs == ["nft --file -", f"systemctl start {unit}", f"systemctl stop {unit}", "nft --file -"]
-    hands_of.obey({"verb": "hold", "service": "docs-a"})
+    helper.obey({"verb": "hold", "service": "docs-a"})
     assert told.argvs[4:] == ["nft --file -"], "nobody writes into a share but through its Samba"
 
 
@@ -346,11 +346,10 @@ def test_what_is_not_in_roots_file_is_refused(asked: dict[str, Any], why: str, t
 
 
 SERVE = """
-import socket, sys
-sys.path.insert(0, sys.argv[1])
-import hands
-hands.SERVED, hands.REQUEST_SECONDS_MAX = sys.argv[2], 2.0
-hands.serve(socket.socket(fileno=int(sys.argv[3])), 0.2)
+import socket, sys; sys.path.insert(0, sys.argv[1])
+import privileged
+privileged.SERVED, privileged.REQUEST_SECONDS_MAX = sys.argv[2], 2.0
+privileged.serve(socket.socket(fileno=int(sys.argv[3])), 0.2)
 """
 
 
@@ -359,7 +358,7 @@ def begun(code: str, path: str, served: Path) -> subprocess.Popen[bytes]:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen()
-        here, number = str(Path(hands.__file__).parent), listening.fileno()
+        here, number = str(Path(privileged.__file__).parent), listening.fileno()
         words = (sys.executable, "-I", "-S", "-c", code, here, str(served), str(number))
         return subprocess.Popen(words, pass_fds=(number,), stderr=subprocess.PIPE)
 
@@ -377,7 +376,7 @@ def test_calls_are_answered_beside_each_other_until_nobody_calls_any_more(tmp_pa
         assert called(path, b'{"verb": "wake", "service": "horaires"}') == {}
         assert called(path, b'{"verb": "poweroff", "service": "horaires"}') == {"error": "this verb does not exist."}
         assert "JSONDecodeError" in called(path, b"nonsense")["error"]
-        assert "JSONDecodeError" in called(path, b"x" * 2 * hands.REQUEST_BYTES_MAX)["error"]
+        assert "JSONDecodeError" in called(path, b"x" * 2 * privileged.REQUEST_BYTES_MAX)["error"]
         assert program.poll() is None, "somebody may ask yet"
         assert silent.recv(1) == b"", "it was waited for long enough"
         assert program.wait(timeout=30) == 0
@@ -385,8 +384,9 @@ def test_calls_are_answered_beside_each_other_until_nobody_calls_any_more(tmp_pa
 
 
 def test_a_call_too_many_is_told_so(tmp_path: Path) -> None:
-    path, one = str(tmp_path / "hands.sock"), "hands.CALLS_MAX = 1\nhands.serve"
-    with begun(SERVE.replace("hands.serve", one), path, tmp_path) as program, socket.socket(socket.AF_UNIX) as silent:
+    path = str(tmp_path / "hands.sock")
+    code = SERVE.replace("privileged.serve", "privileged.CALLS_MAX = 1\nprivileged.serve")
+    with begun(code, path, tmp_path) as program, socket.socket(socket.AF_UNIX) as silent:
         silent.connect(path)
         assert called(path, b"{}") == {"error": "1 calls are already in progress."}
         assert program.wait(timeout=30) == 0
