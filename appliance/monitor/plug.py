@@ -10,22 +10,20 @@ watts: what is not known has no sample.
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import json
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from appliance.errors import ApplianceError, Unreachable, UsageError
+from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageError
 from appliance.host.files import write_atomic
+from appliance.host.network import http_call
 from appliance.monitor.metrics import POWER, POWER_ANSWERS
 
 SECONDS_MAX = 10.0
@@ -59,7 +57,7 @@ def watts(kind: str, address: str) -> float:
         )
     try:
         found = float(KINDS[kind].watts(json.loads(_answer(address, KINDS[kind].path))))
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, RecursionError, IntegrityError) as error:
         raise Unreachable(
             f"the plug at {address} does not report its power as a {kind} does.",
             remedy=f"Look at http://{address}{KINDS[kind].path}, and at exporters_plug of this node.",
@@ -87,35 +85,14 @@ def _is_of_the_site(address: str) -> bool:
 
 
 def _answer(address: str, path: str) -> bytes:
-    line = http.client.HTTPConnection(address, timeout=SECONDS_MAX)
     try:
-        with _within(SECONDS_MAX):
-            line.request("GET", path)
-            answer = line.getresponse()
-            if answer.status != http.client.OK:
+        with http_call.call(f"http://{address}{path}", seconds_max=SECONDS_MAX, bytes_max=BYTES_MAX) as answer:
+            if answer.status != HTTPStatus.OK:
                 remedy = "Does it ask for a password?"
                 raise Unreachable(f"the plug at {address} answered {answer.status}.", remedy=remedy)
-            return answer.read(BYTES_MAX)
-    except (OSError, http.client.HTTPException) as error:
+            return answer.read()
+    except OSError as error:
         raise Unreachable(f"the plug at {address} does not answer: {error}.") from error
-    finally:
-        line.close()
-
-
-@contextmanager
-def _within(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError once that is over, wherever the call is: a socket's own timeout begins anew with each byte."""
-
-    def cut(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"no complete answer came within {seconds:g} s")
-
-    before = signal.signal(signal.SIGALRM, cut)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def main() -> None:

@@ -5,16 +5,16 @@ An answer other than 2xx is no delivery, a redirection neither: whoever follows 
 
 from __future__ import annotations
 
-import http.client
 import json
 import smtplib
 import ssl
 from collections.abc import Mapping
 from email.message import EmailMessage
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import urlsplit
 
 from appliance.errors import Refused, UsageError
+from appliance.host.network import http_call
 from appliance.monitor.letter import Letter, write
 
 SECONDS_MAX = 20.0
@@ -34,22 +34,14 @@ def send(addressee: Mapping[str, Any], notification: Mapping[str, Any]) -> None:
 
 
 def _to_webhook(addressee: Mapping[str, Any], notification: Mapping[str, Any]) -> None:
-    address = urlsplit(addressee["url"])
-    secure = address.scheme == "https"
-    made = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-    line = made(address.hostname or "", address.port, timeout=SECONDS_MAX)
     headers = {"Content-Type": "application/json"}
     if token := addressee.get("token"):
         headers["Authorization"] = f"Bearer {token}"
-    path = address.path or "/"
-    try:
-        line.request("POST", f"{path}?{address.query}" if address.query else path, json.dumps(notification), headers)
-        status = line.getresponse().status
-    except http.client.HTTPException as error:
-        raise OSError(f"not a valid HTTP answer: {error!r}") from error
-    finally:
-        line.close()
-    if not http.client.OK <= status < http.client.MULTIPLE_CHOICES:
+    body = json.dumps(notification).encode()
+    url = addressee["url"]
+    with http_call.call(url, seconds_max=SECONDS_MAX, bytes_max=0, method="POST", headers=headers, body=body) as answer:
+        status = answer.status
+    if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         raise Refused(f"it answered {status}.")
 
 

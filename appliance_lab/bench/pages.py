@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import shutil
 import threading
 import time
@@ -20,6 +18,7 @@ from appliance.accounts.second import code_hash, new_codes, new_totp
 from appliance.accounts.store import write_store
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder
+from appliance.host.network import http_call
 from appliance.secret import Secret
 from appliance.units import MIB
 from appliance_lab.bench.bench import Bench
@@ -36,6 +35,7 @@ SECRETARIES, ROUNDS = 50, 10
 PASSWORD = "un chêne près du lavoir"
 SEARCH_MILLISECONDS_MAX, MEMORY_MIB_MAX = 500, 60
 ANSWER_SECONDS_MAX, LEARNING_SECONDS_MAX = 60.0, 900.0
+PAGE_BYTES_MAX = 16 * MIB
 
 
 @dataclass(frozen=True)
@@ -49,15 +49,14 @@ class Secretary:
         """What htmx would be given; raise ApplianceError for anything but a page."""
         headers = {"Cookie": self.cookie, "HX-Request": "true"}
         try:
-            with contextlib.closing(http.client.HTTPConnection(self.listen, timeout=ANSWER_SECONDS_MAX)) as browser:
-                browser.request("GET", address, headers=headers)
-                answer = browser.getresponse()
-                page = answer.read().decode()
-        except (OSError, http.client.HTTPException) as error:
-            raise ApplianceError(f"the pages do not answer to {address}: {error}.") from error
-        if answer.status != http.client.OK:
-            raise ApplianceError(f"the pages answer {answer.status} to {address}.")
-        return page
+            return http_call.fetch(
+                f"http://{self.listen}{address}",
+                seconds_max=ANSWER_SECONDS_MAX,
+                bytes_max=PAGE_BYTES_MAX,
+                headers=headers,
+            ).decode()
+        except OSError as error:
+            raise ApplianceError(f"the pages do not show {address}: {error}.") from error
 
     def milliseconds(self, term: str) -> float:
         """How long a search takes her, a new connection and the whole answer."""

@@ -6,10 +6,10 @@ import contextlib
 import itertools
 import threading
 import time
-import urllib.request
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from appliance.host.network import http_call
 from appliance.monitor import sheet
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.exporter import PATH, Certificates, Exporter
@@ -109,6 +109,4 @@ def _milliseconds(port: int) -> float:
 
 
 def _scraped(port: int) -> bytes:
-    with urllib.request.urlopen(f"http://{LOOPBACK}:{port}{PATH}", timeout=10) as answer:
-        text: bytes = answer.read()
-    return text
+    return http_call.fetch(f"http://{LOOPBACK}:{port}{PATH}", seconds_max=10, bytes_max=16 * MIB)

@@ -12,8 +12,6 @@ import json
 import signal
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,11 +21,12 @@ from appliance.clock import SystemClock
 from appliance.errors import ApplianceError
 from appliance.failover.fsm.timers import Timers
 from appliance.failover.history import line
-from appliance.host.network import netns
+from appliance.host.network import http_call, netns
 from appliance.host.programs import Program
 from appliance.territory.model import NEVER, Territory
 from appliance.trust import pki
 from appliance.trust.act import make_act
+from appliance.units import MIB
 from appliance_lab.processes import certificates
 from appliance_lab.processes.clocks import WallClock, library
 from appliance_lab.processes.disks import Disk, disk_at
@@ -132,11 +131,11 @@ class Stage:
 
     @staticmethod
     def _ask(port: int, path: str, *, post: bool) -> dict[str, Any] | None:
-        request = urllib.request.Request(f"http://{LOOPBACK}:{port}{path}", method="POST" if post else "GET")
+        url = f"http://{LOOPBACK}:{port}{path}"
         try:
-            with urllib.request.urlopen(request, timeout=20) as response:
-                return dict(json.loads(response.read()))
-        except (urllib.error.URLError, OSError, ValueError):
+            said = http_call.fetch(url, seconds_max=20, bytes_max=MIB, method="POST" if post else "GET")
+            return dict(json.loads(said))
+        except (OSError, ValueError):
             return None
 
     # Faults

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import http.client
 import json
 import os
 import shutil
@@ -16,13 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from random import SystemRandom
 
 from appliance.errors import ApplianceError, NotFound
 from appliance.host.command import Result, descendants, run
 from appliance.host.layout import NodeLayout
-from appliance.host.network import netns
+from appliance.host.network import http_call, netns
 from appliance.host.network.ssh import write_server_config
 from appliance.programs import watchdog
 from appliance_lab.checkout import appliance_argv, code_folder
@@ -132,7 +132,7 @@ class ProcessNode:
         """Until what was started last `answers`; raise ApplianceError with `silent` when it ends or never does."""
         deadline = time.monotonic() + seconds_max
         while time.monotonic() < deadline:
-            with contextlib.suppress(OSError, http.client.HTTPException):
+            with contextlib.suppress(OSError):
                 if netns.within(self.namespace, answers):
                     return
             if self.processes[-1].poll() is not None:
@@ -176,9 +176,8 @@ class ProcessNode:
 
 def _shows_a_page(listen: str) -> bool:
     """Whether whoever comes to the pages at `listen` sees the first one."""
-    with contextlib.closing(http.client.HTTPConnection(listen, timeout=PAGES_SECONDS_MAX)) as browser:
-        browser.request("GET", "/connexion")
-        return browser.getresponse().status == http.client.OK
+    with http_call.call(f"http://{listen}/connexion", seconds_max=PAGES_SECONDS_MAX, bytes_max=0) as answer:
+        return answer.status == HTTPStatus.OK
 
 
 def start_logged(argv: Sequence[str], log: Path, **more: str) -> subprocess.Popen[bytes]:

@@ -13,18 +13,19 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from appliance.errors import ApplianceError, NotFound
 from appliance.host.files import make_private_folder
+from appliance.host.network import http_call
+from appliance.units import MIB
 from appliance_lab.checkout import code_folder
 from appliance_lab.processes.node import free_ports, start_logged
 
@@ -38,6 +39,7 @@ PROGRAMS = ("prometheus", "prometheus-alertmanager")
 START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 10.0
 ANSWER_SECONDS_MAX = 10.0
+ANSWER_BYTES_MAX = 16 * MIB
 PORTS = ("prometheus", "alertmanager", "cluster", "outbox")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _SILENCE = re.compile(r"(time\(\) - [^<>]*> )(\d{3,4})\b")
@@ -84,7 +86,7 @@ class Site:
 
     def ask(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:
         """What Prometheus answers now: the value of each series, by its sorted labels without its name."""
-        path = f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}"
+        path = f"/api/v1/query?{urlencode({'query': expression})}"
         return {_labels(it["metric"]): float(it["value"][1]) for it in self.get("prometheus", path)["data"]["result"]}
 
     def firing(self) -> dict[str, list[Mapping[str, str]]]:
@@ -97,8 +99,8 @@ class Site:
         return found
 
     def get(self, program: str, path: str) -> Any:
-        with urllib.request.urlopen(self.url(program) + path, timeout=ANSWER_SECONDS_MAX) as answer:
-            return json.load(answer)
+        url = self.url(program) + path
+        return json.loads(http_call.fetch(url, seconds_max=ANSWER_SECONDS_MAX, bytes_max=ANSWER_BYTES_MAX))
 
     def _write(self, nodes: Sequence[Watched], sites: Sequence[Site], webhook: str) -> None:
         role = code_folder() / "roles/monitoring"
@@ -219,7 +221,7 @@ def _labels(metric: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 def _is_ready(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=ANSWER_SECONDS_MAX):
-            return True
+        http_call.fetch(url, seconds_max=ANSWER_SECONDS_MAX, bytes_max=ANSWER_BYTES_MAX)
+        return True
     except OSError:
         return False

@@ -32,6 +32,11 @@ class Target:
     path: str = PATH
     name: str = ""
 
+    @property
+    def url(self) -> str:
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{'https' if self.name else 'http'}://{host}:{self.port}{self.path}"
+
 
 @dataclass(frozen=True)
 class Targets:

@@ -8,7 +8,7 @@ scripts, as if from elsewhere: what stands in it can do nothing as the person wh
 from __future__ import annotations
 
 import asyncio
-import http.client
+import math
 import re
 import time
 from collections import Counter
@@ -22,6 +22,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from appliance.host.network import http_call
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.site import Visit
 from appliance.portal.desk import Desk
@@ -119,7 +120,7 @@ class Published:
     def _to_its_beginning(self, visit: Visit) -> Response:
         return RedirectResponse(f"{PLACE}/{self._site(visit).name}/", 308)
 
-    def _elsewhere(self, service: Service, answer: http.client.HTTPResponse) -> Response:
+    def _elsewhere(self, service: Service, answer: http_call.Answer) -> Response:
         """Where the site itself leads to, as from a folder without its slash; nowhere else."""
         own = f"http://{service.address}/"
         to = urlsplit(urljoin(own, answer.headers.get("Location", "")))
@@ -127,7 +128,7 @@ class Published:
             raise PageFailure(404)
         return RedirectResponse(f"{PLACE}/{service.name}{to.path}", 307)
 
-    def _ask(self, service: Service, path: str) -> http.client.HTTPResponse:
+    def _ask(self, service: Service, path: str) -> http_call.Answer:
         """The answer of whoever serves it, else of who shows a copy of it; raise PageFailure when nobody answers."""
         places = [(service.address, self.port), *self._copies(service)]
         if self.silent.get(service.name, 0.0) > time.monotonic():
@@ -135,7 +136,7 @@ class Published:
         for address, port in places:
             try:
                 return _asked(address, port, path)
-            except (OSError, http.client.HTTPException):
+            except OSError:
                 if address == service.address:
                     self.silent[service.name] = time.monotonic() + SILENT_SECONDS
         raise PageFailure(504)
@@ -165,23 +166,18 @@ def kind_of(said: Sequence[str]) -> tuple[str, str]:
     return kind, kind if kind in FILES else UNKNOWN
 
 
-def _asked(address: str, port: int, path: str) -> http.client.HTTPResponse:
-    connection = http.client.HTTPConnection(address, port, timeout=QUIET_SECONDS)
-    try:
-        words = {"Host": address, "Accept-Encoding": "identity", "Connection": "close"}
-        connection.request("GET", quote(path, errors="surrogateescape"), headers=words)
-        return connection.getresponse()  # which has the line now
-    except (OSError, http.client.HTTPException):
-        connection.close()
-        raise
+def _asked(address: str, port: int, path: str) -> http_call.Answer:
+    """Its headers come within QUIET_SECONDS, and the rest of it ends soon after SECONDS_MAX, when `_PassedOn` does."""
+    url = f"http://{address}:{port}{quote(path, errors='surrogateescape')}"
+    answer = http_call.call(url, seconds_max=QUIET_SECONDS, bytes_max=math.inf, headers={"Host": address})
+    answer.extend(SECONDS_MAX + QUIET_SECONDS, silence_seconds_max=QUIET_SECONDS)
+    return answer
 
 
 class _PassedOn(StreamingResponse):
     """What a site answered, on its way to a browser at `address`; it ends in time, whether it is taken or not."""
 
-    def __init__(
-        self, pages: Published, address: str, answer: http.client.HTTPResponse, headers: dict[str, str]
-    ) -> None:
+    def __init__(self, pages: Published, address: str, answer: http_call.Answer, headers: dict[str, str]) -> None:
         super().__init__(_pieces(answer, pages.limiter), headers=headers)
         self._answer, self._under_way, self._address = answer, pages.under_way, address
 
@@ -201,6 +197,6 @@ class _PassedOn(StreamingResponse):
             self._under_way += Counter()  # forgets whoever has none
 
 
-async def _pieces(answer: http.client.HTTPResponse, limiter: CapacityLimiter) -> AsyncIterator[bytes]:
-    while piece := await to_thread.run_sync(answer.read1, PIECE_BYTES, limiter=limiter):
+async def _pieces(answer: http_call.Answer, limiter: CapacityLimiter) -> AsyncIterator[bytes]:
+    while piece := await to_thread.run_sync(answer.read_piece, PIECE_BYTES, limiter=limiter):
         yield piece

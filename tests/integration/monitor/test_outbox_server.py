@@ -9,7 +9,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pytest
 
 from appliance.errors import UsageError
 from appliance.monitor import bounded
+from appliance.monitor import post as outgoing
 from appliance.monitor.outbox_server import BODY_BYTES_MAX, Queue
 from appliance.monitor.post import send
 from appliance_lab.processes.catcher import Catcher
@@ -134,6 +135,28 @@ def test_a_token_that_no_header_takes_is_told_and_what_waits_is_kept(
     with pytest.raises(UsageError, match="its settings cannot be used") as raised:
         send({"url": catcher.url, "token": "clé’"}, FIRED)
     assert "clé" not in str(raised.value)
+
+
+def test_a_webhook_that_drips_its_answer_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "SECONDS_MAX", 0.5)
+    ended = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        line, _ = server.accept()
+        with line, suppress(OSError):
+            line.recv(65536)
+            while not ended.wait(0.05):
+                line.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,))
+        thread.start()
+        try:
+            with pytest.raises(OSError, match=r"within 0\.5 s"):
+                send({"url": f"http://127.0.0.1:{server.getsockname()[1]}/"}, FIRED)
+        finally:
+            ended.set()
+            thread.join()
 
 
 def test_a_delivery_that_ends_ends_the_program(tmp_path: Path) -> None:

@@ -154,9 +154,22 @@ def _says(text: bytes) -> Callable[[socket.socket], None]:
         (_says(b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/\r\n\r\n"), IntegrityError),
         (_says(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort"), Unreachable),
         (_says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nshort"), Unreachable),
+        (_says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nshort"), Unreachable),
         (_says(b"HTTP/1.1 200 OK\r\n\r\nappliance_bundle_serial 7\n"), IntegrityError),
     ],
-    ids=["drips", "cut", "silent", "endless", "nothing", "ssh", "elsewhere", "short", "half a chunk", "no end"],
+    ids=[
+        "drips",
+        "cut",
+        "silent",
+        "endless",
+        "nothing",
+        "ssh",
+        "elsewhere",
+        "short",
+        "half a chunk",
+        "less than nothing",
+        "no end",
+    ],
 )
 def test_who_answers_badly_holds_nobody_for_long(
     answer: Callable[[socket.socket], None], error: type[ApplianceError]

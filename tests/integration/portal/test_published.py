@@ -220,6 +220,23 @@ def test_a_site_that_says_nothing_is_not_waited_for_long(pages: Pages, monkeypat
             assert client.get("/publies/horaires/").status_code == 504
 
 
+def test_a_site_that_drips_its_headers_is_left_in_time(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(published, "QUIET_SECONDS", 0.5)
+    ended = threading.Event()
+
+    class Drips(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with suppress(OSError):
+                while not ended.wait(0.05):
+                    self.connection.sendall(b"x")
+
+    with serving(Drips) as port, pages.read(port) as client:
+        try:
+            assert client.get("/publies/horaires/").status_code == 504
+        finally:
+            ended.set()
+
+
 def test_who_takes_nothing_of_what_was_asked_for_is_left_and_keeps_nobody_waiting(
     pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:

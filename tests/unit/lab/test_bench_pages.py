@@ -43,9 +43,9 @@ def listen() -> Iterator[str]:
 def test_a_search_counts_when_it_was_answered_and_is_an_error_otherwise(listen: str) -> None:
     secretary = Secretary(listen, "portail=x")
     assert secretary.milliseconds("budget 2026") > 0
-    with pytest.raises(ApplianceError, match="answer 303"):
+    with pytest.raises(ApplianceError, match="answers 303"):
         secretary.milliseconds("paie")
-    with pytest.raises(ApplianceError, match="answer 500"):
+    with pytest.raises(ApplianceError, match="answers 500"):
         secretary.milliseconds("voirie")
 
 
