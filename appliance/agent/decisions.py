@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from appliance.host.records import from_plain, to_plain
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class Wait:
 
 Decision = Work | Wait
 
-KINDS: Mapping[str, Callable[..., Work]] = {
+KINDS: Mapping[str, type[Work]] = {
     kind.kind: kind
     for kind in (
         *(BackUp, Push, Replicate, Catalogue, Ready, People, Verify, Drill),
@@ -147,10 +149,9 @@ KINDS: Mapping[str, Callable[..., Work]] = {
 
 def to_words(work: Work) -> tuple[str, str]:
     """`work` for a command line: its kind, and all else as JSON."""
-    return work.kind, json.dumps(asdict(work))
+    return work.kind, json.dumps(to_plain(work))
 
 
 def from_words(kind: str, values: str) -> Work:
     """The inverse of `to_words`."""
-    fields: dict[str, Any] = json.loads(values)
-    return KINDS[kind](**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    return from_plain(KINDS[kind], json.loads(values))

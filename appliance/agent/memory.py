@@ -5,18 +5,15 @@ One small file that only the agent writes and everybody may read. Losing it cost
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from appliance.agent.decisions import BackUp, Exchange, Push
-from appliance.host.files import write_atomic
 from appliance.host.layout import NodeLayout
+from appliance.host.records import Record
 from appliance.monitor.view import Attempt, Now, Running, key
 
-FORMAT = 1
 LEFT_OUT_MAX = 100
 
 
@@ -98,9 +95,7 @@ def _next(
     )
 
 
-def outcome_from_json(values: Mapping[str, Any]) -> Outcome:
-    later = {peer: (next_part, whole) for peer, (next_part, whole) in values["later"].items()}
-    return Outcome(**{**_with_tuples(values), "later": later})
+KEPT = Record(Memory, 1)
 
 
 def path_of(layout: NodeLayout) -> Path:
@@ -108,12 +103,7 @@ def path_of(layout: NodeLayout) -> Path:
 
 
 def save(path: Path, memory: Memory) -> None:
-    state = {
-        "format": FORMAT,
-        "attempts": {name: asdict(attempt) for name, attempt in memory.attempts.items()},
-        "running": [asdict(work) for work in memory.running],
-    }
-    write_atomic(path, json.dumps(state).encode(), mode=0o600)
+    KEPT.save(path, memory)
 
 
 def load(path: Path, *, running: bool = False) -> Memory:
@@ -121,25 +111,5 @@ def load(path: Path, *, running: bool = False) -> Memory:
 
     What is at work only counts while the agent that wrote it runs.
     """
-    try:
-        state = json.loads(path.read_bytes())
-        if state["format"] != FORMAT:
-            return Memory()
-        attempts = {name: _attempt(values) for name, values in state["attempts"].items()}
-        return Memory(attempts, tuple(_running(values) for values in state["running"]) if running else ())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return Memory()
-
-
-def _attempt(values: Mapping[str, Any]) -> Attempt:
-    return Attempt(**_with_tuples(values))
-
-
-def _running(values: Mapping[str, Any]) -> Running:
-    return Running(**{**values, "peers": tuple(values["peers"]), "since": Now(**values["since"])})
-
-
-def _with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON knows lists only."""
-    pairs = tuple((path, reason) for path, reason in values["left_out"])
-    return {**values, "left_out": pairs, **{name: tuple(values[name]) for name in ("alarms", "to_bring")}}
+    memory = KEPT.load_or(path, Memory())
+    return memory if running else replace(memory, running=())

@@ -6,19 +6,20 @@ then touches neither the other services nor the agent, can be ended at any momen
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 import appliance
 from appliance.agent.act import failed, perform
 from appliance.agent.decisions import Work, from_words, to_words
-from appliance.agent.memory import Outcome, outcome_from_json
+from appliance.agent.memory import Outcome
 from appliance.errors import ApplianceError
 from appliance.host.children import die_with_parent
+from appliance.host.records import Record
 from appliance.node.handle import open_node
+
+ANSWER = Record(Outcome)
 
 
 def command_line(parent: int, state: Path, work: Work) -> tuple[str, ...]:
@@ -34,8 +35,8 @@ def environment() -> Mapping[str, str]:
 def read_outcome(exit_code: int, answer: bytes) -> Outcome:
     """What a worker that has ended says; a sentence of ours when it ended without a word."""
     try:
-        return outcome_from_json(json.loads(answer))
-    except (ValueError, KeyError, TypeError):
+        return ANSWER.from_bytes(answer)
+    except ValueError:
         how = f"was killed by signal {-exit_code}" if exit_code < 0 else f"exited with {exit_code} without output"
         return failed(ApplianceError(f"the worker {how}.", remedy="It is retried; the agent's log may say more."))
 
@@ -47,7 +48,7 @@ def main() -> int:
         outcome = perform(open_node(Path(state)), from_words(kind, values))
     except ApplianceError as error:
         outcome = failed(error)
-    print(json.dumps(asdict(outcome)), flush=True)
+    print(ANSWER.to_bytes(outcome).decode(), flush=True)
     return outcome.exit_code
 
 

@@ -21,7 +21,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -40,6 +40,7 @@ from appliance.branches.store import branches
 from appliance.errors import IntegrityError, Refused
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
+from appliance.host.records import Record
 from appliance.monitor.view import PutAside
 from appliance.node.current import files_of
 from appliance.node.handle import Node
@@ -64,6 +65,16 @@ class Tree:
     place: Path
     number: int
     path: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """The trees that were looked at, by a mark of each."""
+
+    trees: Mapping[str, PutAside] = field(default_factory=dict)
+
+
+KNOWN = Record(Known, 1)
 
 
 def trees_of(node: Node, service: str) -> tuple[Tree, ...]:
@@ -328,17 +339,13 @@ def _is_gone(folder: Path) -> bool:
 
 def _load(layout: ServiceLayout) -> dict[str, PutAside]:
     """Nothing where it cannot be read: then all trees are looked at anew."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        told = json.loads((_room(layout) / "known.json").read_bytes())
-        return {str(mark): PutAside(**fields) for mark, fields in told["trees"].items()}
-    return {}
+    return dict(KNOWN.load_or(_room(layout) / "known.json", Known()).trees)
 
 
 def _keep(layout: ServiceLayout, known: Mapping[str, PutAside]) -> None:
     """Write it down, and let go of lists of trees that are gone."""
-    trees = {mark: asdict(it) for mark, it in known.items()}
     if known or _load(layout):
-        write_atomic(_room(layout) / "known.json", json.dumps({"format": 1, "trees": trees}).encode(), mode=0o600)
+        KNOWN.save(_room(layout) / "known.json", Known(known))
     for listed in _room(layout).glob("*.saved"):
         if listed.name.removesuffix(".saved") not in known:
             listed.unlink()

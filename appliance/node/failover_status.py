@@ -7,10 +7,11 @@ owner's own clock said, UTC seconds. None of it decides anything: people and mon
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from appliance.host.records import Record
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class ServiceStatus:
     unserved_since: float | None = None
 
 
+KEPT = Record(ServiceStatus, defaults=True)
+
+
 def path_of(run: Path, service: str) -> Path:
     """`run` is what failover knows of this boot."""
     return run / f"{service}.json"
@@ -55,7 +59,7 @@ def save(run: Path, status: ServiceStatus) -> None:
     path = path_of(run, status.service)
     new = path.with_name(f".{path.name}.new")
     with contextlib.suppress(OSError):
-        new.write_text(json.dumps(asdict(status), ensure_ascii=False))
+        new.write_bytes(KEPT.to_bytes(status))
         new.rename(path)
 
 
@@ -73,7 +77,4 @@ def is_handing_over(run: Path, service: str, boot_id: str) -> bool:
 
 def load(run: Path, service: str) -> ServiceStatus | None:
     """What was told last; None when nothing was, or another version of the software wrote it."""
-    try:
-        return ServiceStatus(**json.loads(path_of(run, service).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
+    return KEPT.load_or(path_of(run, service), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -74,7 +74,7 @@ class Lookup:
         found = {share.service: opened[share.service].rewinds_until for share in shares}
         return {service: until for service, until in found.items() if until > now}
 
-    def _opened(self) -> dict[str, Opened]:
+    def _opened(self) -> Mapping[str, Opened]:
         return load(self.places.opened)
 
 

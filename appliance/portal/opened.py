@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import make_private_folder
+from appliance.host.records import Record
 from appliance.portal.freshness import Freshness
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -27,27 +24,24 @@ class Opened:
     rewinds_until: float = 0.0
 
 
+@dataclass(frozen=True)
+class Found:
+    services: Mapping[str, Opened] = field(default_factory=dict)
+
+
+KEPT = Record(
+    Found,
+    1,
+    "the list of opened services cannot be read",
+    "See `systemctl status appliance-portal-work`.",
+)
+
+
 def save(file: Path, opened: Mapping[str, Opened]) -> None:
-    services = {name: {**asdict(it), "catalogue": str(it.catalogue)} for name, it in opened.items()}
     make_private_folder(file.parent)
-    write_atomic(file, json.dumps({"format": FORMAT, "services": services}).encode(), mode=0o600)
+    KEPT.save(file, Found(opened))
 
 
-def load(file: Path) -> dict[str, Opened]:
+def load(file: Path) -> Mapping[str, Opened]:
     """Nothing before the worker has looked for the first time."""
-    try:
-        services = json.loads(file.read_bytes())["services"]
-    except FileNotFoundError:
-        return {}
-    return {
-        name: Opened(Path(it["catalogue"]), _fresh(it["fresh"]), it.get("rewinds_until", 0.0))
-        for name, it in services.items()
-    }
-
-
-def _fresh(told: dict[str, Any] | None) -> Freshness | None:
-    """JSON knows lists only."""
-    if not told:
-        return None
-    pairs = {name: tuple(map(tuple, told.get(name, ()))) for name in ("partial", "without")}
-    return Freshness(**{**told, **pairs})
+    return (KEPT.load(file) or Found()).services

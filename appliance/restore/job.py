@@ -11,20 +11,18 @@ restores/JOB/
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from appliance.errors import Busy, IntegrityError, NotFound
+from appliance.errors import Busy, NotFound
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import NodeLayout
+from appliance.host.records import Record
 from appliance.restore.fill import Fill
 from appliance.restore.place import Change
-
-FORMAT = 1
 
 State = Literal["planned", "extracted", "kept", "done", "undoing", "returning", "undone", "given-up"]
 """planned → extracted → (in place: kept) → done → undoing (what is new goes) → returning (what was there) → undone.
@@ -121,6 +119,15 @@ class JobFolder:
         return self.root / "undone"
 
 
+JOB = Record(
+    Job,
+    1,
+    "this restore cannot be read",
+    "No archive is deleted meanwhile. Move its folder aside: it contains what the restore replaced.",
+    defaults=True,
+)
+
+
 def folder_of(restores: Path, job_id: str) -> JobFolder:
     """The folder of a job; raise NotFound for a name that is no job's."""
     folder = JobFolder(restores / job_id)
@@ -131,41 +138,19 @@ def folder_of(restores: Path, job_id: str) -> JobFolder:
 
 def save(folder: JobFolder, job: Job) -> Job:
     """Keep `job` durably and return it."""
-    data = {**dataclasses.asdict(job), "target": str(job.target), "format": FORMAT}
-    write_atomic(folder.file, json.dumps(data, indent=1).encode(), mode=0o600)
+    JOB.save(folder.file, job)
     return job
 
 
 def load(folder: JobFolder) -> Job:
     """Raise IntegrityError when the file is not a job of a format we know."""
-    try:
-        data = json.loads(folder.file.read_bytes())
-        if data.pop("format") != FORMAT:
-            raise ValueError("unknown format")
-        data.pop("root", None)  # of an earlier version
-        pairs = {key: _pairs(data.get(key, [])) for key in ("warnings", "renamed")}
-        fills = tuple(Fill(str(it["path"]), str(it["archive"])) for it in data.get("fills", []))
-        told = {"paths": tuple(data["paths"]), "target": _target(folder, Path(data["target"])), "fills": fills}
-        return Job(**{**data, **told, **pairs, "typed": _typed(data.get("typed", {}))})
-    except (ValueError, KeyError, TypeError) as error:
-        raise IntegrityError(
-            f"this restore cannot be read: {error}.",
-            where=str(folder.file),
-            remedy="No archive is deleted meanwhile. Move its folder aside: it contains what the restore replaced.",
-        ) from error
+    job = JOB.read(folder.file)
+    return replace(job, target=_target(folder, job.target))
 
 
 def _target(folder: JobFolder, written: Path) -> Path:
     """A job that keeps its files has them in its folder, also where that lay elsewhere when it began."""
     return folder.files if written.parts[-2:] == folder.files.parts[-2:] else written
-
-
-def _typed(data: dict[str, Any]) -> Typed:
-    return Typed(data["asked"], tuple(data["line"]), data["generation"]) if data else NOT_TYPED
-
-
-def _pairs(data: list[Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((str(one), str(other)) for one, other in data)
 
 
 def load_changes(folder: JobFolder) -> dict[str, Change]:

@@ -21,7 +21,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
-import json
 import math
 import os
 import re
@@ -29,16 +28,16 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, UsageError
 from appliance.host.files import begin_file, fsync_folder, make_private_folder, read_plain, write_atomic
 from appliance.host.layout import Orders
+from appliance.host.records import Record
 from appliance.restore.place import open_folder, walk_to
 from appliance.restore.scope import holds
 from appliance.units import MIB
 
-FORMAT = 1
 NAME = re.compile(r"[0-9a-f]{32}")
 PATHS_MAX = 20_000
 ASKED_BYTES_MAX = 32 * MIB
@@ -113,6 +112,10 @@ class Reached:
     files: int = 0
 
 
+UNREADABLE = "this request cannot be read"
+ORDER, STATUS, REACHED = Record(Order, 1, UNREADABLE), Record(Status, 1, UNREADABLE, defaults=True), Record(Reached)
+
+
 @dataclass(frozen=True)
 class OrderFolder:
     """Where what belongs to the order `name` lies: `asked` is the pages' part, `root` their worker's."""
@@ -182,7 +185,7 @@ def place_order(
 
 
 def order_bytes(order: Order) -> bytes:
-    return json.dumps({**dataclasses.asdict(order), "format": FORMAT}).encode()
+    return ORDER.to_bytes(order)
 
 
 def check_order(order: Order) -> None:
@@ -278,24 +281,22 @@ def asked_bytes(folder: OrderFolder, file: str, bytes_max: int) -> bytes | None:
 
 def read_order(folder: OrderFolder, raw: bytes) -> Order:
     """Raise IntegrityError for an order that is another's, or has a value that no page of ours writes."""
-    where = folder.asked / "order.json"
-    data = _decoded(raw, where)
     try:
-        order = Order(**{**data, "paths": tuple(data["paths"])})
+        order = ORDER.from_bytes(raw)
         _check_values(order, folder)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise IntegrityError(f"this request cannot be read: {error}.", where=str(where)) from error
+    except ValueError as error:
+        raise IntegrityError(f"{UNREADABLE}: {error}.", where=str(folder.asked / "order.json")) from error
     return order
 
 
 def _check_values(order: Order, folder: OrderFolder) -> None:
-    """Raise ValueError or TypeError; names of files may be any bytes, which is what fsencode takes."""
+    """Raise ValueError; names of files may be any bytes, which is what fsencode takes."""
     for text in (order.id, order.person, order.service, order.kind, order.archive, order.share, *order.paths):
-        os.fsencode(text if isinstance(text, str) else "\ud800")
+        os.fsencode(text)
     for seconds in (order.moment_seconds, order.created_utc_seconds):
-        if isinstance(seconds, bool) or not (math.isfinite(seconds) and 0 <= seconds < YEAR_10000):
+        if not (math.isfinite(seconds) and 0 <= seconds < YEAR_10000):
             raise ValueError("invalid time")
-    if (order.id, order.service) != (folder.name, folder.orders.service) or order.kind not in get_args(Kind):
+    if (order.id, order.service) != (folder.name, folder.orders.service):
         raise ValueError("it belongs to another folder")
     if len(order.person) > PERSON_CHARACTERS_MAX or "\0" in order.archive:
         raise ValueError("invalid name")
@@ -330,31 +331,17 @@ def shown_status(folder: OrderFolder) -> Status:
 
 def load_status(folder: OrderFolder) -> Status:
     """How far it is; "waiting" until somebody took it up."""
-    if not folder.status.exists():
-        return Status()
-    data = _decoded(folder.status.read_bytes(), folder.status)
-    try:
-        pairs = {
-            name: tuple((str(path), str(other)) for path, other in data.get(name, ()))
-            for name in ("left_out", "older", "raw")
-        }
-        return Status(**{**data, **pairs})
-    except (KeyError, TypeError, ValueError) as error:
-        raise IntegrityError(f"this request cannot be read: {error}.", where=str(folder.status)) from error
+    return STATUS.load(folder.status) or Status()
 
 
 def save_status(folder: OrderFolder, status: Status) -> Status:
-    data = {**dataclasses.asdict(status), "format": FORMAT}
-    write_atomic(folder.status, json.dumps(data).encode(), mode=0o600)
+    STATUS.save(folder.status, status)
     return status
 
 
 def reached(folder: OrderFolder) -> Reached:
     """How far the running step is, as it was told last."""
-    try:
-        return Reached(**json.loads(folder.progress.read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return Reached()
+    return REACHED.load_or(folder.progress, Reached())
 
 
 def tell(folder: OrderFolder, reached: Reached) -> None:
@@ -362,7 +349,7 @@ def tell(folder: OrderFolder, reached: Reached) -> None:
     aside = folder.progress.with_suffix(".new")
     with contextlib.suppress(OSError):  # a full disk stops the restore itself, with a sentence
         with begin_file(aside) as file:
-            file.write(json.dumps(dataclasses.asdict(reached)).encode())
+            file.write(REACHED.to_bytes(reached))
         os.rename(aside, folder.progress)
 
 
@@ -388,13 +375,3 @@ def result_of(orders: Orders, name: str) -> Path:
     if status.state != "ready" or not status.result or load_order(folder).kind != "download":
         raise NotFound("there is nothing to download here.", remedy="See the list of restores.")
     return folder.result / status.result
-
-
-def _decoded(raw: bytes, where: Path) -> dict[str, Any]:
-    try:
-        data: dict[str, Any] = json.loads(raw)
-        if data.pop("format") != FORMAT:
-            raise ValueError("unknown format")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise IntegrityError(f"this request cannot be read: {error}.", where=str(where)) from error
-    return data

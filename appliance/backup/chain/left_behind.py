@@ -8,21 +8,30 @@ passed over, though it was safe. When that peer is back its heads show it, and a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from appliance.backup.chain.chain import Chain
 from appliance.errors import ApplianceError
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import make_private_folder
+from appliance.host.records import Record
 from appliance.node.handle import Node
 from appliance.trust.generation import fields_of
 from appliance.units import DAY
 
 TOLD_SECONDS = 14 * DAY
 """From when it was seen first: what nobody restored by then nobody misses, or a person gave it up by an act."""
+
+
+@dataclass(frozen=True)
+class LeftBehind:
+    since: float = 0.0
+    peers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+KEPT = Record(LeftBehind)
 
 
 def left_behind(chain: Chain, held: Collection[str]) -> tuple[str, ...]:
@@ -56,18 +65,18 @@ def _previous(folder: Path) -> str:
 def note(node: Node, service: str, chain: Chain, held: Mapping[str, Collection[str]]) -> None:
     """Keep what each peer that answered, with what it holds, has of that; say it in the journal once."""
     before = _load(node, service)
-    peers = {**before["peers"], **{peer: list(left_behind(chain, names)) for peer, names in held.items()}}
+    peers = {**before.peers, **{peer: left_behind(chain, names) for peer, names in held.items()}}
     peers = {peer: names for peer, names in sorted(peers.items()) if names}
-    if peers == before["peers"]:
+    if peers == before.peers:
         return
     if not peers:
         _path(node, service).unlink(missing_ok=True)
         return
-    known = {name for names in before["peers"].values() for name in names}
+    known = {name for names in before.peers.values() for name in names}
     new = {name: peer for peer, names in peers.items() for name in names if name not in known}
-    since = node.clock.now() if new else before["since"]
+    since = node.clock.now() if new else before.since
     make_private_folder(_path(node, service).parent)
-    write_atomic(_path(node, service), json.dumps({"since": since, "peers": peers}).encode(), mode=0o600)
+    KEPT.save(_path(node, service), LeftBehind(since, peers))
     for name, peer in new.items():
         node.journal.write("left-behind", service=service, generation=name, peer=peer)
 
@@ -75,9 +84,9 @@ def note(node: Node, service: str, chain: Chain, held: Mapping[str, Collection[s
 def told(node: Node, service: str) -> tuple[str, str]:
     """What to say of it and what to type; empty while there is nothing to say."""
     found = _load(node, service)
-    if not found["peers"] or node.clock.now() > found["since"] + TOLD_SECONDS:
+    if not found.peers or node.clock.now() > found.since + TOLD_SECONDS:
         return "", ""
-    peer, names = next(iter(found["peers"].items()))
+    peer, names = next(iter(found.peers.items()))
     epoch, sequence, _ = names[-1].split(".")
     number = f"{int(epoch)}.{int(sequence)}"
     what = (
@@ -87,12 +96,8 @@ def told(node: Node, service: str) -> tuple[str, str]:
     return what, f"See its content: `appliance restore attack --service {service} --from generation:{number}`."
 
 
-def _load(node: Node, service: str) -> dict[str, Any]:
-    try:
-        found = json.loads(_path(node, service).read_bytes())
-        return {"since": float(found["since"]), "peers": {str(it): list(names) for it, names in found["peers"].items()}}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {"since": 0.0, "peers": {}}
+def _load(node: Node, service: str) -> LeftBehind:
+    return KEPT.load_or(_path(node, service), LeftBehind())
 
 
 def _path(node: Node, service: str) -> Path:

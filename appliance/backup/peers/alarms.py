@@ -7,9 +7,7 @@ alarm is raised, so a cut between the two raises it once more and never not at a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 
 from appliance.backup.peers.exchange import Findings
 from appliance.backup.peers.fetch import short_name
@@ -18,22 +16,26 @@ from appliance.backup.vault.maintenance.obey import passed_over
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import Holding
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import make_private_folder
+from appliance.host.records import Record
 from appliance.node.handle import Node
+
+ALARMED = Record(frozenset[str])
+"""What was told before; where it is lost or damaged, it is told once more."""
 
 
 def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
     """Freeze thinning for what is new in `found`, and say what that is; an event that ends may come anew."""
     holding = replica_of(node, found.service)
     path = make_private_folder(node.layout.sight) / f"{found.service}.alarmed"
-    now, told = _events(node, holding, found), _load(path)
+    now, told = _events(node, holding, found), ALARMED.load_or(path, frozenset())
     new = tuple(sorted(now.keys() - told))
     if new:
         sealer_of(node).alarm(found.service, " ".join(now[event] for event in new))
     # Of a peer that is silent nobody knows whether it has come to its senses.
     waiting = {event for event in told if event.split(" ")[1] in found.silent}
     if now.keys() | waiting != told:
-        write_atomic(path, json.dumps(sorted(now.keys() | waiting)).encode(), mode=0o600)
+        ALARMED.save(path, frozenset(now.keys() | waiting))
     return new
 
 
@@ -51,11 +53,3 @@ def _events(node: Node, holding: Holding, found: Findings) -> Mapping[str, str]:
             for peer, name in found.withheld.items()
         },
     }
-
-
-def _load(path: Path) -> frozenset[str]:
-    """What was told before; nothing when that is lost or damaged, which tells it once more."""
-    try:
-        return frozenset(map(str, json.loads(path.read_bytes())))
-    except (OSError, ValueError, TypeError):
-        return frozenset()

@@ -14,7 +14,6 @@ damaged, nor holds a newer one: the newest is never thinned. The last receipt of
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,7 +38,7 @@ from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import Holding
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError
-from appliance.host.files import write_atomic
+from appliance.host.records import Record
 from appliance.node.handle import Node
 from appliance.trust.bundle import Bundle
 from appliance.trust.generation import GenerationId
@@ -47,6 +46,9 @@ from appliance.trust.grant import Grant
 from appliance.trust.receipt import read_receipt
 
 NOTHING = ""
+
+SHOWN = Record(dict[str, str])
+"""By peer, its newest receipt, as signed."""
 
 
 @dataclass(frozen=True)
@@ -235,14 +237,14 @@ def _remember(node: Node, service: str, heads: Mapping[str, HolderHead], owing: 
     A receipt that the peer's present key did not sign is another machine's, which owes us nothing.
     """
     path = _shown_file(node, service)
-    before = {peer: raw for peer, raw in _load(path).items() if peer in owing}
+    before = {peer: raw for peer, raw in SHOWN.load_or(path, {}).items() if peer in owing}
     shown = _checked(node, before)
     kept = {peer: before[peer] for peer in shown}
     for peer, there in heads.items():
         receipt = there.head.receipt
         if receipt and peer in owing and (peer not in shown or receipt.generation > shown[peer]):
             kept[peer] = receipt.document.raw.decode()
-    write_atomic(path, json.dumps(kept).encode(), mode=0o600)
+    SHOWN.save(path, kept)
     return {peer: generation.name for peer, generation in shown.items()}
 
 
@@ -259,7 +261,7 @@ def _note_shown(node: Node, service: str, heads: Mapping[str, HolderHead], store
 
 def shown_receipts(node: Node, service: str) -> dict[str, str]:
     """By peer, the newest generation for which it has ever shown this node its receipt; as kept, nobody is asked."""
-    return {peer: shown.name for peer, shown in _checked(node, _load(_shown_file(node, service))).items()}
+    return {peer: shown.name for peer, shown in _checked(node, SHOWN.load_or(_shown_file(node, service), {})).items()}
 
 
 def _shown_file(node: Node, service: str) -> Path:
@@ -272,13 +274,6 @@ def _checked(node: Node, receipts: Mapping[str, str]) -> dict[str, GenerationId]
         with contextlib.suppress(ApplianceError):
             shown[peer] = read_receipt(raw.encode(), node.bundle.member(peer).keys.sign).generation
     return shown
-
-
-def _load(path: Path) -> dict[str, str]:
-    try:
-        return {str(peer): str(raw) for peer, raw in json.loads(path.read_bytes()).items()}
-    except (OSError, ValueError, AttributeError):
-        return {}
 
 
 def _tell(node: Node, findings: Findings) -> None:

@@ -9,9 +9,8 @@ are exchanged and shown with the own head, so each party has them all, and hands
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.peers.targets import Target, lost_nodes, targets
@@ -22,7 +21,8 @@ from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import RELAY
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import make_private_folder
+from appliance.host.records import Record
 from appliance.node.acts import load_acts
 from appliance.node.handle import Node
 from appliance.trust.absence import Absence, make_absence, read_absence
@@ -45,6 +45,10 @@ class Sight:
 
     seen: Mapping[str, Seen]
     statements: tuple[str, ...]
+
+
+SIGHT = Record(Sight, mode=0o644)
+"""The vault shows it with its head."""
 
 
 def note(node: Node, service: str, answers: Mapping[str, Sequence[str]]) -> frozenset[str]:
@@ -88,12 +92,7 @@ def read_statements(node: Node, service: str, raws: Iterable[str]) -> tuple[Abse
 
 def load_sight(node: Node, service: str) -> Sight:
     """What was seen; nothing when it cannot be read, and the 14 days begin anew."""
-    try:
-        fields = json.loads(_path(node, service).read_bytes())
-        seen = {str(name): Seen(int(it["age"]), str(it["time"])) for name, it in fields["seen"].items()}
-        return Sight(seen, tuple(map(str, fields["statements"])))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return Sight({}, ())
+    return SIGHT.load_or(_path(node, service), Sight({}, ()))
 
 
 def _seen(node: Node, service: str, before: Sight, answers: Mapping[str, object]) -> dict[str, Seen]:
@@ -158,7 +157,7 @@ def _tell(node: Node, service: str, before: set[str], own: Mapping[str, str], se
 def _save(node: Node, service: str, sight: Sight) -> None:
     path = _path(node, service)
     make_private_folder(path.parent)
-    write_atomic(path, json.dumps(asdict(sight)).encode())  # the vault shows it with its head
+    SIGHT.save(path, sight)
 
 
 def _path(node: Node, service: str) -> Path:

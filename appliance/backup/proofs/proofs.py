@@ -8,20 +8,18 @@ Losing the file costs another round. It names damaged files, so only this accoun
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from appliance.backup.peers.openable import LINKED, OpenedSource, check_trusted, open_apart
-from appliance.host.files import locked, write_atomic
+from appliance.host.files import locked
 from appliance.host.layout import ServiceLayout
+from appliance.host.records import Record
 from appliance.node.handle import Node
 
-FORMAT = 1
 ROOM = "proof"
 
 
@@ -97,6 +95,9 @@ class Proofs:
         )
 
 
+KEPT = Record(Proofs, 1)
+
+
 @contextmanager
 def proving(node: Node, service: str) -> Iterator[OpenedSource]:
     """What this node has of `service`, opened where nothing else reads it, for one proof at a time.
@@ -116,35 +117,11 @@ def proving(node: Node, service: str) -> Iterator[OpenedSource]:
 
 def load_proofs(layout: ServiceLayout) -> Proofs:
     """What is known to be proven; nothing when the file is missing or cannot be read."""
-    try:
-        fields = json.loads(_path(layout).read_bytes())
-        if fields["format"] != FORMAT:
-            return Proofs()
-        return Proofs(
-            _round(fields["round"]),
-            _round(fields["verified"]),
-            _drilled(fields["drilled"]),
-            _drilled(fields["whole"]),
-            _drilled(fields.get("rehearsed")),
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return Proofs()
+    return KEPT.load_or(_path(layout), Proofs())
 
 
 def save_proofs(layout: ServiceLayout, proofs: Proofs) -> None:
-    write_atomic(_path(layout), json.dumps({"format": FORMAT, **asdict(proofs)}).encode(), mode=0o600)
-
-
-def _round(fields: Mapping[str, Any] | None) -> Round | None:
-    if fields is None:
-        return None
-    return Round(**{**fields, "damaged": tuple(Damaged(**each) for each in fields["damaged"])})
-
-
-def _drilled(fields: Mapping[str, Any] | None) -> Drilled | None:
-    if fields is None:
-        return None
-    return Drilled(**{**fields, "wrong": tuple(fields["wrong"]), "told": tuple(fields["told"])})
+    KEPT.save(_path(layout), proofs)
 
 
 def _path(layout: ServiceLayout) -> Path:

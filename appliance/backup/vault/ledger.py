@@ -14,14 +14,12 @@ Lost or damaged, it is rebuilt as "nothing taken today, nothing carried"; it nev
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from appliance.backup.vault.limits import Amount
-from appliance.host.files import write_atomic
+from appliance.host.records import Record
 
 NO_DAY = -1
 
@@ -30,7 +28,7 @@ NO_DAY = -1
 class Ledger:
     """`seeded` and `ingested`: bytes taken on `day` while nothing was held yet, and since.
 
-    `received`: whether a receipt was signed on that day; a former version wrote its ledger on such days only."""
+    `received`: whether a receipt was signed on that day."""
 
     day: int = NO_DAY
     ingested: int = 0
@@ -75,28 +73,13 @@ class Ledger:
         return replace(self, bases={**self.bases, str(epoch): used})
 
 
+KEPT = Record(Ledger, mode=0o640)
+"""On a host the agent reads it too, to tell how much room an epoch has left."""
+
+
 def load(path: Path) -> Ledger:
-    try:
-        return _read(json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return Ledger()
-
-
-def _read(fields: Mapping[str, Any]) -> Ledger:
-    bases = {
-        str(epoch): Amount(**{name: int(value) for name, value in base.items()})
-        for epoch, base in fields["bases"].items()
-    }
-    return Ledger(
-        int(fields["day"]),
-        int(fields["ingested"]),
-        int(fields["seeded"]),
-        bases,
-        int(fields.get("carried", 0)),
-        bool(fields.get("received", True)),
-    )
+    return KEPT.load_or(path, Ledger())
 
 
 def save(path: Path, ledger: Ledger) -> None:
-    """On a host the agent reads it too, to tell how much room an epoch has left."""
-    write_atomic(path, json.dumps(asdict(ledger)).encode(), mode=0o640)
+    KEPT.save(path, ledger)

@@ -17,13 +17,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from appliance.errors import ApplianceError, IntegrityError
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import make_private_folder
+from appliance.host.records import Record
 from appliance.monitor import metrics
 from appliance.portal.dashboard.ask import ask
 from appliance.portal.dashboard.targets import Target
 from appliance.units import DAY, HOUR
-
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,9 @@ class History:
         return tuple(self.at - (span.count - 1 - number) * span.step_seconds for number in range(span.count))
 
 
+KEPT = Record(History, 1)
+
+
 def fetch(prometheus: Target, now: float, tls: ssl.SSLContext | None = None) -> History:
     """Ask for everything; without any of it when one question fails."""
     now = float(int(now))
@@ -111,17 +113,12 @@ def _line(values: Sequence[Any], window: Window, now: float) -> Line:
 
 def save(file: Path, history: History) -> None:
     make_private_folder(file.parent)
-    content = {"format": FORMAT, "at": history.at, "why": history.why, "lines": history.lines}
-    write_atomic(file, json.dumps(content).encode(), mode=0o600)
+    KEPT.save(file, history)
 
 
 def load(file: Path) -> History:
     """What was fetched last; nothing before that, and of another version's file."""
-    try:
-        content = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        return History()
-    return History(content["at"], content["why"], content["lines"]) if content["format"] == FORMAT else History()
+    return KEPT.load_or(file, History())
 
 
 def seconds(text: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,10 +49,3 @@ def test_an_archive_that_got_the_name_of_another_one_is_listed_again(borg: Borg,
     borg.create("tuesday", ["link"], cwd=share)
     with pytest.raises(PathMissing, match='"Conseil" is not in the archive tuesday'):
         jobs.contents_of(borg, "tuesday", ["Conseil"])
-
-
-def test_a_job_of_an_earlier_version_is_read(borg: Borg, restores: Path) -> None:
-    job = jobs.plan(restores, borg, "monday", [], now=NOW)
-    kept = restores / job.id / "job.json"
-    kept.write_text(json.dumps({**json.loads(kept.read_text()), "root": True}))
-    assert jobs.run(restores, job.id, borg, age_seconds=0).state == "done"

@@ -8,16 +8,15 @@ bends nothing: that may be a mistake in a file, and what went would not come bac
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from appliance.backup.vault import ledger
 from appliance.backup.vault.limits import Amount, ceiling
 from appliance.backup.vault.maintenance.leftovers import unreferenced_blobs
 from appliance.backup.vault.maintenance.obey import quota_bytes
 from appliance.backup.vault.store import NAME_BYTES, Holding, size_of
-from appliance.host.files import write_atomic
+from appliance.host.records import Record
 from appliance.node.handle import Node
 from appliance.trust.bundle import Terms
 from appliance.units import DAY, MIB, format_duration
@@ -39,6 +38,10 @@ class Bent:
     age_seconds: int
     generation: str
     was_seconds: int
+
+
+BENT = Record(Bent, mode=0o640)
+"""On a host the agent reads it too, to tell it."""
 
 
 def room_of(allowed: float, change_per_day: int) -> float:
@@ -91,15 +94,11 @@ def allowed_now(holding: Holding, quota: int, used: int) -> float:
 
 def read_bent(holding: Holding) -> Bent | None:
     """What was let go last; None when nothing was, or it cannot be read."""
-    try:
-        return Bent(**json.loads((holding.root / "bent").read_bytes()))
-    except (OSError, ValueError, TypeError):
-        return None
+    return BENT.load_or(holding.root / "bent", None)
 
 
 def note_bent(holding: Holding, bent: Bent) -> None:
-    """On a host the agent reads it too, to tell it."""
-    write_atomic(holding.root / "bent", json.dumps(asdict(bent)).encode(), mode=0o640)
+    BENT.save(holding.root / "bent", bent)
 
 
 def rests(holding: Holding, now_age_seconds: int, seconds: int) -> bool:

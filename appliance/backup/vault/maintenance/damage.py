@@ -8,14 +8,14 @@ or is named by no list any more. Everything here is called with `Holding.lock` h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Container, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.vault.evidence import LINK, read_evidence
 from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Holding, is_whole, size_of
 from appliance.host.files import fsync_folder, write_atomic
+from appliance.host.records import Record
 from appliance.node.handle import Node
 
 ROTTEN, MISSING = "rotten", "missing"
@@ -37,13 +37,12 @@ class Damage:
         return self.kind in (ROTTEN, MISSING)
 
 
+KNOWN = Record(tuple[Damage, ...], mode=0o640)
+
+
 def known(holding: Holding) -> tuple[Damage, ...]:
     """What is known to be wrong now; an unreadable memory counts as nothing known, and the scrub finds it again."""
-    try:
-        found = json.loads(_path(holding).read_bytes())
-        return tuple(Damage(str(item["kind"]), str(item["name"])) for item in found if item["kind"] in KINDS)
-    except (OSError, ValueError, TypeError, KeyError):
-        return ()
+    return tuple(item for item in KNOWN.load_or(_path(holding), ()) if item.kind in KINDS)
 
 
 def record(node: Node, holding: Holding, new: Iterable[Damage]) -> tuple[Damage, ...]:
@@ -108,9 +107,8 @@ def _mark(holding: Holding, name: str, damaged: bool) -> None:
 
 
 def _write(holding: Holding, items: Iterable[Damage]) -> None:
-    ordered = sorted(items)
-    if ordered:
-        write_atomic(_path(holding), json.dumps([asdict(item) for item in ordered]).encode(), mode=0o640)
+    if ordered := tuple(sorted(items)):
+        KNOWN.save(_path(holding), ordered)
     else:
         _path(holding).unlink(missing_ok=True)
 

@@ -10,10 +10,9 @@ lasts, and a wall clock that was set on by years ends none. Time for which this 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,7 +21,7 @@ from appliance.backup.vault.store import Holding
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError
 from appliance.host.disks import reserve
-from appliance.host.files import write_atomic
+from appliance.host.records import Record
 from appliance.node.acts import load_acts
 from appliance.node.handle import Node
 from appliance.trust.act import ANY_SERVICE, Act
@@ -44,6 +43,10 @@ class Alarm:
 
 type Sights = Mapping[str, int]
 """Of each freeze and hold that was seen in force, by its digest: the age at which the ageing clock ends it."""
+
+REMEDY = "Find out why, then remove the file."
+ALARM = Record(Alarm, 0, "the alarm cannot be read", REMEDY, mode=0o640)
+SIGHTS = Record(dict[str, int], 0, "the durations of freezes and holds cannot be read", REMEDY, mode=0o640)
 
 
 def noted(said: Collection[Act], sights: Sights, *, now: float, age_seconds: int) -> Sights:
@@ -119,24 +122,15 @@ def why_frozen(node: Node, service: str) -> str:
 
 def _keep(node: Node, service: str, sights: Sights) -> None:
     """An account that only looks may not write there; the agent, which thins, does."""
-    holding, raw = replica_of(node, service), json.dumps(dict(sights)).encode()
+    holding = replica_of(node, service)
     if holding.root.exists():
         with contextlib.suppress(PermissionError):
-            reserve.using(node.layout.vault_reserve, lambda: write_atomic(_sights(holding), raw, mode=0o640))
+            reserve.using(node.layout.vault_reserve, lambda: SIGHTS.save(_sights(holding), dict(sights)))
 
 
 def read_sights(holding: Holding) -> Sights:
     """What was noted of freezes and holds; raise IntegrityError when it cannot be read: all of it may still last."""
-    try:
-        return {str(digest): int(age) for digest, age in json.loads(_sights(holding).read_bytes()).items()}
-    except FileNotFoundError:
-        return {}
-    except (ValueError, TypeError, AttributeError) as error:
-        raise IntegrityError(
-            "the durations of freezes and holds cannot be read.",
-            where=str(_sights(holding)),
-            remedy="Find out why, then remove the file.",
-        ) from error
+    return SIGHTS.load(_sights(holding)) or {}
 
 
 def _sights(holding: Holding) -> Path:
@@ -148,22 +142,13 @@ def raise_alarm(node: Node, service: str, reason: str) -> None:
     alarm = Alarm(reason, node.ageing.now(), node.clock.now())
     holding = replica_of(node, service)
     holding.create()
-    raw = json.dumps(asdict(alarm)).encode()
-    reserve.using(node.layout.vault_reserve, lambda: write_atomic(_path(holding), raw, mode=0o640))
+    reserve.using(node.layout.vault_reserve, lambda: ALARM.save(_path(holding), alarm))
     node.journal.note("vault-alarm", service=service, reason=reason)
 
 
 def read_alarm(holding: Holding) -> Alarm | None:
     """The alarm last raised, None when there never was one; raise IntegrityError when it cannot be read."""
-    try:
-        fields = json.loads(_path(holding).read_bytes())
-        return Alarm(str(fields["reason"]), int(fields["age_seconds"]), float(fields["time"]))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError, KeyError) as error:
-        raise IntegrityError(
-            "the alarm cannot be read.", where=str(_path(holding)), remedy="Find out why, then remove the file."
-        ) from error
+    return ALARM.load(_path(holding))
 
 
 def _path(holding: Holding) -> Path:

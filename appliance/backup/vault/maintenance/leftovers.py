@@ -7,12 +7,11 @@ used again or grows is forgotten and starts anew. Losing this memory makes all o
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from appliance.backup.vault.store import LIST, RECEIPT, Holding, size_of
-from appliance.host.files import write_atomic
+from appliance.host.records import Record
 
 
 def unreferenced_blobs(holding: Holding, referenced: Collection[str]) -> Iterator[Path]:
@@ -29,6 +28,8 @@ def remains(holding: Holding) -> Iterator[Path]:
         if not (folder / RECEIPT).exists() and (folder / LIST).exists():
             yield folder / LIST
 
+
+UNREFERENCED = Record(dict[str, tuple[int, int]])
 
 type Noticed = Mapping[Path, tuple[int, int]]
 """By path: its size, and the age at which it was first found useless with that size."""
@@ -48,7 +49,7 @@ def notice(holding: Holding, found: Collection[Path], age_seconds: int) -> Notic
 def remember(holding: Holding, noticed: Noticed) -> None:
     """Keep it for the next pass; everything else is forgotten."""
     named = {str(path.relative_to(holding.root)): known for path, known in noticed.items()}
-    write_atomic(_path(holding), json.dumps(named).encode(), mode=0o600)
+    UNREFERENCED.save(_path(holding), named)
 
 
 def are_known(holding: Holding) -> bool:
@@ -58,11 +59,7 @@ def are_known(holding: Holding) -> bool:
 
 
 def _load(holding: Holding) -> dict[str, tuple[int, int]]:
-    try:
-        entries = json.loads(_path(holding).read_bytes())
-        return {str(name): (int(size), int(since)) for name, (size, since) in entries.items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
+    return UNREFERENCED.load_or(_path(holding), {})
 
 
 def _path(holding: Holding) -> Path:

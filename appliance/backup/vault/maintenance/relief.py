@@ -16,9 +16,8 @@ It is the agent's word for how long ago that was. Who forges it takes away a cop
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.peers.sight import unseen_nodes
@@ -26,7 +25,8 @@ from appliance.backup.peers.targets import lost_nodes, targets
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.store import Holding
 from appliance.errors import ApplianceError
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import make_private_folder
+from appliance.host.records import Record
 from appliance.node.acts import load_acts
 from appliance.node.handle import Node
 from appliance.trust.bundle import Bundle
@@ -40,6 +40,9 @@ class Shown:
     receipt: str
     age_seconds: int
     has: tuple[str, ...]
+
+
+SHOWN = Record(dict[str, Shown], mode=0o644)
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def note_shown(
     path = _path(node, service)
     if kept != before:
         make_private_folder(path.parent)
-        write_atomic(path, json.dumps({peer: asdict(it) for peer, it in kept.items()}).encode())
+        SHOWN.save(path, kept)
 
 
 def goes_on_showing(first: str, shown: str, newest: str, since_age_seconds: int, now_age_seconds: int) -> bool:
@@ -157,14 +160,7 @@ def goes_on_showing(first: str, shown: str, newest: str, since_age_seconds: int,
 
 def load_shown(node: Node, service: str) -> dict[str, Shown]:
     """By peer; nothing of a file that cannot be read: then the time begins again."""
-    try:
-        values = json.loads(_path(node, service).read_bytes())
-        return {
-            str(peer): Shown(str(it["receipt"]), int(it["age_seconds"]), tuple(map(str, it["has"])))
-            for peer, it in values.items()
-        }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}
+    return SHOWN.load_or(_path(node, service), {})
 
 
 def _checked(node: Node, service: str, peer: str, raw: str) -> Receipt | None:

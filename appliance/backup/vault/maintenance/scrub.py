@@ -7,7 +7,6 @@ budget. No lock is held while reading, only for a moment to write down what was 
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,10 +17,12 @@ from appliance.backup.vault.maintenance import damage
 from appliance.backup.vault.maintenance.damage import MISSING, Damage
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import LIST, Holding, is_whole, size_of
-from appliance.host.files import locked, write_atomic
+from appliance.host.files import locked
+from appliance.host.records import Record
 from appliance.node.handle import Node
 
 GENERATION, POOL = "generation", "pool"
+CURSOR = Record(dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def _read_on(now: _Round, budget: Budget) -> bool:
         last = ""
         return True
     finally:
-        write_atomic(_path(now.holding), json.dumps({"after": last}).encode(), mode=0o600)
+        CURSOR.save(_path(now.holding), {"after": last})
 
 
 def _items(now: _Round) -> Iterator[str]:
@@ -141,10 +142,7 @@ def _told(now: _Round) -> Iterator[None]:
 
 def _cursor(holding: Holding) -> str:
     """Where the last call stopped; "" at the beginning of a round."""
-    try:
-        return str(json.loads(_path(holding).read_bytes())["after"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return ""
+    return CURSOR.load_or(_path(holding), {}).get("after", "")
 
 
 def _path(holding: Holding) -> Path:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from appliance.host.files import write_atomic
+from appliance.host.records import Record
 
-FORMAT = 1
 FILE_OF_A_HOST = Path("/run/appliance-probe/lock.json")
 """Where the timer's unit of a host leaves what it found. In process mode there is no other account to try it as."""
 
@@ -26,17 +23,18 @@ class Probed:
     canary_seconds: int | None = None
 
 
+@dataclass(frozen=True)
+class Found:
+    services: Mapping[str, Probed] = field(default_factory=dict)
+
+
+KEPT = Record(Found, 1, mode=0o644)
+
+
 def save(path: Path, found: Mapping[str, Probed]) -> None:
-    services = {name: asdict(it) for name, it in found.items()}
-    write_atomic(path, json.dumps({"format": FORMAT, "services": services}).encode())
+    KEPT.save(path, Found(found))
 
 
 def load(path: Path) -> Mapping[str, Probed]:
     """What was found last; nothing where nothing was tried, or nothing that can be read."""
-    try:
-        said: dict[str, Any] = json.loads(path.read_bytes())
-        if said["format"] != FORMAT:
-            return {}
-        return {name: Probed(**{**it, "allowed": tuple(it["allowed"])}) for name, it in said["services"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+    return KEPT.load_or(path, Found()).services

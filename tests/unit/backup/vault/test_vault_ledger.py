@@ -54,12 +54,6 @@ def test_a_ledger_that_was_lost_carries_nothing_over() -> None:
     assert Ledger().on_day(900, DAILY, 30).carried == 0
 
 
-def test_a_ledger_of_a_former_version_carries_the_days_since_it_was_written(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.json"
-    path.write_bytes(b'{"day": 4, "ingested": 100, "seeded": 0, "bases": {}}')
-    assert ledger.load(path).on_day(12, DAILY, 30).carried == 7 * DAILY
-
-
 @pytest.mark.parametrize(("days", "carried"), [(1, 0), (2, 1), (8, 7), (29, 28), (30, 29), (31, 29), (900, 29)])
 def test_days_since_the_last_receipt_add_up_to_the_lock_at_most(days: int, carried: int) -> None:
     book = Ledger().on_day(4, DAILY, 30).with_taken(30, seeding=False).with_receipt()
