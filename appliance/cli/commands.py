@@ -53,9 +53,7 @@ COMMANDS = {
     "failover": Entry(
         "failover.group", "failover", "Move services between nodes after a failure, a flood warning or by hand."
     ),
-    "portal": Entry(
-        "portal.group", "portal", "Serve the pages on which people restore their files, and show their journal."
-    ),
+    "portal": Entry("portal.group", "portal", "Show the journal of the pages on which people restore their files."),
     "pki": Entry(
         "pki.group",
         "pki",
@@ -64,7 +62,7 @@ COMMANDS = {
     "voter": Entry(
         "voter.group", "voter", "Show and maintain the voters, which record the lease holder of each service."
     ),
-    "vault": Entry("vault.group", "vault", "List, scrub, repair, thin and replicate what this node holds for others."),
+    "vault": Entry("vault.group", "vault", "List, scrub, repair, prune and replicate what this node holds for others."),
     "escrow": Entry("escrow.group", "escrow", "Make and test the recovery key on paper, and open envelopes."),
     "lab": Entry(
         f"{LAB}.cli.lab_cmd", "lab", "Boot a territory as hosts on this machine, inject faults, play stories, measure."

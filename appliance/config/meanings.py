@@ -35,7 +35,7 @@ SECTIONS: Mapping[type[BaseModel], tuple[str, str]] = {
     schema.ServicePart: ("services", "What is backed up, by name: each is one repository of one node."),
     schema.RetentionPart: (
         "services > SERVICE > retention",
-        "How many archives the writer's own repository keeps, by `appliance backup tidy` and the agent. Peers decide "
+        "How many archives the writer's own repository keeps, by `appliance backup prune` and the agent. Peers decide "
         "on their replicas themselves: they keep everything younger than `lock`, then less and less.",
     ),
     schema.PersonPart: ("people", "People who may sign acts, by name."),

@@ -55,8 +55,8 @@ FRENCH = (
     ),
     (
         "Perdue, ou vue par un autre",
-        "Faites-en une nouvelle avec `appliance escrow export --replace` et signez le territoire. Si elle a été vue, "
-        "les services doivent en plus changer de clé : appelez la régie.",
+        "Faites-en une nouvelle avec `appliance escrow create-key --replace` et signez le territoire. Si elle a été "
+        "vue, les services doivent en plus changer de clé : appelez la régie.",
     ),
 )
 
@@ -78,7 +78,7 @@ ENGLISH = (
     ),
     (
         "Lost, or seen by another",
-        "Make a new one (`appliance escrow export --replace`) and sign the territory. If it was seen, the services "
+        "Make a new one (`appliance escrow create-key --replace`) and sign the territory. If it was seen, the services "
         "must change their keys too.",
     ),
 )

@@ -33,7 +33,7 @@ def envelope_reasons(written: Written, now: Now) -> Iterator[Reason]:
     """Whether the paper opens it, and which envelope nobody has renewed for long. The first backup makes them."""
     if written.newest is not None and PAPER not in written.envelopes:
         remedy = (
-            "Run `appliance escrow export`, print the sheet, have the territory signed; the next backup makes the "
+            "Run `appliance escrow create-key`, print the sheet, have the territory signed; the next backup makes the "
             "envelope."
         )
         yield Reason("warning", "the recovery key cannot open it.", remedy, "paper")

@@ -63,12 +63,16 @@ def too_old(age: float, rpo_seconds: int, what: str, remedy: str, check: str) ->
         yield Reason(state, f"{what} is {format_duration(age)} old; the promise is at most {promised}.", remedy, check)
 
 
+SAID = {"thin": "prune", "tidy": "prune"}
+"""What people call a kind of work that journals and measures name otherwise."""
+
+
 def failures(kinds: Iterable[str], service: str, view: View, peer: str = "", check: str = "work") -> Iterator[Reason]:
     """Work other than backups and pushes that fails: it harms nothing at once, and must not stay so."""
     for kind in kinds:
         attempt = view.last(kind, service, peer)
         if attempt is not None and attempt.failures:
-            yield failed(attempt, f"{kind} {peer}".rstrip(), check)
+            yield failed(attempt, f"{SAID.get(kind, kind)} {peer}".rstrip(), check)
 
 
 def failed(attempt: Attempt, what: str, check: str) -> Reason:

@@ -19,7 +19,7 @@ def open_pages(stage: Stage) -> list[str]:
     origin = stage.node(ORIGIN)
     password = " ".join(secrets.choice(WORDS) for _ in range(PASSWORD_WORDS))
     origin.cli("account", "add", WHO, "--title", TITLE, stdin=f"{password}\n".encode())
-    codes = json.loads(origin.cli("--json", "account", "sheet", WHO).stdout)["codes"]
+    codes = json.loads(origin.cli("--json", "account", "code-sheet", WHO).stdout)["codes"]
     port = free_ports(LOOPBACK, 1)[0]
     origin.start_portal(f"{LOOPBACK}:{port}")
     return [

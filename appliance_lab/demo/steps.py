@@ -216,7 +216,7 @@ def _continue_from(stage: Stage, name: str, generation: str = "", paper: bytes |
     wanted = ("--generation", generation) if generation else ()
     fetched = stage.json(name, "backup", "resync", SERVICE, "--request", str(request), "--reason", "demo", *wanted)
     grant.write_bytes(stage.territory.grant(request.read_bytes(), name))
-    with_paper = ("--paper",) if paper else ()
+    with_paper = ("--recovery-sheet",) if paper else ()
     stage.json(name, "backup", "resync", SERVICE, "--grant", str(grant), *with_paper, stdin=paper)
     return str(fetched["generation"])
 

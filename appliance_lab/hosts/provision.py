@@ -81,7 +81,7 @@ def meet(lab: Lab, desk: Desk, node: Node, name: str = "") -> bool:
     words = ("--fingerprint", fingerprint(key), "--territory", str(desk.inventory), "--identity", str(lab.own.key))
     again = ("--replace",) if met else ()
     # The lab's addresses exist in its own network only.
-    argv = netns.inside(lab.plan.core, (*appliance_argv(), "node", "meet", name, *words, *again))
+    argv = netns.inside(lab.plan.core, (*appliance_argv(), "node", "trust-host-key", name, *words, *again))
     _run(argv)
     lab.say(f"{name} is met by its fingerprint, {fingerprint(key)}.")
     return True

@@ -61,7 +61,7 @@ def _wrong_fingerprint(ground: Ground) -> str:
     """Nothing is sent to a machine whose host key is not the one on its screen, and nothing remembered."""
     lab, desk = ground.lab, ground.desk
     before = (desk.inventory / "known_hosts").read_bytes()
-    words = ("node", "meet", SPARE, "--fingerprint", WRONG, "--territory", str(desk.inventory))
+    words = ("node", "trust-host-key", SPARE, "--fingerprint", WRONG, "--territory", str(desk.inventory))
     result = run(
         netns.inside(lab.plan.core, (*appliance_argv(), *words, "--identity", str(lab.own.key))),
         timeout_seconds=60,

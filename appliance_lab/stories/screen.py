@@ -55,7 +55,7 @@ def open_pages(node: ProcessNode, name: str, *options: str) -> httpx.Client:
     """Serve the pages of `node`, and sign in somebody new, whose account is added with `options`."""
     password = secrets.token_urlsafe()
     node.cli("account", "add", name, "--title", name.title(), *options, stdin=f"{password}\n".encode())
-    code = json.loads(node.cli("--json", "account", "sheet", name).stdout)["codes"][0]
+    code = json.loads(node.cli("--json", "account", "code-sheet", name).stdout)["codes"][0]
     address = f"{LOOPBACK}:{free_ports(LOOPBACK, 1)[0]}"
     node.start_portal(address)
     browser = httpx.Client(base_url=f"http://{address}", timeout=ANSWER_SECONDS_MAX, trust_env=False)

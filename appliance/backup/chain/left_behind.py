@@ -93,7 +93,7 @@ def told(node: Node, service: str) -> tuple[str, str]:
         f"{peer} holds generation {number}, which the present history does not continue: that node did not answer when "
         "the service was taken over, or an operator gave that generation up."
     )
-    return what, f"See its content: `appliance restore attack --service {service} --from generation:{number}`."
+    return what, f"See its content: `appliance restore detect-attack --service {service} --from generation:{number}`."
 
 
 def _load(node: Node, service: str) -> LeftBehind:

@@ -103,7 +103,7 @@ def _refuse_rot(layout: ServiceLayout, newest: Sealed | None, entries: Iterable[
         raise RottenSegment(
             f"the content of {len(rotten)} sealed files has changed, this one first: the disk may be failing.",
             where=str(layout.repository / rotten[0]),
-            remedy=f"Replace them from a peer: `appliance backup mend {service}`.",
+            remedy=f"Replace them from a peer: `appliance backup repair {service}`.",
         )
 
 
@@ -138,7 +138,7 @@ def _refuse_loss(layout: ServiceLayout, newest: Sealed | None, names: Iterable[s
         raise RottenSegment(
             f"{len(gone)} sealed files are missing, this one first, and no compaction removed them.",
             where=str(layout.repository / min(gone)),
-            remedy=f"Replace them from a peer: `appliance backup mend {service}`.",
+            remedy=f"Replace them from a peer: `appliance backup repair {service}`.",
         )
 
 

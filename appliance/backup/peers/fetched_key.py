@@ -44,7 +44,7 @@ def open_key(node: Node, service: str, folder: Path, identity: Secret | None = N
     if not own.exists():
         raise NotFound(
             f"{service} has no envelope for {node.name}.",
-            remedy="Open it with the recovery key: `appliance backup resync --paper`.",
+            remedy="Open it with the recovery key: `appliance backup resync --recovery-sheet`.",
         )
     return open_envelope(own.read_bytes(), own_age_key(node), repository=_repository_in(folder, ""))
 

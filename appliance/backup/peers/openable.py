@@ -140,7 +140,7 @@ def key_of(node: Node, service: str, folder: Path, paper: Secret | None) -> Serv
         if paper is not None:
             raise
         what = f"the envelope of {service} for {node.name} was sealed to keys that this node does not have."
-        raise Refused(what, remedy="Open it with the recovery key: add --paper.") from error
+        raise Refused(what, remedy="Open it with the recovery key: add --recovery-sheet.") from error
 
 
 def offer_less(node: Node, service: str, found: Survey, newest: str) -> tuple[str, ...]:

@@ -129,7 +129,7 @@ class Holding:
                 path.unlink()
                 raise (WrongStart if offset else IntegrityError)(
                     f"the received file {entry.path} does not match the hash in the list.",
-                    remedy="Repair it at its source: `appliance backup mend`, or `vault repair` at a replica node.",
+                    remedy="Repair it at its source: `appliance backup repair`, or `vault repair` at a replica node.",
                 )
             os.fchmod(file.fileno(), 0o440)
             os.fsync(file.fileno())

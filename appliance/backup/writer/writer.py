@@ -141,7 +141,7 @@ def _tidy_makes_room(service: str) -> Iterator[None]:
     try:
         yield
     except DiskFull as error:
-        error.remedy += f" To free space, delete old archives: `appliance backup tidy {service}`."
+        error.remedy += f" To free space, delete old archives: `appliance backup prune {service}`."
         raise
 
 
@@ -167,7 +167,7 @@ def mendable(service: str) -> Iterator[None]:
     try:
         yield
     except RepositoryDamaged as error:
-        error.remedy = f"Replace it from a peer: `appliance backup mend {service}`."
+        error.remedy = f"Replace it from a peer: `appliance backup repair {service}`."
         raise
 
 

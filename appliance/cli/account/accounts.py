@@ -13,8 +13,8 @@ from appliance.accounts import model
 from appliance.accounts.model import Account, Store
 from appliance.accounts.passwords import check_password, nt_hash, slow_hash
 from appliance.accounts.second import code_hash, new_codes, new_totp
+from appliance.cli.account.code_sheet import Sheet, read_sheet, sheet_text
 from appliance.cli.account.password import new_password
-from appliance.cli.account.sheet import Sheet, read_sheet, sheet_text
 from appliance.cli.arguments import dry_run_option
 from appliance.cli.output import emit, table
 from appliance.cli.this_accounts import tell_outcome, this_accounts
@@ -109,14 +109,14 @@ def remove(name: str, dry_run: bool) -> int:
 )
 @click.option("--remove", "taken", is_flag=True, help="Remove the sheet: NAME cannot sign in to the pages any more.")
 @dry_run_option
-def sheet(name: str, same: bool, taken: bool, dry_run: bool) -> int | None:
-    """Print the sign-in sheet of NAME for the pages: a picture for a phone, and codes that each work once.
+def code_sheet(name: str, same: bool, taken: bool, dry_run: bool) -> int | None:
+    """Print the code sheet of NAME for the pages: a picture for a phone, and codes that each work once.
 
     An earlier sheet is refused from then on. These codes are on this sheet only: print it, hand it over, close the
     terminal.
 
-    With --same, for a person who works at two town halls, the sheet is the one that `appliance --json account sheet
-    NAME` printed at the other node: with the same password at both, one sign-in opens both.
+    With --same, for a person who works at two town halls, the sheet is the one that `appliance --json account
+    code-sheet NAME` printed at the other node: with the same password at both, one sign-in opens both.
     """
     if same and taken:
         raise UsageError("--same and --remove contradict each other.")

@@ -16,7 +16,7 @@ from appliance.errors import UsageError
 from appliance.secret import Secret
 
 BYTES_MAX = 4096
-_FROM_ELSEWHERE = "ssh NODE appliance --json account sheet {name} | appliance account sheet {name} --same"
+_FROM_ELSEWHERE = "ssh NODE appliance --json account code-sheet {name} | appliance account code-sheet {name} --same"
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,12 @@ VERBS = {
     ),
     "passwd": Entry("account.accounts", "passwd", "Change the password of NAME."),
     "remove": Entry("account.accounts", "remove", "Remove the account NAME."),
-    "sheet": Entry(
+    "code-sheet": Entry(
         "account.accounts",
-        "sheet",
-        "Print the sign-in sheet of NAME for the pages: a picture for a phone, and codes that each work once.",
+        "code_sheet",
+        "Print the code sheet of NAME for the pages: a picture for a phone, and codes that each work once.",
     ),
+    "sheet": Entry("account.accounts", "code_sheet", now="account code-sheet"),
 }
 
 account = LazyGroup(

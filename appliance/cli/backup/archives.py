@@ -1,4 +1,4 @@
-"""`appliance backup tidy` and `list`: the archives of this node's own repository."""
+"""`appliance backup prune` and `list`: the archives of this node's own repository."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from appliance.units import format_count
 @click.command()
 @service_argument
 @dry_run_option
-def tidy(service: str, dry_run: bool) -> None:
+def prune(service: str, dry_run: bool) -> None:
     """Delete old archives from this node's own repository of SERVICE and free their space.
 
     This does not touch the replicas at peers. When it freed anything, the rest is sealed as a new generation, which is

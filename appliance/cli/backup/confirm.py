@@ -67,7 +67,7 @@ def confirm(service: str, left_out: tuple[str, ...], yes: bool, dry_run: bool) -
         f"{shown} It would be confirmed." if dry_run else f"{service} is confirmed with {told}.",
     )
     if not dry_run:
-        say(f"Next: {command('backup', 'tidy', service)}")
+        say(f"Next: {command('backup', 'prune', service)}")
 
 
 def _accept(node: Node, service: str, paths: tuple[str, ...], *, yes: bool, dry_run: bool) -> None:

@@ -31,12 +31,13 @@ VERBS = {
         "list_",
         "List the archives of SERVICE in this node's own repository, oldest first, and what each partial one lacks.",
     ),
-    "mend": Entry(
+    "repair": Entry(
         "backup.proof",
-        "mend",
+        "repair",
         "Replace rotten files in this node's own repository of SERVICE by copies from its peers, checked by their "
         "hash.",
     ),
+    "mend": Entry("backup.proof", "repair", now="backup repair"),
     "push": Entry(
         "backup.run",
         "push",
@@ -53,11 +54,12 @@ VERBS = {
         "show",
         "Show the newest generation of SERVICE sealed here, its receipts, and how safe it is.",
     ),
-    "tidy": Entry(
+    "prune": Entry(
         "backup.archives",
-        "tidy",
+        "prune",
         "Delete old archives from this node's own repository of SERVICE and free their space.",
     ),
+    "tidy": Entry("backup.archives", "prune", now="backup prune"),
     "verify": Entry(
         "backup.proof",
         "verify",
@@ -68,5 +70,6 @@ VERBS = {
 backup = LazyGroup(
     "backup",
     entries=VERBS,
+    renamed_options={"--paper": "--recovery-sheet", "--share": "--daily-slice"},
     help="Back up the services that this node writes; begin them, and continue them after a loss.",
 )

@@ -1,4 +1,4 @@
-"""`appliance backup verify`, `drill` and `mend`: prove that a service can be brought back, and mend what rotted."""
+"""`appliance backup verify`, `drill` and `repair`: prove that a service can be restored, and repair what rotted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from appliance.backup.proofs.drill import Planned, planned
 from appliance.backup.proofs.drill import drill as run_drill
 from appliance.backup.proofs.proofs import Damaged, Drilled, load_proofs
 from appliance.backup.proofs.verify import HOSTILE, Verified, verify_data
-from appliance.backup.writer.mend import find_rotten
-from appliance.backup.writer.mend import mend as run_mend
+from appliance.backup.writer.mend import find_rotten, mend
 from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
@@ -24,15 +23,15 @@ from appliance.units import format_bytes, format_count, format_duration, printab
 @click.command()
 @service_argument
 @click.option(
-    "--share", is_flag=True, help="Only a daily slice, as the agent reads it; the next call continues from there."
+    "--daily-slice", is_flag=True, help="Only a daily slice, as the agent reads it; the next call continues from there."
 )
-def verify(service: str, share: bool) -> int | None:
+def verify(service: str, daily_slice: bool) -> int | None:
     """Decrypt and check every version of every file of SERVICE, on its origin or a standby; nothing is written.
 
     Exits with 5 and names the files when some could not be read.
     """
     with progress(f"Verifying {service}") as advance:
-        done = verify_data(this_node(), service, bytes_max=None if share else float("inf"), on_slice=advance)
+        done = verify_data(this_node(), service, bytes_max=None if daily_slice else float("inf"), on_slice=advance)
     emit(_verified_json(done), _verified_text(done))
     if done.damaged:
         if all(it.reason == HOSTILE for it in done.damaged):
@@ -77,7 +76,7 @@ def drill(service: str, seed: int | None, everything: bool | None, dry_run: bool
 @click.command()
 @service_argument
 @dry_run_option
-def mend(service: str, dry_run: bool) -> int | None:
+def repair(service: str, dry_run: bool) -> int | None:
     """Replace rotten files in this node's own repository of SERVICE by copies from its peers, checked by their hash.
 
     Exits with 5 while a file is still rotten.
@@ -91,7 +90,7 @@ def mend(service: str, dry_run: bool) -> int | None:
             f"Rotten: {len(names)} of {format_count(files, 'file')}.",
         )
         return IntegrityError.exit_code if names else None
-    done = run_mend(node, service)
+    done = mend(node, service)
     lines = [
         f"{service}: {format_count(done.files, 'file')} read, {len(done.mended)} repaired, {len(done.left)} still "
         "rotten."
@@ -99,7 +98,7 @@ def mend(service: str, dry_run: bool) -> int | None:
     lines += [f"  {peer} did not help: {why}" for peer, why in done.failed.items()]
     emit(asdict(done), "\n".join(lines))
     if done.left:
-        say(f"Next, when another peer answers: {command('backup', 'mend', service)}")
+        say(f"Next, when another peer answers: {command('backup', 'repair', service)}")
         return IntegrityError.exit_code
     say(f"Next: {command('backup', 'run', service)}")
     return None

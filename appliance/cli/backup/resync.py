@@ -57,7 +57,12 @@ REASON = "continued by this node"
 @click.option(
     "--grant", "granted", metavar="GRANT|DIR", type=FILE_TYPE, help="Second step: adopt what was fetched, and continue."
 )
-@click.option("--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input).")
+@click.option(
+    "--recovery-sheet",
+    "paper",
+    is_flag=True,
+    help="Open it with the recovery key, typed without echo (or on standard input).",
+)
 @click.option(
     "--generation",
     metavar="2.7",
@@ -129,7 +134,7 @@ def _ask_for_one(node: Node, service: str, out: Path, reason: str, generation: s
         f"Generation {shown['generation']} is here; the request to continue it is {out}.",
     )
     code = warn(node, service, found)
-    paper = ("--paper",) if not shown["opens"] else ()
+    paper = ("--recovery-sheet",) if not shown["opens"] else ()
     taking = ("--take-from", takes) if takes else ()
     words = ("backup", "resync", service, "--grant", f"{service}{GRANT}", *taking, *paper)
     say_grant(as_typed(str(out), *taking), f"{service}{GRANT}", *words)
@@ -159,7 +164,7 @@ def _ask_for_all(node: Node, folder: Path, reason: str, dry_run: bool) -> int | 
     emit(
         {"services": shown}, "\n".join(f"{it['service']}: {it['generation']}; request: {it['request']}" for it in shown)
     )
-    paper = () if all(it["opens"] for it in shown) else ("--paper",)
+    paper = () if all(it["opens"] for it in shown) else ("--recovery-sheet",)
     place = as_typed(str(folder))
     say_grant(f"{place}/*{REQUEST}", place, "backup", "resync", "--all", "--grant", str(folder), *paper)
     return code

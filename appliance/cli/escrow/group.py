@@ -6,27 +6,30 @@ from appliance.cli.commands import Entry
 from appliance.cli.group import LazyGroup
 
 VERBS = {
-    "export": Entry(
+    "create-key": Entry(
         "escrow.paper",
-        "export",
+        "create_key",
         "Make the recovery key in memory, print it, have it typed back, test it, and keep only its public half.",
     ),
-    "hand": Entry(
-        "escrow.hand",
-        "hand",
+    "export": Entry("escrow.paper", "create_key", now="escrow create-key"),
+    "export-keys": Entry(
+        "escrow.handover",
+        "export_keys",
         "Encrypt the keys of NODE's services that this standby may open, for the new machine named NODE.",
     ),
+    "hand": Entry("escrow.handover", "export_keys", now="escrow export-keys"),
     "open": Entry(
         "escrow.paper",
         "open_",
         "Open an envelope and write the borg keyfile and passphrase to a private folder, for recovery by hand.",
     ),
-    "take": Entry(
-        "escrow.hand",
-        "take",
-        "Import what `escrow hand` made for this node, so that it opens and continues its services without the "
+    "import-keys": Entry(
+        "escrow.handover",
+        "import_keys",
+        "Import what `escrow export-keys` made for this node, so that it opens and continues its services without the "
         "recovery sheet.",
     ),
+    "take": Entry("escrow.handover", "import_keys", now="escrow import-keys"),
     "verify": Entry(
         "escrow.paper", "verify", "Test the recovery key with an envelope; nothing secret is printed or written."
     ),
@@ -35,5 +38,6 @@ VERBS = {
 escrow = LazyGroup(
     "escrow",
     entries=VERBS,
+    renamed_options={"--paper": "--recovery-sheet"},
     help="Make and test the territory's recovery key, which exists only on paper, and open envelopes.",
 )

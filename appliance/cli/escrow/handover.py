@@ -1,4 +1,4 @@
-"""`appliance escrow hand` and `take`: the keys of a lost machine's services for the machine in its place."""
+"""`appliance escrow export-keys` and `import-keys`: the keys of a lost machine's services for its replacement."""
 
 from __future__ import annotations
 
@@ -15,45 +15,47 @@ from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_optio
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, IntegrityError, NotFound, UsageError
-from appliance.membership.handover import hand as seal_to
-from appliance.membership.handover import take as keep
-from appliance.membership.handover import take_by_paper
+from appliance.membership.handover import hand, take, take_by_paper
 from appliance.node.handle import Node
 
 
 @click.command()
 @click.argument("node", metavar="NODE", type=NAME_TYPE)
-def hand(node: str) -> int | None:
+def export_keys(node: str) -> int | None:
     """Encrypt the keys of NODE's services that this standby may open, for the new machine named NODE.
 
     The result, one JSON object, is encrypted and may be sent in any way. Exits with 1 when a service could not be
     opened.
     """
-    envelopes, failed = seal_to(this_node(), node)
+    envelopes, failed = hand(this_node(), node)
     if not envelopes and not failed:
         raise NotFound(f"this node is a standby of no service of {node}.", remedy="See `appliance territory show`.")
     for service, error in failed.items():
         say(f"{service}: {error}")
     shown = {name: base64.b64encode(raw).decode() for name, raw in envelopes.items()}
     click.echo(json.dumps({"node": node, "envelopes": shown, "failed": sorted(failed)}))
-    say(f"Next, on {node}: {command('escrow', 'take', 'FILE')}")
+    say(f"Next, on {node}: {command('escrow', 'import-keys', 'FILE')}")
     return WARNINGS if failed else None
 
 
 @click.command()
 @click.argument("file", metavar="[FILE]", type=FILE_TYPE, required=False)
-@click.option("--paper", is_flag=True, help="Use the recovery key instead of a file; it is typed without echo.")
+@click.option(
+    "--recovery-sheet", "paper", is_flag=True, help="Use the recovery key instead of a file; it is typed without echo."
+)
 @dry_run_option
-def take(file: Path | None, paper: bool, dry_run: bool) -> None:
-    """Import what `escrow hand` made for this node, so that it opens and continues its services without the recovery
-    sheet.
+def import_keys(file: Path | None, paper: bool, dry_run: bool) -> None:
+    """Import what `escrow export-keys` made for this node, so that it opens and continues its services without the
+    recovery sheet.
 
-    With --paper, the newest generation of each of its services is fetched and opened once with the recovery key.
+    With --recovery-sheet, the newest generation of each of its services is fetched and opened once with the recovery
+    key.
     """
     node = this_node()
     if (file is None) != paper:
         raise UsageError(
-            "neither a file nor --paper was given.", remedy="Give the FILE of `appliance escrow hand`, or --paper."
+            "neither a file nor --recovery-sheet was given.",
+            remedy="Give the FILE of `appliance escrow export-keys`, or --recovery-sheet.",
         )
     if file is None:
         names = _lacking(node)
@@ -62,7 +64,7 @@ def take(file: Path | None, paper: bool, dry_run: bool) -> None:
                 take_by_paper(node, name, typed_paper())
     else:
         handed = _read(file)
-        names = tuple(sorted(handed)) if dry_run else keep(node, handed)
+        names = tuple(sorted(handed)) if dry_run else take(node, handed)
     emit(
         {"node": node.name, "taken": list(names), "written": not dry_run},
         f"{node.name} {'would open' if dry_run else 'can open'}: {', '.join(names) or 'nothing more'}.",
@@ -83,5 +85,5 @@ def _read(file: Path) -> dict[str, bytes]:
         handed = json.loads(read_file(file))["envelopes"]
         return {str(service): base64.b64decode(text, validate=True) for service, text in handed.items()}
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        remedy = "It must be what `appliance escrow hand` printed; make it again."
+        remedy = "It must be what `appliance escrow export-keys` printed; make it again."
         raise IntegrityError("this file contains no envelopes.", where=str(file), remedy=remedy) from error

@@ -1,4 +1,4 @@
-"""`appliance escrow export`, `verify` and `open`: the paper. What a town hall reads is French first, English second."""
+"""`appliance escrow create-key`, `verify` and `open`. What a town hall reads is French first, English second."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would b
 @click.option("--typed-back-fd", type=int, metavar="N", help="Read what is typed back from file descriptor N.")
 @click.option("--replace", is_flag=True, help="Make a new key although the territory has one.")
 @dry_run_option
-def export(
+def create_key(
     place: Path,
     out: str,
     public_out: Path | None,

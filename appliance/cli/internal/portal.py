@@ -52,7 +52,7 @@ def serve(
 ) -> None:
     """Serve the pages until SIGTERM.
 
-    A person needs an account (`appliance account add`) and a code sheet (`appliance account sheet`) to sign in.
+    A person needs an account (`appliance account add`) and a code sheet (`appliance account code-sheet`) to sign in.
     """
     address, port = _address(listen)
     door = Door(address, port, names, cert, key, PublicName(*public) if public else None)

@@ -36,8 +36,8 @@ FOLDER = "keys"
 def collect(names: tuple[str, ...], folder: Path, identity: Path | None, dry_run: bool) -> int:
     """Collect the public keys of the nodes, by default all, into DIR/keys.
 
-    Only a machine whose host key was recorded by `node meet` is asked. Exits with 1 when one did not answer; the keys
-    of the others are kept. With --dry-run none is asked.
+    Only a machine whose host key was recorded by `node trust-host-key` is asked. Exits with 1 when one did not answer;
+    the keys of the others are kept. With --dry-run none is asked.
     """
     # Only control machines have fabric, and nodes need not pay for reading a territory.yml in every `node` verb.
     from appliance.config.load import load, territory_file

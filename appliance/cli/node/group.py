@@ -25,11 +25,12 @@ VERBS = {
         "leave",
         "Check whether this node may leave: each service that it holds must be as safe without it.",
     ),
-    "meet": Entry(
-        "node.meet",
-        "meet",
+    "trust-host-key": Entry(
+        "node.trust_host_key",
+        "trust_host_key",
         "Compare the host key of NODE with the fingerprint on its screen; then log in and record the key.",
     ),
+    "meet": Entry("node.trust_host_key", "trust_host_key", now="node trust-host-key"),
     "mesh": Entry("internal.node.mesh", "mesh", now="internal node mesh"),
     "revoke": Entry(
         "node.revoke",

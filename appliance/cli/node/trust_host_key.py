@@ -1,4 +1,4 @@
-"""`appliance node meet`: the control machine's first word with a new machine, by the fingerprint on its screen."""
+"""`appliance node trust-host-key`: first contact with a new machine, by the fingerprint on its screen."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PUBLIC_KEY_KINDS = ("ssh-ed25519 ", "ecdsa-sha2-", "ssh-rsa ", "sk-ssh-", "sk-ec
 )
 @click.option("--replace", is_flag=True, help="The machine is new and replaces one whose key was recorded before.")
 @dry_run_option
-def meet(
+def trust_host_key(
     machine: str,
     fingerprint: str,
     folder: Path,

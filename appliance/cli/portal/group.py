@@ -18,5 +18,5 @@ VERBS = {
 portal = LazyGroup(
     "portal",
     entries=VERBS,
-    help="Serve the pages on which people of a town hall restore their files. Accounts: `appliance account`.",
+    help="Show the journal of the pages on which people restore their files. Accounts: `appliance account`.",
 )

@@ -1,4 +1,4 @@
-"""`appliance restore attack`: the burst in which files were rewritten, and the archive to go back to."""
+"""`appliance restore detect-attack`: the burst in which files were rewritten, and the archive to go back to."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from appliance.units import format_count, printable
 )
 @source_option
 @paper_option
-def attack(service: str | None, limit: int, source: str, paper: bool) -> None:
+def detect_attack(service: str | None, limit: int, source: str, paper: bool) -> None:
     """Report when many files were rewritten within minutes, and the last archive before that.
 
     It compares with what is usual in this service. If it finds nothing unusual, that is no proof that there was no

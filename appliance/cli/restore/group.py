@@ -7,11 +7,12 @@ from appliance.cli.group import LazyGroup
 
 VERBS = {
     "all": Entry("restore.path", "all_", "Restore all files of a service."),
-    "attack": Entry(
-        "restore.attack",
-        "attack",
+    "detect-attack": Entry(
+        "restore.detect_attack",
+        "detect_attack",
         "Report when many files were rewritten within minutes, and the last archive before that.",
     ),
+    "attack": Entry("restore.detect_attack", "detect_attack", now="restore detect-attack"),
     "carry": Entry("internal.restore.process_requests", "process_requests", now="internal restore process-requests"),
     "file": Entry(
         "restore.path", "file", "Restore the file PATH, by default its newest version, even if it was deleted."
@@ -56,5 +57,6 @@ VERBS = {
 restore = LazyGroup(
     "restore",
     entries=VERBS,
+    renamed_options={"--paper": "--recovery-sheet"},
     help="Find a file by name in all versions and restore it, a folder or everything, from the best copy.",
 )

@@ -21,10 +21,13 @@ source_option = click.option(
     help="local (written here), standby (held here), peer:NAME, generation:2.7 (an older one), or auto: the best.",
 )
 paper_option = click.option(
-    "--paper", is_flag=True, help="Open it with the recovery key, typed without echo (or on standard input)."
+    "--recovery-sheet",
+    "paper",
+    is_flag=True,
+    help="Open it with the recovery key, typed without echo (or on standard input).",
 )
 
 
 def typed_source(source: str, *, paper: bool) -> tuple[str, ...]:
     """The words that open the same once more: what to type next has them, too."""
-    return (*(("--from", source) if source != AUTO else ()), *(("--paper",) if paper else ()))
+    return (*(("--from", source) if source != AUTO else ()), *(("--recovery-sheet",) if paper else ()))

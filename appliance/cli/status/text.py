@@ -8,7 +8,7 @@ from typing import Any
 from appliance.errors import OK, WARNINGS, ApplianceError
 from appliance.monitor.compare import Worse
 from appliance.monitor.next_steps import next_steps
-from appliance.monitor.states import Judged, Reason, State
+from appliance.monitor.states import SAID, Judged, Reason, State
 from appliance.monitor.status import Status
 from appliance.units import format_bytes, format_duration, printable
 
@@ -102,8 +102,8 @@ def _details(it: Judged) -> Iterator[str]:
         yield f"files that moves put aside, {size}: {', '.join(tree['folder'] for tree in trees)}"
     if it.role == "held" and facts:
         done = [(kind, facts[f"last_{kind}_seconds"]) for kind in ("exchange", "scrub", "thin", "check")]
-        told = [f"{kind} {format_duration(_number(ago))} ago" for kind, ago in done if ago is not None]
-        yield f"last {', '.join(told)}" if told else "not yet exchanged, scrubbed, thinned or checked"
+        told = [f"{SAID.get(kind, kind)} {format_duration(_number(ago))} ago" for kind, ago in done if ago is not None]
+        yield f"last {', '.join(told)}" if told else "not yet exchanged, scrubbed, pruned or checked"
 
 
 def _next_run(seconds: object) -> str:

@@ -110,7 +110,7 @@ def _say_next(values: Mapping[str, Any]) -> None:
     taking = ("--take-from", values["takes_from"]) if values["takes_from"] else ()
     say(f"Next, on {values['writer']}: {as_typed('appliance', 'backup', *verb, values['out'], *taking)}")
     if values["previous"]:
-        say("Add --paper if that node is a new machine: it has no envelope of its own.")
+        say("Add --recovery-sheet if that node is a new machine: it has no envelope of its own.")
 
 
 def _read_requests(files: Sequence[Path], in_force: Bundle) -> list[GrantRequest]:

@@ -34,7 +34,7 @@ from appliance.trust.pki import fingerprint_of, read_certificates
 from appliance.units import as_typed
 
 ROOT_NAME = "pki/root.pem"  # where `appliance pki sign` puts it
-RECOVERY_NAME = "recovery.pub"  # where `appliance escrow export` puts it, beside territory.yml
+RECOVERY_NAME = "recovery.pub"  # where `appliance escrow create-key` puts it, beside territory.yml
 SERIAL_MAX = 2**62  # half of what nodes read, so that there is always a next one
 SERIAL_STEP_MAX = 1_000_000
 """No node takes a lower serial ever again: what is further from the last one is asked about."""
@@ -191,7 +191,7 @@ def _recovery(given: str | None, plan: Path) -> str | None:
     try:
         check_recipient(line)
     except UsageError as error:
-        remedy = "It is one line that starts with age1; `appliance escrow export` writes it."
+        remedy = "It is one line that starts with age1; `appliance escrow create-key` writes it."
         raise UsageError("this is not the public half of the recovery key.", where=str(file), remedy=remedy) from error
     return line
 

@@ -1,4 +1,4 @@
-"""`appliance vault scrub`, `repair` and `thin`: what the agent does by itself, typed to have it now."""
+"""`appliance vault scrub`, `repair` and `prune`: what the agent does by itself, typed to have it now."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def repair(service: str | None, dry_run: bool) -> int | None:
 @click.command()
 @optional_service
 @dry_run_option
-def thin(service: str | None, dry_run: bool) -> None:
+def prune(service: str | None, dry_run: bool) -> None:
     """Remove the generations, of SERVICE or of all, that retention no longer keeps; none younger than its lock.
 
     This node decides by its own ageing clock; no other node can request a removal.

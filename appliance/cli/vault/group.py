@@ -6,11 +6,12 @@ from appliance.cli.commands import Entry
 from appliance.cli.group import LazyGroup
 
 VERBS = {
-    "ask": Entry(
+    "ping": Entry(
         "vault.peers",
-        "ask",
+        "ping",
         "Ask the vault of each PEER, by default of all, for an answer: over the network, through its sshd.",
     ),
+    "ask": Entry("vault.peers", "ping", now="vault ping"),
     "exchange": Entry(
         "vault.peers",
         "exchange",
@@ -41,11 +42,12 @@ VERBS = {
         "show",
         "Show every generation of SERVICE that this node knows, and whether its files are here.",
     ),
-    "thin": Entry(
+    "prune": Entry(
         "vault.care",
-        "thin",
+        "prune",
         "Remove the generations, of SERVICE or of all, that retention no longer keeps; none younger than its lock.",
     ),
+    "thin": Entry("vault.care", "prune", now="vault prune"),
 }
 
 vault = LazyGroup(

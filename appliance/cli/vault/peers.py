@@ -1,4 +1,4 @@
-"""`appliance vault ask` and `exchange`: whether the vaults of the peers answer, and what each of them lacks, now."""
+"""`appliance vault ping` and `exchange`: whether the vaults of the peers answer, and what each of them lacks, now."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from appliance.territory.implicit import implicit_name
 
 @click.command()
 @click.argument("peers", metavar="[PEER...]", type=NAME_TYPE, nargs=-1)
-def ask(peers: tuple[str, ...]) -> int | None:
+def ping(peers: tuple[str, ...]) -> int | None:
     """Ask the vault of each PEER, by default of all, for an answer: over the network, through its sshd.
 
     A refusal counts as an answer. Exits with 7 when a vault did not answer.
@@ -29,14 +29,14 @@ def ask(peers: tuple[str, ...]) -> int | None:
     node = this_node()
     names = [node.bundle.member(name).name for name in peers] or sorted(node.bundle.members.keys() - {node.name})
     with Lines(node) as lines:
-        _, failed = lines.ask_all(names, lambda conversation: _ask(conversation, implicit_name(node.name)))
+        _, failed = lines.ask_all(names, lambda conversation: _ping(conversation, implicit_name(node.name)))
     silent = {name: str(it) for name, it in failed.items() if isinstance(it, Unreachable)}
     rows = [(name, silent.get(name, "answers")) for name in names]
     emit({"answered": [name for name in names if name not in silent], "silent": silent}, table(("PEER", "VAULT"), rows))
     return Unreachable.exit_code if silent else None
 
 
-def _ask(conversation: Conversation, service: str) -> None:
+def _ping(conversation: Conversation, service: str) -> None:
     conversation.ask("head", service)
     conversation.channel.read_frame()
 

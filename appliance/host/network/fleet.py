@@ -96,5 +96,5 @@ def _end(error: BaseException) -> str:
 
 
 def _never_met(name: str) -> ApplianceError:
-    remedy = f"Read its fingerprint on its screen, then: appliance node meet {name} --fingerprint SHA256:..."
+    remedy = f"Read its fingerprint on its screen, then: appliance node trust-host-key {name} --fingerprint SHA256:..."
     return Refused("its host key was never recorded.", remedy=remedy)

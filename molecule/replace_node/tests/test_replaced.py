@@ -52,4 +52,4 @@ def test_who_has_the_lost_disk_is_let_in_no_more() -> None:
 def test_its_neighbours_know_its_new_keys_only(at: Callable[[str], Host]) -> None:
     shown = json.loads(at(ORIGIN).check_output("appliance --json node show"))
     assert shown["in_bundle"]
-    assert json.loads(at(ORIGIN).check_output("appliance --json vault ask"))["silent"] == {}
+    assert json.loads(at(ORIGIN).check_output("appliance --json vault ping"))["silent"] == {}

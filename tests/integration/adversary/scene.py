@@ -191,7 +191,7 @@ class Scene:
         try:
             return writer.run(self.node(self.writer), SERVICE)
         except RepositoryDamaged:
-            self.town.type_at(self.writer, "backup", "mend", SERVICE)
+            self.town.type_at(self.writer, "backup", "repair", SERVICE)
             return writer.run(self.node(self.writer), SERVICE)
 
     def remember(self, done: writer.Run, content: tuple[Content, ...]) -> None:

@@ -76,7 +76,7 @@ def a_restore(scene: Scene) -> None:
     words = ("restore", "all", "--archive", last.archive, "--service", SERVICE, "--to", str(to))
     code, told, why = scene.town.type_at(scene.writer, *words)
     if code not in (0, 1) and scene.writer in scene.owned:  # its repository may be damaged, and the sentence says so
-        scene.town.type_at(scene.writer, "backup", "mend", SERVICE)
+        scene.town.type_at(scene.writer, "backup", "repair", SERVICE)
         code, told, why = scene.town.type_at(scene.writer, *words)
     if code not in (0, 1):
         raise Broken(f"a restore of {last.archive} ends with {code}: {told} {why}")

@@ -357,7 +357,7 @@ def test_an_upgrade_is_looked_at_from_the_first_neighbour_that_answers(
     result = control.play(str(control.folder / "looks.yaml"))
     assert result.exit_code == 0, result.stdout.decode()
     asked = dict.fromkeys((control.folder / "asked").read_text().splitlines())  # again, while it is busy
-    assert list(asked) == ["--json status", "--json status --not-worse-than /dev/stdin", "--json vault ask commune-b"]
+    assert list(asked) == ["--json status", "--json status --not-worse-than /dev/stdin", "--json vault ping commune-b"]
     assert "[commune-b -> commune-a" in result.stdout.decode()
 
 

@@ -17,7 +17,7 @@ PLAY = """
 """
 OWN = "appliance-commune-b"
 REASON = "its envelope was sealed to other keys."
-PAPER = "appliance escrow take --paper"
+PAPER = "appliance escrow import-keys --recovery-sheet"
 APPLIANCE = """
 case "$*" in
 *"restore node"*) exit 3 ;;

@@ -90,11 +90,11 @@ def test_a_rotten_segment_is_named_refused_and_mended_by_typing_what_the_sentenc
     writer.run(node, SERVICE)
     segment = max((node.service(SERVICE).repository / "data" / "0").iterdir(), key=lambda file: file.stat().st_size)
     _flip_a_byte(segment)
-    with pytest.raises(IntegrityError, match="appliance backup mend docs-a"):
+    with pytest.raises(IntegrityError, match="appliance backup repair docs-a"):
         writer.run(node, SERVICE)
     typed = territory.nodes[ORIGIN]
-    assert typed.cli("backup", "mend", SERVICE, "--dry-run", check=False).exit_code == IntegrityError.exit_code
-    mended = json.loads(typed.cli("--json", "backup", "mend", SERVICE).stdout)
+    assert typed.cli("backup", "repair", SERVICE, "--dry-run", check=False).exit_code == IntegrityError.exit_code
+    mended = json.loads(typed.cli("--json", "backup", "repair", SERVICE).stdout)
     assert mended["mended"] == [f"data/0/{segment.name}"]
     assert writer.run(node, SERVICE).safety.safe
 

@@ -107,7 +107,7 @@ def test_a_standby_proves_every_version_in_shares_and_brings_everything_back(
 
 def test_the_origin_proves_what_it_writes_and_who_can_read_nothing_proves_nothing(saved: ProcessTerritory) -> None:
     origin = saved.nodes["commune-a"]
-    assert json.loads(origin.cli("--json", "backup", "verify", SERVICE, "--share").stdout)["finished"]
+    assert json.loads(origin.cli("--json", "backup", "verify", SERVICE, "--daily-slice").stdout)["finished"]
     planned = json.loads(
         origin.cli("--json", "backup", "drill", SERVICE, "--sample", "--seed", "1", "--dry-run").stdout
     )

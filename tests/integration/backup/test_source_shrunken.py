@@ -40,7 +40,7 @@ def test_an_empty_mount_point_stays_failed_and_pauses_tidy_until_the_disk_is_bac
         assert source_state(territory) == "failed"
     with pytest.raises(Refused, match="no archive of docs-a is deleted while most of it is missing at its source"):
         writer.tidy(territory.open(ORIGIN), SERVICE)
-    assert "backup confirm docs-a" in type_at(territory, ORIGIN, "backup", "tidy", SERVICE, code=8)
+    assert "backup confirm docs-a" in type_at(territory, ORIGIN, "backup", "prune", SERVICE, code=8)
 
     documents.rmdir()
     (tmp_path / "unplugged").rename(documents)

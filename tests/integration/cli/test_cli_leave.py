@@ -84,8 +84,8 @@ def test_a_damaged_answer_of_the_others_is_refused(territory: ProcessTerritory, 
 
 
 def test_a_vault_that_refuses_has_answered_and_a_dead_one_has_not(territory: ProcessTerritory) -> None:
-    assert type_at(territory, "commune-a", "vault", "ask")["silent"] == {}
+    assert type_at(territory, "commune-a", "vault", "ping")["silent"] == {}
     territory.nodes["commune-b"].stop()
-    result = territory.nodes["commune-a"].cli("--json", "vault", "ask", check=False)
+    result = territory.nodes["commune-a"].cli("--json", "vault", "ping", check=False)
     assert (result.exit_code, list(json.loads(result.stdout)["silent"])) == (7, ["commune-b"])
-    assert type_at(territory, "commune-a", "vault", "ask", "commune-c")["answered"] == ["commune-c"]
+    assert type_at(territory, "commune-a", "vault", "ping", "commune-c")["answered"] == ["commune-c"]

@@ -42,7 +42,7 @@ def test_a_service_that_left_is_shown_kept_and_restored_at_its_standby(typed: Ty
     (listed,) = typed("commune-b", "vault", "list", SERVICE)["services"]
     assert (listed["generations"], listed["quota_bytes"]) == (1, None)
     assert listed["left"].startswith("left the territory in bundle 2; the last copy is deleted by 203")
-    assert typed("commune-b", "vault", "thin")["services"][0]["dropped"] == []
+    assert typed("commune-b", "vault", "prune")["services"][0]["dropped"] == []
     assert typed("commune-b", "vault", "scrub")["services"][0]["damage"] == []
 
     lost = next(path for path in sorted(typed.documents.rglob("*")) if path.is_file())

@@ -70,10 +70,10 @@ def test_a_service_is_joined_backed_up_lost_found_and_continued(typed: Typed, tm
     assert list(asked["silent"]) == ["hermitage"]
     grant = str(typed.grant(request))
     refused = typed("commune-a", "backup", "resync", SERVICE, "--grant", grant, code=8)
-    assert "add --paper" in refused
+    assert "add --recovery-sheet" in refused
     paper = typed.paper.secret.reveal()
-    typed("commune-a", "backup", "resync", SERVICE, "--grant", grant, "--paper", stdin=paper[:-1], code=2)
-    continued = typed("commune-a", "backup", "resync", SERVICE, "--grant", grant, "--paper", stdin=paper)
+    typed("commune-a", "backup", "resync", SERVICE, "--grant", grant, "--recovery-sheet", stdin=paper[:-1], code=2)
+    continued = typed("commune-a", "backup", "resync", SERVICE, "--grant", grant, "--recovery-sheet", stdin=paper)
     assert (continued["generation"], continued["epoch"], continued["writer"]) == ("2.2", 4, "commune-a")
 
     everything = typed("commune-a", "restore", "all", "--to", str(tmp_path / "all"))

@@ -52,7 +52,7 @@ def ask(saved: ProcessTerritory, documents: Path, kind: Kind, archive: str, name
 
 
 def test_an_attack_is_found_and_everything_put_back(saved: ProcessTerritory, documents: Path) -> None:
-    answer = type_at(saved, "commune-a", "restore", "attack", "--limit", "3")
+    answer = type_at(saved, "commune-a", "restore", "detect-attack", "--limit", "3")
     (attack,) = answer["attacks"]
     assert (attack["hit"], attack["gone"], attack["ending"]) == (40, 40, ".locked")
     assert len(answer["files"]) == 3
@@ -76,7 +76,7 @@ def test_an_act_in_force_lets_the_share_be_replaced(
     saved: ProcessTerritory, documents: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = saved.open("commune-a")
-    safe = type_at(saved, "commune-a", "restore", "attack")["attacks"][0]["safe_archive"]
+    safe = type_at(saved, "commune-a", "restore", "detect-attack")["attacks"][0]["safe_archive"]
     now = node.clock.now()
     act = Act("rewind", SERVICE, "any", "maintenance", "ransomware", now, now + 600, Document("", {}, "", b""))
     monkeypatch.setattr(ordered, "load_acts", lambda folder, bundle, kind: [act] if kind == "rewind" else [])
@@ -102,7 +102,7 @@ def test_a_replacement_that_an_upgrade_cut_goes_on_as_itself_and_can_be_undone(
     saved: ProcessTerritory, documents: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = saved.open("commune-a")
-    safe = type_at(saved, "commune-a", "restore", "attack")["attacks"][0]["safe_archive"]
+    safe = type_at(saved, "commune-a", "restore", "detect-attack")["attacks"][0]["safe_archive"]
     (documents / "lettre 7.odt").write_text("written since")
     asked = ask(saved, documents, "in-place", safe, "lettre 7.odt")
     with monkeypatch.context() as cut:
@@ -121,7 +121,7 @@ def test_a_download_that_an_upgrade_cut_goes_on_as_itself(
     saved: ProcessTerritory, documents: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = saved.open("commune-a")
-    safe = type_at(saved, "commune-a", "restore", "attack")["attacks"][0]["safe_archive"]
+    safe = type_at(saved, "commune-a", "restore", "detect-attack")["attacks"][0]["safe_archive"]
     asked = ask(saved, documents, "download", safe, "lettre 7.odt")
     with monkeypatch.context() as cut:
         cut.setattr(carry, "run", _cut)

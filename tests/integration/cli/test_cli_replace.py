@@ -69,12 +69,14 @@ def test_a_standby_hands_the_keys_over_and_the_machine_goes_on(
     shutil.rmtree(documents)
 
     refused = json.loads(territory.nodes[NODE].cli("--json", *BACK, check=False).stdout)
-    assert "add --paper" in refused["failed"][SERVICE]
-    assert "standby of no service" in type_at(territory, "commune-b", "escrow", "hand", NODE, code=3)
+    assert "add --recovery-sheet" in refused["failed"][SERVICE]
+    assert "standby of no service" in type_at(territory, "commune-b", "escrow", "export-keys", NODE, code=3)
     handed = desk / "handed.json"
-    handed.write_text(json.dumps(type_at(territory, "hermitage", "escrow", "hand", NODE)))
-    assert "commune-c is not the origin of" in type_at(territory, "commune-c", "escrow", "take", str(handed), code=8)
-    assert type_at(territory, NODE, "escrow", "take", str(handed))["taken"] == [SERVICE]
+    handed.write_text(json.dumps(type_at(territory, "hermitage", "escrow", "export-keys", NODE)))
+    assert "commune-c is not the origin of" in type_at(
+        territory, "commune-c", "escrow", "import-keys", str(handed), code=8
+    )
+    assert type_at(territory, NODE, "escrow", "import-keys", str(handed))["taken"] == [SERVICE]
 
     assert type_at(territory, NODE, *BACK)["services"][SERVICE]["warnings"] == []
     assert [str(it) for it in compare(before, take(documents, as_root=False))] == []
@@ -111,7 +113,7 @@ def test_where_no_standby_is_left_the_paper_is_typed_once(
     replace_node(territory)
     territory.nodes["hermitage"].stop()
     shutil.rmtree(documents)
-    words = ("--json", "escrow", "take", "--paper")
+    words = ("--json", "escrow", "import-keys", "--recovery-sheet")
     typed = territory.nodes[NODE].cli(*words, stdin=paper.secret.reveal(), check=False)
     assert sorted(answer_of(typed, 0)["taken"]) == [SERVICE, "registre"]
     assert type_at(territory, NODE, *BACK)["failed"] == {}
@@ -130,8 +132,8 @@ def test_one_service_that_takes_the_paper_stops_no_other_that_was_granted(
     for service in (SERVICE, "registre"):
         writer.run(territory.open(NODE), service)
     replace_node(territory)
-    (tmp_path / "handed").write_text(json.dumps(type_at(territory, "hermitage", "escrow", "hand", NODE)))
-    type_at(territory, NODE, "escrow", "take", str(tmp_path / "handed"))
+    (tmp_path / "handed").write_text(json.dumps(type_at(territory, "hermitage", "escrow", "export-keys", NODE)))
+    type_at(territory, NODE, "escrow", "import-keys", str(tmp_path / "handed"))
     resync = ("backup", "resync", "--all")
     asked = type_at(territory, NODE, *resync, "--request", str(tmp_path))["services"]
     assert {it["service"]: it["opens"] for it in asked} == {SERVICE: True, "registre": False}
@@ -142,9 +144,9 @@ def test_one_service_that_takes_the_paper_stops_no_other_that_was_granted(
     taken = json.loads(ended.stdout)
     assert ended.exit_code == 8
     assert [it["service"] for it in taken["grants"]] == [SERVICE]
-    assert "add --paper" in taken["failed"]["registre"]
+    assert "add --recovery-sheet" in taken["failed"]["registre"]
 
-    words = ("--json", "escrow", "take", "--paper")
+    words = ("--json", "escrow", "import-keys", "--recovery-sheet")
     typed = territory.nodes[NODE].cli(*words, stdin=paper.secret.reveal(), check=False)
     assert answer_of(typed, 0)["taken"] == ["registre"]
     taken = type_at(territory, NODE, *resync, "--grant", str(tmp_path))

@@ -179,15 +179,15 @@ def test_without_an_envelope_for_it_the_paper_is_refused_in_a_sentence(
 
 
 def test_a_paper_that_is_not_needed_is_not_read_and_that_is_said(saved: ProcessTerritory) -> None:
-    told = saved.nodes["commune-a"].cli("restore", "find", "budget", "--paper", stdin=b"").stderr.decode()
+    told = saved.nodes["commune-a"].cli("restore", "find", "budget", "--recovery-sheet", stdin=b"").stderr.decode()
     assert "the recovery key is not needed and was not read" in told
 
 
 def test_a_blind_peer_opens_nothing_whatever_it_is_given(saved: ProcessTerritory) -> None:
-    words = ("restore", "find", "budget", "--service", SERVICE, "--paper", "--from", "standby")
+    words = ("restore", "find", "budget", "--service", SERVICE, "--recovery-sheet", "--from", "standby")
     refused = type_at(saved, "commune-b", *words, code=8)
     assert "does not trust commune-b" in refused
     assert "the recovery key opens it on a replacement machine (docs/how-to/replace-a-node.md)" in refused
-    refused = type_at(saved, "commune-b", "restore", "find", "budget", "--paper", code=3)
+    refused = type_at(saved, "commune-b", "restore", "find", "budget", "--recovery-sheet", code=3)
     assert "by hand with this disk (docs/recovery-by-hand.md)" in refused
     assert not saved.open("commune-b").service(SERVICE).root.exists()

@@ -48,11 +48,11 @@ def test_everything_comes_back_from_the_standby_and_then_from_a_blind_peer_with_
     typed_key = paper.secret.reveal()
 
     def with_paper(*words: str, code: int = 0, key: bytes = typed_key) -> Any:
-        words = ("--json", "restore", *words, "--from", "peer:commune-b", "--paper")
+        words = ("--json", "restore", *words, "--from", "peer:commune-b", "--recovery-sheet")
         return answer_of(territory.nodes["commune-a"].cli(*words, stdin=key, check=False), code)
 
     refused = type_at(territory, "commune-a", "restore", "find", "budget", "--from", "peer:commune-b", code=8)
-    assert "add --paper" in refused
+    assert "add --recovery-sheet" in refused
     with_paper("find", "budget", key=typed_key[:-1], code=2)
     found = with_paper("find", "budget")
     assert (found["found"][0]["path"], found["sources"][SERVICE]["place"]) == (path, "commune-b")

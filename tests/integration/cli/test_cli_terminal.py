@@ -82,8 +82,8 @@ def test_the_key_is_typed_without_echo(territory: ProcessTerritory, paper: Recov
     secret = paper.secret.reveal().decode()
     find = ("--state", state, "restore", "find", "e")
     ended, shown = at_terminal(*find, answers={})
-    assert (ended, "add --paper" in shown) == (8, True)
-    ended, shown = at_terminal(*find, "--paper", answers={"Ligne": secret})
+    assert (ended, "add --recovery-sheet" in shown) == (8, True)
+    ended, shown = at_terminal(*find, "--recovery-sheet", answers={"Ligne": secret})
     assert ended == 0, shown
     assert "docs-a" in shown
     assert secret[20:30] not in shown

@@ -90,6 +90,6 @@ def test_what_rots_is_found_and_mended_from_another_holder(held: ProcessTerritor
 
 
 def test_nothing_young_is_thinned(held: ProcessTerritory) -> None:
-    for words in (("vault", "thin", "--dry-run"), ("vault", "thin", SERVICE)):
+    for words in (("vault", "prune", "--dry-run"), ("vault", "prune", SERVICE)):
         (found,) = type_at(held, "hermitage", *words)["services"]
         assert (found["service"], found["dropped"], found["files_removed"]) == (SERVICE, [], 0)

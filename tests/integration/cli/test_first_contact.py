@@ -38,7 +38,7 @@ class Desk:
         return self.folder / "known_hosts"
 
     def meet(self, *words: str, stdin: bytes | None = None) -> Result:
-        argv = (*appliance_argv(), "--json", "node", "meet", *words, "--territory", str(self.folder))
+        argv = (*appliance_argv(), "--json", "node", "trust-host-key", *words, "--territory", str(self.folder))
         env = {"PYTHONPATH": str(code_folder()), "HOME": str(self.folder)}
         return run(argv, timeout_seconds=60, env=env, stdin=stdin)
 

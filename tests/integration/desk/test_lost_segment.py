@@ -38,7 +38,7 @@ def test_a_segment_that_is_gone_stops_the_seal_and_comes_back_from_a_peer(world:
     with pytest.raises(RottenSegment, match="1 sealed files are missing") as refused:
         world.run(ORIGIN)
     assert str(segment) in str(refused.value)
-    assert f"appliance backup mend {SERVICE}" in refused.value.remedy
+    assert f"appliance backup repair {SERVICE}" in refused.value.remedy
     assert world.desk.holding(HOLDER).stored() == before
     done = mend(world.desk.open(ORIGIN), SERVICE)
     assert (done.mended, done.left) == (("data/0/1",), ())

@@ -207,7 +207,7 @@ def test_tidying_gives_room_back_on_a_disk_without_one_free_byte(tight: Ground) 
     assert free_bytes(tight.layout().root) == 0
     said = tight.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
     assert said.exit_code == NoSpace.exit_code
-    tidied = tight.territory.nodes[ORIGIN].cli("backup", "tidy", SERVICE, check=False)
+    tidied = tight.territory.nodes[ORIGIN].cli("backup", "prune", SERVICE, check=False)
     assert tidied.exit_code == 0, tidied.tail()
     assert free_bytes(tight.layout().root) > FILM_BYTES
     tight.assert_nothing_lost()

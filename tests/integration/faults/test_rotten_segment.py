@@ -59,7 +59,7 @@ class LaterClock(SystemClock):
 
 
 def mend(ground: Ground) -> str:
-    done = ground.territory.nodes[ORIGIN].cli("backup", "mend", SERVICE, check=False)
+    done = ground.territory.nodes[ORIGIN].cli("backup", "repair", SERVICE, check=False)
     assert done.exit_code == 0, done.tail()
     return done.stdout.decode()
 
@@ -82,7 +82,7 @@ def test_rot_is_refused_when_the_memory_of_hashes_is_lost_and_mended_from_a_peer
     refused = grown.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
     assert refused.exit_code == IntegrityError.exit_code
     assert str(segment) in refused.tail()
-    assert f"appliance backup mend {SERVICE}" in refused.tail()
+    assert f"appliance backup repair {SERVICE}" in refused.tail()
     assert {name: replica_of(grown.node(name), SERVICE).stored() for name in HOLDERS} == before
     with pytest.raises(RottenSegment):
         writer.run(grown.node(), SERVICE)
@@ -123,7 +123,7 @@ def test_rot_that_is_sent_to_a_new_peer_is_refused_there_and_mended(grown: Groun
     assert failed.peer == BLIND
     assert isinstance(failed.error, IntegrityError)
     assert "does not match the hash in the list" in str(failed.error)
-    assert "appliance backup mend" in str(failed.error)
+    assert "appliance backup repair" in str(failed.error)
     mend(grown)
     grown.acknowledged = [replace(item, holders=(STANDBY,)) for item in grown.acknowledged]
     assert_sound(grown)
@@ -134,7 +134,7 @@ def test_what_no_peer_has_is_told_and_left_as_it_is(grown: Ground) -> None:
     rot(segment)
     for name in (*HOLDERS, SPARE):
         grown.territory.nodes[name].stop()
-    failed = grown.territory.nodes[ORIGIN].cli("backup", "mend", SERVICE, check=False)
+    failed = grown.territory.nodes[ORIGIN].cli("backup", "repair", SERVICE, check=False)
     assert failed.exit_code == IntegrityError.exit_code
     assert b"1 still rotten" in failed.stdout
     assert f"{BLIND} did not help: ".encode() in failed.stdout
@@ -154,7 +154,7 @@ def test_rot_that_borg_meets_itself_names_the_remedy(grown: Ground) -> None:
     rot(manifest)
     with pytest.raises(RepositoryDamaged) as refused:
         writer.run(grown.node(), SERVICE)
-    assert "appliance backup mend" in str(refused.value)
+    assert "appliance backup repair" in str(refused.value)
     assert segment.exists()
     mend(grown)
     assert_sound(grown)

@@ -44,5 +44,5 @@ def let_in(ground: Ground, node: str, person: str, *groups: str) -> list[str]:
     """Give `person` an account at `node` and a sheet of paper; return its codes, each of which opens once."""
     words = [word for group in groups for word in ("--group", group)]
     ground.did(node, "appliance", "account", "add", person, *words, stdin=f"{PASSWORD}\n".encode())
-    sheet = ground.did(node, "appliance", "account", "sheet", person)
+    sheet = ground.did(node, "appliance", "account", "code-sheet", person)
     return [line.split()[-1] for line in sheet.splitlines() if line.strip().startswith("[ ]")]

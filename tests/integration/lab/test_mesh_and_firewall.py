@@ -285,7 +285,16 @@ def test_operators_are_kept_and_let_in_at_once(hosts: Meshed) -> None:
 
 def meet(hosts: Meshed, node: str, mark: str) -> Result:
     """First contact with `node`, from the operators' network."""
-    words = (*appliance_argv(), "node", "meet", node, "--fingerprint", mark, "--territory", str(hosts.desk.inventory))
+    words = (
+        *appliance_argv(),
+        "node",
+        "trust-host-key",
+        node,
+        "--fingerprint",
+        mark,
+        "--territory",
+        str(hosts.desk.inventory),
+    )
     argv = netns.inside(hosts.lab.plan.core, (*words, "--identity", str(hosts.lab.own.key)))
     return run(argv, timeout_seconds=60, env={"PYTHONPATH": str(code_folder()), "HOME": str(hosts.desk.root)})
 

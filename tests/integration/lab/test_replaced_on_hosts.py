@@ -40,7 +40,7 @@ from tests.integration.lab.test_share_on_hosts import SERVICE as DOCUMENTS
 PLAYBOOK = "replace_node"
 MOVING = (EXCLUSIVE, LOCAL_FIRST, DOCUMENTS, DATABASE)
 NEXT = re.compile(r"^  (appliance .*)$", re.MULTILINE)
-PAPER = re.compile(r"takes the paper, too\. On (\S+): (appliance escrow take --paper)")
+PAPER = re.compile(r"takes the paper, too\. On (\S+): (appliance escrow import-keys --recovery-sheet)")
 RUNS_MAX = 5
 
 pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(2400)]

@@ -243,7 +243,7 @@ def test_keys_and_own_repositories_are_out_of_reach_of_who_receives_and_who_chec
 
 
 def test_the_agent_has_thinning_and_scrub_done_by_the_sealer(ground: Ground) -> None:
-    assert ground.json(BLIND, "vault", "thin", SERVICE)["services"][0]["dropped"] == []
+    assert ground.json(BLIND, "vault", "prune", SERVICE)["services"][0]["dropped"] == []
     assert ground.json(BLIND, "vault", "scrub", SERVICE)["services"][0]["damage"] == []
     said = ground.did(BLIND, "journalctl --unit appliance-seal --output cat")
     assert '"vault-grant"' in said

@@ -102,8 +102,8 @@ def test_a_sheet_lets_somebody_in_and_a_later_one_makes_it_void(world: World) ->
     node = world.territory.nodes[NODE]
     node.cli("account", "add", "anne", "--title", "Anne Petit", stdin=f"{PASSWORD}\n".encode())
     assert world.visit().sign_in("anne", PASSWORD, "000000").status_code == 401, "no sheet yet"
-    first = json.loads(node.cli("--json", "account", "sheet", "anne").stdout)
-    printed = node.cli("account", "sheet", "anne").stdout.decode()
+    first = json.loads(node.cli("--json", "account", "code-sheet", "anne").stdout)
+    printed = node.cli("account", "code-sheet", "anne").stdout.decode()
     assert "Première connexion" in printed
     assert "█" in printed, "a picture for a phone"
     assert world.visit().sign_in("anne", PASSWORD, first["codes"][0]).status_code == 401
@@ -113,9 +113,9 @@ def test_a_sheet_lets_somebody_in_and_a_later_one_makes_it_void(world: World) ->
     assert anne.get("/").status_code == 200
     listed = json.loads(node.cli("--json", "account", "list").stdout)["accounts"][NODE]
     assert {it["name"]: it["sheet"] for it in listed}["anne"] is True
-    node.cli("account", "sheet", "anne", "--remove")
+    node.cli("account", "code-sheet", "anne", "--remove")
     assert anne.get("/").status_code == 303, "what let her in is gone"
-    assert b"no account" in node.cli("account", "sheet", "nobody", check=False).stderr
+    assert b"no account" in node.cli("account", "code-sheet", "nobody", check=False).stderr
 
 
 def test_somebody_who_works_at_two_town_halls_signs_in_once_and_sees_both(world: World) -> None:
@@ -125,14 +125,14 @@ def test_somebody_who_works_at_two_town_halls_signs_in_once_and_sees_both(world:
     there.layout.accounts.write_bytes(stood_in.read_bytes())  # the people of commune-b have their accounts there
     for node in (here, there):
         node.cli("account", "add", "nadia", "--title", "Nadia Roy", stdin=f"{PASSWORD}\n".encode())
-    told = here.cli("--json", "account", "sheet", "nadia").stdout
-    there.cli("account", "sheet", "nadia", stdin=told)
+    told = here.cli("--json", "account", "code-sheet", "nadia").stdout
+    there.cli("account", "code-sheet", "nadia", stdin=told)
     here.cli("internal", "account", "sync", "--from", str(there.layout.accounts))
     codes = json.loads(told)["codes"]
     nadia = world.visit()
     assert nadia.sign_in("nadia", PASSWORD, codes[0]).status_code == 303
     assert "Documents de la commune B" not in nadia.get("/").text, "another sheet there: she is let in here alone"
-    there.cli("account", "sheet", "nadia", "--same", stdin=told)
+    there.cli("account", "code-sheet", "nadia", "--same", stdin=told)
     here.cli("internal", "account", "sync", "--from", str(there.layout.accounts))
     nadia = world.visit()
     assert nadia.sign_in("nadia", PASSWORD, codes[1]).status_code == 303

@@ -10,7 +10,7 @@ from appliance_lab.pages.commands import walk, walk_internal
 CHANGE_NOTHING = """
 status; doctor; completion
 backup list; backup show; backup verify
-restore attack; restore find; restore jobs; restore versions
+restore detect-attack; restore find; restore jobs; restore versions
 territory check; territory plan; territory show
 internal node keys; node leave; node show
 act list; account list
@@ -18,8 +18,8 @@ failover status; failover history; failover table
 portal journal export; portal journal verify
 internal pki csr; internal pki due
 voter show
-vault ask; vault list; vault show
-escrow hand; escrow verify
+vault ping; vault list; vault show
+escrow export-keys; escrow verify
 lab check; lab console; lab probe; lab status
 """
 """They look, and print what they see; a copy that is opened to be read is kept, and nothing of a service changes."""

@@ -20,7 +20,7 @@ NAMES_THEM = re.compile(r"appliance/cli/(\w+/)?group\.py|appliance/cli/commands\
 SEPARATORS = (" ", '", "', "', '", ", ")
 """Between the words of a command: in a sentence, in a list of Python, of Jinja, of YAML."""
 BETWEEN = f"(?:{'|'.join(SEPARATORS)})"
-NOT_A_COMMAND = {"node, keys = "}  # two variables
+NOT_A_COMMAND = {"node, keys = ", 'action in ("backup", "tidy")'}
 
 
 def renamed(group: LazyGroup = main.root, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -32,7 +32,15 @@ def renamed(group: LazyGroup = main.root, path: tuple[str, ...] = ()) -> Iterato
             yield from renamed(command, (*path, name))
 
 
+ROOT_CONTEXT = click.Context(main.root)
 RENAMED = dict(renamed())
+
+
+GROUPS = [
+    command for name in main.root.entries if isinstance(command := main.root.get_command(ROOT_CONTEXT, name), LazyGroup)
+]
+RENAMED_OPTIONS = [(group, old, new) for group in GROUPS for old, new in group.renamed_options.items()]
+OLD_OPTION = re.compile(rf"(?<![\w-])(?:{'|'.join(sorted({old for _, old, _ in RENAMED_OPTIONS}))})(?![\w-])")
 
 
 def command_of(words: list[str]) -> click.Command | None:
@@ -98,10 +106,29 @@ def test_an_old_name_works_as_the_new_one_and_is_not_listed(tmp_path: Path, caps
     assert "  check " not in capsys.readouterr().out
 
 
-def test_no_unit_role_playbook_page_or_code_uses_an_old_name() -> None:
+@pytest.mark.parametrize(("group", "old", "new"), RENAMED_OPTIONS, ids=lambda it: getattr(it, "name", it))
+def test_an_old_option_works_as_the_new_one_and_says_it(
+    group: LazyGroup, old: str, new: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    context = click.Context(group)
+    verbs = [verb for verb in group.list_commands(context) if new in options_of(group.get_command(context, verb))]
+    assert verbs
+    for verb in verbs:
+        name, _, rest = group.resolve_command(context, [verb, "words", old, "--", old])
+        assert (name, rest) == (verb, ["words", new, "--", old])
+        assert capsys.readouterr().err == f'"{old}" is now "{new}".\n'
+
+
+def options_of(command: click.Command | None) -> set[str]:
+    assert command is not None
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+def test_no_unit_role_playbook_page_or_code_uses_an_old_name_or_option() -> None:
     found = [
         f"{where}: {line.strip()}"
         for where, line in lines((*TYPED, *TOLD))
-        if not any(text in line for text in NOT_A_COMMAND) and any(it.search(line) for it in PATTERNS.values())
+        if not any(text in line for text in NOT_A_COMMAND)
+        and any(it.search(line) for it in (*PATTERNS.values(), OLD_OPTION))
     ]
     assert found == []

@@ -12,8 +12,8 @@ from appliance.cli.restore.options import typed_source
     [
         ("auto", False, ()),
         ("generation:2.7", False, ("--from", "generation:2.7")),
-        ("auto", True, ("--paper",)),
-        ("peer:commune-b", True, ("--from", "peer:commune-b", "--paper")),
+        ("auto", True, ("--recovery-sheet",)),
+        ("peer:commune-b", True, ("--from", "peer:commune-b", "--recovery-sheet")),
     ],
 )
 def test_the_source_and_the_paper_are_typed_again(source: str, paper: bool, words: tuple[str, ...]) -> None:
