@@ -62,7 +62,7 @@ def test_an_act_of_somebody_who_may_not_sign_it_is_refused(held: ProcessTerritor
     sign = ("act", "sign", "lost", "hermitage", "--reason", "none", "--key", str(stranger), "--out", act)
     type_at(held, "commune-c", *sign, "--operator", "maintenance")
     assert "not signed by a key of maintenance" in type_at(held, "commune-b", "act", "accept", act, code=5)
-    assert "Who may: maintenance" in type_at(held, "commune-c", *sign, "--operator", "nobody", code=8)
+    assert "These persons may: maintenance" in type_at(held, "commune-c", *sign, "--operator", "nobody", code=8)
 
 
 def test_what_rots_is_found_and_mended_from_another_holder(held: ProcessTerritory) -> None:
