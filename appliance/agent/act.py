@@ -53,7 +53,6 @@ from appliance.node.acts import load_acts
 from appliance.node.failover_status import is_handing_over
 from appliance.node.handle import Node
 from appliance.restore.catalogue import caught_up
-from appliance.restore.job import keep_apart
 from appliance.restore.undo import expire
 from appliance.territory.served import SHARE
 from appliance.units import MINUTE, as_typed, format_count
@@ -257,7 +256,6 @@ def _forget_old_restores(node: Node, service: str) -> None:
     appliance-restores forgets it: who restores may write every file, so the agent writes nothing there."""
     if node.layout.is_this_host:
         return
-    keep_apart(node.layout)
     expired = expire(node.service(service).restores, age_seconds=node.ageing.now())
     if expired:
         node.journal.write("restores-expired", service=service, jobs=len(expired))

@@ -20,7 +20,6 @@ from appliance.node.acts import load_acts
 from appliance.node.handle import Node
 from appliance.restore.carry import Ground, carry_out, no_raw
 from appliance.restore.fill import Fill
-from appliance.restore.job import keep_apart
 from appliance.restore.order import Order, Status, all_orders, untaken
 from appliance.restore.schema import read_catalogue
 from appliance.restore.search import contents_of_all
@@ -96,7 +95,6 @@ def _services(node: Node) -> tuple[str, ...]:
 
 def carry_out_waiting(node: Node) -> Iterator[Carried]:
     """Undo what is to be undone and carry out what waits; what another process is at is left to it."""
-    keep_apart(node.layout)  # a restore that an upgrade cut goes on as itself, and can be undone
     take_all(node)
     for service, undoing in to_undo(node):
         with contextlib.suppress(Busy):
@@ -110,10 +108,9 @@ def carry_out_waiting(node: Node) -> Iterator[Carried]:
 def take_all(node: Node) -> None:
     """Take up what was asked; what no page of ours writes is journalled, once for each order."""
     for service in _services(node):
-        layout = node.service(service)
-        for folder in untaken(layout.orders):
+        for folder in untaken(node.service(service).orders):
             try:
-                take(folder, layout.restores, age_seconds=node.ageing.now())
+                take(folder, age_seconds=node.ageing.now())
             except IntegrityError as error:
                 node.journal.write("order-refused", service=service, order=folder.name, error=error.what)
             except (Busy, NotFound):

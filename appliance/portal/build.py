@@ -52,8 +52,6 @@ def build(
 def make_site(lookup: Lookup, clock: Clock, *, secure: bool = False, answer_seconds: float = ANSWER_SECONDS) -> Site:
     """What the pages share: who may come in, where it is written down, how it looks."""
     database = Database(lookup.places.database)
-    for path in lookup.places.former:
-        path.unlink(missing_ok=True)
     node, territory = lookup.territory()
     stores = stores_of(lookup.layout, node)
     return Site(

@@ -33,11 +33,6 @@ class Places:
         return self.work / "journal.jsonl"
 
     @property
-    def former(self) -> tuple[Path, ...]:
-        """What the worker of an earlier version wrote beside the pages."""
-        return tuple(self.pages / it.name for it in (self.opened, self.seen, self.history))
-
-    @property
     def opened(self) -> Path:
         return self.work / "opened.json"
 

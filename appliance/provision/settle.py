@@ -20,7 +20,6 @@ from appliance.provision.apply import THIS_HOST, Host, apply, one_at_a_time
 from appliance.provision.callers import Caller, operators_first
 from appliance.provision.files import OwnedFolder, Part, WantedFile
 from appliance.provision.observe import below
-from appliance.restore.job import keep_apart
 from appliance.territory.model import SITES
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import PIN_OF_A_HOST, Identity, create_identity, refuse_another, shown_keys
@@ -120,8 +119,6 @@ def settle(
     changed = outcome.changes[made.name].changed
     with as_owner(layout.root):
         born = () if layout.identity.exists() else (str(state / layout.identity.name),)
-        if not dry_run:
-            keep_apart(layout)
         if born and not dry_run:
             create_identity(layout, wanted.name, wanted.territory_key)
             # A node that was just made has promised nothing; without that note its broker would never sign. What an

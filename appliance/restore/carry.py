@@ -79,7 +79,7 @@ def carry_out(ground: Ground, name: str, *, now: float, age_seconds: int) -> Sta
     """Carry the order out from where it stands and return how it ended; what has ended is left as it is."""
     folder = order_folder(ground.orders, name)
     with locked(folder.lock, what=f"the restore {name}"):
-        order = take_up(folder, ground.restores, age_seconds=age_seconds)
+        order = take_up(folder, age_seconds=age_seconds)
         status = heard(folder)
         if status.state not in ("waiting", "running"):
             return status
@@ -110,7 +110,7 @@ def undo_order(ground: Ground, name: str, *, age_seconds: int, mark: str = "") -
     """
     folder = order_folder(ground.orders, name)
     with locked(folder.lock, what=f"the restore {name}"):
-        order = take_up(folder, ground.restores, age_seconds=age_seconds)
+        order = take_up(folder, age_seconds=age_seconds)
         status = dataclasses.replace(load_status(folder), heard_undo=mark)
         try:
             done = _undone(ground, order, status, age_seconds)

@@ -17,9 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from appliance.errors import Busy, NotFound
-from appliance.host.files import locked, make_private_folder, write_atomic
-from appliance.host.layout import NodeLayout
+from appliance.errors import NotFound
+from appliance.host.files import write_atomic
 from appliance.host.records import Record
 from appliance.restore.fill import Fill
 from appliance.restore.place import Change
@@ -70,11 +69,11 @@ class Job:
     fills: tuple[Fill, ...] = ()
     """What a partial archive lacks, and the archives that it is taken from."""
     typed: Typed = NOT_TYPED
-    """Empty for what nobody typed, such as an order of the pages, and for jobs of earlier versions."""
+    """Empty for what nobody typed, such as an order of the pages."""
     given_up: bool = False
     """Whether what an undo takes back is a restore that never ended."""
     begun_age_seconds: int | None = None
-    """When it began by the ageing clock; None for a job of an earlier version."""
+    """When it began by the ageing clock."""
 
     @property
     def archives(self) -> tuple[str, ...]:
@@ -170,26 +169,3 @@ def jobs(restores: Path) -> Iterator[Job]:
     """Every job, oldest first."""
     for file in sorted(restores.glob("[!.]*/job.json")):
         yield load(JobFolder(file.parent))
-
-
-def keep_apart(layout: NodeLayout) -> None:
-    """Give restores of an earlier version, which lie in the folders of their services, their own folder. It is done
-    once: what anybody lays there later is no restore. One that is at work now is left to the next call."""
-    done = layout.restores / ".apart"
-    if done.exists():
-        return
-    found = [file.parent for file in layout.services.glob("*/restores/*/job.json")]
-    moved = [_moved(here, layout.service(here.parents[1].name).restores) for here in found]
-    if all(moved):
-        make_private_folder(layout.restores)
-        done.touch()
-
-
-def _moved(here: Path, restores: Path) -> bool:
-    try:
-        with locked(here / "lock", what=f"the restore {here.name}"):
-            if JobFolder(here).file.exists():  # another process may just have moved it
-                here.rename(make_private_folder(restores) / here.name)
-            return True
-    except Busy:
-        return False

@@ -204,8 +204,7 @@ def _place(folder: JobFolder, job: Job) -> Job:
     except TargetChanged:
         save(folder, dataclasses.replace(job, state="extracted"))  # the next run surveys and keeps again
         raise
-    if folder.links.exists():  # a job that an older version began has none
-        links.join(job.target, links.from_json(folder.links.read_bytes()))
+    links.join(job.target, links.from_json(folder.links.read_bytes()))
     sync(job.target)
     return job
 

@@ -39,15 +39,6 @@ def that_asks(among: Iterable[Job], asked: str, target: Path, *, in_place: bool)
     return None
 
 
-def of_this_archive(restores: Path, archive: str, paths: Sequence[str], target: Path, *, in_place: bool) -> Job | None:
-    """The same for a job of an earlier version, which kept the archive only."""
-    same = (archive, tuple(paths), target, in_place)
-    for job in unended(restores):
-        if not job.typed.asked and (job.archive, job.paths, job.target, job.in_place) == same:
-            return job
-    return None
-
-
 def line_of(service: str, job: Job) -> tuple[str, ...]:
     """The words, without the program's name, that end a restore which has not ended."""
     if job.typed.line:

@@ -332,9 +332,7 @@ def needed(node: Node, service: str) -> frozenset[str]:
     service that has shrunk is compared with."""
     from appliance.restore.unended import pinned
 
-    layout = node.service(service)
-    unended = pinned(layout.restores) | pinned(layout.root / "restores")  # where an earlier version kept them
-    return unended | frozenset(must_stay(node, service))
+    return pinned(node.service(service).restores) | frozenset(must_stay(node, service))
 
 
 def compact(node: Node, service: str, borg: Borg) -> None:

@@ -28,7 +28,7 @@ from appliance.node.handle import Node
 from appliance.restore.job import NOT_TYPED, Job, Typed
 from appliance.restore.jobs import contents_of, contents_with, plan
 from appliance.restore.jobs import run as run_job
-from appliance.restore.unended import give_up_words, going_on, in_the_way, line_of, of_this_archive
+from appliance.restore.unended import give_up_words, going_on, in_the_way, line_of
 from appliance.units import format_bytes, format_count, printable
 
 PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first slash
@@ -161,8 +161,7 @@ def bring(
 def _cut_short(node: Node, service: str, wanted: Wanted, target: Path, *, in_place: bool) -> Job | None:
     """The same restore when it was asked before and has not ended."""
     restores, asked = node.service(service).restores, wanted.typed.asked
-    cut = going_on(restores, asked, target, in_place=in_place) if asked else None
-    return cut or of_this_archive(restores, wanted.archive, wanted.paths, target, in_place=in_place)
+    return going_on(restores, asked, target, in_place=in_place) if asked else None
 
 
 def _filling(node: Node, service: str, borg: Borg, wanted: Wanted) -> Filling:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 
 from appliance.backup import ordered
 from appliance.backup.writer import writer
-from appliance.node.handle import Node
 from appliance.restore import carry, jobs
 from appliance.restore.order import Kind, Order, load_status, order_folder, place_order, result_of
 from appliance.restore.place import place_all
@@ -90,15 +88,7 @@ def test_an_act_in_force_lets_the_share_be_replaced(
     assert ordered.rewind_act(node, "docs-b") is None
 
 
-def as_an_earlier_version_kept_them(node: Node) -> None:
-    ours, before = node.service(SERVICE).restores, node.service(SERVICE).root / "restores"
-    shutil.move(ours, before)
-    shutil.rmtree(node.layout.restores)
-    for file in before.glob("*/job.json"):
-        file.write_text(file.read_text().replace(str(ours), str(before)))
-
-
-def test_a_replacement_that_an_upgrade_cut_goes_on_as_itself_and_can_be_undone(
+def test_a_replacement_that_was_cut_goes_on_as_itself_and_can_be_undone(
     saved: ProcessTerritory, documents: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = saved.open("commune-a")
@@ -109,7 +99,6 @@ def test_a_replacement_that_an_upgrade_cut_goes_on_as_itself_and_can_be_undone(
         cut.setattr(jobs, "place_all", _placed_and_cut)
         with pytest.raises(KeyboardInterrupt):
             list(ordered.carry_out_waiting(node))
-    as_an_earlier_version_kept_them(node)
     (done,) = ordered.carry_out_waiting(node)
     assert (done.order.id, done.status.state) == (asked.id, "ready")
     assert (documents / "lettre 7.odt").read_text() == "letter 7"
@@ -117,7 +106,7 @@ def test_a_replacement_that_an_upgrade_cut_goes_on_as_itself_and_can_be_undone(
     assert (documents / "lettre 7.odt").read_text() == "written since"
 
 
-def test_a_download_that_an_upgrade_cut_goes_on_as_itself(
+def test_a_download_that_was_cut_goes_on_as_itself(
     saved: ProcessTerritory, documents: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = saved.open("commune-a")
@@ -127,12 +116,10 @@ def test_a_download_that_an_upgrade_cut_goes_on_as_itself(
         cut.setattr(carry, "run", _cut)
         with pytest.raises(KeyboardInterrupt):
             list(ordered.carry_out_waiting(node))
-    as_an_earlier_version_kept_them(node)
     assert safe in writer.needed(node, SERVICE), "it may not be forgotten meanwhile"
     (done,) = ordered.carry_out_waiting(node)
     assert done.status.state == "ready", done.status.failure
     assert result_of(node.service(SERVICE).orders, asked.id).read_text() == "letter 7"
-    assert list((node.service(SERVICE).root / "restores").iterdir()) == []
 
 
 def _placed_and_cut(*words: Any) -> None:

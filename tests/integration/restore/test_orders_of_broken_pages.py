@@ -14,7 +14,7 @@ import pytest
 
 from appliance.errors import ApplianceError, IntegrityError, NotFound
 from appliance.restore import carry
-from appliance.restore.carry import Ground, ask_again, undo_order
+from appliance.restore.carry import Ground, undo_order
 from appliance.restore.ended import RESULT_KEPT_SECONDS, clear_ended, expire_orders
 from appliance.restore.order import (
     Order,
@@ -61,7 +61,7 @@ def test_a_link_under_any_name_is_written_through_by_nobody(
     link = pages_of(ground, asked) / name
     link.unlink(missing_ok=True)
     link.symlink_to(victim if name == "result" else victim / "blob")
-    if name in ("order.json", "status.json"):
+    if name == "order.json":
         with pytest.raises(IntegrityError, match="cannot be read"):
             carried(ground, asked)
         assert load_status(OrderFolder(ground.orders, asked.id)).state == "failed"
@@ -92,7 +92,7 @@ def test_a_status_that_the_pages_forge_removes_no_restore_of_anybody(ground: Gro
     forged = order(ground, "download", BUDGET)
     told = Status("failed", job=theirs if job == "theirs" else job, ended_age_seconds=0)
     (pages_of(ground, forged) / "status.json").write_text(json.dumps({**dataclasses.asdict(told), "format": 1}))
-    assert carried(ground, forged).job == ""
+    assert carried(ground, forged).job != theirs
     for age in (RESULT_KEPT_SECONDS, KEPT_SECONDS):
         expire_orders(ground.orders, ground.restores, age_seconds=age)
     assert (ground.restores / theirs / "job.json").is_file()
@@ -156,7 +156,7 @@ def test_a_pipe_or_a_device_makes_nobody_wait(ground: Ground, make: Callable[[Pa
     file = pages_of(ground, asked) / name
     file.unlink(missing_ok=True)
     make(file)
-    if name in ("undo", "again"):
+    if name != "order.json":
         assert carried(ground, asked).state == "ready"
         assert list(asked_of(ground.orders)) == []
     else:
@@ -210,78 +210,13 @@ def test_each_time_that_somebody_asks_is_heard_once(ground: Ground, live: Path) 
     assert (live / BUDGET).read_text() == "a wrong budget"
 
 
-# Orders of earlier versions, whose status lay beside what the pages write
-
-
-def test_an_order_that_waited_or_was_cut_goes_on_with_its_own_job(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits, cut = order(ground, "download", BUDGET), order(ground, "in-place", BUDGET)
-
-    def ends(*words: Any, **names: Any) -> Any:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(carry, "run", ends)
-    with pytest.raises(KeyboardInterrupt):
-        carried(ground, cut)
-    monkeypatch.undo()
-    job = load_status(OrderFolder(ground.orders, cut.id)).job
-    _as_before(ground, waits, Status("waiting"))
-    _as_before(ground, cut)
-    assert carried(ground, waits).state == "ready"
-    assert (carried(ground, cut).state, carried(ground, cut).job) == ("ready", job)
-
-
-def test_what_ended_before_can_still_be_undone_and_is_not_done_again(ground: Ground, live: Path) -> None:
-    asked, download = order(ground, "in-place", BUDGET), order(ground, "download", BUDGET)
-    for it in (asked, download):
-        carried(ground, it)
-        _as_before(ground, it)
-    (live / BUDGET).write_text("what was written since")
-    (pages_of(ground, asked) / "undo").write_text("asked")
-    assert carried(ground, asked).state == "ready"
-    assert carried(ground, download).state == "expired"
-    assert (live / BUDGET).read_text() == "what was written since"
-    (waits,) = asked_of(ground.orders)
-    assert waits.carry_out(ground, age_seconds=0)[1].state == "undone"
-    assert (live / BUDGET).read_text() == "a wrong budget"
-
-
-def test_an_undo_that_had_failed_before_is_not_tried_by_itself(ground: Ground, live: Path) -> None:
-    asked = order(ground, "in-place", BUDGET)
-    carried(ground, asked)
-    _as_before(ground, asked)
-    (pages_of(ground, asked) / "undo").write_text("failed")
-    carried(ground, asked)
-    assert list(asked_of(ground.orders)) == []
-    assert Undoing(ground.orders, asked.id).state == "failed"
-
-
-def test_what_had_failed_says_so_and_is_tried_again_when_somebody_asks(ground: Ground) -> None:
-    asked = order(ground, "download", BUDGET)
-    _as_before(ground, asked, Status("failed", cause="Unreachable", failure="x"))
-    assert carried(ground, asked).failure == "this restore was started by an earlier version and cannot be continued."
-    assert ask_again(ground.orders, asked.id).state == "waiting"
-    assert carried(ground, asked).state == "ready"
-
-
-def _as_before(ground: Ground, asked: Order, status: Status | None = None) -> None:
-    """Put the order as an earlier version left it: one folder with everything."""
-    folder = OrderFolder(ground.orders, asked.id)
-    told = dataclasses.asdict(status or load_status(folder))
-    told = {key: it for key, it in told.items() if not key.startswith("heard_")}
-    shutil.rmtree(folder.root, ignore_errors=True)
-    (folder.asked / "status.json").write_text(json.dumps({**told, "format": 1}))
-    (folder.asked / "lock").touch()
-
-
 def _take_all(ground: Ground) -> tuple[set[str], set[str]]:
     """The names of those that were taken up, and of those that were refused."""
     done: set[str] = set()
     refused: set[str] = set()
     for folder in untaken(ground.orders):
         try:
-            take(folder, ground.restores, age_seconds=0)
+            take(folder, age_seconds=0)
             done.add(folder.name)
         except IntegrityError:
             refused.add(folder.name)

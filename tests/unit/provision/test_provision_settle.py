@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import ApplianceError, Refused
-from appliance.host.files import locked
 from appliance.host.identity import machine_id
 from appliance.host.layout import NodeLayout
 from appliance.membership.bundle import Taken
@@ -235,24 +234,6 @@ def test_a_file_where_the_folder_should_be_is_told(host: Host, keys: tuple[str, 
     with pytest.raises(ApplianceError, match="this is not a folder"):
         settled(host, "commune-a", keys[0])
     assert not (host.root / "etc").exists()
-
-
-def test_restores_of_an_earlier_version_go_to_their_own_folder_unless_one_is_at_work(
-    host: Host, keys: tuple[str, str]
-) -> None:
-    settled(host, "commune-a", keys[0])
-    layout = NodeLayout(host.root / str(STATE).lstrip("/"))
-    shutil.rmtree(layout.restores)  # as an earlier version made the node
-    for name in ("20261101T000000Z", "20261102T000000Z"):
-        before = layout.services / "docs-a/restores" / name
-        before.mkdir(parents=True)
-        (before / "job.json").write_text(name)
-    with locked(before / "lock", what="this restore"):
-        settled(host, "commune-a", keys[0])
-        assert [it.name for it in layout.service("docs-a").restores.iterdir()] == ["20261101T000000Z"]
-    settled(host, "commune-a", keys[0])
-    assert len(list(layout.service("docs-a").restores.glob("*/job.json"))) == 2
-    assert [it.name for it in layout.restores.glob("[!.]*")] == ["docs-a"]
 
 
 def test_a_restore_that_is_laid_into_the_folder_of_a_service_later_is_believed_by_nobody(
