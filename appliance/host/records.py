@@ -10,13 +10,16 @@ import enum
 import json
 import types
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import Field, dataclass, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAliasType, Union, cast, get_args, get_origin, get_type_hints
 
 from appliance.errors import IntegrityError
 from appliance.host.files import write_atomic
+
+KEPT_AS = "kept-as"
+"""In the metadata of a field, its name in the file where that is another one."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Record[T]:
         if self.format and _checked(dict, plain).pop("format", None) != self.format:
             raise ValueError("its format is not known")
         value = from_plain(self.kind, plain)
-        if not self.defaults and is_dataclass(self.kind) and (lacking := _hints(self.kind).keys() - plain.keys()):
+        if not self.defaults and is_dataclass(self.kind) and (lacking := _fields(self.kind).keys() - plain.keys()):
             raise ValueError(f"{min(lacking)} is missing")
         return value
 
@@ -80,7 +83,7 @@ class Record[T]:
 def to_plain(value: Any) -> Any:
     """`value` as JSON can say it."""
     if is_dataclass(value):
-        return {it.name: to_plain(getattr(value, it.name)) for it in fields(value)}
+        return {_name_of(it): to_plain(getattr(value, it.name)) for it in fields(value)}
     if isinstance(value, Mapping):
         return {key: to_plain(it) for key, it in value.items()}
     if isinstance(value, list | tuple):
@@ -126,11 +129,11 @@ def _read(kind: Any, plain: Any) -> Any:
 
 
 def _read_fields(kind: Any, plain: Any) -> Any:
-    hints, values = _hints(kind), _checked(dict, plain)
-    if unknown := values.keys() - hints.keys():
+    known, values = _fields(kind), _checked(dict, plain)
+    if unknown := values.keys() - known.keys():
         raise ValueError(f"there is no {min(unknown)}")
     try:
-        return kind(**{name: _read(hints[name], it) for name, it in values.items()})
+        return kind(**{known[name][0]: _read(known[name][1], it) for name, it in values.items()})
     except TypeError as error:
         raise ValueError("a field is missing") from error
 
@@ -143,6 +146,11 @@ def _checked(kind: type, plain: Any) -> Any:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _fields(kind: type) -> dict[str, tuple[str, Any]]:
+    """By its name in the file, the name and the type of each field."""
     hints = get_type_hints(kind)
-    return {it.name: hints[it.name] for it in fields(kind)}
+    return {_name_of(it): (it.name, hints[it.name]) for it in fields(kind)}
+
+
+def _name_of(it: Field[Any]) -> str:
+    return str(it.metadata.get(KEPT_AS, it.name))

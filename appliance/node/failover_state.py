@@ -6,28 +6,16 @@ starts, that this node let go before its lease is given back.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from appliance.coordination.port import Lease
-from appliance.errors import IntegrityError
-from appliance.host.files import make_private_folder, write_atomic
+from appliance.host.files import make_private_folder
+from appliance.host.records import KEPT_AS, Record
 from appliance.node.branch import Branch
 
-FORMAT = 1
 FILE = "failover.json"
-_ON_DISK = {
-    "unreplicated_writes": "tail",
-    "revoked_lease_epoch": "robbed_epoch",
-    "lease": "holding",
-    "old_writer_stops_at": "deposed_until",
-}
-"""Where a field has another name in its file."""
 
 
 @dataclass(frozen=True)
@@ -45,50 +33,35 @@ class DurableState:
     acknowledged_epoch: int = 0
     refused_by_epoch: int = 0
     released_epoch: int = 0
-    unreplicated_writes: bool = False
+    unreplicated_writes: bool = field(default=False, metadata={KEPT_AS: "tail"})
     branch: Branch = Branch.NONE
     adopts: bool = False
     served_acts: tuple[str, ...] = ()
     generation: str = ""
-    revoked_lease_epoch: int = 0
+    revoked_lease_epoch: int = field(default=0, metadata={KEPT_AS: "robbed_epoch"})
     synced: str = ""
     given: str = ""
     required: str = ""
     deposed_seconds: int = 0
 
 
+DURABLE = Record(
+    DurableState,
+    1,
+    "the durable state of failover cannot be read",
+    "Stop the service here, fetch its newest generation (`appliance backup resync`), remove the file.",
+    defaults=True,
+)
+
+
 def load(path: Path) -> DurableState | None:
     """What was kept; None when nothing was yet. Raise IntegrityError for a file that cannot be read."""
-    try:
-        found = json.loads(path.read_bytes())
-        if found.pop("format") != FORMAT:
-            raise ValueError("another format")
-        acts = tuple(map(str, found.pop("served_acts")))
-        return DurableState(branch=Branch(found.pop("branch")), served_acts=acts, **_from_disk(found, DurableState))
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError, TypeError) as error:
-        remedy = "Stop the service here, fetch its newest generation (`appliance backup resync`), remove the file."
-        raise IntegrityError(
-            f"the durable state of failover cannot be read ({error}).", where=str(path), remedy=remedy
-        ) from error
+    return DURABLE.load(path)
 
 
 def save(path: Path, durable: DurableState) -> None:
     make_private_folder(path.parent)
-    write_atomic(path, json.dumps({"format": FORMAT, **_to_disk(durable)}).encode(), mode=0o600)
-
-
-def _to_disk(value: DurableState | ProvenLease) -> dict[str, Any]:
-    return {_ON_DISK.get(name, name): it for name, it in asdict(value).items()}
-
-
-def _from_disk(found: Mapping[str, Any], kind: type[DurableState | ProvenLease]) -> dict[str, Any]:
-    """The fields of a `kind`, by their names in its file; raise TypeError for a name that none has."""
-    names = {_ON_DISK.get(it.name, it.name): it.name for it in fields(kind)}
-    if unknown := found.keys() - names:
-        raise TypeError(f"unknown: {', '.join(sorted(unknown))}")
-    return {names[name]: value for name, value in found.items()}
+    DURABLE.save(path, durable)
 
 
 @dataclass(frozen=True)
@@ -96,23 +69,22 @@ class ProvenLease:
     """A lease as proven last, of the boot `boot_id`: `epoch` is granted, or asked for above `above`."""
 
     boot_id: str
-    lease: Lease
+    lease: Lease = field(metadata={KEPT_AS: "holding"})
     epoch: int
     above: int = 0
-    old_writer_stops_at: float = 0.0
+    old_writer_stops_at: float = field(default=0.0, metadata={KEPT_AS: "deposed_until"})
 
     def renewed(self, lease: Lease) -> ProvenLease:
         return replace(self, lease=lease)
 
 
+PROVEN = Record(ProvenLease)
+
+
 def load_lease(path: Path, boot_id: str) -> ProvenLease | None:
     """The lease that an agent of this boot left; None when there is none."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        found: dict[str, Any] = json.loads(path.read_bytes())
-        if found["boot_id"] == boot_id:
-            found["holding"] = Lease(**found["holding"])
-            return ProvenLease(**_from_disk(found, ProvenLease))
-    return None
+    found = PROVEN.load_or(path, None)
+    return found if found and found.boot_id == boot_id else None
 
 
 def save_lease(path: Path, proven: ProvenLease | None) -> None:
@@ -122,6 +94,6 @@ def save_lease(path: Path, proven: ProvenLease | None) -> None:
         return
     # With every renewal: no Path for it.
     folder, name = os.path.split(path)
-    with open(new := f"{folder}/.{name}.new", "w") as file:
-        file.write(json.dumps(_to_disk(proven)))
+    with open(new := f"{folder}/.{name}.new", "wb") as file:
+        file.write(PROVEN.to_bytes(proven))
     os.rename(new, path)

@@ -18,10 +18,12 @@ from appliance.backup.vault import ledger
 from appliance.backup.vault.limits import Amount
 from appliance.backup.vault.maintenance import bending, damage, freeze, leftovers, relief, scrub
 from appliance.backup.vault.sealing import probed
+from appliance.coordination.port import Lease
 from appliance.failover import replaced_trees
 from appliance.host.records import Record
 from appliance.monitor.view import Attempt, Now, PutAside, Running
-from appliance.node import failover_status
+from appliance.node import failover_state, failover_status
+from appliance.node.branch import Branch
 from appliance.portal import opened
 from appliance.portal.dashboard import history
 from appliance.portal.freshness import Freshness
@@ -117,6 +119,16 @@ KEPT: dict[str, tuple[Record[Any], Any]] = {
     ),
     "known.json": (replaced_trees.KNOWN, replaced_trees.Known({"ab": PutAside("/srv", 1, 2, 3, 4, "f")})),
     "lasting": (freeze.SIGHTS, {"ab": 7}),
+    "failover.json": (
+        failover_state.DURABLE,
+        failover_state.DurableState(
+            1, 2, 3, 4, True, Branch.KEPT, True, ("ab", "cd"), "2.7", 5, "2.6", "2.5", "2.4", 60
+        ),
+    ),
+    "lease.json": (
+        failover_state.PROVEN,
+        failover_state.ProvenLease("b1", Lease("docs-a", "commune-a", 7, 8, 9, 60, 12.25), 3, 2, 4.5),
+    ),
     "ledger.json": (ledger.KEPT, ledger.Ledger(3, 4, 5, {"2": Amount(1, 2, 3)}, 6, False)),
     "lock.json": (
         probed.KEPT,

@@ -84,7 +84,7 @@ def test_a_home_that_opened_it_already_starts_alone_with_a_full_disk(
 ) -> None:
     world = World(tmp_path, LOCAL)
     monkeypatch.setattr(world.machine, "watch", full)
-    monkeypatch.setattr("appliance.node.failover_state.write_atomic", full)
+    monkeypatch.setattr("appliance.host.records.write_atomic", full)
     monkeypatch.setattr("appliance.failover.act.write_atomic", full)
     assert world.do(A.WITHDRAW_COPY, A.START, A.ADD_ADDRESS, A.PROBE, deadline=None)
     assert world.machine.look(SERVICE).writer

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from appliance.errors import IntegrityError
-from appliance.host.records import Record, from_plain, to_plain
+from appliance.host.records import KEPT_AS, Record, from_plain, to_plain
 
 
 class Colour(Enum):
@@ -39,6 +39,7 @@ class Journey:
     state: Literal["waiting", "done"] = "waiting"
     colour: Colour = Colour.RED
     is_whole: bool = False
+    renamed: str = field(default="", metadata={KEPT_AS: "former"})
 
 
 KEPT = Record(Journey, 1, "this journey cannot be read", "Remove the file.", defaults=True)
@@ -74,6 +75,13 @@ def test_a_record_without_a_format_has_the_fields_alone(tmp_path: Path) -> None:
 
 def test_a_field_that_is_not_in_the_file_has_its_default_and_a_number_may_be_whole() -> None:
     assert from_plain(Journey, {"id": "a", "steps": [{"name": "b", "seconds": 2}]}) == Journey("a", (Step("b", 2.0),))
+
+
+def test_a_field_may_have_another_name_in_the_file() -> None:
+    assert to_plain(Journey("a", renamed="b"))["former"] == "b"
+    assert from_plain(Journey, {"id": "a", "former": "b"}) == Journey("a", renamed="b")
+    with pytest.raises(ValueError, match="there is no renamed"):
+        from_plain(Journey, {"id": "a", "renamed": "b"})
 
 
 @pytest.mark.parametrize(
