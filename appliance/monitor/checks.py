@@ -2,8 +2,11 @@
 
 A check is made of one thing that is judged (its `role`): a service written here, one held for others, one that this
 node may serve (`failover`), a catalogue, the node itself. Its answer is the worst reason that bears its name; none
-means ok. `alert` is what Prometheus calls it, and the page of that name in `docs/runbooks/` says what to do, whoever
-asked: an alert, `appliance status` or `appliance doctor`.
+means ok. The page called `alert` in `docs/runbooks/` says what to do, whoever asked: an alert, `appliance status` or
+`appliance doctor`.
+
+ALERTS says which answers Prometheus sends a message about. The rules are made from it (`appliance_lab/pages/alerts.py`)
+and the dashboards name their reasons by it (`alert_of`): nobody else judges what a node knows of itself.
 """
 
 from __future__ import annotations
@@ -11,6 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
+
+from appliance.monitor.states import State
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,18 @@ class Check:
         return f"docs/runbooks/{self.alert}.md"
 
 
+@dataclass(frozen=True)
+class Alert:
+    """It fires while one of its checks is in one of `states`; one that is critical calls somebody."""
+
+    severity: Literal["warning", "critical"]
+    checks: tuple[str, ...]
+    states: tuple[State, ...] = ("failed",)
+
+
 CHECKS: Mapping[str, Check] = {
     "grant": Check(("written",), "may this node write it", "SauvegardeSansAutorisation"),
+    "first-backup": Check(("written",), "was it ever backed up", "SauvegardeJamaisSure"),
     "backup-age": Check(("written",), "is its newest whole and safe generation young enough", "SauvegardeTresEnRetard"),
     "backup-run": Check(("written",), "did the last backup work", "SauvegardeEnEchec"),
     "copies": Check(("written",), "is the newest generation where it was promised", "CopiesInsuffisantes"),
@@ -48,6 +64,7 @@ CHECKS: Mapping[str, Check] = {
     "withheld": Check(("held",), "do all replica nodes show what they signed for", "CopieRetenue"),
     "silent-holder": Check(("held",), "do the other replica nodes answer", "PairMuet"),
     "quota": Check(("held",), "is there space for it", "QuotaPresquePlein"),
+    "older-history": Check(("held",), "is there space for all that is older than its lock", "QuotaPresquePlein"),
     "lock": Check(("held",), "is locked data protected from changes", "VerrouDeRetentionPerdu"),
     "lock-probe": Check(("held",), "was that protection tested recently", "VerrouNonEprouve"),
     "catalogue": Check(("catalogue",), "is the catalogue up to date", "IndexPerime"),
@@ -58,7 +75,7 @@ CHECKS: Mapping[str, Check] = {
     "home": Check(("failover",), "is it served at its origin", "ServiceLoinDeChezLui"),
     "pause": Check(("failover",), "is automatic takeover enabled", "BasculeEnPause"),
     "branch": Check(("failover",), "are there no unmerged branches", "BrancheEnAttente"),
-    "work": Check(("written", "held"), "does the maintenance work", "TravailEnEchec"),
+    "work": Check(("written", "held", "catalogue"), "does the maintenance work", "TravailEnEchec"),
     "readable": Check(("service",), "can its state be read", "EtatIllisible"),
     "agent": Check(("node",), "does the agent run", "AgentArrete"),
     "disk": Check(("node",), "is there space on the disk", "DisquePresquePlein"),
@@ -80,6 +97,60 @@ CHECKS: Mapping[str, Check] = {
     "majority": Check(("node",), "does a majority of the voters answer", "MajoriteInjoignable"),
     "quarantine": Check(("node",), "is no known node in quarantine", "NoeudEnQuarantaine"),
 }
+
+NOT_OK: tuple[State, ...] = ("warning", "unknown", "failed")
+ALERTS: Mapping[str, Alert] = {
+    "SauvegardeEnRetard": Alert("warning", ("backup-age",), ("warning", "failed")),
+    "SauvegardeTresEnRetard": Alert("critical", ("backup-age",)),
+    "SauvegardeSansAutorisation": Alert("critical", ("grant",)),
+    "SauvegardeEnEchec": Alert("warning", ("backup-run",), ("warning",)),
+    "FichiersNonSauvegardes": Alert("warning", ("left-out",), ("warning",)),
+    "SauvegardePartielle": Alert("warning", ("whole",), ("warning",)),
+    "SourceRetrecie": Alert("critical", ("source",)),
+    "EtatIllisible": Alert("critical", ("readable",), NOT_OK),
+    "CopieEndommagee": Alert("critical", ("damage",)),
+    "HistoireDoublee": Alert("critical", ("fork",)),
+    "HistoireDepassee": Alert("critical", ("lineage",)),
+    "CopieRetrecie": Alert("critical", ("held-size",), ("warning",)),
+    "CopieRetenue": Alert("critical", ("withheld",)),
+    "DetenteurPerdu": Alert("warning", ("lost-holder",), ("warning",)),
+    "EclaircissageGele": Alert("warning", ("frozen",), ("warning",)),
+    "QuotaPresquePlein": Alert("warning", ("quota",), ("warning", "failed")),
+    "QuotaPlein": Alert("critical", ("quota",)),
+    "VerrouDeRetentionPerdu": Alert("critical", ("lock",)),
+    "VerrouNonEprouve": Alert("warning", ("lock-probe",), ("unknown",)),
+    "VerificationEnRetard": Alert("warning", ("reread", "verify"), ("warning",)),
+    "VerificationEnErreur": Alert("critical", ("borg-check", "verify")),
+    "TestRestaurationEnRetard": Alert("warning", ("drill",), ("warning",)),
+    "TestRestaurationEchoue": Alert("critical", ("drill",)),
+    "IndexPerime": Alert("warning", ("catalogue",), ("warning",)),
+    "PapierDeSecoursAbsent": Alert("warning", ("paper",), ("warning",)),
+    "EnveloppeAncienne": Alert("warning", ("envelope",), ("warning",)),
+    "ServiceSansDetenteur": Alert("critical", ("holder",)),
+    "DetenteurContredit": Alert("critical", ("epoch",)),
+    "ServiceLoinDeChezLui": Alert("warning", ("home",), ("warning",)),
+    "BasculeEnPause": Alert("warning", ("pause",), ("warning",)),
+    "BrancheEnAttente": Alert("warning", ("branch",), ("warning", "failed")),
+    "BasculeArretee": Alert("critical", ("failover",)),
+    "MajoriteInjoignable": Alert("critical", ("majority",)),
+    "ClefsManquantes": Alert("critical", ("keys",)),
+    "VotantMalade": Alert("warning", ("voter",), NOT_OK),
+    "HorlogeFausse": Alert("warning", ("clock", "backup-age"), ("unknown",)),
+    "DisquePresquePlein": Alert("critical", ("disk",), NOT_OK),
+    "DisqueMalade": Alert("critical", ("disk-health",), NOT_OK),
+    "CertificatBientotPerime": Alert("warning", ("certificate",), ("warning", "failed")),
+    "CertificatUrgent": Alert("critical", ("certificate",)),
+    "CertificatPublicPerime": Alert("warning", ("public-certificate",), NOT_OK),
+    "RestaurationInachevee": Alert("warning", ("restore",), NOT_OK),
+    "MisesAJourSecurite": Alert("warning", ("updates",), ("warning",)),
+}
+
+
+@cache
+def alert_of(check: str, state: State) -> str:
+    """The alert that fires, of two the one for fewer states; else the one whose page says what to do."""
+    fires = (name for name, it in ALERTS.items() if check in it.checks and state in it.states)
+    return min(fires, key=lambda name: len(ALERTS[name].states), default=CHECKS[check].alert)
 
 
 @cache

@@ -86,7 +86,8 @@ def _since(attempt: Attempt | None, now: Now) -> int | None:
     return None if attempt is None or attempt.ok_age is None else max(0, now.age - attempt.ok_age)
 
 
-def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
+def _vault_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
+    """Of what lies here, whether or not any of it is whole."""
     if held.damage:
         named = ", ".join(held.damage[:NAMED_MAX])
         yield Reason(
@@ -96,6 +97,25 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
             "damage",
         )
         yield from failures(("repair",), held.service, view)
+    for fork in held.forks:
+        yield Reason(
+            "failed",
+            f"there are two generations {fork}: its writer was cloned or rolled back.",
+            "Find out which one is right, and sign the act `continue` for it.",
+            "fork",
+        )
+    checked = view.last("check", held.service)
+    for alarm in checked.alarms if checked else ():
+        remedy = "Find the cause at its origin; older generations are not affected."
+        yield Reason("failed", alarm, remedy, "borg-check")
+    yield from _lock_reasons(held, now)
+    if not held.left:
+        yield from _room_reasons(held)
+        yield from _bent_reasons(held)
+
+
+def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
+    yield from _vault_reasons(held, view, now)
     if held.newest is None:
         what = "no generation of it is whole." if held.damage else "no generation of it has arrived yet."
         yield Reason("warning", what, "See `appliance status` at its origin.", "held")
@@ -114,26 +134,12 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     if held.lost:
         what = f"{', '.join(held.lost)} is lost, by a signed act or because no node has seen it for two weeks."
         yield Reason("warning", what, "Replace it, then let the act expire.", "lost-holder")
-    for fork in held.forks:
-        yield Reason(
-            "failed",
-            f"there are two generations {fork}: its writer was cloned or rolled back.",
-            "Find out which one is right, and sign the act `continue` for it.",
-            "fork",
-        )
     if held.frozen:
         remedy = "Find out why; an act `unfreeze` ends it."
         yield Reason("warning", f"nothing of it is thinned: {held.frozen}", remedy, "frozen")
-    checked = view.last("check", held.service)
-    for alarm in checked.alarms if checked else ():
-        remedy = "Find the cause at its origin; older generations are not affected."
-        yield Reason("failed", alarm, remedy, "borg-check")
-    yield from _lock_reasons(held, now)
     if held.left:  # nothing new comes, and nobody is asked about it any more
         yield from failures((*CARE, "people"), held.service, view)
     else:
-        yield from _room_reasons(held)
-        yield from _bent_reasons(held)
         yield from _exchange_reasons(held, view, now)
         yield from failures((*UPKEEP, "people", "ready"), held.service, view)
     yield from _late(
@@ -167,7 +173,7 @@ def _bent_reasons(held: Held) -> Iterator[Reason]:
             f"its quota is full, so history older than the lock is thinned, at most one generation a day: {held.bent}."
         )
         remedy = "Raise quota in territory.yml, check it (`appliance territory check`), sign a bundle."
-        yield Reason("warning", what, remedy, "quota")
+        yield Reason("warning", what, remedy, "older-history")
 
 
 def _room_reasons(held: Held) -> Iterator[Reason]:
@@ -242,7 +248,7 @@ def _proof_reasons(readable: Readable, view: View, now: Now) -> Iterator[Reason]
         what = f"the names of its newest generation, {format_duration(behind)} old, are not in the catalogue yet."
         yield Reason("warning", what, "See whether the agent is busy here: appliance status", "catalogue")
     for kind, interval in PROOFS.items():
-        yield from failures((kind,), readable.service, view, check=kind)
+        yield from failures((kind,), readable.service, view)
         attempt = view.last(kind, readable.service)
         remedy = f"Type: appliance backup {kind} {readable.service}"
         for alarm in attempt.alarms if attempt else ():
@@ -250,9 +256,14 @@ def _proof_reasons(readable: Readable, view: View, now: Now) -> Iterator[Reason]
         yield from _late({kind: interval}, readable.service, view, now, remedy, kind)
 
 
+def is_late(interval: float, since: float) -> bool:
+    """Of a proof that is made each `interval` and was made `since` seconds ago."""
+    return since > PROOF_LATE * interval
+
+
 def _late(proofs: Mapping[str, int], service: str, view: View, now: Now, remedy: str, check: str) -> Iterator[Reason]:
     for kind, interval in proofs.items():
         since = _since(view.last(kind, service), now)
-        if (now.age if since is None else since) > PROOF_LATE * interval:
+        if is_late(interval, now.age if since is None else since):
             what = "it was never" if since is None else f"for {format_duration(since)} it was not"
             yield Reason("warning", f"{what} {PROVEN[kind]} here.", remedy, check)

@@ -1,7 +1,4 @@
-"""What is good for a time only: envelopes, the certificate of a node, its security updates. Pure.
-
-The bounds are those of the alerts: `tests/unit/monitor/test_bounds.py` compares them.
-"""
+"""What is good for a time only: envelopes, the certificate of a node, its security updates. Pure."""
 
 from __future__ import annotations
 

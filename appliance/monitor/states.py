@@ -56,9 +56,14 @@ def worst_first(reasons: Iterable[Reason]) -> tuple[Reason, ...]:
     return tuple(sorted(reasons, key=lambda reason: ORDER.index(reason.state)))
 
 
+def of_age(age: float, rpo_seconds: float) -> State:
+    """How a backup is that is so many seconds old."""
+    return "failed" if age > TOO_LATE * rpo_seconds else "warning" if age > LATE * rpo_seconds else "ok"
+
+
 def too_old(age: float, rpo_seconds: int, what: str, remedy: str, check: str) -> Iterator[Reason]:
-    state: State = "failed" if age > TOO_LATE * rpo_seconds else "warning"
-    if age > LATE * rpo_seconds:
+    state = of_age(age, rpo_seconds)
+    if state != "ok":
         promised = format_duration(rpo_seconds)
         yield Reason(state, f"{what} is {format_duration(age)} old; the promise is at most {promised}.", remedy, check)
 

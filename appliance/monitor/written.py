@@ -70,7 +70,7 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
             state,
             "there is no generation yet.",
             IS_COMING if running else f"Type `appliance backup run {written.service}`.",
-            "backup-age",
+            "first-backup",
         )
     else:
         yield from _age_reasons(written, now)

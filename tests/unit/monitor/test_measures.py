@@ -193,6 +193,13 @@ def test_a_lock_that_was_tried_long_ago_is_not_known_to_hold_and_what_was_lost_s
     assert judge(seen, now(), AgentSeen(runs=True, looked=NOON)).state == state
 
 
+def test_a_lost_lock_is_told_although_nothing_whole_is_held() -> None:
+    seen = view(now(), kept({"held": [{"sequence": 0}]}))
+    lock = Probed(NOON, broken="2.7", canary_seconds=5)
+    seen = dataclasses.replace(seen, held=(dataclasses.replace(seen.held[0], lock=lock),))
+    assert samples(seen)["check_state", "lock", "held", "docs-z"] == metrics.STATES["failed"]
+
+
 @pytest.mark.parametrize("case", EVERY_CASE)
 def test_every_reason_is_the_answer_of_a_check_that_was_made(case: dict[str, Any]) -> None:
     for it in judged(case).judged:

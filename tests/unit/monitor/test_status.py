@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from appliance.cli.status.text import EXIT_CODES, status_json, status_text
+from appliance.monitor.measures import state_of
 from appliance.monitor.states import ORDER, Judged
 from appliance.monitor.status import Status, judge
 from appliance.monitor.view import AgentSeen
@@ -45,6 +46,9 @@ def test_status_judges(case: dict[str, Any]) -> None:
     told = " ".join((it.summary, *(f"{reason.sentence} {reason.remedy}" for reason in it.reasons)))
     for piece in case.get("says", ()):
         assert piece in told
+    made = case.get("checks", {})
+    assert {check: state_of(it, check)[0] for check in made} == made
+    assert set(made) <= set(it.checks)
     assert status.state == min((one.state for one in status.judged), key=ORDER.index)
 
 
