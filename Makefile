@@ -69,6 +69,7 @@ docs: setup ## write the pages that come from the code
 	@$(PY) -m appliance_lab.pages.grafana >docs/reference/grafana.json
 	@$(PY) -m appliance_lab.pages.limits >docs/reference/limits.md
 	@$(PY) -m appliance.monitor.scrape >roles/monitoring/files/scrape.json
+	@$(PY) -m appliance_lab.pages.alerts >roles/monitoring/files/alerts.rules
 
 pictures: setup ## draw the screenshots of the documentation again
 	@scripts/pictures
