@@ -20,10 +20,9 @@ from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.replicas import replica_of
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
+from appliance.monitor.states import of_age
 from appliance.monitor.view import Held, Missing, View
 from appliance.node.handle import Node
-
-LATE_AFTER = 1.5
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Freshness:
 
     def is_late(self, now: float) -> bool:
         """Whether the last safe copy is older than it may ever be, by the measure that holders have (`monitor`)."""
-        return self.safe_seconds is not None and now - self.safe_seconds > LATE_AFTER * self.rpo_seconds
+        return self.safe_seconds is not None and of_age(now - self.safe_seconds, self.rpo_seconds) != "ok"
 
 
 def freshness(node: Node, services: tuple[str, ...]) -> dict[str, Freshness]:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance.monitor import metrics
+from appliance.monitor.held import QUOTA_WARNING
+from appliance.monitor.states import LATE, TOO_LATE
+from appliance.portal.dashboard.reasons import HOT_CELSIUS
 from appliance.units import DAY
 
 UID, TITLE = "appliance-territoire", "Territoire : le plus mal en premier"
@@ -56,7 +59,7 @@ PANELS = (
     Panel("Alertes ouvertes", "table", 'ALERTS{alertstate="firing",severity=~"warning|critical"}', "", width=24),
     Panel(
         "Âge de la dernière sauvegarde sûre (ou attente de la première), en RPO",
-        *("bargauge", f"sort_desc({AGE})", "{{backup}}", "none", 1.5, 3, 12),
+        *("bargauge", f"sort_desc({AGE})", "{{backup}}", "none", LATE, TOO_LATE, 12),
     ),
     Panel("Copies montrées par les pairs", "bargauge", "sort(backup:copies_shown:count)", "{{backup}}", "none"),
     Panel(
@@ -64,13 +67,13 @@ PANELS = (
         *("bargauge", f"sort_desc(({PARTIAL}) {TOWN})", "{{commune}} : {{backup}}", "s", 0, 3 * DAY, 24, 5),
     ),
     Panel("Âge de chaque copie, vu du pair", "timeseries", LAG, "{{backup}} → {{peer}}", "s"),
-    Panel("Place prise chez les pairs", "timeseries", ROOM, "{{backup}} → {{peer}}", "percentunit", 0.9, 1),
+    Panel("Place prise chez les pairs", "timeseries", ROOM, "{{backup}} → {{peer}}", "percentunit", QUOTA_WARNING, 1),
     Panel("Part de données nouvelles", "timeseries", BURST, "{{backup}}", "percentunit", 0.25, 0.5),
     Panel("Dernière restauration d'essai, en RTO", "bargauge", DRILL, "{{backup}} sur {{node}}", "none", 0.8, 1),
     Panel("Dernières vérifications", "table", f"time() - {_full(metrics.CHECKED)}", "", "s"),
     Panel("Travaux qui échouent", "timeseries", f"{_full(metrics.WORK_FAILURES)} > 0", "{{node}} {{kind}} {{backup}}"),
     Panel("Disque des données", "timeseries", FREE, "{{node}}", "percentunit", 0.85, 0.95),
-    Panel("Température", "timeseries", "node:temperature_celsius:max", "{{node}}", "celsius", 70, 80),
+    Panel("Température", "timeseries", "node:temperature_celsius:max", "{{node}}", "celsius", 70, HOT_CELSIUS),
     Panel("Puissance électrique", "timeseries", "node:power_watts:sum", "{{node}}", "watt"),
     Panel("Messages qui attendent", "timeseries", _full(metrics.OUTBOX_WAITING), "{{node}}", "none", 1, 10),
 )

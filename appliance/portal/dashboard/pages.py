@@ -13,7 +13,6 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from appliance.monitor.checks import CHECKS
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.site import Page, Visit
 from appliance.portal.dashboard import chart, history, plan, seen
@@ -125,7 +124,6 @@ class Dashboard:
             watched=watched,
             checks=checks_of(watched.agent),
             why=merged(of_node(name, watched, visit.now, fresh=fresh)),
-            alerts={check: it.alert for check, it in CHECKS.items()},
         )
 
     def runbook(self, visit: Visit) -> Response:

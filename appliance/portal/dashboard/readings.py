@@ -1,5 +1,9 @@
 """What is seen of one service, each measure with its state. Pure.
 
+What a node knows of itself is judged by its own checks (`monitor/checks.py`), and shown as it told them. Here is judged
+what no node can know: how many copies there are, whether a test was as fast as its writer promises, and what the last
+word of a node has become since it fell silent.
+
 Destinations are believed, the origin is asked: how many copies are fresh is counted from what the peers that answer now
 show, each in a failure domain of its own. A moment counts whoever told it and whenever, since a silent node's last word
 stays true; how full or how hot something is now, only who answers now can tell.
@@ -14,19 +18,21 @@ from dataclasses import dataclass
 from appliance.backup.proofs.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor import metrics
-from appliance.monitor.held import PROOF_LATE, QUOTA_WARNING
-from appliance.monitor.states import LATE, ORDER, TOO_LATE, State
+from appliance.monitor.checks import alert_of
+from appliance.monitor.held import is_late
+from appliance.monitor.states import ORDER, State, of_age
+from appliance.monitor.status import AGENT_LOOKS_WITHIN_SECONDS
 from appliance.portal.dashboard.seen import Heard, Present, Told
 from appliance.territory.domains import counting_holders
 from appliance.territory.model import Service, Territory
 
 FRESH_COPY = 2.0
 """Within how many RPO a copy is fresh, as `backup:fresh_copies:count` counts."""
-CHECKS_LATE = {
-    kind: PROOF_LATE * each
-    for kind, each in (("blobs", SCRUB_SECONDS), ("data", VERIFY_SECONDS), ("repository", CHECK_SECONDS))
-}
-"""When a check of a kind is late, as the alert `VerificationEnRetard` has it."""
+INTERVALS = {"blobs": SCRUB_SECONDS, "data": VERIFY_SECONDS, "repository": CHECK_SECONDS}
+"""How often a check of a kind is made."""
+PROOFS = {"held": ("damage", "borg-check", "reread"), "catalogue": ("verify",)}
+"""The checks of what was proven, by role."""
+SAID: dict[int, State] = {metrics.STATES[name]: name for name in ORDER}
 
 
 @dataclass(frozen=True)
@@ -58,8 +64,8 @@ class Holder:
     newest: float | None
     share: float | None
     answers: bool
-    short: float = QUOTA_WARNING
-    """The share from which on it will not last."""
+    room: State = "ok"
+    """What its check says of that share."""
 
 
 @dataclass(frozen=True)
@@ -92,22 +98,46 @@ class ServiceSeen:
 
 @dataclass(frozen=True)
 class Sight:
-    """One look by `territory`: `known` is what every node told at last, `now_telling` only of those that answer."""
+    """One look by `territory`: `known` is what every node told at last, `now_telling` only of those that answer.
+
+    `answers` are what their checks said last, by node, check, role and service.
+    """
 
     territory: Territory
     known: Mapping[str, Heard]
     now_telling: Mapping[str, Heard]
     now: float
+    answers: Mapping[tuple[str, str, str, str], State]
 
     def told(self, metric: metrics.Metric, service: str) -> Iterator[tuple[str, Told]]:
         for node, heard in self.known.items():
             yield from ((node, it) for it in heard.all(metric.full_name, backup=service))
 
+    def said(self, node: str, check: str, role: str, service: str) -> State | None:
+        """What a check said last; None when nothing."""
+        return self.answers.get((node, check, role, service))
+
+    def is_judging(self, node: str) -> bool:
+        """Whether its checks are of now: it answers, and its agent looks."""
+        looked = self.now_telling[node].one(metrics.LOOKED.full_name) if node in self.now_telling else None
+        return looked is not None and self.now - looked <= AGENT_LOOKS_WITHIN_SECONDS
+
+    def state(self, node: str, check: str, role: str, service: str, aged: State) -> State:
+        """The answer of a check; of a node that judges no more the worse of its last one and of what `aged` since."""
+        said = self.said(node, check, role, service) or aged
+        return said if self.is_judging(node) else min(said, aged, key=ORDER.index)
+
 
 def sight(territory: Territory, present: Present, now: float) -> Sight:
     known = {name: it.agent for name, it in present.nodes.items() if name in territory.nodes}
     telling = {name: it for name, it in known.items() if it.answers and present.is_fresh(now)}
-    return Sight(territory, known, telling, now)
+    answers = {
+        (name, it.labels["check"], it.labels["role"], it.labels["subject"]): SAID[int(it.value)]
+        for name, heard in known.items()
+        for it in heard.all(metrics.CHECK.full_name)
+        if it.value in SAID
+    }
+    return Sight(territory, known, telling, now, answers)
 
 
 def read(seen: Sight, service: Service) -> ServiceSeen:
@@ -129,17 +159,18 @@ def read(seen: Sight, service: Service) -> ServiceSeen:
 def _holders(seen: Sight, service: Service) -> tuple[Holder, ...]:
     """Whoever said that it holds it, the last word of who is silent included."""
     named = sorted({node for node, _ in seen.told(metrics.EXPECTED, service.name)})
-    return tuple(_holder(seen.known[node], service, node, answers=node in seen.now_telling) for node in named)
+    return tuple(_holder(seen, service, node) for node in named)
 
 
-def _holder(heard: Heard, service: Service, node: str, *, answers: bool) -> Holder:
-    made, came, used, quota, short = (
-        heard.one(it.full_name, backup=service.name)
-        for it in (metrics.HELD_NEWEST, metrics.HELD_CAME, metrics.SIZE, metrics.QUOTA, metrics.SHORT)
+def _holder(seen: Sight, service: Service, node: str) -> Holder:
+    made, came, used, quota = (
+        seen.known[node].one(it.full_name, backup=service.name)
+        for it in (metrics.HELD_NEWEST, metrics.HELD_CAME, metrics.SIZE, metrics.QUOTA)
     )
     newest = min((it for it in (made, came) if it is not None), default=None)
     share = used / quota if used is not None and quota else None
-    return Holder(node, newest, share, answers, short / quota if short and quota else QUOTA_WARNING)
+    room = seen.said(node, "quota", "held", service.name) or "ok"
+    return Holder(node, newest, share, node in seen.now_telling, room)
 
 
 def _writer(seen: Sight, service: Service) -> str:
@@ -161,24 +192,20 @@ def _safe(seen: Sight, service: Service, writer: str) -> Reading:
     age = seen.now - moment
     if age < -SKEW_SECONDS_MAX:
         return Reading("unknown", None, promised, alert="HorlogeFausse", where=writer)
-    if age > LATE * promised:
-        late = age > TOO_LATE * promised
-        alert = "SauvegardeTresEnRetard" if late else "SauvegardeEnRetard"
-        return Reading("failed" if late else "warning", age, promised, alert=alert, where=writer)
+    state = seen.state(writer, "backup-age", "written", service.name, of_age(age, promised))
+    if state != "ok":
+        return Reading(state, age, promised, alert=alert_of("backup-age", state), where=writer)
     return Reading("ok", max(0.0, age), promised)
 
 
 def _partial(seen: Sight, service: Service, writer: str) -> Reading:
     """Whoever writes it says both, that something is missing and since when."""
-    heard, named = seen.known.get(writer), {"check": "whole", "role": "written", "subject": service.name}
-    state = heard.one(metrics.CHECK.full_name, **named) if heard else None
-    if heard is None or state is None:
-        return Reading()
-    if state == metrics.STATES["ok"]:
-        return Reading("ok")
-    since = heard.one(metrics.UNSAFE.full_name, backup=service.name)
+    state = seen.said(writer, "whole", "written", service.name)
+    if state is None or state == "ok":
+        return Reading(state or "unknown")
+    since = seen.known[writer].one(metrics.UNSAFE.full_name, backup=service.name)
     age = None if since is None else max(0.0, seen.now - since)
-    return Reading("warning", age, alert="SauvegardePartielle", where=writer)
+    return Reading(state, age, alert=alert_of("whole", state), where=writer)
 
 
 def _never_safe(seen: Sight, service: Service, writer: str) -> Reading:
@@ -187,12 +214,12 @@ def _never_safe(seen: Sight, service: Service, writer: str) -> Reading:
     begun = any(node == writer for node, _ in seen.told(metrics.RPO, service.name))
     since = next((it.value for node, it in seen.told(metrics.UNSAFE, service.name) if node == writer), None)
     if not begun or since is None:
-        return Reading("failed" if begun else "unknown", None, promised, alert=never, where=writer)
-    waits = seen.now - since
-    if waits > TOO_LATE * promised:
-        return Reading("failed", None, promised, alert="SauvegardeTresEnRetard", where=writer)
-    alert = "SauvegardeEnRetard" if waits > LATE * promised else never
-    return Reading("warning", None, promised, alert=alert, where=writer)
+        state = seen.state(writer, "first-backup", "written", service.name, "failed") if begun else "unknown"
+        return Reading(state, None, promised, alert=never, where=writer)
+    state = seen.state(writer, "backup-age", "written", service.name, of_age(seen.now - since, promised))
+    if state == "ok":
+        return Reading("warning", None, promised, alert=never, where=writer)
+    return Reading(state, None, promised, alert=alert_of("backup-age", state), where=writer)
 
 
 def _copies(seen: Sight, service: Service, writer: str, holders: tuple[Holder, ...]) -> Reading:
@@ -211,49 +238,50 @@ def _copies(seen: Sight, service: Service, writer: str, holders: tuple[Holder, .
 
 def _drill(seen: Sight, service: Service) -> Reading:
     """The last restore test that worked, wherever; how long it took is held against the promise."""
-    wrong = [node for node, it in seen.told(metrics.DRILL_WRONG, service.name) if it.value]
+    said = {node: seen.said(node, "drill", "catalogue", service.name) for node in seen.known}
+    wrong = next((node for node, state in said.items() if state == "failed"), "")
+    found = alert_of("drill", "failed")
     done = max(((it.value, node) for node, it in seen.told(metrics.DRILLED, service.name)), default=None)
     if done is None:
-        return Reading("failed", None, alert="TestRestaurationEchoue", where=wrong[0]) if wrong else Reading()
+        return Reading("failed", None, alert=found, where=wrong) if wrong else Reading()
     moment, node = done
     took = seen.known[node].one(metrics.DRILL_SECONDS.full_name, backup=service.name)
     age, promised = max(0.0, seen.now - moment), float(service.rto_seconds)
     if wrong:
-        return Reading("failed", age, promised, took, "TestRestaurationEchoue", wrong[0])
+        return Reading("failed", age, promised, took, found, wrong)
     if took is not None and took > promised:
         return Reading("warning", age, promised, took, "TestRestaurationTropLent", node)
-    if age > PROOF_LATE * DRILL_SECONDS:
-        return Reading("warning", age, promised, took, "TestRestaurationEnRetard", node)
-    return Reading("ok", age, promised, took)
+    state = seen.state(node, "drill", "catalogue", service.name, "warning" if is_late(DRILL_SECONDS, age) else "ok")
+    return Reading(state, age, promised, took, *((alert_of("drill", state), node) if state != "ok" else ()))
 
 
 def _check(seen: Sight, service: Service) -> Reading:
-    """The last integrity check of any kind; its state is that of the worst kind at the worst node."""
+    """The last integrity check of any kind; its state is that of the worst check at the worst node."""
     found = [(it.value, it.labels.get("kind", ""), node) for node, it in seen.told(metrics.CHECKED, service.name)]
     newest = max((moment for moment, _, _ in found), default=None)
     age = None if newest is None else max(0.0, seen.now - newest)
-    for node, it in seen.told(metrics.ERRORS, service.name):
-        if it.value:
-            rotten = it.labels.get("kind") == "blobs"
-            return Reading("failed", age, alert="CopieEndommagee" if rotten else "VerificationEnErreur", where=node)
-    late = next((node for at, kind, node in found if seen.now - at > CHECKS_LATE.get(kind, math.inf)), "")
-    if late:
-        return Reading("warning", age, alert="VerificationEnRetard", where=late)
+    aged = {node for at, kind, node in found if is_late(INTERVALS.get(kind, math.inf), seen.now - at)}
+    answers = [
+        (seen.state(node, check, role, service.name, "warning" if node in aged else "ok"), check, node)
+        for role, checks in PROOFS.items()
+        for check in checks
+        for node in seen.known
+        if seen.said(node, check, role, service.name) is not None
+    ]
+    state, check, node = min(answers, key=lambda it: ORDER.index(it[0]), default=("ok", "", ""))
+    if state != "ok":
+        return Reading(state, age, alert=alert_of(check, state), where=node)
     return Reading("ok", age) if found else Reading()
 
 
 def _room(holders: tuple[Holder, ...]) -> Reading:
-    """The fullest share at any peer that answers, of those that will not last where there is one."""
-    known = [(it.share >= it.short, it.share, it.node) for it in holders if it.answers and it.share is not None]
+    """The fullest share at any peer that answers, of those that are worst."""
+    known = [it for it in holders if it.answers and it.share is not None]
     if not known:
         return Reading()
-    full, node = max((share, node) for _, share, node in known)
-    if full >= 1:
-        return Reading("failed", full, alert="QuotaPlein", where=node)
-    short, share, node = max(known)
-    if short:
-        return Reading("warning", share, alert="QuotaPresquePlein", where=node)
-    return Reading("ok", share, where=node)
+    worst = min(known, key=lambda it: (ORDER.index(it.room), -(it.share or 0.0)))
+    alert = alert_of("quota", worst.room) if worst.room != "ok" else ""
+    return Reading(worst.room, worst.share, alert=alert, where=worst.node)
 
 
 def _burst(seen: Sight, service: Service, writer: str) -> Reading:

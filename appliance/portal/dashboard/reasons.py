@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from appliance.monitor.checks import CHECKS
+from appliance.monitor.checks import CHECKS, alert_of
 from appliance.monitor.metrics import CHECK, LACKING, LOOKED, STATES
 from appliance.monitor.states import ORDER, State
 from appliance.monitor.status import AGENT_LOOKS_WITHIN_SECONDS
@@ -57,6 +57,11 @@ class CheckSeen:
     state: State
     counts: bool
 
+    @property
+    def alert(self) -> str:
+        """Whose page says what to do; "" of a check that is not known here, as of a newer node."""
+        return alert_of(self.check, self.state) if self.check in CHECKS else ""
+
 
 def checks_of(heard: Heard) -> tuple[CheckSeen, ...]:
     """All that the node told of its checks, worst first."""
@@ -83,8 +88,8 @@ def of_node(name: str, watched: Watched, now: float, *, fresh: bool) -> Iterator
     if looked is None or now - looked > AGENT_LOOKS_WITHIN_SECONDS:
         yield Reason("failed", STOPPED, name, (name,), looked)
     for it in checks_of(watched.agent):
-        if it.state != "ok" and it.counts and it.check in CHECKS:
-            yield Reason(it.state, CHECKS[it.check].alert, it.subject, (name,))
+        if it.state != "ok" and it.counts and it.alert:
+            yield Reason(it.state, it.alert, it.subject, (name,))
 
 
 def _silence(name: str, watched: Watched) -> Iterator[Reason]:

@@ -134,9 +134,13 @@ def whole(territory: Territory) -> dict[str, Any]:
             "errors": {"blobs": 0},
         }
         nodes[service.node]["writes"][service.name] = {"safe": "3h", "new": 2, **proofs}
-        nodes[service.node]["checks"][f"copies written {service.name}"] = "ok"
+        well = {"written": ("copies", "first-backup", "backup-age"), "catalogue": ("verify", "drill")}
+        for role, checks in well.items():
+            nodes[service.node]["checks"] |= {f"{check} {role} {service.name}": "ok" for check in checks}
         held = placed[service.name]
         for node in (*held.holders, *held.spares[:1]):
             nodes[node]["holds"][service.name] = {"newest": "3h", "used": 40}
             nodes[node]["checks"][f"lock held {service.name}"] = "lacking"
+            proven = ("damage", "borg-check", "reread", "quota")
+            nodes[node]["checks"] |= {f"{check} held {service.name}": "ok" for check in proven}
     return {"nodes": nodes}
