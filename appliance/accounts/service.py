@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.accounts import sessions
-from appliance.accounts.feed import act, observe, write_samba_list
 from appliance.accounts.machine import Machine, decide, mark, people
 from appliance.accounts.model import Account, Store
 from appliance.accounts.store import read_or_new, read_store, write_store
+from appliance.accounts.sync import act, observe, write_samba_list
 from appliance.errors import Refused
 from appliance.host.files import locked, make_private_folder
 
@@ -23,15 +23,15 @@ OTHERS, SAMBA_LIST, LOCK = "of", "smbpasswd", ".lock"
 
 
 @dataclass(frozen=True)
-class Desk:
+class AccountService:
     """Where the accounts of `node` lie: `file`, and beside it those of nodes that it stands in for.
 
-    `feeds`: this machine is the node; elsewhere (nodes as plain processes) the store is kept and nothing is fed.
+    `syncs`: this machine is the node; elsewhere (nodes as plain processes) the store is kept and nothing is fed.
     """
 
     file: Path
     node: str
-    feeds: bool
+    syncs: bool
 
     @property
     def samba_list(self) -> Path:
@@ -78,41 +78,41 @@ class Outcome:
         return mark(self.own.node)
 
 
-def change(desk: Desk, do: Callable[[Store], Store], *, dry_run: bool = False) -> Outcome:
+def change(service: AccountService, do: Callable[[Store], Store], *, dry_run: bool = False) -> Outcome:
     """Let `do` make this node's accounts of the present ones."""
-    with _alone(desk):
-        return _put(desk, {desk.node: do(desk.own)}, dry_run)
+    with _alone(service):
+        return _put(service, {service.node: do(service.own)}, dry_run)
 
 
-def feed(desk: Desk, *, dry_run: bool = False) -> Outcome:
+def sync(service: AccountService, *, dry_run: bool = False) -> Outcome:
     """Feed what asks for passwords from the accounts as they are."""
-    with _alone(desk):
-        return _put(desk, {}, dry_run)
+    with _alone(service):
+        return _put(service, {}, dry_run)
 
 
-def take(desk: Desk, file: Path, *, of: str = "", dry_run: bool = False) -> Outcome:
+def take(service: AccountService, file: Path, *, of: str = "", dry_run: bool = False) -> Outcome:
     """Take the accounts in `file`, from a backup: another node's, to stand in for it, or this node's own.
 
     Raise Refused when this node has accounts of its own already: they may be newer. With `of` it must be that node's.
     """
     found = _read_of(of, file) if of else read_store(file)
-    with _alone(desk):
-        if found.node == desk.node and desk.own.accounts:
-            where = str(desk.file)
+    with _alone(service):
+        if found.node == service.node and service.own.accounts:
+            where = str(service.file)
             raise Refused(
-                f"{desk.node} already has accounts.", where=where, remedy="To replace them, move that file away."
+                f"{service.node} already has accounts.", where=where, remedy="To replace them, move that file away."
             )
-        return _put(desk, {found.node: found}, dry_run)
+        return _put(service, {found.node: found}, dry_run)
 
 
-def take_brought(desk: Desk, files: Mapping[str, Path], *, dry_run: bool = False) -> Outcome:
+def take_brought(service: AccountService, files: Mapping[str, Path], *, dry_run: bool = False) -> Outcome:
     """Take the accounts in `files`, by the node whose they must be, to stand in for these nodes.
 
     Raise Refused when one holds another's.
     """
     found = {of: _read_of(of, file) for of, file in files.items()}
-    with _alone(desk):
-        return _put(desk, found, dry_run)
+    with _alone(service):
+        return _put(service, found, dry_run)
 
 
 def _read_of(node: str, file: Path) -> Store:
@@ -123,41 +123,41 @@ def _read_of(node: str, file: Path) -> Store:
     return found
 
 
-def leave(desk: Desk, node: str, *, dry_run: bool = False) -> Outcome:
+def leave(service: AccountService, node: str, *, dry_run: bool = False) -> Outcome:
     """Stand in for `node` no more: its people come in here no longer. Raise NotFound when it does not."""
-    with _alone(desk):
-        if node == desk.node:
+    with _alone(service):
+        if node == service.node:
             raise Refused(f"{node} is this node itself.", remedy="To remove one: appliance account remove NAME")
-        read_store(desk.file_of(node))
-        return _put(desk, {node: None}, dry_run)
+        read_store(service.file_of(node))
+        return _put(service, {node: None}, dry_run)
 
 
-def _put(desk: Desk, new: Mapping[str, Store | None], dry_run: bool) -> Outcome:
+def _put(service: AccountService, new: Mapping[str, Store | None], dry_run: bool) -> Outcome:
     """Keep the stores `new`, None for one to forget, and feed all."""
-    machine = observe() if desk.feeds else Machine()
-    before, _ = people(desk.own, desk.others.values(), machine.taken)
-    others = {node: store for node, store in {**desk.others, **new}.items() if store and node != desk.node}
-    own = new.get(desk.node) or desk.own
+    machine = observe() if service.syncs else Machine()
+    before, _ = people(service.own, service.others.values(), machine.taken)
+    others = {node: store for node, store in {**service.others, **new}.items() if store and node != service.node}
+    own = new.get(service.node) or service.own
     wanted, left_out = people(own, others.values(), machine.taken)
-    changes = decide(wanted, desk.node, machine) if desk.feeds else None
+    changes = decide(wanted, service.node, machine) if service.syncs else None
     if not dry_run:
-        _keep(desk, new)
+        _keep(service, new)
     if changes is None:
         return Outcome(own, left_out=left_out)
     if not dry_run:
         act(changes)
-    listed = write_samba_list(desk.samba_list, wanted, dry_run=dry_run)
-    changed = (*changes.names, *((str(desk.samba_list),) if listed else ()))
+    listed = write_samba_list(service.samba_list, wanted, dry_run=dry_run)
+    changed = (*changes.names, *((str(service.samba_list),) if listed else ()))
     ended = () if dry_run else sessions.end(name for name, found in before.items() if _lost(found, wanted.get(name)))
     return Outcome(own, changed, left_out, ended)
 
 
-def _keep(desk: Desk, new: Mapping[str, Store | None]) -> None:
+def _keep(service: AccountService, new: Mapping[str, Store | None]) -> None:
     for node, store in new.items():
         if store is None:
-            desk.file_of(node).unlink()
+            service.file_of(node).unlink()
         else:
-            write_store(desk.file_of(node), store)
+            write_store(service.file_of(node), store)
 
 
 def _lost(before: tuple[str, Account], after: tuple[str, Account] | None) -> bool:
@@ -168,7 +168,7 @@ def _lost(before: tuple[str, Account], after: tuple[str, Account] | None) -> boo
 
 
 @contextmanager
-def _alone(desk: Desk) -> Iterator[None]:
-    make_private_folder(desk.file.parent)
-    with locked(desk.file.parent / LOCK, what="the account store", wait=True):
+def _alone(service: AccountService) -> Iterator[None]:
+    make_private_folder(service.file.parent)
+    with locked(service.file.parent / LOCK, what="the account store", wait=True):
         yield

@@ -15,13 +15,13 @@ from appliance.agent.decisions import (
     Drill,
     Exchange,
     People,
+    Prune,
+    PruneVault,
     Push,
     Ready,
     Repair,
     Replicate,
     Scrub,
-    Thin,
-    Tidy,
     Verify,
     Work,
 )
@@ -54,7 +54,7 @@ from appliance.node.failover_status import is_handing_over
 from appliance.node.handle import Node
 from appliance.restore.catalogue import caught_up
 from appliance.restore.undo import expire
-from appliance.territory.served import SHARE
+from appliance.territory.service_forms import SHARE
 from appliance.units import MINUTE, as_typed, format_count
 
 SCRUB_SECONDS_MAX = 10 * MINUTE
@@ -235,13 +235,13 @@ def _check(node: Node, work: Check) -> Outcome:
     return Outcome(mark=done.generation, alarms=(fault,) if done.fault else ())
 
 
-def _thin(node: Node, work: Thin) -> Outcome:
-    done = sealer_of(node).thin(work.service)
+def _prune_vault(node: Node, work: PruneVault) -> Outcome:
+    done = sealer_of(node).prune(work.service)
     return Outcome(figures={"generations": len(done.dropped), "bytes": done.bytes_removed})
 
 
-def _tidy(node: Node, work: Tidy) -> Outcome:
-    forgotten = writer.tidy(node, work.service)
+def _prune(node: Node, work: Prune) -> Outcome:
+    forgotten = writer.prune(node, work.service)
     _forget_old_restores(node, work.service)
     look_at_trees(node, work.service)  # the repositories that go next may say alone what of them is saved
     if trees := forget_trees(node, work.service):
@@ -274,6 +274,6 @@ ACTIONS: Mapping[type[Work], Callable[[Node, Any], Outcome]] = {
     Repair: _repair,
     Scrub: _scrub,
     Check: _check,
-    Thin: _thin,
-    Tidy: _tidy,
+    PruneVault: _prune_vault,
+    Prune: _prune,
 }

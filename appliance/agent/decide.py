@@ -29,13 +29,13 @@ from appliance.agent.decisions import (
     Drill,
     Exchange,
     People,
+    Prune,
+    PruneVault,
     Push,
     Ready,
     Repair,
     Replicate,
     Scrub,
-    Thin,
-    Tidy,
     Verify,
     Wait,
     Work,
@@ -43,33 +43,33 @@ from appliance.agent.decisions import (
 from appliance.backup.proofs.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
 from appliance.backup.vault.maintenance.floor import ROOM_BYTES_MIN
 from appliance.backup.writer.schedule import Due, NotDue, due
-from appliance.monitor.view import Ahead, Attempt, Held, Home, Now, Readable, Running, View, Written, last_backup
+from appliance.monitor.view import Ahead, Attempt, Held, Now, OriginSeen, Readable, Running, View, Written, last_backup
 from appliance.units import DAY, GIB, HOUR, MINUTE, format_duration
 
 SAVING_MAX = 2
 READING_MAX = 1
-LAYING_MAX = 1
+INSTALLING_MAX = 1
 PROVING_MAX = 1
 KEEPING_MAX = 1
 EXCHANGE_SECONDS = HOUR
 SILENT_SECONDS = 3 * EXCHANGE_SECONDS
 SCRUB_ROUND_DAYS = 28
 SCRUB_BYTES_MIN = GIB
-THIN_SECONDS = DAY
-TIDY_SECONDS = DAY
-TIDY_FROM_GENERATIONS = 24
+PRUNE_VAULT_SECONDS = DAY
+PRUNE_SECONDS = DAY
+PRUNE_FROM_GENERATIONS = 24
 ACCOUNTS_SECONDS = MINUTE
 """How long accounts stay as they are before they are saved: who changes one often changes more."""
 HANDED_OVER_SECONDS = 15.0
 
-_SAVE, _SEND, _READ, _LAY, _PROVE, _KEEP = "save", "send", "read", "lay", "prove", "keep"
+_SAVE, _SEND, _READ, _INSTALL, _PROVE, _KEEP = "save", "send", "read", "lay", "prove", "keep"
 _LANES = {
     BackUp.kind: _SAVE,
-    Tidy.kind: _SAVE,
+    Prune.kind: _SAVE,
     Push.kind: _SEND,
     Replicate.kind: _SEND,
     Catalogue.kind: _READ,
-    Ready.kind: _LAY,
+    Ready.kind: _INSTALL,
     Verify.kind: _PROVE,
     Drill.kind: _PROVE,
 }
@@ -146,7 +146,7 @@ def _turn(work: Work, view: View, now: Now) -> int:
 
 def _with_room(wanted: Iterable[Work], view: View) -> Iterator[Work]:
     """Those of `wanted` that their lane has room for, in their order; one at a time at each repository of this node."""
-    free = {_SAVE: SAVING_MAX, _READ: READING_MAX, _LAY: LAYING_MAX, _PROVE: PROVING_MAX, _KEEP: KEEPING_MAX}
+    free = {_SAVE: SAVING_MAX, _READ: READING_MAX, _INSTALL: INSTALLING_MAX, _PROVE: PROVING_MAX, _KEEP: KEEPING_MAX}
     in_use: set[str] = set()
     for running in view.running:
         if running.kind == BackUp.kind and has_sealed(running, view):
@@ -171,7 +171,7 @@ def _take(kind: str, service: str, free: dict[str, int], in_use: set[str], view:
 def _is_at_repository(kind: str, service: str, view: View) -> bool:
     """Whether this work locks a repository that this node writes; a standby's catalogue reads a copy of its own."""
     written_here = any(written.service == service and written.ours for written in view.written)
-    return written_here and kind in (BackUp.kind, Tidy.kind, Catalogue.kind)
+    return written_here and kind in (BackUp.kind, Prune.kind, Catalogue.kind)
 
 
 def has_sealed(running: Running, view: View) -> bool:
@@ -190,8 +190,8 @@ def _candidates(view: View, now: Now, intervals: Intervals) -> Iterator[_Candida
         yield from _push(written, view, now, intervals)
     for held in holding:
         yield from _replicate(held, view, now, intervals)
-    for home in view.homes:
-        yield from _people(home, view, now, intervals)
+    for origin in view.origins:
+        yield from _people(origin, view, now, intervals)
     for readable in view.readable:
         yield from _for_each_generation(_catalogue(readable), _rests(readable, now), view, now, intervals)
     for ahead in view.ahead:
@@ -199,9 +199,9 @@ def _candidates(view: View, now: Now, intervals: Intervals) -> Iterator[_Candida
     for held in holding:
         yield from _keep(held, view, now, intervals)
     for name in view.emptying:
-        yield from _regularly(Thin(name, "unneeded data is removed"), THIN_SECONDS, view, now, intervals)
+        yield from _regularly(PruneVault(name, "unneeded data is removed"), PRUNE_VAULT_SECONDS, view, now, intervals)
     for written in ours:
-        yield from _tidy(written, view, now, intervals)
+        yield from _prune(written, view, now, intervals)
     for readable in view.readable:
         yield from _prove(readable, view, now, intervals)
 
@@ -231,19 +231,19 @@ def _due(written: Written, attempt: Attempt | None, view: View, now: Now) -> Due
     return NotDue(min(still, answer.next_utc_seconds), "accounts were changed just now")
 
 
-def _tidy(written: Written, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
+def _prune(written: Written, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """Once a day, and once for each backup that found the disk full: old archives may have the room that it lacked."""
     paused = written.shrunken and view.disk_free >= ROOM_BYTES_MIN
-    if paused or written.taken_over or view.runs(Tidy.kind, written.service):
+    if paused or written.taken_over or view.runs(Prune.kind, written.service):
         return
-    attempt, backup = view.last(Tidy.kind, written.service), view.last(BackUp.kind, written.service)
+    attempt, backup = view.last(Prune.kind, written.service), view.last(BackUp.kind, written.service)
     is_full = backup is not None and backup.failures > 0 and backup.disk_full
     if backup and is_full and (attempt is None or not backup.age <= attempt.age <= now.age):
         reason = "the disk is full, and old archives use space"
-        yield _Candidate(_held_back(Tidy.kind, attempt, now, intervals), Tidy(written.service, reason))
-    elif written.generations >= TIDY_FROM_GENERATIONS:
+        yield _Candidate(_held_back(Prune.kind, attempt, now, intervals), Prune(written.service, reason))
+    elif written.generations >= PRUNE_FROM_GENERATIONS:
         yield from _regularly(
-            Tidy(written.service, "old archives are deleted once a day"), TIDY_SECONDS, view, now, intervals
+            Prune(written.service, "old archives are deleted once a day"), PRUNE_SECONDS, view, now, intervals
         )
 
 
@@ -308,30 +308,32 @@ def _for_each_generation(
         yield _Candidate(max(seconds, _held_back(work.kind, attempt, now, intervals)), work)
 
 
-def _people(home: Home, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
+def _people(origin: OriginSeen, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """Its people log in here once it is silent, by what it saved last; those who do already, by each newer one.
 
     Once for each generation: who sent them away again is not overruled. Never by an older one, which is the newest
     while that is damaged: who was disabled since would come in again. Of a home that was revoked a person has to say
     which: whoever took that box could have saved accounts of his own with it.
     """
-    if home.revoked:
+    if origin.revoked:
         return
-    silent = home.lost or _is_silent(home, view, now)
-    attempt = view.last(People.kind, home.service)
-    done = attempt is not None and not attempt.failures and attempt.mark >= home.newest.name
-    if (silent or home.let_in) and not done and not view.runs(People.kind, home.service):
-        reason = f"{home.node} is silent" if silent else f"its people log in here, and generation {home.newest} arrived"
-        work = People(home.service, reason, home.node, home.newest.name)
+    silent = origin.lost or _is_silent(origin, view, now)
+    attempt = view.last(People.kind, origin.service)
+    done = attempt is not None and not attempt.failures and attempt.mark >= origin.newest.name
+    if (silent or origin.let_in) and not done and not view.runs(People.kind, origin.service):
+        reason = (
+            f"{origin.node} is silent" if silent else f"its people log in here, and generation {origin.newest} arrived"
+        )
+        work = People(origin.service, reason, origin.node, origin.newest.name)
         yield _Candidate(_held_back(People.kind, attempt, now, intervals), work)
 
 
-def _is_silent(home: Home, view: View, now: Now) -> bool:
+def _is_silent(origin: OriginSeen, view: View, now: Now) -> bool:
     """Whether it was asked in vain: where this agent rested, or was busy for hours, nobody listened."""
-    asked = view.last(Exchange.kind, home.service)
-    if home.seen_age is None or asked is None or asked.ok_age is None:
+    asked = view.last(Exchange.kind, origin.service)
+    if origin.seen_age is None or asked is None or asked.ok_age is None:
         return False
-    return now.age - home.seen_age > SILENT_SECONDS and asked.ok_age - home.seen_age > EXCHANGE_SECONDS
+    return now.age - origin.seen_age > SILENT_SECONDS and asked.ok_age - origin.seen_age > EXCHANGE_SECONDS
 
 
 def _keep(held: Held, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
@@ -347,7 +349,7 @@ def _keep(held: Held, view: View, now: Now, intervals: Intervals) -> Iterator[_C
         yield from _regularly(compare, EXCHANGE_SECONDS, view, now, intervals)
     budget = max(SCRUB_BYTES_MIN, held.quota_bytes // SCRUB_ROUND_DAYS)
     yield from _regularly(Scrub(name, "a part is read again every day", budget), SCRUB_SECONDS, view, now, intervals)
-    yield from _regularly(Thin(name, "retention is applied every day"), THIN_SECONDS, view, now, intervals)
+    yield from _regularly(PruneVault(name, "retention is applied every day"), PRUNE_VAULT_SECONDS, view, now, intervals)
     check = Check(name, "borg checks the replica every week")
     first = _spread(f"{view.node} {name}", CHECK_SECONDS) - now.age
     if view.last(Check.kind, name) is None and first > 0:

@@ -119,12 +119,12 @@ class Check(Work):
 
 
 @dataclass(frozen=True)
-class Thin(Work):
+class PruneVault(Work):
     kind = "thin"
 
 
 @dataclass(frozen=True)
-class Tidy(Work):
+class Prune(Work):
     kind = "tidy"
 
 
@@ -142,7 +142,7 @@ KINDS: Mapping[str, type[Work]] = {
     kind.kind: kind
     for kind in (
         *(BackUp, Push, Replicate, Catalogue, Ready, People, Verify, Drill),
-        *(Repair, Exchange, Scrub, Check, Thin, Tidy),
+        *(Repair, Exchange, Scrub, Check, PruneVault, Prune),
     )
 }
 

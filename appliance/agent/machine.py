@@ -9,7 +9,7 @@ from pathlib import Path
 from appliance.backup.peers.elsewhere import served
 from appliance.errors import ApplianceError
 from appliance.host import confined
-from appliance.host.disks import care
+from appliance.host.disks import health
 from appliance.host.layout import NodeLayout
 from appliance.host.network import time_sources
 from appliance.monitor.states import Reason, State
@@ -42,10 +42,10 @@ def see_machine(layout: NodeLayout) -> Machine:
 
 def how_kept(layout: NodeLayout) -> str:
     """How its disk is kept; "" where nobody said so."""
-    return care.how_kept() if layout.is_this_host else ""
+    return health.how_kept() if layout.is_this_host else ""
 
 
-def apart(node: Node) -> tuple[Reason, ...]:
+def extra_reasons(node: Node) -> tuple[Reason, ...]:
     """What is wrong with the node itself and no service: its keys, its pages' name, its voter, its disks."""
     on_host = (*_disks(), *_clock(served(node)), *_kernel(confined.why_not())) if node.layout.is_this_host else ()
     now = node.clock.now()
@@ -82,7 +82,7 @@ def _public_certificate(layout: NodeLayout, now: float) -> Iterator[Reason]:
 
 
 def _disks() -> Iterator[Reason]:
-    for alarm in care.alarms():
+    for alarm in health.alarms():
         yield Reason("warning", f"{alarm.sentence}.", f"Once that is repaired: rm {alarm.file}", "disk-health")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.agent.machine import apart, how_kept
+from appliance.agent.machine import extra_reasons, how_kept
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer
 from appliance.monitor.measures import measure
@@ -22,7 +22,7 @@ class NodeReport:
 
 def collect(node: Node, now: Now, memory: Memory, agent: AgentSeen, observer: Observer) -> NodeReport:
     view = observer.look(node, now, memory, thorough=True)
-    return NodeReport(view, judge(view, now, agent, apart(node), how_kept(node.layout)))
+    return NodeReport(view, judge(view, now, agent, extra_reasons(node), how_kept(node.layout)))
 
 
 def measures(node: Node, now: Now, memory: Memory, observer: Observer) -> tuple[Sample, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.accounts.desk import Desk
+from appliance.accounts.service import AccountService
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
 from appliance.agent.observe_left import generation_of, held_of_old, left, newest_held
@@ -20,23 +20,23 @@ from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, as_known, back_fro
 from appliance.backup.chain.chain import Chain, chain_of
 from appliance.backup.chain.header_sizes import size_of_raw
 from appliance.backup.chain.left_behind import told as told_left_behind
-from appliance.backup.chain.overtaken import is_given_away
-from appliance.backup.chain.overtaken import load as load_overtaken
-from appliance.backup.chain.sized import Sized
+from appliance.backup.chain.rollback import is_given_away
+from appliance.backup.chain.rollback import load as load_rollback
+from appliance.backup.chain.shrink_check import BackupSize
 from appliance.backup.peers.elsewhere import comes_back, moves
+from appliance.backup.peers.last_seen import load_last_seen, unseen_nodes
 from appliance.backup.peers.safety import judge
-from appliance.backup.peers.sight import load_sight, unseen_nodes
 from appliance.backup.peers.targets import lost_nodes, targets
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.give import open_forks
-from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.maintenance import bending, damage
 from appliance.backup.vault.maintenance.freeze import why_frozen
 from appliance.backup.vault.maintenance.leftovers import are_known
 from appliance.backup.vault.maintenance.obey import passed_over, quota_bytes
 from appliance.backup.vault.replicas import replica_names, replica_of
 from appliance.backup.vault.sealing import probed
-from appliance.backup.vault.store import HEADER, Holding, size_of
+from appliance.backup.vault.store import HEADER, Replica, size_of
+from appliance.backup.vault.stored_grants import stored_grant
 from appliance.backup.writer import accepted, saved
 from appliance.backup.writer.replaced import replaced_repositories
 from appliance.backup.writer.schedule import due
@@ -55,9 +55,9 @@ from appliance.monitor.view import (
     Generation,
     Grant,
     Held,
-    Home,
     Machine,
     Now,
+    OriginSeen,
     Readable,
     Unended,
     View,
@@ -87,7 +87,7 @@ class Observer:
         held: list[Held] = []
         readable: list[Readable] = []
         ahead: list[Ahead] = []
-        stood_for: list[Home] = []
+        stood_for: list[OriginSeen] = []
         programs, _ = programs_of(node)
         for service in node.bundle.territory.services:
             lost = lost_nodes(acts, service, now.wall) | unseen_nodes(node, service) | node.bundle.revoked_nodes
@@ -98,7 +98,7 @@ class Observer:
             held += [holding] if holding else []
             readable += _readable(node, service, writing, holding, thorough=thorough)
             ahead += _ahead(node, service, holding, ours=ours, may_be_served=service in programs)
-            stood_for += _home(node, service, holding, lost)
+            stood_for += _origin(node, service, holding, lost)
         for service in left(node):
             holding = _kept(unread, service, held_of_old, node, service, thorough=thorough)
             held += [holding] if holding else []
@@ -116,7 +116,7 @@ class Observer:
             held=tuple(held),
             readable=tuple(readable),
             ahead=tuple(ahead),
-            homes=tuple(stood_for),
+            origins=tuple(stood_for),
             emptying=tuple(it for it in replica_names(node) if it not in seen and are_known(replica_of(node, it))),
             attempts=memory.attempts,
             running=memory.running,
@@ -193,7 +193,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
     names = chain.recent(LOOKED_BACK_MAX)
     header = chain.newest_header()
     newest = saved.known(node.service(service), header) if header else None
-    acknowledged = _holders(node.bundle, chain, newest)
+    acknowledged = _replica_nodes(node.bundle, chain, newest)
     safety = judge(node.bundle, service, node.name, acknowledged, lost, whole=newest is None or newest.whole)
     safe, unsafe_since = generation_of(newest) if newest and safety.safe else None, 0.0
     looks_back = thorough and newest is not None and not safety.safe
@@ -231,7 +231,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
 
 
 def _overtaken(node: Node, service: str) -> tuple[str, str]:
-    found = load_overtaken(node, service)
+    found = load_rollback(node, service)
     return (found.what, found.remedy) if found else ("", "")
 
 
@@ -250,18 +250,18 @@ def _envelopes(folder: Path) -> Mapping[str, float]:
 
 def _grant(node: Node, service: str, chain: Chain) -> Grant | None:
     """The newest, of `chain` or of the vault: whoever has the service now pushes to us, and the chain learns late."""
-    grants, holding = chain.grants(), replica_of(node, service)
+    grants, replica = chain.grants(), replica_of(node, service)
     if not grants:
         return None
-    newest, held = grants[max(grants)], max(holding.epochs(), default=0)
+    newest, held = grants[max(grants)], max(replica.epochs(), default=0)
     if held > newest.epoch:
-        known = stored_grant(holding, node.bundle, held)
+        known = stored_grant(replica, node.bundle, held)
         return Grant(known.epoch, known.writer, ours=False)
     own_key = node.bundle.member(node.name).keys.sign
     return Grant(newest.epoch, newest.writer, newest.writer == node.name and newest.writer_key == own_key)
 
 
-def _holders(bundle: Bundle, chain: Chain, header: Header | None) -> tuple[str, ...]:
+def _replica_nodes(bundle: Bundle, chain: Chain, header: Header | None) -> tuple[str, ...]:
     if header is None:
         return ()
     keys = {name: member.keys.sign for name, member in bundle.members.items()}
@@ -274,8 +274,8 @@ def _safe_newest(node: Node, service: str, chain: Chain, older: Iterable[Older])
     for it in older:
         if it.whole and left:
             left -= 1
-            holders = _holders(node.bundle, chain, chain.header(it.name))
-            if judge(node.bundle, service, node.name, holders).safe:
+            replica_nodes = _replica_nodes(node.bundle, chain, chain.header(it.name))
+            if judge(node.bundle, service, node.name, replica_nodes).safe:
                 return Generation(it.name, it.time), since
         since = it.time
     return None, since
@@ -285,19 +285,19 @@ def _safe_newest(node: Node, service: str, chain: Chain, older: Iterable[Older])
 
 
 def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thorough: bool) -> Held | None:
-    terms, holding = node.bundle.terms(service), replica_of(node, service)
-    newest = newest_held(holding)
-    known = damage.known(holding)
-    holder = node.name in terms.holders
+    terms, replica = node.bundle.terms(service), replica_of(node, service)
+    newest = newest_held(replica)
+    known = damage.known(replica)
+    holder = node.name in terms.replica_nodes
     if not holder and newest is None and not known:
         return None
-    header = read_stored_header(node, holding, newest) if newest else None
-    receipt = read_own_receipt(node, holding, newest) if newest else None
+    header = read_stored_header(node, replica, newest) if newest else None
+    receipt = read_own_receipt(node, replica, newest) if newest else None
     quota = quota_bytes(node, terms) if thorough else terms.quota_bytes
-    used = holding.used_bytes() if thorough else None
-    ceiling = None if used is None else bending.allowed_now(holding, quota, used)
-    older = older_held(holding, header.id.name) if thorough and header and not header.whole else ()
-    whole = newest_whole(node, holding, older) if older else receipt
+    used = replica.used_bytes() if thorough else None
+    ceiling = None if used is None else bending.allowed_now(replica, quota, used)
+    older = older_held(replica, header.id.name) if thorough and header and not header.whole else ()
+    whole = newest_whole(node, replica, older) if older else receipt
     ceased = node.bundle.former.ceased(service, node.name)
     return Held(
         service=service,
@@ -306,18 +306,18 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         newest=generation_of(header) if header else None,
         received=utc_seconds(receipt.time) if receipt else 0.0,
         received_age=receipt.age_seconds if receipt else 0,
-        lost=tuple(sorted(lost & {*terms.holders, terms.origin})),
-        heirs=_heirs(node, terms, holding, lost),
+        lost=tuple(sorted(lost & {*terms.replica_nodes, terms.origin})),
+        heirs=_heirs(node, terms, replica, lost),
         quota_bytes=quota,
         used_bytes=used,
         ceiling_bytes=None if ceiling is None else int(ceiling),
         short_bytes=None if ceiling is None else bending.short_bytes(terms, ceiling),
-        forks=_forks(node, service, holding) if thorough else (),
+        forks=_forks(node, service, replica) if thorough else (),
         damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
-        bent=bending.told(holding, node.ageing.now()) if thorough else "",
+        bent=bending.told(replica, node.ageing.now()) if thorough else "",
         lock=probed.load(probed.FILE_OF_A_HOST).get(service) if thorough and node.layout.is_this_host else None,
-        sizes=_sizes(node, holding) if thorough else (),
+        sizes=_sizes(node, replica) if thorough else (),
         partial=missing_of(node.layout.bundle.parent, terms.service, header, older) if header else (),
         whole_received=utc_seconds(whole.time) if whole else 0.0,
         whole_received_age=whole.age_seconds if whole else 0,
@@ -325,35 +325,35 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
     )
 
 
-def _heirs(node: Node, terms: Terms, holding: Holding, lost: frozenset[str]) -> tuple[str, ...]:
+def _heirs(node: Node, terms: Terms, replica: Replica, lost: frozenset[str]) -> tuple[str, ...]:
     """Who shall hold the service now that `lost` are gone; nobody new while nobody is."""
-    epochs = holding.epochs()
-    if not epochs or not lost & {*terms.holders, terms.origin}:
+    epochs = replica.epochs()
+    if not epochs or not lost & {*terms.replica_nodes, terms.origin}:
         return ()
-    writer = stored_grant(holding, node.bundle, epochs[-1]).writer
+    writer = stored_grant(replica, node.bundle, epochs[-1]).writer
     return tuple(aim.node for aim in targets(node.bundle, terms.name, writer, lost) if aim.node != node.name)
 
 
-def _forks(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
+def _forks(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
     """Epoch and sequence of the generations that contradict each other, as long as nothing says which one continues."""
-    stored = holding.stored()
+    stored = replica.stored()
     over = passed_over(node, service)
     return tuple(open_forks([item for item in stored if item.name not in over]))
 
 
-def _sizes(node: Node, holding: Holding) -> tuple[Sized, ...]:
+def _sizes(node: Node, replica: Replica) -> tuple[BackupSize, ...]:
     """Headers are only read, not proven again: each was when it came, and there are hundreds. The scrub finds what
     cannot be read."""
-    held = [item for item in holding.stored() if item.held]
+    held = [item for item in replica.stored() if item.held]
     of: dict[int, str] = {}
     for epoch in {item.epoch for item in held}:
         with suppress(ApplianceError):
-            of[epoch] = stored_grant(holding, node.bundle, epoch).repository
+            of[epoch] = stored_grant(replica, node.bundle, epoch).repository
     found = []
     for item in held:
         if of.get(item.epoch) == of.get(held[-1].epoch):
             with suppress(ApplianceError):
-                found.append(size_of_raw(item.name, holding.read(item.name, HEADER)))
+                found.append(size_of_raw(item.name, replica.read(item.name, HEADER)))
     return tuple(found)
 
 
@@ -386,14 +386,14 @@ def _ahead(node: Node, service: str, held: Held | None, *, ours: bool, may_be_se
     return (Ahead(service, held.newest, held.received),)
 
 
-def _home(node: Node, service: str, held: Held | None, lost: frozenset[str]) -> tuple[Home, ...]:
+def _origin(node: Node, service: str, held: Held | None, lost: frozenset[str]) -> tuple[OriginSeen, ...]:
     """The node whose own service this is, when this one stands by for it and holds something of it."""
     home = node.bundle.territory.service(service).node
     if not held or not held.newest or service != implicit_name(home):
         return ()
     if home not in homes(node.bundle.territory, node.name):
         return ()
-    seen = load_sight(node, service).seen.get(home)
-    let_in = os.path.exists(Desk(node.layout.accounts, node.name, feeds=False).file_of(home))
+    seen = load_last_seen(node, service).seen.get(home)
+    let_in = os.path.exists(AccountService(node.layout.accounts, node.name, syncs=False).file_of(home))
     revoked = home in node.bundle.revoked_nodes
-    return (Home(service, home, held.newest, seen.age if seen else None, home in lost, let_in, revoked),)
+    return (OriginSeen(service, home, held.newest, seen.age if seen else None, home in lost, let_in, revoked),)

@@ -6,7 +6,7 @@ from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.maintenance import damage
 from appliance.backup.vault.maintenance.freeze import why_frozen
 from appliance.backup.vault.replicas import replica_names, replica_of
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.clock import utc_seconds
 from appliance.monitor.view import Generation, Held
 from appliance.node.handle import Node
@@ -20,12 +20,12 @@ def left(node: Node) -> tuple[str, ...]:
 
 def held_of_old(node: Node, service: str, *, thorough: bool) -> Held | None:
     """What is still here of a service that left; nothing once its last copy has gone."""
-    terms, holding = node.bundle.care_terms(service), replica_of(node, service)
-    newest, known, gone = newest_held(holding), damage.known(holding), node.bundle.left(service)
+    terms, replica = node.bundle.care_terms(service), replica_of(node, service)
+    newest, known, gone = newest_held(replica), damage.known(replica), node.bundle.left(service)
     if newest is None and not known:
         return None
-    header = read_stored_header(node, holding, newest) if newest else None
-    receipt = read_own_receipt(node, holding, newest) if newest else None
+    header = read_stored_header(node, replica, newest) if newest else None
+    receipt = read_own_receipt(node, replica, newest) if newest else None
     return Held(
         service=service,
         rpo_seconds=terms.service.rpo_seconds if terms else 0,
@@ -34,16 +34,16 @@ def held_of_old(node: Node, service: str, *, thorough: bool) -> Held | None:
         received=utc_seconds(receipt.time) if receipt else 0.0,
         received_age=receipt.age_seconds if receipt else 0,
         quota_bytes=terms.quota_bytes if terms else 0,
-        used_bytes=holding.used_bytes() if thorough else None,
+        used_bytes=replica.used_bytes() if thorough else None,
         damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
         left=gone.told if gone else "is in no bundle known here",
     )
 
 
-def newest_held(holding: Holding) -> str | None:
+def newest_held(replica: Replica) -> str | None:
     """The newest generation whose files are here; looking from the newest on spares years of older folders."""
-    found = holding.newest_held()
+    found = replica.newest_held()
     return found.name if found else None
 
 

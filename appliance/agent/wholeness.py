@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.backup.vault.evidence import read_own_receipt
-from appliance.backup.vault.store import HEADER, Holding
+from appliance.backup.vault.store import HEADER, Replica
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
 from appliance.monitor.view import Missing
@@ -52,18 +52,18 @@ def as_known(newest: Header, older: Iterable[Older]) -> tuple[Older, ...]:
     return tuple(replace(it, whole=newest.whole, missing=missing) if it.name == name else it for it in older)
 
 
-def older_held(holding: Holding, newest: str) -> tuple[Older, ...]:
+def older_held(replica: Replica, newest: str) -> tuple[Older, ...]:
     """The same of all whose headers are known to a holder."""
-    names = sorted({*holding.folders(), *holding.history.newest(LOOKED_BACK_MAX)})
-    return tuple(back_from(newest, names, lambda name: holding.read(name, HEADER)))
+    names = sorted({*replica.folders(), *replica.history.newest(LOOKED_BACK_MAX)})
+    return tuple(back_from(newest, names, lambda name: replica.read(name, HEADER)))
 
 
-def newest_whole(node: Node, holding: Holding, older: Iterable[Older]) -> Receipt | None:
+def newest_whole(node: Node, replica: Replica, older: Iterable[Older]) -> Receipt | None:
     """The receipt for the newest whole generation that is held here; None when none is."""
     for it in older:
-        stored = holding.find(it.name) if it.whole else None
+        stored = replica.find(it.name) if it.whole else None
         if stored and stored.held:
-            return read_own_receipt(node, holding, it.name)
+            return read_own_receipt(node, replica, it.name)
     return None
 
 

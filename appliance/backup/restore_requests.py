@@ -18,13 +18,13 @@ from appliance.borg.names import time_of
 from appliance.errors import Busy, IntegrityError, NotFound
 from appliance.node.acts import load_acts
 from appliance.node.handle import Node
-from appliance.restore.carry import Ground, carry_out, no_raw
 from appliance.restore.fill import Fill
-from appliance.restore.order import Order, Status, all_orders, untaken
+from appliance.restore.process import RestoreEnv, no_raw, process
+from appliance.restore.request import RestoreRequest, Status, all_requests, untaken
 from appliance.restore.schema import read_catalogue
 from appliance.restore.search import contents_of_all
 from appliance.restore.taking import take
-from appliance.restore.undoing import Undoing, asked_of
+from appliance.restore.undo_request import UndoRequest, undo_requests_of
 from appliance.territory.implicit import openable
 from appliance.trust.act import Act
 
@@ -32,17 +32,17 @@ PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first s
 
 
 @dataclass(frozen=True)
-class Carried:
+class Processed:
     service: str
-    order: Order
+    request: RestoreRequest
     status: Status
 
 
-def ground_of(node: Node, service: str) -> Ground:
+def environment_of(node: Node, service: str) -> RestoreEnv:
     """Where orders of `service` are carried out; raise Refused on a node that the service does not trust."""
     layout, of = node.service(service), node.bundle.terms(service).service
-    return Ground(
-        orders=layout.orders,
+    return RestoreEnv(
+        requests=layout.requests,
         restores=layout.restores,
         live=PLACE_OF_PATHS,
         shares=of.paths,
@@ -72,20 +72,22 @@ def _longest(acts: Iterable[Act], service: str, now: float) -> Act | None:
     return max(in_force, key=lambda act: act.end) if in_force else None
 
 
-def waiting(node: Node) -> tuple[tuple[str, Order], ...]:
+def waiting(node: Node) -> tuple[tuple[str, RestoreRequest], ...]:
     """(service, order) of all that waits or was cut on this node, the oldest first."""
     found = [
-        (service, order)
+        (service, request)
         for service in _services(node)
-        for order, status in all_orders(node.layout.orders(service))
+        for request, status in all_requests(node.layout.requests(service))
         if status.state in ("waiting", "running")
     ]
     return tuple(sorted(found, key=lambda it: it[1].created_utc_seconds))
 
 
-def to_undo(node: Node) -> tuple[tuple[str, Undoing], ...]:
+def to_undo(node: Node) -> tuple[tuple[str, UndoRequest], ...]:
     """(service, what to undo) of all that somebody wants undone."""
-    return tuple((service, undoing) for service in _services(node) for undoing in asked_of(node.layout.orders(service)))
+    return tuple(
+        (service, undo) for service in _services(node) for undo in undo_requests_of(node.layout.requests(service))
+    )
 
 
 def _services(node: Node) -> tuple[str, ...]:
@@ -93,22 +95,22 @@ def _services(node: Node) -> tuple[str, ...]:
     return openable(node.bundle.territory, node.name)
 
 
-def carry_out_waiting(node: Node) -> Iterator[Carried]:
+def process_waiting(node: Node) -> Iterator[Processed]:
     """Undo what is to be undone and carry out what waits; what another process is at is left to it."""
     take_all(node)
-    for service, undoing in to_undo(node):
+    for service, undo in to_undo(node):
         with contextlib.suppress(Busy):
-            order, status = undoing.carry_out(ground_of(node, service), age_seconds=node.ageing.now())
-            yield Carried(service, order, status)
-    for service, order in waiting(node):
+            request, status = undo.process(environment_of(node, service), age_seconds=node.ageing.now())
+            yield Processed(service, request, status)
+    for service, request in waiting(node):
         with contextlib.suppress(Busy):
-            yield Carried(service, order, _carry(node, service, order))
+            yield Processed(service, request, _carry(node, service, request))
 
 
 def take_all(node: Node) -> None:
     """Take up what was asked; what no page of ours writes is journalled, once for each order."""
     for service in _services(node):
-        for folder in untaken(node.service(service).orders):
+        for folder in untaken(node.service(service).requests):
             try:
                 take(folder, age_seconds=node.ageing.now())
             except IntegrityError as error:
@@ -117,10 +119,10 @@ def take_all(node: Node) -> None:
                 continue
 
 
-def _carry(node: Node, service: str, order: Order) -> Status:
-    status = carry_out(ground_of(node, service), order.id, now=node.clock.now(), age_seconds=node.ageing.now())
+def _carry(node: Node, service: str, request: RestoreRequest) -> Status:
+    status = process(environment_of(node, service), request.id, now=node.clock.now(), age_seconds=node.ageing.now())
     if status.state == "ready":
-        in_place = order.kind != "download"
+        in_place = request.kind != "download"
         node.journal.write("restored", service=service, job=status.job, entries=status.entries, in_place=in_place)
     return status
 
@@ -129,18 +131,18 @@ def _open(node: Node, service: str, on_progress: Callable[[Progress], None] | No
     return Borg(open_best(node, service).repository, on_progress)
 
 
-def _fills(service: str, borg: Borg, order: Order) -> tuple[Fill, ...]:
-    return filling_of(borg, service, order.archive, *order.paths).fills
+def _fills(service: str, borg: Borg, request: RestoreRequest) -> tuple[Fill, ...]:
+    return filling_of(borg, service, request.archive, *request.paths).fills
 
 
-def _raw(service: str, borg: Borg, order: Order) -> tuple[tuple[str, str], ...]:
-    found = lacking_of(borg, service, order.archive, *order.paths).raw
+def _raw(service: str, borg: Borg, request: RestoreRequest) -> tuple[tuple[str, str], ...]:
+    found = lacking_of(borg, service, request.archive, *request.paths).raw
     return tuple((it.path.strip("/"), str(time_of(it.copied)) if it.copied else "") for it in found)
 
 
-def _known(catalogue: Path, order: Order) -> Contents | None:
+def _known(catalogue: Path, request: RestoreRequest) -> Contents | None:
     try:
         with contextlib.closing(read_catalogue(catalogue)) as connection:
-            return contents_of_all(connection, order.archive, order.paths)
+            return contents_of_all(connection, request.archive, request.paths)
     except NotFound:
         return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.chain.chain import Chain
-from appliance.backup.vault.limits import CURRENT_EPOCH_SHARE
+from appliance.backup.vault.limits import CURRENT_EPOCH_QUOTA
 from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Created, Item
@@ -67,7 +67,7 @@ def leaving(branch: Branch) -> str:
 def room_for(terms: Terms, generation_bytes: int, folder: Path) -> Room:
     """What may be added to a service whose newest generation has so many bytes, in a repository below `folder`."""
     disk = shutil.disk_usage(folder)
-    share = CURRENT_EPOCH_SHARE * terms.quota_bytes - generation_bytes
+    share = CURRENT_EPOCH_QUOTA * terms.quota_bytes - generation_bytes
     return Room(
         max(0, disk.free - round(LEFT_FREE * disk.total)),
         max(0, round(min(DAY_SHARE * terms.daily_bytes, share))),

@@ -25,9 +25,9 @@ from appliance.backup.writer.writer import (
     bring_to_rest,
     compact,
     compare,
-    mendable,
     own_grant,
     push_newest,
+    repairable,
     seal_now,
     tell_safety,
 )
@@ -121,7 +121,7 @@ class _Run:
     def locked(self) -> Iterator[_At | None]:
         """The repository, None while the service is being taken over."""
         layout = self.node.service(self.service)
-        with locked(layout.lock, what=f"the service {self.service}"), mendable(self.service):
+        with locked(layout.lock, what=f"the service {self.service}"), repairable(self.service):
             yield None if layout.opening.exists() else _At.this(self.node, self.service)
 
     def take_back(self, wanted: Iterable[Branch], full: Sequence[str], *, fresh: bool = False) -> list[Failure]:

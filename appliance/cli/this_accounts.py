@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.accounts.desk import Desk, Outcome
+from appliance.accounts.service import AccountService, Outcome
 from appliance.cli.options import state_folder
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import layout_as_root, this_layout
@@ -13,11 +13,11 @@ from appliance.host.layout import state_of_this_host
 from appliance.trust.identity import load_identity
 
 
-def this_accounts() -> Desk:
+def this_accounts() -> AccountService:
     """On a host the accounts are root's, and root feeds; elsewhere they are of the account of the node."""
     feeds = state_folder().resolve() == state_of_this_host()
     layout = layout_as_root() if feeds else this_layout()
-    return Desk(layout.accounts, load_identity(layout).name, feeds)
+    return AccountService(layout.accounts, load_identity(layout).name, feeds)
 
 
 def tell_outcome(done: Outcome, dry_run: bool, sentence: str) -> int:

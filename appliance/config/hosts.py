@@ -15,7 +15,7 @@ from pathlib import Path
 from appliance.config.explain import Problems, path_text
 from appliance.config.load import parse, read_raw, read_root, territory_file
 from appliance.config.parts import Parts, read_parts
-from appliance.config.placed import with_lines_of
+from appliance.config.placement_errors import with_lines_of
 from appliance.config.tree import Mapping as Tree
 from appliance.config.tree import place_of
 from appliance.errors import UsageError
@@ -23,7 +23,7 @@ from appliance.host.network import known_hosts
 from appliance.territory.implicit import openable
 from appliance.territory.model import NODE_ROLES, Node, Territory
 from appliance.territory.placement import Infeasible, place
-from appliance.territory.served import form_of, moving
+from appliance.territory.service_forms import form_of, moving
 
 ALL = "nodes"
 GROUPS = ("all", "ungrouped", ALL, *NODE_ROLES)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from appliance.config.addresses import check_served
 from appliance.config.explain import Path, unknown
 from appliance.config.parts import Parts, Placed
 from appliance.config.schema import NodePart, ServicePart
-from appliance.config.served import check_served
 from appliance.config.shares import check_shares
 from appliance.territory.implicit import PREFIX, implicit_name
 from appliance.territory.model import NAME

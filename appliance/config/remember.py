@@ -19,7 +19,7 @@ from appliance.territory.placement import Infeasible, place
 from appliance.territory.renaming import follow_names
 from appliance.territory.room import Kept
 from appliance.trust.bundle import Bundle, quota_of
-from appliance.trust.former import NOBODY, Former, FormerHolder, FormerService
+from appliance.trust.former import NOBODY, Former, FormerReplicaNode, FormerService
 from appliance.units import DAY
 
 MARGIN_SECONDS = YEAR
@@ -47,13 +47,13 @@ def _former_services(previous: Bundle, territory: Territory, serial: int, now: f
     for name in sorted(previous.territory.services.keys() - territory.services.keys()):
         terms = previous.terms(name)
         ceased = (it.node for it in previous.former.holders if it.service == name and _fills(it, terms.service, now))
-        holders = tuple(dict.fromkeys((*terms.holders, *ceased)))
-        yield FormerService(terms.service, holders, terms.spares, serial, utc_text(now))
+        replica_nodes = tuple(dict.fromkeys((*terms.replica_nodes, *ceased)))
+        yield FormerService(terms.service, replica_nodes, terms.spares, serial, utc_text(now))
 
 
-def former_holders(
+def former_replica_nodes(
     previous: Bundle, territory: Territory, placements: Mapping[str, Placement], *, serial: int, now: float
-) -> tuple[FormerHolder, ...]:
+) -> tuple[FormerReplicaNode, ...]:
     """One entry for each node and service, the older where a node ceased twice: it has what came before, too. Also of a
     service that had left and comes back, perhaps to other nodes.
 
@@ -63,12 +63,12 @@ def former_holders(
     for name in sorted(before & territory.services.keys()):
         terms = previous.last_terms(name)
         for node in terms.others(""):
-            size = terms.quota_bytes if node in terms.holders else 0
-            known.setdefault((name, node), FormerHolder(name, node, size, serial, utc_text(now)))
+            size = terms.quota_bytes if node in terms.replica_nodes else 0
+            known.setdefault((name, node), FormerReplicaNode(name, node, size, serial, utc_text(now)))
     return tuple(it for _, it in sorted(known.items()) if it.node in territory.nodes and _ceased(it, placements))
 
 
-def _ceased(it: FormerHolder, placements: Mapping[str, Placement]) -> bool:
+def _ceased(it: FormerReplicaNode, placements: Mapping[str, Placement]) -> bool:
     placed = placements.get(it.service)
     return placed is not None and it.node not in (placed.holders, (*placed.holders, *placed.spares))[it.was_spare]
 
@@ -140,7 +140,7 @@ def _follow(previous: Bundle, territory: Territory, now: float, serial: int, for
     holding = previous.former.holders
     while True:
         placements = place(territory, before, kept(Former(services, holding), territory, now))
-        former = Former(services, former_holders(previous, territory, placements, serial=serial, now=now))
+        former = Former(services, former_replica_nodes(previous, territory, placements, serial=serial, now=now))
         # What ceases with this bundle lies where it is, too: otherwise the next bundle would find no room.
         merged = {(it.service, it.node): it for it in (*former.holders, *holding)}
         if len(merged) == len(holding):
@@ -158,7 +158,7 @@ def kept(former: Former, territory: Territory, now: float) -> Kept:
     return {(node, name): size for (node, name), size in found.items() if node in territory.nodes}
 
 
-def _fills(it: FormerHolder, service: Service, now: float) -> bool:
+def _fills(it: FormerReplicaNode, service: Service, now: float) -> bool:
     """Whether the node may still hold what it had of `service`, in room that was promised."""
     return not it.was_spare and now < utc_seconds(it.since) + service.lock_seconds + GIVING_UP_SECONDS
 
@@ -189,11 +189,11 @@ def carry_on(last: Bundle, before: Bundle) -> tuple[Bundle, tuple[str, ...]]:
 def _carried_on(before: Bundle, found: Bundle) -> Mapping[str, list[str]]:
     """By kind, what `found` has and `before` has not."""
     grants = len(found.confirmed - before.confirmed)
-    holders = [it for it in found.former.holders if it not in before.former.holders]
+    replica_nodes = [it for it in found.former.holders if it not in before.former.holders]
     names = {it.called for it in found.territory.services.values()}
     return {
         "former services": sorted(found.former.services.keys() - before.former.services.keys()),
-        "former holders": [f"{it.node} of {it.service}" for it in holders],
+        "former holders": [f"{it.node} of {it.service}" for it in replica_nodes],
         "later names": sorted(names - {it.called for it in before.territory.services.values()}),
         "confirmed grants": [str(grants)] if grants else [],
         "services whose newest grant is not known": sorted(found.unconfirmed.keys() - before.unconfirmed.keys()),
@@ -203,8 +203,8 @@ def _carried_on(before: Bundle, found: Bundle) -> Mapping[str, list[str]]:
 def _carried(last: Bundle, before: Bundle) -> Bundle:
     now, territory = utc_seconds(before.issued), before.territory
     services = former_services(last, territory, serial=before.serial, now=now)
-    holders = former_holders(last, territory, before.placements, serial=before.serial, now=now)
-    merged = {(it.service, it.node): it for it in (*before.former.holders, *holders)}
+    replica_nodes = former_replica_nodes(last, territory, before.placements, serial=before.serial, now=now)
+    merged = {(it.service, it.node): it for it in (*before.former.holders, *replica_nodes)}
     renamed = {name: replace(it, called=it.called or _called(last, name)) for name, it in territory.services.items()}
     return replace(
         before,

@@ -44,7 +44,7 @@ def read(typed: Secret) -> Secret:
     body = _body(typed)
     for place, letter in enumerate(body):
         if letter.lower() not in bech32.CHARSET:
-            raise _misread(*_stranger(letter, place))
+            raise _misread(*_unknown_letter(letter, place))
     data = [bech32.CHARSET.index(letter) for letter in body.lower()]
     if len(data) != LENGTH:
         raise _misread(*_wrong_length(data))
@@ -94,7 +94,7 @@ def _misread(french: str, english: str) -> UsageError:
     return UsageError(f"{french} / {english}")
 
 
-def _stranger(letter: str, place: int) -> tuple[str, str]:
+def _unknown_letter(letter: str, place: int) -> tuple[str, str]:
     line, group = _at(place)
     guess = _LOOK_ALIKES.get(letter)
     peut_etre, maybe = (f" ; sans doute {guess}", f"; it may be {guess}") if guess else ("", "")

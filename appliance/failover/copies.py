@@ -15,7 +15,7 @@ from typing import Any
 
 import appliance
 from appliance.backup.chain.chain import chain_of
-from appliance.backup.chain.laid import files_are_here
+from appliance.backup.chain.installed import files_are_here
 from appliance.backup.chain.went_on import goes_on_without
 from appliance.backup.vault.latest import Latest
 from appliance.backup.vault.replicas import replica_of
@@ -85,8 +85,8 @@ class BackupCopies:
 
     def documents(self, service: str) -> tuple[bytes, ...]:
         node = self._current.node
-        holding, chain = replica_of(node, service), chain_of(node, service)
-        held = [holding.grant(epoch) for epoch in holding.epochs()[-1:]]
+        replica, chain = replica_of(node, service), chain_of(node, service)
+        held = [replica.grant(epoch) for epoch in replica.epochs()[-1:]]
         return (*held, *chain.raw_grants()[-1:])
 
     def document_folders(self, service: str) -> tuple[Path, ...]:

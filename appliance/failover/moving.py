@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from appliance.coordination.port import ServiceRecord
 from appliance.errors import NotFound, Refused
 from appliance.territory.model import Service, Territory
-from appliance.territory.served import DATABASE, form_of
+from appliance.territory.service_forms import DATABASE, form_of
 
 WORK_SECONDS = 8
 """For grant, adoption and start at the next writer, as measured on two busy cores; the last backup comes on top."""

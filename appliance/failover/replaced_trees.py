@@ -47,7 +47,7 @@ from appliance.node.handle import Node
 from appliance.programs.install_share import REPLACED, number_of
 from appliance.restore.place import open_folder, walk_to
 from appliance.territory.model import SHARES
-from appliance.territory.served import SHARE
+from appliance.territory.service_forms import SHARE
 
 KEPT = "replaced-files"
 """In the service's folder, in process mode; on a host beside what is served, as it may lie on another disk."""

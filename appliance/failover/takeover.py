@@ -22,15 +22,15 @@ from typing import Any
 
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.chain.grants import granters_of
-from appliance.backup.chain.laid import is_used
+from appliance.backup.chain.installed import is_used
 from appliance.backup.chain.resync import continue_under, fetch_for_resync
 from appliance.backup.peers.adopt import free_name, next_name, own_repository
 from appliance.backup.peers.conversation import Conversation, Lines
 from appliance.backup.peers.fetch import read_held
 from appliance.backup.peers.fetched import load_fetched, remember_fetched
 from appliance.backup.peers.fetched_key import staging
+from appliance.backup.peers.last_seen import current_targets
 from appliance.backup.peers.openable import is_written_here, key_of, newest_archive, newest_of, open_best
-from appliance.backup.peers.sight import current_targets
 from appliance.backup.sources.model import Failure
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
@@ -49,7 +49,7 @@ from appliance.host.files import make_private_folder
 from appliance.node.current import files_of
 from appliance.node.handle import Node, open_node
 from appliance.restore.fill import Fill, lay_fills
-from appliance.territory.served import DATABASE, SHARE, Form
+from appliance.territory.service_forms import DATABASE, SHARE, Form
 from appliance.trust.grant import Grant
 from appliance.units import printable
 

@@ -31,11 +31,11 @@ from appliance.borg.model import Archive, Item, Outline
 from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.node.handle import Node
-from appliance.programs.install_share import LAYING
+from appliance.programs.install_share import INSTALLING
 from appliance.restore.fill import Fill, lay_fills
 from appliance.restore.place import open_folder, walk_to
 from appliance.territory.model import SHARES, SITES
-from appliance.territory.served import SHARE, SITE
+from appliance.territory.service_forms import SHARE, SITE
 from appliance.units import format_bytes
 
 type Choose = Callable[[Sequence[Archive]], Archive]
@@ -171,7 +171,7 @@ def tree_of(node: Node, service: str) -> Tree:
     """Where `service` is laid out ahead on this node: beside where it would be served, to come there by a rename."""
     rooms, form = node.service(service).root, node.form(service)
     beside = {SHARE: SHARES, SITE: SITES}.get(form) if form else None
-    return Tree(Path(beside, LAYING, f"{service}.room") if beside else rooms / "ready", rooms / "ready.json")
+    return Tree(Path(beside, INSTALLING, f"{service}.room") if beside else rooms / "ready", rooms / "ready.json")
 
 
 def install_ahead(node: Node, service: str) -> bool:

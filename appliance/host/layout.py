@@ -70,7 +70,7 @@ ACCOUNTS_OF_A_HOST = Path("/srv/accounts")
 
 
 @dataclass(frozen=True)
-class Orders:
+class RequestFolders:
     """What people asked for of `service`. The pages alone write below `pages`, which nobody else trusts; their worker,
     which may write files of everybody, alone writes below `work`."""
 
@@ -94,7 +94,7 @@ class ServiceLayout:
 
     root: Path
     names: Path | None = None
-    asked: Orders | None = None
+    asked: RequestFolders | None = None
     brought: Path | None = None
 
     @property
@@ -138,8 +138,8 @@ class ServiceLayout:
         return self.brought or self.root / "restores"
 
     @property
-    def orders(self) -> Orders:
-        return self.asked or Orders(self.root / "portal", self.root / "portal-work", self.root.name)
+    def requests(self) -> RequestFolders:
+        return self.asked or RequestFolders(self.root / "portal", self.root / "portal-work", self.root.name)
 
     @property
     def copy(self) -> Path:
@@ -285,7 +285,7 @@ class NodeLayout:
         return self.root / "people"
 
     @property
-    def sight(self) -> Path:
+    def last_seen(self) -> Path:
         return self.root / "sight"
 
     @property
@@ -304,9 +304,9 @@ class NodeLayout:
     def portal_work(self) -> Path:
         return self.root / "portal-work"
 
-    def orders(self, service: str) -> Orders:
+    def requests(self, service: str) -> RequestFolders:
         """What people asked for on the pages."""
-        return Orders(self.portal, self.portal_work, service)
+        return RequestFolders(self.portal, self.portal_work, service)
 
     @property
     def run(self) -> Path:
@@ -336,7 +336,7 @@ class NodeLayout:
 @lru_cache(256)
 def _service(node: NodeLayout, name: str) -> ServiceLayout:
     """Kept, since programs that live long ask for it several times a second."""
-    return ServiceLayout(node.services / name, node.catalogues / name, node.orders(name), node.restores / name)
+    return ServiceLayout(node.services / name, node.catalogues / name, node.requests(name), node.restores / name)
 
 
 def state_of_this_host(named_in: Path = STATE_OF_A_HOST) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appliance.host.layout import NodeLayout
-from appliance.membership.sshd import write_door
+from appliance.membership.sshd import write_sshd_config
 from appliance.node.handle import open_node
 from appliance.trust import rotation
 from appliance.trust.bundle import Bundle, accept_bundle, check_follows
@@ -33,5 +33,5 @@ def take_bundle(layout: NodeLayout, identity: Identity, offered: Bundle, *, dry_
         accept_bundle(layout.bundle, offered.document.raw, identity.territory_key)
         if member is not None:
             rotation.take(layout.keys, member.keys)
-        write_door(open_node(layout.root))
+        write_sshd_config(open_node(layout.root))
     return Taken(offered.serial, present, shown)

@@ -21,7 +21,7 @@ from appliance.node.handle import Node
 from appliance.secret import Secret
 
 
-def hand(node: Node, to: str) -> tuple[dict[str, bytes], dict[str, ApplianceError]]:
+def export_keys(node: Node, to: str) -> tuple[dict[str, bytes], dict[str, ApplianceError]]:
     """An envelope for the node `to` of each service that begins there and that this node may open; and what it may
     open and could not.
     """
@@ -38,7 +38,7 @@ def hand(node: Node, to: str) -> tuple[dict[str, bytes], dict[str, ApplianceErro
     return envelopes, failed
 
 
-def take(node: Node, envelopes: Mapping[str, bytes]) -> tuple[str, ...]:
+def import_keys(node: Node, envelopes: Mapping[str, bytes]) -> tuple[str, ...]:
     """Keep the envelopes that were made for this node, of services that it does not write yet; which ones, by service.
 
     Raise Refused, before any is kept, for one of a service that begins elsewhere or that was sealed to other keys.
@@ -55,7 +55,7 @@ def take(node: Node, envelopes: Mapping[str, bytes]) -> tuple[str, ...]:
     return tuple(lacking)
 
 
-def take_by_paper(node: Node, service: str, paper: Secret) -> None:
+def import_by_sheet(node: Node, service: str, paper: Secret) -> None:
     """Fetch the newest generation of `service`, open its envelope with the recovery key, and keep the key sealed to
     this machine.
     """

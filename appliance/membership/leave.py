@@ -44,7 +44,7 @@ def _roles(bundle: Bundle, leaver: str) -> Iterator[Missing]:
         terms = bundle.terms(name)
         if terms.origin == leaver and not is_implicit(terms.service):
             yield Missing(name, f"its origin is {leaver}: give it another node in territory.yml, or remove it.")
-        if leaver in terms.holders:
+        if leaver in terms.replica_nodes:
             yield Missing(name, f"{leaver} must hold it: set `offered: 0` for {leaver} in territory.yml.")
 
 

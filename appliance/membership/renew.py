@@ -17,7 +17,7 @@ import shutil
 from appliance.backup.chain.chain import Chain, chain_of
 from appliance.backup.chain.lineage import remember
 from appliance.backup.peers.adopt import free_name, install_key, own_repository
-from appliance.backup.peers.fetch import fetch_papers, survey_all
+from appliance.backup.peers.fetch import fetch_documents, survey_all
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.writer.begin import begin, check_grant, create_repository, known_epochs, request, take_first_grant
@@ -119,7 +119,7 @@ def _learn_history(node: Node, service: str, chain: Chain) -> int:
         raise Unreachable(f"no peer can send the history of {service}.", remedy=found.told())
     attested = [head.newest.id for head in found.heads if head.newest] + ([found.own] if found.own else [])
     if attested and (own is None or max(attested) > own.header.id):
-        sealed = fetch_papers(node, service, found, chain)
+        sealed = fetch_documents(node, service, found, chain)
         chain.add(sealed.header, sealed.listing)
         remember(node, service, sealed)
     return max(known, default=0)

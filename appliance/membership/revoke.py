@@ -46,7 +46,7 @@ def renewals(bundle: Bundle, node: str, now: float, also: Iterable[str] = ()) ->
 
 
 def _renewal(bundle: Bundle, service: Service, node: str, now: float) -> Renewal:
-    holders = tuple(holder for holder in bundle.terms(service.name).holders if holder != node)
+    replica_nodes = tuple(holder for holder in bundle.terms(service.name).replica_nodes if holder != node)
     plan = bundle.territory.nodes[service.node]
     rate = bundle.territory.links[plan.uplink].up_bits_per_second
     rate = min(rate, plan.push_bits_per_second_max or rate)
@@ -54,9 +54,9 @@ def _renewal(bundle: Bundle, service: Service, node: str, now: float) -> Renewal
     return Renewal(
         service=service.name,
         writer=service.node,
-        holders=holders,
+        holders=replica_nodes,
         size_bytes=service.size_bytes,
-        seconds=len(holders) * service.size_bytes * 8 / rate,
+        seconds=len(replica_nodes) * service.size_bytes * 8 / rate,
         all_until=all_until,
         last_until=all_until + TIERS[-1].seconds,
         tight=bundle.terms(service.name).quota_bytes < 2 * service.size_bytes,

@@ -22,7 +22,7 @@ ISOLATED = (
 )
 
 
-def write_door(node: Node) -> Path:
+def write_sshd_config(node: Node) -> Path:
     """Write `run/authorized_keys`: every other node of the bundle may talk to the vault under its own name, none
     else.
     """

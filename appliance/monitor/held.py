@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from appliance.backup.proofs.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
 from appliance.monitor.checks import checks_of
 from appliance.monitor.partial import AT_HOLDER, partial_facts, partial_reasons
-from appliance.monitor.shrunk import shrunk
+from appliance.monitor.shrink_check import shrink_reasons
 from appliance.monitor.states import Judged, Reason, State, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Held, Now, Readable, View
 from appliance.units import DAY, HOUR, format_bytes, format_duration
@@ -130,7 +130,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
             whole_age(held, now), held.rpo_seconds, what, "See `appliance status` at its origin.", "held-age"
         )
     yield from partial_reasons(held.newest, held.partial, AT_HOLDER)
-    yield from shrunk(held, now)
+    yield from shrink_reasons(held, now)
     if held.lost:
         what = f"{', '.join(held.lost)} is lost, by a signed act or because no node has seen it for two weeks."
         yield Reason("warning", what, "Replace it, then let the act expire.", "lost-holder")
@@ -153,13 +153,13 @@ def _exchange_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     asked = view.last("exchange", held.service)
     for alarm in asked.alarms if asked else ():
         yield Reason("failed", alarm, "Tell the maintenance team: an attacker may be removing copies.", "withheld")
-    for peer, silent, error in silent_holders(held.service, view, now):
+    for peer, silent, error in silent_replica_nodes(held.service, view, now):
         since = "never answered" if silent is None else f"has not answered for {format_duration(silent)}"
         remedy = "See `appliance status` there."
         yield Reason("warning", f"{peer}, another replica node, {since}: {error}", remedy, "silent-holder")
 
 
-def silent_holders(service: str, view: View, now: Now) -> Iterator[tuple[str, int | None, str]]:
+def silent_replica_nodes(service: str, view: View, now: Now) -> Iterator[tuple[str, int | None, str]]:
     """Other holders that have not answered for long: for how many seconds, None for ever, and why the last time."""
     for peer, attempt in view.by_peer("exchange", service):
         silent = None if attempt.ok_age is None else now.age - attempt.ok_age

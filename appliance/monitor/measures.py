@@ -8,7 +8,7 @@ from appliance import __version__
 from appliance.monitor import metrics
 from appliance.monitor.failover import is_told
 from appliance.monitor.failover_view import ServiceView
-from appliance.monitor.held import silent_holders
+from appliance.monitor.held import silent_replica_nodes
 from appliance.monitor.metrics import STATES, Metric, Sample
 from appliance.monitor.states import ORDER, Judged, Reason, State
 from appliance.monitor.status import Status
@@ -124,7 +124,7 @@ def _held(held: Held, view: View, now: Now) -> Measured:
     yield _sample(metrics.SIZE, held.used_bytes, *copy)
     yield _sample(metrics.QUOTA, held.ceiling_bytes or held.quota_bytes, *copy)
     yield _sample(metrics.SHORT, held.short_bytes, *copy)
-    for peer, _, _ in silent_holders(held.service, view, now):
+    for peer, _, _ in silent_replica_nodes(held.service, view, now):
         yield _sample(metrics.HOLDER_SILENT, 1, held.service, peer)
     yield _sample(metrics.FORKS, len(held.forks), *copy)
     yield _sample(metrics.DAMAGED, len(held.damage), *copy)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from appliance.backup.vault.maintenance.floor import FREE_FLOOR_BYTES, ROOM_BYTES_MIN
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
+from appliance.monitor.credentials import machine_lacks, machine_reasons, theft_lack
 from appliance.monitor.failover import judge_failover, node_lacks, node_reasons
 from appliance.monitor.held import judge_catalogue, judge_held
-from appliance.monitor.lasting import machine_lacks, machine_reasons, theft_lack
 from appliance.monitor.states import ORDER, Judged, Reason, State, worst_first
 from appliance.monitor.unended import unended_reasons
 from appliance.monitor.view import AgentSeen, Now, View
@@ -37,12 +37,12 @@ class Status:
         return self.judged[0].state
 
 
-def judge(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...] = (), kept: str = "") -> Status:
-    """The state of a node. `view` must be a thorough one; `agent` as seen from outside, or by itself; `apart` is what
-    else is wrong with the node itself; `kept` says how its disk is kept.
+def judge(view: View, now: Now, agent: AgentSeen, extra_reasons: tuple[Reason, ...] = (), kept: str = "") -> Status:
+    """The state of a node. `view` must be a thorough one; `agent` as seen from outside, or by itself; `extra_reasons`
+    is what else is wrong with the node itself; `kept` says how its disk is kept.
     """
     judged = [
-        _node(view, now, agent, apart, kept),
+        _node(view, now, agent, extra_reasons, kept),
         *(judge_written(written, view, now) for written in view.written),
         *(judge_held(held, view, now) for held in view.held),
         *(judge_catalogue(readable, view, now) for readable in view.readable),
@@ -58,7 +58,7 @@ def _unread(service: str, sentence: str) -> Judged:
     return Judged(service, "service", "not known", (reason,), checks=("readable",))
 
 
-def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...], kept: str) -> Judged:
+def _node(view: View, now: Now, agent: AgentSeen, extra_reasons: tuple[Reason, ...], kept: str) -> Judged:
     runs = "agent running" if agent.runs else "AGENT NOT RUNNING"
     summary = f"{runs}, bundle {view.serial}, {format_bytes(view.disk_free)} free" + (f", {kept}" if kept else "")
     facts = {
@@ -68,7 +68,7 @@ def _node(view: View, now: Now, agent: AgentSeen, apart: tuple[Reason, ...], kep
         "disk_kept": kept,
     }
     found = (*_node_reasons(view, now, agent), *machine_reasons(view.machine, now), *node_reasons(view, now))
-    reasons = worst_first((*apart, *found, *unended_reasons(view, now)))
+    reasons = worst_first((*extra_reasons, *found, *unended_reasons(view, now)))
     lacks = (*node_lacks(view), *machine_lacks(view.machine), theft_lack(view.node, kept))
     made = tuple(name for name in checks_of("node") if name not in {it.check for it in lacks})
     return Judged(view.node, "node", summary, reasons, facts, made, lacks)

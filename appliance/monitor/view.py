@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from appliance.backup.chain.sized import Sized
+from appliance.backup.chain.shrink_check import BackupSize
 from appliance.backup.peers.counted import Safety
 from appliance.backup.vault.sealing.probed import Probed
 from appliance.backup.writer.manifest import Accepted
@@ -170,7 +170,7 @@ class Held:
     whole_received: float = 0.0
     """When the newest generation came that is whole, and its age below; looked for in a thorough view only."""
     whole_received_age: int = 0
-    sizes: tuple[Sized, ...] = ()
+    sizes: tuple[BackupSize, ...] = ()
     """How much the generations held of the newest one's repository have; looked at in a thorough view only."""
     left: str = ""
     """That it left the territory, and in which bundle; "" of a service that goes on."""
@@ -203,7 +203,7 @@ class Ahead:
 
 
 @dataclass(frozen=True)
-class Home:
+class OriginSeen:
     """The node `node`, for which this one stands by. `newest` is the newest generation held of what it saves of itself.
 
     `seen_age` is our ageing clock's when it last gave a sign of life, None when nobody asked yet; `lost` as in `Held`;
@@ -310,7 +310,7 @@ class View:
     held: tuple[Held, ...] = ()
     readable: tuple[Readable, ...] = ()
     ahead: tuple[Ahead, ...] = ()
-    homes: tuple[Home, ...] = ()
+    origins: tuple[OriginSeen, ...] = ()
     emptying: tuple[str, ...] = ()
     """Services of which nothing is held any more and something still lies in the vault."""
     attempts: Mapping[str, Attempt] = field(default_factory=dict)

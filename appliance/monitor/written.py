@@ -10,7 +10,7 @@ from appliance.backup.writer.left_out import how_to_accept, is_missing, matters
 from appliance.backup.writer.schedule import Due, due
 from appliance.clock import SKEW_SECONDS_MAX, utc_text
 from appliance.monitor.checks import checks_of
-from appliance.monitor.lasting import envelope_reasons
+from appliance.monitor.credentials import envelope_reasons
 from appliance.monitor.partial import AT_ORIGIN, partial_facts, partial_reasons, without
 from appliance.monitor.states import Judged, Reason, State, failed, failures, too_old, worst_first
 from appliance.monitor.view import Attempt, Now, PutAside, View, Written, last_backup

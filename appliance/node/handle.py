@@ -10,7 +10,7 @@ from appliance.clock import Clock, SystemClock
 from appliance.host.ageing import AgeingClock
 from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout, ServiceLayout
-from appliance.territory.served import Form, form_of
+from appliance.territory.service_forms import Form, form_of
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import load_territory
 

@@ -16,8 +16,8 @@ from appliance.backup.peers.counted import Safety
 from appliance.backup.peers.exchange import shown_receipts
 from appliance.backup.peers.safety import judge
 from appliance.backup.vault.evidence import read_stored_header
-from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.vault.stored_grants import stored_grant
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
 from appliance.monitor.states import of_age
@@ -75,19 +75,19 @@ def _of(node: Node, view: View, service: str) -> Freshness | None:
 def _of_held(node: Node, held: Held) -> Freshness | None:
     if held.newest is None:
         return None
-    holding = replica_of(node, held.service)
+    replica = replica_of(node, held.service)
     shown = shown_receipts(node, held.service)
 
     def safety_of(name: str, epoch: int) -> Safety:
-        writer = stored_grant(holding, node.bundle, epoch).writer
+        writer = stored_grant(replica, node.bundle, epoch).writer
         holders = {node.name, *_holding(shown, name)}
-        whole = read_stored_header(node, holding, name).whole
+        whole = read_stored_header(node, replica, name).whole
         return judge(node.bundle, held.service, writer, holders, held.lost, whole=whole)
 
     newest = safety_of(held.newest.name, held.newest.epoch)
-    older = (it for it in islice(holding.newest_first(), SAFE_SEARCH_MAX) if it.held)
+    older = (it for it in islice(replica.newest_first(), SAFE_SEARCH_MAX) if it.held)
     safe = held.newest.name if newest.safe else next((it.name for it in older if safety_of(it.name, it.epoch).safe), "")
-    safe_seconds = utc_seconds(read_stored_header(node, holding, safe).time) if safe else None
+    safe_seconds = utc_seconds(read_stored_header(node, replica, safe).time) if safe else None
     found = Freshness(safe_seconds, len(newest.counted), newest.promised, held.rpo_seconds)
     return replace(found, whole=newest.whole, partial=_pairs(held.partial))
 

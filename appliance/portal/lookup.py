@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from appliance.host.layout import NodeLayout, Orders
+from appliance.host.layout import NodeLayout, RequestFolders
 from appliance.portal.base.person import Person
 from appliance.portal.freshness import Freshness
 from appliance.portal.opened import Opened, load
-from appliance.portal.places import Places
+from appliance.portal.paths import PortalPaths
 from appliance.portal.shares import Share, shares_of
 from appliance.restore.schema import read_catalogue
 from appliance.territory.model import Territory
@@ -35,12 +35,12 @@ class Lookup:
     layout: NodeLayout
 
     @property
-    def places(self) -> Places:
-        return Places.of(self.layout)
+    def paths(self) -> PortalPaths:
+        return PortalPaths.of(self.layout)
 
-    def orders(self, service: str) -> Orders:
+    def requests(self, service: str) -> RequestFolders:
         """Where pages write down what is wanted of `service`, and where they read how far it is."""
-        return self.layout.service(service).orders
+        return self.layout.service(service).requests
 
     def territory(self) -> tuple[str, Territory]:
         """The name of this node, and the territory by its newest bundle."""
@@ -75,7 +75,7 @@ class Lookup:
         return {service: until for service, until in found.items() if until > now}
 
     def _opened(self) -> Mapping[str, Opened]:
-        return load(self.places.opened)
+        return load(self.paths.opened)
 
 
 @lru_cache(maxsize=4)

@@ -10,7 +10,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from appliance.portal.base.failures import PageFailure
-from appliance.portal.base.site import Site, Visit
+from appliance.portal.base.web_app import Visit, WebApp
 from appliance.portal.lookup import Lookup, Standing
 from appliance.portal.shares import Share, scope_of
 from appliance.restore.browse import Moment, moments
@@ -41,13 +41,13 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Desk:
-    site: Site
+class PageContext:
+    web_app: WebApp
     lookup: Lookup
 
     @property
     def zone(self) -> ZoneInfo:
-        return self.site.zone
+        return self.web_app.zone
 
     @contextmanager
     def seen(self, visit: Visit) -> Iterator[Seen]:
@@ -65,7 +65,7 @@ class Desk:
 
     def record(self, visit: Visit, event: str, **details: object) -> None:
         """Write down what `visit` is about to be shown, before it is."""
-        self.site.journal.write(event, account=visit.person.name, address=visit.address, **details)
+        self.web_app.journal.write(event, account=visit.person.name, address=visit.address, **details)
 
 
 def chosen_day(text: str) -> date | None:

@@ -9,7 +9,7 @@ from appliance.host.layout import NodeLayout
 
 
 @dataclass(frozen=True)
-class Places:
+class PortalPaths:
     """`pages` is written by the pages alone, `work` by their worker alone: it has rights over files that they have not,
     so it neither writes nor believes what lies where they write."""
 
@@ -17,7 +17,7 @@ class Places:
     work: Path
 
     @classmethod
-    def of(cls, layout: NodeLayout) -> Places:
+    def of(cls, layout: NodeLayout) -> PortalPaths:
         return cls(layout.portal, layout.portal_work)
 
     @property

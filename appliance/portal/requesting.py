@@ -9,18 +9,18 @@ from itertools import groupby
 from appliance.errors import NotFound
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.forms import unquoted
-from appliance.portal.base.site import Visit
-from appliance.portal.desk import Desk, Seen
+from appliance.portal.base.web_app import Visit
+from appliance.portal.page_context import PageContext, Seen
 from appliance.portal.shares import Share
 from appliance.restore.ended import clear_ended
-from appliance.restore.order import (
+from appliance.restore.request import (
     Kind,
-    Order,
+    RestoreRequest,
     Status,
-    all_orders,
-    load_order,
-    order_folder,
-    place_order,
+    all_requests,
+    load_request,
+    place_request,
+    request_folder,
     shown_status,
 )
 
@@ -30,7 +30,7 @@ WAITING_MAX = 100
 
 
 @dataclass(frozen=True)
-class Wish:
+class Wanted:
     """One path of one archive."""
 
     service: str
@@ -42,67 +42,67 @@ class Wish:
 class Placed:
     """An order and how far it is; `share` is the one that it is about."""
 
-    order: Order
+    order: RestoreRequest
     status: Status
     share: Share
 
 
-def read_wish(words: str) -> Wish:
+def read_wanted(words: str) -> Wanted:
     """A wish as our forms write it: service, archive and path, each percent-encoded."""
     parts = words.split(" ")
     if len(parts) != 3 or len(words) > WORDS_MAX:
         raise PageFailure(400)
-    return Wish(*map(unquoted, parts))
+    return Wanted(*map(unquoted, parts))
 
 
-def place(desk: Desk, visit: Visit, seen: Seen, kind: Kind, wishes: set[Wish]) -> list[Order]:
+def place(context: PageContext, visit: Visit, seen: Seen, kind: Kind, wishes: set[Wanted]) -> list[RestoreRequest]:
     """Orders for `wishes`, one for each archive and folder of a share; nothing is ordered when one is out of scope,
     or when too much of what this person asked for waits already."""
     for wish in wishes:
         seen.scope.check(wish.service, wish.path)
         seen.moment(wish.service, wish.archive)
 
-    def together(wish: Wish) -> tuple[str, str, str]:
+    def together(wish: Wanted) -> tuple[str, str, str]:
         return wish.service, wish.archive, _root(seen.shares[wish.service], wish.path)
 
     ordered = sorted(wishes, key=lambda wish: (*together(wish), wish.path))
     orders = [list(group) for _, group in groupby(ordered, key=together)]
-    if len(orders) + sum(it.status.state in ("waiting", "running") for it in own(desk, visit, seen)) > WAITING_MAX:
+    if len(orders) + sum(it.status.state in ("waiting", "running") for it in own(context, visit, seen)) > WAITING_MAX:
         raise PageFailure(429)
-    return [_place(desk, visit, seen, kind, group) for group in orders]
+    return [_place(context, visit, seen, kind, group) for group in orders]
 
 
-def find(desk: Desk, visit: Visit, seen: Seen, name: str) -> Placed:
+def find(context: PageContext, visit: Visit, seen: Seen, name: str) -> Placed:
     """The order `name`; raise PageFailure alike for one that is somebody else's and one that is not there."""
     for service, share in seen.shares.items():
         try:
-            folder = order_folder(desk.lookup.orders(service), name)
+            folder = request_folder(context.lookup.requests(service), name)
         except NotFound:
             continue
-        order = load_order(folder)
-        if order.person == visit.person.name:
-            return Placed(order, shown_status(folder), share)
+        request = load_request(folder)
+        if request.person == visit.person.name:
+            return Placed(request, shown_status(folder), share)
     raise PageFailure(404)
 
 
-def own(desk: Desk, visit: Visit, seen: Seen) -> Iterator[Placed]:
+def own(context: PageContext, visit: Visit, seen: Seen) -> Iterator[Placed]:
     """All orders of who visits, within what this person sees now."""
     for service, share in seen.shares.items():
-        for order, status in all_orders(desk.lookup.orders(service)):
-            if order.person == visit.person.name:
-                yield Placed(order, status, share)
+        for request, status in all_requests(context.lookup.requests(service)):
+            if request.person == visit.person.name:
+                yield Placed(request, status, share)
 
 
-def _place(desk: Desk, visit: Visit, seen: Seen, kind: Kind, wishes: list[Wish]) -> Order:
+def _place(context: PageContext, visit: Visit, seen: Seen, kind: Kind, wishes: list[Wanted]) -> RestoreRequest:
     service, archive = wishes[0].service, wishes[0].archive
     paths = tuple(wish.path for wish in wishes)
 
-    def tell(order: Order) -> None:
-        desk.record(visit, "asked", service=service, order=order.id, kind=kind, archive=archive, paths=paths)
+    def tell(request: RestoreRequest) -> None:
+        context.record(visit, "asked", service=service, order=request.id, kind=kind, archive=archive, paths=paths)
 
-    clear_ended(desk.lookup.orders(service))
-    return place_order(
-        desk.lookup.orders(service),
+    clear_ended(context.lookup.requests(service))
+    return place_request(
+        context.lookup.requests(service),
         person=visit.person.name,
         service=service,
         kind=kind,

@@ -29,7 +29,7 @@ GIVE_BACK_SECONDS = 10
 
 
 @dataclass(frozen=True)
-class Door:
+class ListenSettings:
     """Where pages are asked for. Without a certificate that is this machine alone: passwords travel here."""
 
     address: str
@@ -58,16 +58,16 @@ class Door:
                 raise NotFound("this file does not exist, or this account cannot read it.", where=str(file))
 
 
-def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECONDS) -> None:
+def serve(layout: NodeLayout, settings: ListenSettings, *, answer_seconds: float = ANSWER_SECONDS) -> None:
     """Serve until SIGTERM or SIGINT; raise Busy when somebody listens there already."""
-    door.check()
+    settings.check()
     share_one_heap()
-    names = (*door.names, door.public.name) if door.public else door.names
-    app = build(layout, names=names, secure=door.certificate is not None, answer_seconds=answer_seconds)
+    names = (*settings.names, settings.public.name) if settings.public else settings.names
+    app = build(layout, names=names, secure=settings.certificate is not None, answer_seconds=answer_seconds)
     config = uvicorn.Config(
         app,
-        ssl_certfile=door.certificate,
-        ssl_keyfile=str(door.key) if door.key else None,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=str(settings.key) if settings.key else None,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
         # Another loop would accept connections without asking the listener.
         loop="asyncio",
@@ -86,13 +86,13 @@ def serve(layout: NodeLayout, door: Door, *, answer_seconds: float = ANSWER_SECO
     )
     config.load()
     logging.getLogger("uvicorn.error").addFilter(Few())
-    if config.ssl is not None and door.public is not None:
-        config.ssl.sni_callback = door.public.choose
+    if config.ssl is not None and settings.public is not None:
+        config.ssl.sni_callback = settings.public.choose
     try:
-        listener = Listener(door.address, door.port)
+        listener = Listener(settings.address, settings.port)
     except OSError as error:
         raise Busy(
-            f"{door.address}:{door.port} is already in use or cannot be bound.",
+            f"{settings.address}:{settings.port} is already in use or cannot be bound.",
             remedy="Choose another --listen, or stop the program that listens there.",
         ) from error
     uvicorn.Server(config).run([listener])

@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from appliance.backup.ordered import Carried, carry_out_waiting, rewinds_until
 from appliance.backup.peers.openable import is_written_here, open_best
+from appliance.backup.restore_requests import Processed, process_waiting, rewinds_until
 from appliance.backup.writer.filling import unread_in
 from appliance.borg.client import Borg
 from appliance.errors import ApplianceError
@@ -30,7 +30,7 @@ from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.dashboard.watch import Watcher
 from appliance.portal.freshness import freshness
 from appliance.portal.opened import Opened, save
-from appliance.portal.places import Places
+from appliance.portal.paths import PortalPaths
 from appliance.restore.catalogue import catch_up, is_current
 from appliance.restore.schema import Rotten, errors_named, open_catalogue
 from appliance.territory.implicit import openable
@@ -99,8 +99,8 @@ class Worker:
                 return
             self._asked, self._next_restore = asked, time.monotonic() + HERE_SECONDS
             node = open_node(self._state)
-            journal = ChainedJournal(Places.of(node.layout).worker_journal, node.clock)
-            for carried in carry_out_waiting(node):
+            journal = ChainedJournal(PortalPaths.of(node.layout).worker_journal, node.clock)
+            for carried in process_waiting(node):
                 _tell(journal, carried)
 
     def _look_at(self, node: Node, service: str) -> None:
@@ -135,7 +135,7 @@ class Worker:
             for name, it in self._opened.items()
             if name in services
         }
-        save(Places.of(node.layout).opened, told)
+        save(PortalPaths.of(node.layout).opened, told)
 
 
 def _asked(state: Path) -> dict[Path, int]:
@@ -154,14 +154,14 @@ def _changed(folder: Path) -> int:
         return 0
 
 
-def _tell(journal: ChainedJournal, carried: Carried) -> None:
+def _tell(journal: ChainedJournal, carried: Processed) -> None:
     """Write down how an order ended, beside who asked for it."""
-    order, status = carried.order, carried.status
+    request, status = carried.request, carried.status
     journal.write(
         "ended",
-        account=order.person,
+        account=request.person,
         service=carried.service,
-        order=order.id,
+        order=request.id,
         state=status.state,
         job=status.job,
         entries=status.entries,

@@ -21,7 +21,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 
-LAYING, REPLACED = ".laying", ".replaced"
+INSTALLING, REPLACED = ".laying", ".replaced"
 ROOT = 0
 FOLDER_MODE, FILE_MODE = 0o2770, 0o660
 ACCESS_LISTS = ("system.posix_acl_access", "system.posix_acl_default")
@@ -33,13 +33,13 @@ class Refused(Exception):
     """What was asked cannot be done; the sentence goes to the journal."""
 
 
-def lay(folder: str, name: str, group: int, owner: int = ROOT) -> None:
+def install(folder: str, name: str, group: int, owner: int = ROOT) -> None:
     """Put `.laying/NAME` in the place of `folder`, as `owner`'s and `group`'s."""
     parent, own = os.path.split(folder)
     if "/" in name or not own:
         raise Refused(f"{folder} and {name} are not names of one folder each.")
     shares = os.open(parent, _FOLDER)
-    laying, replaced = (os.open(it, _FOLDER, dir_fd=shares) for it in (LAYING, REPLACED))
+    laying, replaced = (os.open(it, _FOLDER, dir_fd=shares) for it in (INSTALLING, REPLACED))
     coming = f"{name}.coming"
     shutil.rmtree(coming, ignore_errors=True, dir_fd=replaced)  # of a run that was cut
     os.rename(name, coming, src_dir_fd=laying, dst_dir_fd=replaced)
@@ -115,7 +115,7 @@ def number_of(name: str, found: str) -> int | None:
 def main() -> int:
     folder, name, group = sys.argv[1:]
     try:
-        lay(folder, name, grp.getgrnam(group).gr_gid)
+        install(folder, name, grp.getgrnam(group).gr_gid)
     except (Refused, OSError, KeyError, subprocess.CalledProcessError) as error:
         print(f"{name} was not installed: {error}", file=sys.stderr)
         return 1

@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 SERVED = "/etc/appliance/served.json"
-HOLDERS = "/run/appliance/holders"
+SERVICE_ROUTES = "/run/appliance/holders"
 """The mesh address at which each address of a service is now, a line each; `appliance internal node mesh` obeys it."""
 CGROUPS = "/sys/fs/cgroup/system.slice"
 LISTENING = 3
@@ -106,7 +106,7 @@ def populated(cgroup: str) -> bool:
 class Helper:
     """Carries out verbs; `run`, `holders` and `cgroups` are other ones in tests."""
 
-    def __init__(self, served: Served, run: Run = run, holders: str = HOLDERS, cgroups: str = CGROUPS) -> None:
+    def __init__(self, served: Served, run: Run = run, holders: str = SERVICE_ROUTES, cgroups: str = CGROUPS) -> None:
         self._served = served
         self._run = run
         self._holders = holders

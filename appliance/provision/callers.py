@@ -39,7 +39,7 @@ def operators_first(root: Path, kept: Path, offered: Bundle, node: Identity, cal
     present = networks(text)
     missing = tuple(it for it in caller.operators if it not in present)
     if caller.address:
-        firewall.check_admits(firewall.doors(offered, node.name, (*present, *missing)), caller.address)
+        firewall.check_admits(firewall.open_ports(offered, node.name, (*present, *missing)), caller.address)
     return "".join(f"{line}\n" for line in (*text.splitlines(), *missing)) if missing else ""
 
 

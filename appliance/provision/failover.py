@@ -14,7 +14,7 @@ from appliance.provision import shares, voter
 from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.vault import AGENT
 from appliance.territory.model import Service, Territory
-from appliance.territory.served import (
+from appliance.territory.service_forms import (
     DATABASE,
     SHARE,
     SITE,

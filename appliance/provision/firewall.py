@@ -18,7 +18,7 @@ from appliance.provision.addresses import Network, addresses, declared, joined, 
 from appliance.provision.files import CANDIDATE, HEADING, OwnedFolder, Part, WantedFile
 from appliance.provision.link import INTERFACE
 from appliance.territory.model import Node
-from appliance.territory.served import copy_port, form_of, lan_port, moving_to
+from appliance.territory.service_forms import copy_port, form_of, lan_port, moving_to
 from appliance.trust.bundle import Bundle
 
 CONFIG = "/etc/nftables.conf"
@@ -41,7 +41,7 @@ class Snippet:
 
 
 @dataclass(frozen=True)
-class Doors:
+class OpenPorts:
     """Who may begin an SSH session: networks by any interface, and addresses of the mesh."""
 
     networks: tuple[Network, ...]
@@ -53,7 +53,7 @@ class Doors:
         return any(ip in network for network in self.networks) or str(ip) in self.mesh
 
 
-def doors(bundle: Bundle, name: str, operators: Iterable[str]) -> Doors:
+def open_ports(bundle: Bundle, name: str, operators: Iterable[str]) -> OpenPorts:
     """Who may begin an SSH session at the node `name`. `operators`: networks, as in the file OPERATORS.
 
     The control machine and operators come to any address. Other nodes come over the mesh; to a node outside it, from
@@ -64,10 +64,10 @@ def doors(bundle: Bundle, name: str, operators: Iterable[str]) -> Doors:
     gone = bundle.revoked_nodes | {name}
     callers = (it.name for it in nodes.values() if it.name not in gone and ("control" in it.roles or not inside))
     known = (*addresses(bundle, callers), *(declared(text, OPERATORS) for text in operators))
-    return Doors(known, tuple(it for it in mesh.addresses(bundle) if it != nodes[name].mesh) if inside else ())
+    return OpenPorts(known, tuple(it for it in mesh.addresses(bundle) if it != nodes[name].mesh) if inside else ())
 
 
-def check_admits(found: Doors, client: str) -> None:
+def check_admits(found: OpenPorts, client: str) -> None:
     """Raise Refused when the rules would lock out who is applying them, from the address `client`."""
     if not found.admit(client):
         raise Refused(
@@ -105,7 +105,7 @@ def keeping(part: Part, operators: str) -> Part:
 def render(bundle: Bundle, name: str, operators: Iterable[str] = (), snippets: Iterable[Snippet] = ()) -> str:
     """The rules of the node `name`, as `nft --file` reads them."""
     node, found = bundle.territory.nodes[name], mesh.plan(bundle, name)
-    doorways = doors(bundle, name, operators)
+    doorways = open_ports(bundle, name, operators)
     ours = (
         *_by_the_mesh_alone(node, found),
         *_ssh(node, doorways),
@@ -156,7 +156,7 @@ def _by_ipv4(networks: Iterable[str], port: int) -> Iterator[str]:
         yield from _at(known, str(port))
 
 
-def _ssh(node: Node, found: Doors) -> Iterator[str]:
+def _ssh(node: Node, found: OpenPorts) -> Iterator[str]:
     yield "# SSH: the control machine and the operators from their networks, other nodes' vault accounts over the mesh."
     yield from _at(found.networks, str(node.port))
     if found.mesh:

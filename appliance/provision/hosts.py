@@ -5,7 +5,7 @@ from __future__ import annotations
 from appliance.provision.addresses import network
 from appliance.provision.files import Part, WantedFile
 from appliance.territory.model import Territory
-from appliance.territory.served import moving
+from appliance.territory.service_forms import moving
 from appliance.trust.bundle import Bundle
 
 PATH = "/etc/hosts"

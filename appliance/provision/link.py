@@ -53,13 +53,13 @@ def read(text: str) -> Link:
     )
 
 
-def led(text: str, holders: Mapping[str, str]) -> str:
+def routed(text: str, service_routes: Mapping[str, str]) -> str:
     """`text` with addresses of services where `holders` says: each goes with an address of the mesh, to the peer that
     has it, or to none when that is this node's own."""
-    return "".join(f"{_led(line, holders)}\n" for line in text.splitlines())
+    return "".join(f"{_routed(line, service_routes)}\n" for line in text.splitlines())
 
 
-def _led(line: str, holders: Mapping[str, str]) -> str:
+def _routed(line: str, holders: Mapping[str, str]) -> str:
     key, _, value = line.partition(" = ")
     if key != "AllowedIPs":
         return line
@@ -68,7 +68,7 @@ def _led(line: str, holders: Mapping[str, str]) -> str:
     return f"{key} = {', '.join((*networks, *coming))}"
 
 
-def read_holders(text: str) -> dict[str, str]:
+def read_service_routes(text: str) -> dict[str, str]:
     """Where addresses of services are, by addresses of the mesh: what `programs/privileged.py` wrote; lines that
     say nothing are passed over."""
     return {it[0]: it[1] for it in map(str.split, text.splitlines()) if len(it) == 2}

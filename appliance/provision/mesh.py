@@ -18,7 +18,7 @@ from ipaddress import AddressValueError, IPv4Address, ip_address
 from appliance.errors import IntegrityError
 from appliance.provision.files import CANDIDATE, HEADING, Part, WantedFile
 from appliance.provision.link import CONFIG, FORWARDING, INTERFACE
-from appliance.territory.served import moving
+from appliance.territory.service_forms import moving
 from appliance.trust.bundle import Bundle, Member
 
 UNIT = "appliance-mesh.service"
@@ -57,7 +57,7 @@ def members(bundle: Bundle) -> tuple[Member, ...]:
     return tuple(member for member in found if member.node.mesh and member.keys.mesh)
 
 
-def led_to(bundle: Bundle, name: str) -> tuple[str, ...]:
+def routed_to(bundle: Bundle, name: str) -> tuple[str, ...]:
     """The addresses of services that are at the node `name` until somebody was granted them."""
     return tuple(it.address for it in moving(bundle.territory) if it.node == name)
 
@@ -108,7 +108,7 @@ def _peers(bundle: Bundle, self: Member, others: list[Member], at: Member | None
         yield Peer(
             member.name,
             member.keys.mesh,
-            tuple(at for it in (member, *beyond) for at in (_address(it), *led_to(bundle, it.name))),
+            tuple(at for it in (member, *beyond) for at in (_address(it), *routed_to(bundle, it.name))),
             _endpoint(member) if reachable else "",
             KEEPALIVE_SECONDS if reachable and not self.node.mesh_port else 0,
         )

@@ -14,7 +14,7 @@ from appliance.host.account import as_owner
 from appliance.host.identity import machine_id
 from appliance.host.layout import PROMISES_OF_A_HOST, STATE_OF_A_HOST, NodeLayout
 from appliance.membership.bundle import Taken, take_bundle
-from appliance.programs.install_share import LAYING
+from appliance.programs.install_share import INSTALLING
 from appliance.provision import firewall
 from appliance.provision.apply import THIS_HOST, Host, apply, one_at_a_time
 from appliance.provision.callers import Caller, operators_first
@@ -39,7 +39,7 @@ class Owners:
 
 
 @dataclass(frozen=True)
-class Settled:
+class SetUp:
     """What was changed, as paths; what the node shows, None in a dry run on a host that is no node yet; the bundle that
     it was given.
     """
@@ -70,7 +70,7 @@ def part(state: Path, territory_key: str, owners: Owners = OWNERS, operators: st
             OwnedFolder(str(state), "", 0o710, owners.node, owners.vault),
             # Before anything runs: a unit may write only into what was there when it started.
             OwnedFolder(SITES, "", 0o755, owners.node),
-            OwnedFolder(f"{SITES}/{LAYING}", "", 0o700, owners.node),
+            OwnedFolder(f"{SITES}/{INSTALLING}", "", 0o700, owners.node),
             *(
                 OwnedFolder(str(state / name), "", mode, owners.node, _reader(mode, owners))
                 for name, mode in APART.items()
@@ -89,7 +89,7 @@ def _reader(mode: int, owners: Owners) -> str:
     return owners.vault if mode & 0o070 else ""
 
 
-def settle(
+def set_up(
     wanted: Identity,
     state: Path,
     host: Host = THIS_HOST,
@@ -98,7 +98,7 @@ def settle(
     caller: Caller = NOBODY,
     dry_run: bool = False,
     owners: Owners = OWNERS,
-) -> Settled:
+) -> SetUp:
     """Make `host` the node `wanted` in the folder `state`, and say what was changed and which keys it shows.
 
     With a `bundle` it then lives by that, or raises as `take_bundle` does. Raise Refused, and change nothing, when
@@ -129,4 +129,4 @@ def settle(
         taken = take_bundle(layout, wanted, bundle, dry_run=dry_run) if bundle else None
         keys = None if born and dry_run else shown_keys(layout)
     followed = (str(state / layout.bundle.name),) if taken and taken.serial > taken.before else ()
-    return Settled((*changed, *born, *followed), keys, taken)
+    return SetUp((*changed, *born, *followed), keys, taken)

@@ -10,15 +10,15 @@ import re
 
 from appliance.accounts.machine import mark
 from appliance.accounts.model import EVERYBODY
-from appliance.programs.install_share import LAYING, REPLACED
+from appliance.programs.install_share import INSTALLING, REPLACED
 from appliance.provision.files import HEADING, OwnedFolder, WantedFile
 from appliance.provision.vault import AGENT
 from appliance.territory.model import CONTROL, SHARES, Service, Territory
-from appliance.territory.served import SHARE, lan_port, local_port
+from appliance.territory.service_forms import SHARE, lan_port, local_port
 
 COMMON = "/usr/lib/appliance/shares.conf"
 FOLDERS = (
-    OwnedFolder(f"{SHARES}/{LAYING}", "", 0o700, AGENT, AGENT),
+    OwnedFolder(f"{SHARES}/{INSTALLING}", "", 0o700, AGENT, AGENT),
     OwnedFolder(f"{SHARES}/{REPLACED}", "", 0o700),
 )
 """Where files are brought before they are the share's, and what lay there before: in the subvolume of shares, so that

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.sources.moment import SHARES_SNAPSHOTS
+from appliance.backup.sources.snapshot_client import SHARES_SNAPSHOTS
 from appliance.backup.versions import Keep, decide, is_ours
 from appliance.errors import ApplianceError
 from appliance.host.disks import btrfs

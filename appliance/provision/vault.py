@@ -58,7 +58,7 @@ def part(bundle: Bundle, name: str) -> Part:
         folders=(OwnedFolder(KEYS), *FOLDERS),
         accounts=tuple(Account(account_of(it), home="/", shell="/bin/sh", groups=(CALLERS,)) for it in callers),
         units=UNITS,
-        warnings=tuple(_strangers(bundle, name)),
+        warnings=tuple(_unknown_callers(bundle, name)),
     )
 
 
@@ -78,7 +78,7 @@ def authorized_keys(caller: Member) -> str:
     return authorized_keys_line(caller.keys.ssh, COMMAND, caller.name)
 
 
-def _strangers(bundle: Bundle, name: str) -> Iterator[str]:
+def _unknown_callers(bundle: Bundle, name: str) -> Iterator[str]:
     own = bundle.members.get(name)
     if own is not None and own.user != PREFIX:
         yield f'Other nodes look for the account "{own.user}" here: collect keys with `--user {PREFIX}`, sign again.'

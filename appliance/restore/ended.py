@@ -10,31 +10,31 @@ from pathlib import Path
 
 from appliance.errors import Busy, NotFound
 from appliance.host.files import locked
-from appliance.host.layout import Orders
-from appliance.restore.carry import discard
+from appliance.host.layout import RequestFolders
 from appliance.restore.job import folder_of, load
-from appliance.restore.order import OrderFolder, Status, asked_names, load_order, load_status, save_status, taken
+from appliance.restore.process import discard
+from appliance.restore.request import RequestFolder, Status, asked_names, load_request, load_status, save_status, taken
 from appliance.restore.undo import KEPT_SECONDS
 from appliance.units import DAY
 
 RESULT_KEPT_SECONDS = 7 * DAY
 
 
-def expire_orders(orders: Orders, restores: Path, *, age_seconds: int) -> int:
+def expire_requests(requests: RequestFolders, restores: Path, *, age_seconds: int) -> int:
     """Remove results that ended 7 days ago, and orders that ended 30 days ago, by the ageing clock; how many of both.
 
     An order that has not ended is never removed, nor what a restore replaced in place (`undo.expire` does that).
     """
     removed = 0
-    for name in taken(orders):
-        folder = OrderFolder(orders, name)
+    for name in taken(requests):
+        folder = RequestFolder(requests, name)
         with contextlib.suppress(Busy), locked(folder.lock, what=f"the restore {name}"):
             removed += _expire(folder, restores, load_status(folder), age_seconds)
             _forget(folder)
     return removed
 
 
-def _forget(folder: OrderFolder) -> None:
+def _forget(folder: RequestFolder) -> None:
     """Remove the record of an order that is over, once the pages removed what they wrote."""
     if load_status(folder).state != "over":
         return
@@ -56,12 +56,12 @@ def _discard_planned(restores: Path, job: str) -> None:
             discard(restores, job)
 
 
-def _expire(folder: OrderFolder, restores: Path, status: Status, age_seconds: int) -> bool:
+def _expire(folder: RequestFolder, restores: Path, status: Status, age_seconds: int) -> bool:
     """Whether something of it was removed."""
     ended = status.ended_age_seconds
     if ended is None or status.state == "over" or age_seconds - ended < RESULT_KEPT_SECONDS:
         return False
-    is_download = folder.file.exists() and load_order(folder).kind == "download"
+    is_download = folder.file.exists() and load_request(folder).kind == "download"
     if is_download:
         discard(restores, status.job)  # one that failed still has what it took out
     if age_seconds - ended >= KEPT_SECONDS:
@@ -76,9 +76,9 @@ def _expire(folder: OrderFolder, restores: Path, status: Status, age_seconds: in
     return True
 
 
-def clear_ended(orders: Orders) -> None:
+def clear_ended(requests: RequestFolders) -> None:
     """Remove, as the pages, what they wrote for orders of which nothing more can be asked."""
-    for name in asked_names(orders):
-        folder = OrderFolder(orders, name)
+    for name in asked_names(requests):
+        folder = RequestFolder(requests, name)
         if load_status(folder).state in ("expired", "over"):
             shutil.rmtree(folder.asked, ignore_errors=True)

@@ -32,7 +32,7 @@ from typing import Literal
 
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, UsageError
 from appliance.host.files import begin_file, fsync_folder, make_private_folder, read_plain, write_atomic
-from appliance.host.layout import Orders
+from appliance.host.layout import RequestFolders
 from appliance.host.records import Record
 from appliance.restore.place import open_folder, walk_to
 from appliance.restore.scope import holds
@@ -54,7 +54,7 @@ State = Literal["waiting", "running", "ready", "failed", "undone", "expired", "o
 
 
 @dataclass(frozen=True)
-class Order:
+class RestoreRequest:
     """`paths` of `archive`, which was made at `moment_seconds`; all lie in the folder `share` or are it."""
 
     id: str
@@ -113,23 +113,27 @@ class Reached:
 
 
 UNREADABLE = "this request cannot be read"
-ORDER, STATUS, REACHED = Record(Order, 1, UNREADABLE), Record(Status, 1, UNREADABLE, defaults=True), Record(Reached)
+REQUEST, STATUS, REACHED = (
+    Record(RestoreRequest, 1, UNREADABLE),
+    Record(Status, 1, UNREADABLE, defaults=True),
+    Record(Reached),
+)
 
 
 @dataclass(frozen=True)
-class OrderFolder:
+class RequestFolder:
     """Where what belongs to the order `name` lies: `asked` is the pages' part, `root` their worker's."""
 
-    orders: Orders
+    requests: RequestFolders
     name: str
 
     @property
     def asked(self) -> Path:
-        return self.orders.asked / self.name
+        return self.requests.asked / self.name
 
     @property
     def root(self) -> Path:
-        return self.orders.done / self.name
+        return self.requests.done / self.name
 
     @property
     def file(self) -> Path:
@@ -157,8 +161,8 @@ class OrderFolder:
         return self.root / "lock"
 
 
-def place_order(
-    orders: Orders,
+def place_request(
+    requests: RequestFolders,
     *,
     person: str,
     service: str,
@@ -168,33 +172,35 @@ def place_order(
     paths: tuple[str, ...],
     share: str,
     now: float,
-    tell: Callable[[Order], None] = lambda order: None,
-) -> Order:
+    tell: Callable[[RestoreRequest], None] = lambda request: None,
+) -> RestoreRequest:
     """Keep what `person` asks for; nothing is restored yet. Raise UsageError for what nobody can carry out.
 
     `tell` hears of the order before anybody can take it up; where it raises, nothing is ordered.
     """
     name = secrets.token_hex(16)
-    order = Order(name, person, service, kind, archive, moment_seconds, _outermost(paths), share.strip("/"), now)
-    check_order(order)
-    tell(order)
-    folder = make_private_folder(orders.asked / name)
-    write_atomic(folder / "order.json", order_bytes(order), mode=0o600)
-    fsync_folder(orders.asked)
-    return order
+    request = RestoreRequest(
+        name, person, service, kind, archive, moment_seconds, _outermost(paths), share.strip("/"), now
+    )
+    check_request(request)
+    tell(request)
+    folder = make_private_folder(requests.asked / name)
+    write_atomic(folder / "order.json", request_bytes(request), mode=0o600)
+    fsync_folder(requests.asked)
+    return request
 
 
-def order_bytes(order: Order) -> bytes:
-    return ORDER.to_bytes(order)
+def request_bytes(request: RestoreRequest) -> bytes:
+    return REQUEST.to_bytes(request)
 
 
-def check_order(order: Order) -> None:
+def check_request(request: RestoreRequest) -> None:
     """Raise UsageError for what nobody can carry out."""
-    if not 0 < len(order.paths) <= PATHS_MAX:
+    if not 0 < len(request.paths) <= PATHS_MAX:
         raise UsageError(f"choose between one and {PATHS_MAX} files.", remedy="Or choose the folder that holds them.")
-    if not all(holds((order.share,), path) for path in order.paths):
+    if not all(holds((request.share,), path) for path in request.paths):
         raise UsageError("some of the files are not in the shared folder.", remedy="Choose again in one shared folder.")
-    if order.kind == "beside" and order.share in order.paths:
+    if request.kind == "beside" and request.share in request.paths:
         raise UsageError(
             "a shared folder cannot be restored beside itself.", remedy="Restore into a new folder instead."
         )
@@ -209,37 +215,37 @@ def _outermost(paths: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(path for path in dict.fromkeys(paths) if wanted.isdisjoint(folders[path]))
 
 
-def order_folder(orders: Orders, name: str) -> OrderFolder:
+def request_folder(requests: RequestFolders, name: str) -> RequestFolder:
     """The folder of an order; raise NotFound for a name that is none's, forged ones included."""
-    folder = OrderFolder(orders, name)
+    folder = RequestFolder(requests, name)
     if not NAME.fullmatch(name) or not _is_there(folder) or load_status(folder).state == "over":
         raise NotFound("this restore does not exist or has finished.", remedy="See the list of restores.")
     return folder
 
 
-def _is_there(folder: OrderFolder) -> bool:
+def _is_there(folder: RequestFolder) -> bool:
     return folder.file.is_file() or os.path.lexists(folder.asked / "order.json")
 
 
-def names_of(orders: Orders) -> set[str]:
+def names_of(requests: RequestFolders) -> set[str]:
     """The names of all orders, those included that cannot be read and those that are over."""
-    return {*asked_names(orders), *taken(orders)}
+    return {*asked_names(requests), *taken(requests)}
 
 
-def taken(orders: Orders) -> list[str]:
+def taken(requests: RequestFolders) -> list[str]:
     """The names of those that the worker has a record of."""
-    return sorted(filter(NAME.fullmatch, _names_in(orders.done)))
+    return sorted(filter(NAME.fullmatch, _names_in(requests.done)))
 
 
-def asked_names(orders: Orders) -> list[str]:
+def asked_names(requests: RequestFolders) -> list[str]:
     """The names of those that the pages wrote."""
-    return sorted(filter(NAME.fullmatch, _names_in(orders.asked)))
+    return sorted(filter(NAME.fullmatch, _names_in(requests.asked)))
 
 
-def untaken(orders: Orders) -> Iterator[OrderFolder]:
+def untaken(requests: RequestFolders) -> Iterator[RequestFolder]:
     """What was asked and is not in the hands of the worker yet."""
-    for name in asked_names(orders):
-        folder = OrderFolder(orders, name)
+    for name in asked_names(requests):
+        folder = RequestFolder(requests, name)
         if not folder.file.exists() and not folder.status.exists() and _is_there(folder):
             yield folder
 
@@ -251,25 +257,25 @@ def _names_in(folder: Path) -> list[str]:
         return []
 
 
-def load_order(folder: OrderFolder) -> Order:
+def load_request(folder: RequestFolder) -> RestoreRequest:
     """As it was taken up, else as it was asked; raise IntegrityError for what no page of ours writes."""
-    return read_order(folder, folder.file.read_bytes()) if folder.file.exists() else asked_order(folder)
+    return read_request(folder, folder.file.read_bytes()) if folder.file.exists() else asked_request(folder)
 
 
-def asked_order(folder: OrderFolder) -> Order:
+def asked_request(folder: RequestFolder) -> RestoreRequest:
     """As the pages wrote it; raise NotFound when it is gone."""
     raw = asked_bytes(folder, "order.json", ASKED_BYTES_MAX)
     if raw is None:
         raise NotFound("this restore does not exist or has finished.", remedy="See the list of restores.")
-    return read_order(folder, raw)
+    return read_request(folder, raw)
 
 
-def asked_bytes(folder: OrderFolder, file: str, bytes_max: int) -> bytes | None:
+def asked_bytes(folder: RequestFolder, file: str, bytes_max: int) -> bytes | None:
     """A file that the pages wrote for an order; None where there is none. No link on the way is followed."""
     try:
         with (
-            open_folder(folder.orders.pages) as pages,
-            walk_to(pages, f"orders/{folder.orders.service}/{folder.name}/{file}") as (parent, name),
+            open_folder(folder.requests.pages) as pages,
+            walk_to(pages, f"orders/{folder.requests.service}/{folder.name}/{file}") as (parent, name),
         ):
             return read_plain(name, bytes_max, folder=parent)
     except FileNotFoundError:
@@ -279,42 +285,50 @@ def asked_bytes(folder: OrderFolder, file: str, bytes_max: int) -> bytes | None:
         raise IntegrityError(f"this request cannot be read: {why}", where=str(folder.asked / file)) from error
 
 
-def read_order(folder: OrderFolder, raw: bytes) -> Order:
+def read_request(folder: RequestFolder, raw: bytes) -> RestoreRequest:
     """Raise IntegrityError for an order that is another's, or has a value that no page of ours writes."""
     try:
-        order = ORDER.from_bytes(raw)
-        _check_values(order, folder)
+        request = REQUEST.from_bytes(raw)
+        _check_values(request, folder)
     except ValueError as error:
         raise IntegrityError(f"{UNREADABLE}: {error}.", where=str(folder.asked / "order.json")) from error
-    return order
+    return request
 
 
-def _check_values(order: Order, folder: OrderFolder) -> None:
+def _check_values(request: RestoreRequest, folder: RequestFolder) -> None:
     """Raise ValueError; names of files may be any bytes, which is what fsencode takes."""
-    for text in (order.id, order.person, order.service, order.kind, order.archive, order.share, *order.paths):
+    for text in (
+        request.id,
+        request.person,
+        request.service,
+        request.kind,
+        request.archive,
+        request.share,
+        *request.paths,
+    ):
         os.fsencode(text)
-    for seconds in (order.moment_seconds, order.created_utc_seconds):
+    for seconds in (request.moment_seconds, request.created_utc_seconds):
         if not (math.isfinite(seconds) and 0 <= seconds < YEAR_10000):
             raise ValueError("invalid time")
-    if (order.id, order.service) != (folder.name, folder.orders.service):
+    if (request.id, request.service) != (folder.name, folder.requests.service):
         raise ValueError("it belongs to another folder")
-    if len(order.person) > PERSON_CHARACTERS_MAX or "\0" in order.archive:
+    if len(request.person) > PERSON_CHARACTERS_MAX or "\0" in request.archive:
         raise ValueError("invalid name")
 
 
-def ask(folder: OrderFolder, mark: Mark) -> None:
+def ask(folder: RequestFolder, mark: Mark) -> None:
     """Let the worker know, as the pages do, that somebody wants it undone, or tried again."""
     write_atomic(make_private_folder(folder.asked) / mark, secrets.token_hex(8).encode(), mode=0o600)
 
 
-def mark_of(folder: OrderFolder, mark: Mark) -> str:
+def mark_of(folder: RequestFolder, mark: Mark) -> str:
     """The mark that the pages set last; "" for none, and for what is no mark."""
     with contextlib.suppress(IntegrityError, UnicodeDecodeError):
         return (asked_bytes(folder, mark, MARK_BYTES_MAX) or b"").decode("ascii")
     return ""
 
 
-def is_asked_again(folder: OrderFolder, status: Status) -> bool:
+def is_asked_again(folder: RequestFolder, status: Status) -> bool:
     return status.state == "failed" and mark_of(folder, "again") not in ("", status.heard_again)
 
 
@@ -323,28 +337,28 @@ def anew(status: Status) -> Status:
     return dataclasses.replace(status, state="waiting", cause="", failure="", remedy="", ended_age_seconds=None)
 
 
-def shown_status(folder: OrderFolder) -> Status:
+def shown_status(folder: RequestFolder) -> Status:
     """How far it is: one that was asked again waits from that moment on, though the worker did not hear it yet."""
     status = load_status(folder)
     return anew(status) if is_asked_again(folder, status) else status
 
 
-def load_status(folder: OrderFolder) -> Status:
+def load_status(folder: RequestFolder) -> Status:
     """How far it is; "waiting" until somebody took it up."""
     return STATUS.load(folder.status) or Status()
 
 
-def save_status(folder: OrderFolder, status: Status) -> Status:
+def save_status(folder: RequestFolder, status: Status) -> Status:
     STATUS.save(folder.status, status)
     return status
 
 
-def reached(folder: OrderFolder) -> Reached:
+def reached(folder: RequestFolder) -> Reached:
     """How far the running step is, as it was told last."""
     return REACHED.load_or(folder.progress, Reached())
 
 
-def tell(folder: OrderFolder, reached: Reached) -> None:
+def tell(folder: RequestFolder, reached: Reached) -> None:
     """Show how far it is. Not durable: after a cut the step is told anew."""
     aside = folder.progress.with_suffix(".new")
     with contextlib.suppress(OSError):  # a full disk stops the restore itself, with a sentence
@@ -353,25 +367,25 @@ def tell(folder: OrderFolder, reached: Reached) -> None:
         os.rename(aside, folder.progress)
 
 
-def all_orders(orders: Orders) -> Iterator[tuple[Order, Status]]:
+def all_requests(requests: RequestFolders) -> Iterator[tuple[RestoreRequest, Status]]:
     """Every order with its status, the newest first; one that cannot be read is none (`taking.take_up` says so)."""
-    known = [found for name in names_of(orders) if (found := _known(OrderFolder(orders, name)))]
+    known = [found for name in names_of(requests) if (found := _known(RequestFolder(requests, name)))]
     yield from sorted(known, key=lambda it: (it[0].created_utc_seconds, it[0].id), reverse=True)
 
 
-def _known(folder: OrderFolder) -> tuple[Order, Status] | None:
+def _known(folder: RequestFolder) -> tuple[RestoreRequest, Status] | None:
     status = shown_status(folder)
     if status.state == "over":
         return None
     with contextlib.suppress(IntegrityError, NotFound):
-        return load_order(folder), status
+        return load_request(folder), status
     return None
 
 
-def result_of(orders: Orders, name: str) -> Path:
+def result_of(requests: RequestFolders, name: str) -> Path:
     """The file to download; raise NotFound when it is not ready or its 7 days are over."""
-    folder = order_folder(orders, name)
+    folder = request_folder(requests, name)
     status = load_status(folder)
-    if status.state != "ready" or not status.result or load_order(folder).kind != "download":
+    if status.state != "ready" or not status.result or load_request(folder).kind != "download":
         raise NotFound("there is nothing to download here.", remedy="See the list of restores.")
     return folder.result / status.result

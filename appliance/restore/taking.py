@@ -6,45 +6,45 @@ import dataclasses
 
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.host.files import fsync_folder, locked, write_atomic
-from appliance.restore.order import (
-    Order,
-    OrderFolder,
+from appliance.restore.request import (
+    RequestFolder,
+    RestoreRequest,
     Status,
     anew,
-    asked_order,
+    asked_request,
     is_asked_again,
-    load_order,
+    load_request,
     load_status,
     mark_of,
-    order_bytes,
+    request_bytes,
     save_status,
 )
 
 
-def take_up(folder: OrderFolder, *, age_seconds: int) -> Order:
+def take_up(folder: RequestFolder, *, age_seconds: int) -> RestoreRequest:
     """The order, from now on as it was read now. One that cannot be read fails for good; raise IntegrityError then.
 
     To be called under the lock of `folder`.
     """
     if folder.file.exists():
-        return load_order(folder)
+        return load_request(folder)
     try:
-        order = asked_order(folder)
+        request = asked_request(folder)
     except IntegrityError as error:
         save_status(folder, failed(Status(ended_age_seconds=age_seconds), error))
         raise
-    write_atomic(folder.file, order_bytes(order), mode=0o600)
-    fsync_folder(folder.orders.done)
-    return order
+    write_atomic(folder.file, request_bytes(request), mode=0o600)
+    fsync_folder(folder.requests.done)
+    return request
 
 
-def take(folder: OrderFolder, *, age_seconds: int) -> Order:
+def take(folder: RequestFolder, *, age_seconds: int) -> RestoreRequest:
     """The same for one that nobody is at; raise Busy for another one."""
     with locked(folder.lock, what=f"the restore {folder.name}"):
         return take_up(folder, age_seconds=age_seconds)
 
 
-def heard(folder: OrderFolder) -> Status:
+def heard(folder: RequestFolder) -> Status:
     """How far the order is, once it is heard whether somebody asked again."""
     status = load_status(folder)
     if is_asked_again(folder, status):

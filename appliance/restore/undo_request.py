@@ -6,31 +6,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from appliance.errors import ApplianceError, Busy
-from appliance.host.layout import Orders
-from appliance.restore.carry import Ground, undo_order
-from appliance.restore.order import (
-    Order,
-    OrderFolder,
+from appliance.host.layout import RequestFolders
+from appliance.restore.process import RestoreEnv, undo_request
+from appliance.restore.request import (
+    RequestFolder,
+    RestoreRequest,
     Status,
     ask,
-    load_order,
+    load_request,
     load_status,
     mark_of,
-    order_folder,
+    request_folder,
     taken,
 )
 
 
 @dataclass(frozen=True)
-class Undoing:
+class UndoRequest:
     """What became of undoing the order `name`."""
 
-    orders: Orders
+    requests: RequestFolders
     name: str
 
     @property
-    def _folder(self) -> OrderFolder:
-        return order_folder(self.orders, self.name)
+    def _folder(self) -> RequestFolder:
+        return request_folder(self.requests, self.name)
 
     def ask(self) -> None:
         ask(self._folder, "undo")
@@ -43,22 +43,22 @@ class Undoing:
             return ""
         return "failed" if mark == status.heard_undo else "asked"
 
-    def carry_out(self, ground: Ground, *, age_seconds: int) -> tuple[Order, Status]:
+    def process(self, env: RestoreEnv, *, age_seconds: int) -> tuple[RestoreRequest, Status]:
         """Undo it, and return how it stands then; where that fails, which the page says, as it stood. Raise Busy."""
         folder = self._folder
         try:
-            status = undo_order(ground, self.name, age_seconds=age_seconds, mark=mark_of(folder, "undo"))
+            status = undo_request(env, self.name, age_seconds=age_seconds, mark=mark_of(folder, "undo"))
         except Busy:
             raise
         except ApplianceError:
-            return load_order(folder), load_status(folder)
-        return load_order(folder), status
+            return load_request(folder), load_status(folder)
+        return load_request(folder), status
 
 
-def asked_of(orders: Orders) -> Iterator[Undoing]:
+def undo_requests_of(requests: RequestFolders) -> Iterator[UndoRequest]:
     """The orders that somebody wants undone."""
-    for name in taken(orders):
-        folder = OrderFolder(orders, name)
+    for name in taken(requests):
+        folder = RequestFolder(requests, name)
         status = load_status(folder)
         if folder.file.exists() and mark_of(folder, "undo") not in ("", status.heard_undo):
-            yield Undoing(orders, name)
+            yield UndoRequest(requests, name)

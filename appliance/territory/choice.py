@@ -10,7 +10,7 @@ from appliance.territory.model import Service, Territory
 from appliance.territory.room import Room, copies_wanted
 
 
-def choose_holders(
+def choose_replica_nodes(
     territory: Territory, service: Service, room: Room, *, held: tuple[str, ...], spares: tuple[str, ...]
 ) -> tuple[str, ...]:
     """Standbys, then as many of `held` as a whole set allows, then the best of the rest; too few when none is whole.

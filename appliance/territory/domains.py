@@ -31,7 +31,7 @@ def first_conflict(territory: Territory, node: str, others: Iterable[str]) -> st
     return next((why for other in others if (why := conflict(territory, node, other))), "")
 
 
-def counting_holders(territory: Territory, writer: str, acknowledged: Iterable[str]) -> tuple[str, ...]:
+def counting_replica_nodes(territory: Territory, writer: str, acknowledged: Iterable[str]) -> tuple[str, ...]:
     """The most of `acknowledged` that count as copies while `writer` writes: distinct from it and from each other.
 
     After a takeover the writer is another node than the origin, so that a holder which counted may count no more.

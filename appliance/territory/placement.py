@@ -19,7 +19,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from appliance.errors import Refused
-from appliance.territory.choice import choose_holders, complete
+from appliance.territory.choice import choose_replica_nodes, complete
 from appliance.territory.domains import first_conflict
 from appliance.territory.model import Placement, Reason, Service, Territory
 from appliance.territory.reasons import explain, refusal
@@ -54,10 +54,10 @@ def place(
     for _ in range(len(order) + 1):
         room = Room(territory, kept)
         _reserve_standbys(territory, room)
-        holders, stuck = _assign(territory, order, before, room)
+        replica_nodes, stuck = _assign(territory, order, before, room)
         if not stuck:
-            return _explained(territory, holders, before, room)
-        failures.append(_infeasible(territory, territory.services[stuck], len(holders[stuck]), room))
+            return _explained(territory, replica_nodes, before, room)
+        failures.append(_infeasible(territory, territory.services[stuck], len(replica_nodes[stuck]), room))
         if stuck == order[0]:
             raise failures[-1]
         order = [stuck, *(name for name in order if name != stuck)]
@@ -102,25 +102,25 @@ def _assign(
     territory: Territory, order: list[str], before: Mapping[str, Placement], room: Room
 ) -> tuple[dict[str, tuple[str, ...]], str]:
     """Holders of each service in `order` up to the first that gets too few, and the name of that one or ""."""
-    holders: dict[str, tuple[str, ...]] = {}
+    replica_nodes: dict[str, tuple[str, ...]] = {}
     for name in order:
         service = territory.services[name]
         last = before.get(name, Placement(name, ()))
-        holders[name] = choose_holders(territory, service, room, held=last.holders, spares=last.spares)
-        if len(holders[name]) < copies_wanted(service):
-            return holders, name
-        for node in holders[name][len(service.standbys) :]:
+        replica_nodes[name] = choose_replica_nodes(territory, service, room, held=last.holders, spares=last.spares)
+        if len(replica_nodes[name]) < copies_wanted(service):
+            return replica_nodes, name
+        for node in replica_nodes[name][len(service.standbys) :]:
             room.take(node, service)
-    return holders, ""
+    return replica_nodes, ""
 
 
 def _explained(
-    territory: Territory, holders: Mapping[str, tuple[str, ...]], before: Mapping[str, Placement], room: Room
+    territory: Territory, replica_nodes: Mapping[str, tuple[str, ...]], before: Mapping[str, Placement], room: Room
 ) -> dict[str, Placement]:
     placements = {}
-    for name, chosen in sorted(holders.items()):
+    for name, chosen in sorted(replica_nodes.items()):
         held = before[name].holders if name in before else ()
-        spares, reasons = explain(territory, territory.services[name], room, holders=chosen, held=held)
+        spares, reasons = explain(territory, territory.services[name], room, replica_nodes=chosen, held=held)
         placements[name] = Placement(name, chosen, spares, reasons)
     return placements
 

@@ -10,37 +10,37 @@ from appliance.units import format_bytes
 
 
 def explain(
-    territory: Territory, service: Service, room: Room, *, holders: tuple[str, ...], held: tuple[str, ...]
+    territory: Territory, service: Service, room: Room, *, replica_nodes: tuple[str, ...], held: tuple[str, ...]
 ) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
     """The spares in the order in which they step in, and a reason for every node: holders, spares, refused.
 
     `room` is what is left once everything is placed, `held` the holders of the last plan.
     """
-    taken = [Reason(node, True, _why_holder(service, node, held, room)) for node in holders]
+    taken = [Reason(node, True, _why_replica_node(service, node, held, room)) for node in replica_nodes]
     spares, refused = [], []
-    for node in sorted(set(territory.nodes) - set(holders)):
-        why = refusal(territory, service, room, node, holders)
+    for node in sorted(set(territory.nodes) - set(replica_nodes)):
+        why = refusal(territory, service, room, node, replica_nodes)
         if why:
             refused.append(Reason(node, False, why))
         else:
-            conflicts = _conflicts(territory, node, holders)
-            order = (len(conflicts), rank(territory, service, room, node, holders))
+            conflicts = _conflicts(territory, node, replica_nodes)
+            order = (len(conflicts), rank(territory, service, room, node, replica_nodes))
             spares.append((order, Reason(node, True, _why_spare(conflicts))))
     ordered = [reason for _, reason in sorted(spares, key=lambda spare: spare[0])]
     return tuple(reason.node for reason in ordered), (*taken, *ordered, *refused)
 
 
-def refusal(territory: Territory, service: Service, room: Room, node: str, holders: tuple[str, ...]) -> str:
+def refusal(territory: Territory, service: Service, room: Room, node: str, replica_nodes: tuple[str, ...]) -> str:
     """Why `node` cannot be a spare; "" when it can. One that conflicts with a single holder may replace that one."""
     if node == service.node:
         return _why_not_origin(territory, service)
-    conflicts = _conflicts(territory, node, holders)
+    conflicts = _conflicts(territory, node, replica_nodes)
     shared = ", ".join(conflicts) if conflicts[1:] else ""
     return conflict(territory, node, service.node) or room.lack(node, service) or shared
 
 
-def _conflicts(territory: Territory, node: str, holders: tuple[str, ...]) -> list[str]:
-    return [why for holder in holders if (why := conflict(territory, node, holder))]
+def _conflicts(territory: Territory, node: str, replica_nodes: tuple[str, ...]) -> list[str]:
+    return [why for holder in replica_nodes if (why := conflict(territory, node, holder))]
 
 
 def _why_not_origin(territory: Territory, service: Service) -> str:
@@ -54,7 +54,7 @@ def _why_not_origin(territory: Territory, service: Service) -> str:
     )
 
 
-def _why_holder(service: Service, node: str, held: tuple[str, ...], room: Room) -> str:
+def _why_replica_node(service: Service, node: str, held: tuple[str, ...], room: Room) -> str:
     if node in service.standbys:
         return "is a standby named for the service"
     if node in held:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import read_at_once, write_atomic
 from appliance.territory import codec
-from appliance.territory.domains import counting_holders
+from appliance.territory.domains import counting_replica_nodes
 from appliance.territory.model import Node, Placement, Service, Territory
 from appliance.trust import called, revocation, signed
 from appliance.trust import former as formers
@@ -63,7 +63,7 @@ class Terms:
     """What holders agreed to for one service: who holds it in which order, and how much they take, in bytes."""
 
     service: Service
-    holders: tuple[str, ...]
+    replica_nodes: tuple[str, ...]
     spares: tuple[str, ...]
 
     @property
@@ -80,7 +80,7 @@ class Terms:
 
     def others(self, node: str) -> tuple[str, ...]:
         """All who hold the service or may come to, in their order, but for `node`."""
-        return tuple(peer for peer in (*self.holders, *self.spares) if peer != node)
+        return tuple(peer for peer in (*self.replica_nodes, *self.spares) if peer != node)
 
     @property
     def quota_bytes(self) -> int:
@@ -200,7 +200,7 @@ class Bundle:
     def counted(self, writer: str, holders: tuple[str, ...]) -> tuple[str, ...]:
         """Those of `holders` that count as copies while `writer` writes; a node that left the territory does not."""
         known = [holder for holder in holders if holder in self.territory.nodes]
-        return counting_holders(self.territory, writer, known) if writer in self.territory.nodes else ()
+        return counting_replica_nodes(self.territory, writer, known) if writer in self.territory.nodes else ()
 
 
 def make_bundle(

@@ -46,7 +46,7 @@ class FormerService:
 
 
 @dataclass(frozen=True)
-class FormerHolder:
+class FormerReplicaNode:
     """`node` holds copies of `service` no more since bundle `serial`, of the UTC time `since`. Until it has given up
     what it has, that may fill `quota_bytes`: 0 of one that was no more than a spare, and may have stood in."""
 
@@ -76,9 +76,9 @@ class FormerHolder:
 @dataclass(frozen=True)
 class Former:
     services: Mapping[str, FormerService] = field(default_factory=dict)
-    holders: tuple[FormerHolder, ...] = ()
+    holders: tuple[FormerReplicaNode, ...] = ()
 
-    def ceased(self, service: str, node: str) -> FormerHolder | None:
+    def ceased(self, service: str, node: str) -> FormerReplicaNode | None:
         """The entry of `node` if it held `service`, which is in the plan still, in an earlier bundle only."""
         return next((it for it in self.holders if (it.service, it.node) == (service, node)), None)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from appliance.errors import ApplianceError, NoSpace
 from appliance.host.files import make_private_folder
 from appliance.units import GIB, KIB, MIB, format_bytes
-from appliance_lab.bench.ground import Ground, lay_ground
+from appliance_lab.bench.env import BenchEnv, make_env
 from appliance_lab.bench.rival import Rival
 from appliance_lab.corpus import change, generate
 
@@ -61,7 +61,7 @@ QUICK = Size(
 class Saved:
     """A ground whose documents are safe at both peers, and in the repositories of a rival."""
 
-    ground: Ground
+    env: BenchEnv
     rival: Rival
 
 
@@ -94,36 +94,36 @@ class Bench:
         """Let the documents live for a day: about 1 % of their bytes are new."""
         change(self.documents(), CHANGED_SHARE)
 
-    def lay(self, name: str, documents: Path | None = None) -> Ground:
+    def set_up(self, name: str, documents: Path | None = None) -> BenchEnv:
         """A new territory of that name, for `documents` or those of the town hall."""
         size = self.size.documents_bytes if documents is None else self.size.parcel_bytes
-        return lay_ground(self.work / name, documents or self.documents(), size)
+        return make_env(self.work / name, documents or self.documents(), size)
 
-    def lay_with_rival(self) -> Saved:
+    def set_up_with_rival(self) -> Saved:
         """A new ground with a rival, nothing saved yet."""
         if self.kept:
-            self.kept.ground.wipe()
+            self.kept.env.wipe()
             self.kept = None
-        ground = self.lay("saved")
-        rival = Rival(ground, "sequence")
-        with ground.listening():
+        env = self.set_up("saved")
+        rival = Rival(env, "sequence")
+        with env.listening():
             rival.init()
-        return Saved(ground, rival)
+        return Saved(env, rival)
 
     def saved(self) -> Saved:
         """The ground that the first backup left, or one that is made now."""
         if self.kept is None:
-            made = self.lay_with_rival()
+            made = self.set_up_with_rival()
             self.say("a first backup of both sides, not measured")
-            with made.ground.listening():
-                made.ground.back_up()
+            with made.env.listening():
+                made.env.back_up()
                 made.rival.create_in_sequence()
             self.kept = made
         return self.kept
 
     def clean(self) -> None:
         if self.kept:
-            self.kept.ground.wipe()
+            self.kept.env.wipe()
         shutil.rmtree(self.work, ignore_errors=True)
 
     def _check_room(self) -> None:

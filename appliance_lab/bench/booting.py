@@ -13,7 +13,7 @@ from appliance_lab.bench.figures import Figure, Goal
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import needs
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.plan import make_plan
 
 NAME = "bench"
@@ -30,12 +30,12 @@ def hosts_answer(bench: Bench) -> tuple[Figure, ...]:
     try:
         _up(argv)
         for _ in bench.runs("hosts of a lab"):
-            labs.down(Places(), NAME, quiet)
+            labs.down(HostPaths(), NAME, quiet)
             started = time.monotonic()
             _up(argv)
             seconds.append(time.monotonic() - started)
     finally:
-        labs.down(Places(), NAME, quiet)
+        labs.down(HostPaths(), NAME, quiet)
     title = f"SSH on {nodes} hosts of a lab, base image cached"
     notes = ("the command as typed, new disks and host keys each time",)
     return (Figure("hosts", title, "s", tuple(seconds), goal=Goal(GOAL_SECONDS), notes=notes),)

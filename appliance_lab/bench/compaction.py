@@ -19,9 +19,9 @@ from appliance.borg.client import Borg
 from appliance.territory.model import Retention
 from appliance.units import format_bytes
 from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.env import BenchEnv
 from appliance_lab.bench.figures import Figure, Goal
-from appliance_lab.bench.ground import Ground
-from appliance_lab.demo.stage import ORIGIN, SERVICE
+from appliance_lab.demo.context import ORIGIN, SERVICE
 
 FIRST_DAY = datetime(2026, 3, 2, 21)
 KEPT = Retention(hourly=0, daily=7, weekly=3, monthly=0)
@@ -30,26 +30,26 @@ DAYS_OF_A_WEEK = 7
 
 def compaction(bench: Bench) -> tuple[Figure, ...]:
     """Bytes sent again because of compaction, as a part of the bytes that hold something new after the first day."""
-    ground = bench.lay("month")
-    sent = _Sent(ground)
+    env = bench.set_up("month")
+    sent = _Sent(env)
     new = again = 0
     for day in range(bench.size.days):
         if day:
             bench.change()
         bench.say(f"compaction: day {day + 1} of {bench.size.days}")
-        borg = Borg(own_repository(ground.origin.layout.service(SERVICE)))
+        borg = Borg(own_repository(env.origin.layout.service(SERVICE)))
         when = FIRST_DAY + timedelta(days=day)
-        documents = str(ground.documents).lstrip("/")
+        documents = str(env.documents).lstrip("/")
         borg.create(f"day-{day:02d}", [documents], cwd=Path("/"), timestamp=when.isoformat())
         came = sent.bytes_new()
         new += came if day else 0
         if day % DAYS_OF_A_WEEK == DAYS_OF_A_WEEK - 1:
             _forget(borg)
             new += sent.bytes_new()
-            will_compact(ground.origin.layout.service(SERVICE))
+            will_compact(env.origin.layout.service(SERVICE))
             borg.compact(COMPACT_THRESHOLD_PERCENT)
             again += sent.bytes_new()
-    ground.wipe()
+    env.wipe()
     notes = (f"{format_bytes(new)} of new data and {format_bytes(again)} again in {bench.size.days} days; one month",)
     percent = 100 * again / new
     return (
@@ -68,8 +68,8 @@ def _forget(borg: Borg) -> None:
 class _Sent:
     """Seals, and remembers every blob that a peer was ever sent."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._node = ground.territory.open(ORIGIN)
+    def __init__(self, env: BenchEnv) -> None:
+        self._node = env.territory.open(ORIGIN)
         self._known: set[str] = set()
 
     def bytes_new(self) -> int:

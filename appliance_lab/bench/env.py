@@ -16,7 +16,7 @@ from appliance.territory.model import Territory
 from appliance.units import GIB
 from appliance_lab.bench.measure import listening
 from appliance_lab.checkout import inventories
-from appliance_lab.demo.stage import BLIND, ORIGIN, SERVICE, STANDBY
+from appliance_lab.demo.context import BLIND, ORIGIN, SERVICE, STANDBY
 from appliance_lab.processes.node import ProcessNode, free_ports
 from appliance_lab.processes.territory import ProcessTerritory, on_ports
 
@@ -25,7 +25,7 @@ PEERS = (STANDBY, BLIND)
 
 
 @dataclass
-class Ground:
+class BenchEnv:
     """A territory under `root` whose service SERVICE is begun at ORIGIN and saves `documents`."""
 
     root: Path
@@ -56,7 +56,7 @@ class Ground:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
-def lay_ground(root: Path, documents: Path, size_bytes: int) -> Ground:
+def make_env(root: Path, documents: Path, size_bytes: int) -> BenchEnv:
     """Make the territory at `root`, emptied first; `size_bytes` is about what `documents` hold."""
     shutil.rmtree(root, ignore_errors=True)
     if os.geteuid() == 0:
@@ -65,7 +65,7 @@ def lay_ground(root: Path, documents: Path, size_bytes: int) -> Ground:
     territory.create()
     territory.sign()
     territory.begin_services()
-    return Ground(root, documents, territory)
+    return BenchEnv(root, documents, territory)
 
 
 def _plan(documents: Path, size_bytes: int) -> Territory:

@@ -15,26 +15,26 @@ from appliance.backup.peers.fetched_key import open_key, staging
 from appliance.backup.writer import writer
 from appliance.units import format_bytes
 from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.env import PEERS, BenchEnv
 from appliance_lab.bench.figures import Figure, Goal
-from appliance_lab.bench.ground import PEERS, Ground
 from appliance_lab.bench.relay import Relay, relayed
-from appliance_lab.demo.stage import ORIGIN, SERVICE, STANDBY
+from appliance_lab.demo.context import ORIGIN, SERVICE, STANDBY
 
 
 def handover(bench: Bench) -> tuple[Figure, ...]:
     """Bytes over all wires as a part of what is stored of the service."""
-    ground = bench.saved().ground
+    env = bench.saved().env
     percent: list[float] = []
     notes: tuple[str, ...] = ()
-    with ground.listening(), relayed(ground, PEERS) as relays:
+    with env.listening(), relayed(env, PEERS) as relays:
         for _ in bench.runs("handing over and back"):
             before = _wire_bytes(relays)
-            _continue_at(ground, STANDBY)
+            _continue_at(env, STANDBY)
             bench.change()
-            writer.run(ground.territory.open(STANDBY), SERVICE)
-            _continue_at(ground, ORIGIN)
-            writer.run(ground.territory.open(ORIGIN), SERVICE)
-            moved, stored = _wire_bytes(relays) - before, _stored_bytes(ground)
+            writer.run(env.territory.open(STANDBY), SERVICE)
+            _continue_at(env, ORIGIN)
+            writer.run(env.territory.open(ORIGIN), SERVICE)
+            moved, stored = _wire_bytes(relays) - before, _stored_bytes(env)
             percent.append(100 * moved / stored)
             notes = (f"the last time {format_bytes(moved)} for {format_bytes(stored)} stored; the spare was away",)
     return (
@@ -49,20 +49,20 @@ def handover(bench: Bench) -> tuple[Figure, ...]:
     )
 
 
-def _continue_at(ground: Ground, name: str) -> None:
+def _continue_at(env: BenchEnv, name: str) -> None:
     """What `backup resync` does, with the key holder's grant in between."""
-    node = ground.territory.open(name)
+    node = env.territory.open(name)
     sealed, survey = fetch_for_resync(node, SERVICE)
     key = open_key(node, SERVICE, staging(node, SERVICE))
     request = request_after_fetch(node, SERVICE, survey, "a planned hand-over")
-    continue_under(node, SERVICE, sealed, ground.territory.grant(request, name), key)
+    continue_under(node, SERVICE, sealed, env.territory.grant(request, name), key)
 
 
 def _wire_bytes(relays: Mapping[str, Relay]) -> int:
     return sum(relay.sent + relay.answered for relay in relays.values())
 
 
-def _stored_bytes(ground: Ground) -> int:
-    newest = chain_of(ground.territory.open(ORIGIN), SERVICE).newest()
+def _stored_bytes(env: BenchEnv) -> int:
+    newest = chain_of(env.territory.open(ORIGIN), SERVICE).newest()
     assert newest is not None
     return newest.header.bytes

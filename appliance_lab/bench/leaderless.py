@@ -17,12 +17,11 @@ from appliance.units import MIB
 from appliance.voter.etcd_admin import EtcdAdmin
 from appliance.voter.maintenance_rules import MemberStatus
 from appliance_lab.bench.bench import Bench, Skipped
+from appliance_lab.bench.env import with_room
 from appliance_lab.bench.figures import Figure, Goal
-from appliance_lab.bench.ground import with_room
-from appliance_lab.demo.stage import ORIGIN as HOME
-from appliance_lab.demo.stage import SERVICE
+from appliance_lab.demo.context import ORIGIN, SERVICE
 from appliance_lab.processes.etcd import ETCD, EtcdProcess
-from appliance_lab.processes.failover import Stage, staged
+from appliance_lab.processes.failover import FailoverWorld, failover_world
 
 LEASE_SECONDS = 15
 GAP_SECONDS = 3.0
@@ -39,7 +38,7 @@ def leaderless(bench: Bench) -> tuple[Figure, ...]:
     root.mkdir(parents=True)
     numbers, gaps = count(1), []
     try:
-        with staged(
+        with failover_world(
             root,
             with_room(MIB),
             SERVICE,
@@ -47,10 +46,10 @@ def leaderless(bench: Bench) -> tuple[Figure, ...]:
             lease_seconds=LEASE_SECONDS,
             bound_seconds=BOUND_SECONDS,
             heartbeat_milliseconds=Member.heartbeat_milliseconds,
-        ) as stage:
-            stage.wait_for(HOME, "ACTIVE")
+        ) as world:
+            world.wait_for(ORIGIN, "ACTIVE")
             for _ in bench.runs("the voters' leader killed while a service is written"):
-                gaps.append(_gap(stage, numbers))
+                gaps.append(_gap(world, numbers))
                 bench.say(f"nobody could write for {gaps[-1]:.2f} s")
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -59,24 +58,24 @@ def leaderless(bench: Bench) -> tuple[Figure, ...]:
     return (Figure("leaderless-writes", title, "s", tuple(gaps), goal=Goal(GAP_SECONDS), notes=notes),)
 
 
-def _gap(stage: Stage, numbers: count[int]) -> float:
-    leads = _leader(stage)
+def _gap(world: FailoverWorld, numbers: count[int]) -> float:
+    leads = _leader(world)
     begun = time.monotonic()
     written = [begun]
     while (now := time.monotonic()) < begun + WATCH_SECONDS:
         if now >= begun + BEFORE_SECONDS and not leads.ended():
             leads.kill()
-        if stage.add(next(numbers)) == HOME:
+        if world.add(next(numbers)) == ORIGIN:
             written.append(time.monotonic())
         time.sleep(WRITE_EVERY_SECONDS)
     written.append(time.monotonic())
     leads.start()
-    stage.wait(lambda: all(_standing(it) for it in stage.etcd.voters), "all voters know a leader")
+    world.wait(lambda: all(_standing(it) for it in world.etcd.voters), "all voters know a leader")
     return max(later - earlier for earlier, later in pairwise(written))
 
 
-def _leader(stage: Stage) -> EtcdProcess:
-    found = next((it for it in stage.etcd.voters if (told := _standing(it)) and told.member == told.leader), None)
+def _leader(world: FailoverWorld) -> EtcdProcess:
+    found = next((it for it in world.etcd.voters if (told := _standing(it)) and told.member == told.leader), None)
     if found is None:
         raise ApplianceError("no voter says that it leads.")
     return found

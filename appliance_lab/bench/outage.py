@@ -38,18 +38,18 @@ from appliance_lab.hosts import machine
 from appliance_lab.hosts.disturb import disturb
 from appliance_lab.hosts.faults import HEALED, Fault, targets
 from appliance_lab.hosts.lab import Lab
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.pc import Pc
-from appliance_lab.hosts.places import Places
 from appliance_lab.hosts.provision import provision
 from appliance_lab.hosts.saving import saving
 from appliance_lab.story import waiting
 
-HOME, STANDBY, CLIENT = "commune-a", "hermitage", "commune-c"
+ORIGIN, STANDBY, CLIENT = "commune-a", "hermitage", "commune-c"
 SERVICE, ADDRESS = "horaires", "10.64.8.1"
 SHARE, SHARE_NAME, SHARE_ADDRESS, SHARE_FOLDER = "docs-a", "Documents", "10.64.8.3", "/srv/shares/documents"
 SHARE_BYTES, SHARE_FILES = 40 * MIB, 10_000
 DECLARED = f"""services:
-  {SERVICE}: {{node: {HOME}, standbys: [{STANDBY}], policy: exclusive, address: {ADDRESS}, copies: 2,
+  {SERVICE}: {{node: {ORIGIN}, standbys: [{STANDBY}], policy: exclusive, address: {ADDRESS}, copies: 2,
     paths: [/srv/sites/{SERVICE}], size: 1M, change_per_day: 1M, quota: 1G}}
 """
 ONE_SECONDS, BOTH_SECONDS, GAP_SECONDS, MOVE_SECONDS = 16.0, 22.0, 3.0, 10.0
@@ -78,12 +78,12 @@ while True:
 def outage(bench: Bench) -> tuple[Figure, ...]:
     """Each fault in turn, as often as there are runs; the idle cost first, before anything happened."""
     with _served(bench) as ground:
-        memory, share, load = failover_at_rest(bench, ground.lab.plan.node(HOME).namespace)
+        memory, share, load = failover_at_rest(bench, ground.lab.plan.node(ORIGIN).namespace)
         legs: dict[str, Callable[[], float]] = {
             "a lost power": lambda: ground.away(ground.without_power()),
             "a box that stands still": lambda: ground.away(ground.standing_still()),
             "a cut line": lambda: ground.away(ground.cut("")),
-            "a line that loses what its home sends": lambda: ground.away(ground.cut(HOME)),
+            "a line that loses what its home sends": lambda: ground.away(ground.cut(ORIGIN)),
             "a lost power, and the voters' leader killed with it": lambda: ground.away(
                 ground.without_power(), kill=True
             ),
@@ -160,19 +160,19 @@ def _served(bench: Bench) -> Iterator[Outage]:
     text = file.read_text().replace("services:\n", DECLARED, 1)
     file.write_text(text.replace(f"  {SHARE}:\n", f"  {SHARE}:\n    address: {SHARE_ADDRESS}\n", 1))
     try:
-        labs.down(Places(), NAME, quiet)
+        labs.down(HostPaths(), NAME, quiet)
         bench.say("a lab of hosts, not measured")
-        lab = labs.up(Places(), NAME, inventory, quiet)
+        lab = labs.up(HostPaths(), NAME, inventory, quiet)
         provision(lab)
         ground = Outage(lab, Secret(token_hex(16).encode()))
-        ground.wait(lambda: ground.state(HOME) == ground.state(HOME, SHARE) == "ACTIVE", "both at home")
-        ground.run(HOME, "tee", f"/srv/sites/{SERVICE}/index.html", stdin=b"horaires\n")
-        generate(lab.root(lab.plan.node(HOME)) / SHARE_FOLDER[1:] / "many", SHARE_BYTES, SHARE_FILES, SEED)
+        ground.wait(lambda: ground.state(ORIGIN) == ground.state(ORIGIN, SHARE) == "ACTIVE", "both at home")
+        ground.run(ORIGIN, "tee", f"/srv/sites/{SERVICE}/index.html", stdin=b"horaires\n")
+        generate(lab.root(lab.plan.node(ORIGIN)) / SHARE_FOLDER[1:] / "many", SHARE_BYTES, SHARE_FILES, SEED)
         # A share that nobody can enter is served nowhere.
         ground.run(
-            HOME, "appliance", "account", "add", "bench", "--title", "Banc", stdin=ground.password.reveal() + b"\n"
+            ORIGIN, "appliance", "account", "add", "bench", "--title", "Banc", stdin=ground.password.reveal() + b"\n"
         )
-        for service in (implicit_name(HOME), SERVICE, SHARE):
+        for service in (implicit_name(ORIGIN), SERVICE, SHARE):
             ground.save(service)
         for service in (SERVICE, SHARE):
             ground.wait_until_well(service)
@@ -183,7 +183,7 @@ def _served(bench: Bench) -> Iterator[Outage]:
                 bench.say(line)
             raise
     finally:
-        labs.down(Places(), NAME, quiet)
+        labs.down(HostPaths(), NAME, quiet)
         shutil.rmtree(inventory, ignore_errors=True)
 
 
@@ -207,7 +207,7 @@ class Outage:
         return ended.stdout.decode() if ended.exit_code in (0, 1) else None
 
     def save(self, service: str) -> None:
-        self.wait(lambda: self.run(HOME, "appliance", "backup", "run", service) is not None, f"a backup of {service}")
+        self.wait(lambda: self.run(ORIGIN, "appliance", "backup", "run", service) is not None, f"a backup of {service}")
 
     def state(self, node: str, service: str = SERVICE) -> str:
         told = self.run(node, "cat", f"/srv/appliance/node/run/failover/{service}.json")
@@ -215,7 +215,7 @@ class Outage:
 
     def told(self) -> Iterator[str]:
         """How both candidates stand, and what they wrote down last."""
-        for node in (HOME, STANDBY):
+        for node in (ORIGIN, STANDBY):
             for service in (SERVICE, SHARE):
                 yield f"{node}: {self.run(node, 'cat', f'/srv/appliance/node/run/failover/{service}.json')}"
             for file in ("failover.jsonl", "journal.jsonl"):
@@ -228,7 +228,7 @@ class Outage:
 
     def wait_until_well(self, service: str = SERVICE) -> None:
         """At home, the newest generation at the standby and laid out there, and the hermitage leads."""
-        self.wait(lambda: self.state(HOME, service) == "ACTIVE", f"{service} at home")
+        self.wait(lambda: self.state(ORIGIN, service) == "ACTIVE", f"{service} at home")
         self.wait(lambda: self.state(STANDBY, service) == "STANDBY", f"a copy of {service}")
         self.wait(lambda: self._is_laid_ahead(service), f"{service} laid out at {STANDBY}")
         self._have_lead()
@@ -297,9 +297,9 @@ class Outage:
 
     def writers_at_once(self) -> tuple[float, str]:
         """The most seconds that two nodes wrote one of the services at once, by all that they wrote down, and who."""
-        found = [line((0.0, 0.0, ""), "", it, 0, "begin", policy="exclusive", home=HOME) for it in (SERVICE, SHARE)]
+        found = [line((0.0, 0.0, ""), "", it, 0, "begin", policy="exclusive", home=ORIGIN) for it in (SERVICE, SHARE)]
         found += self.lines
-        for node in (HOME, STANDBY):
+        for node in (ORIGIN, STANDBY):
             told = (self.run(node, "cat", "/srv/appliance/node/failover.jsonl") or "").splitlines()
             found += [it for it in told if json.loads(it)["svc"] in (SERVICE, SHARE)]
         return max(map(writers_at_once, read(found)))
@@ -308,10 +308,10 @@ class Outage:
         self.lines.append(line((_now() - ago, time.time() - ago, ""), node, SERVICE, 0, event, **more))
 
     def _hand_back(self, service: str) -> None:
-        self.wait(lambda: self.state(HOME, service) == "STANDBY", f"the home of {service} stands by")
-        words = ("appliance", "failover", "move", service, HOME)
+        self.wait(lambda: self.state(ORIGIN, service) == "STANDBY", f"the home of {service} stands by")
+        words = ("appliance", "failover", "move", service, ORIGIN)
         self.wait(lambda: self.run(STANDBY, *words) is not None, f"the way home of {service}")
-        self.wait(lambda: self.state(HOME, service) == "ACTIVE", f"{service} at home again")
+        self.wait(lambda: self.state(ORIGIN, service) == "ACTIVE", f"{service} at home again")
         self.save(service)  # as its agent does, a little later
         self.wait_until_well(service)
 
@@ -357,11 +357,11 @@ class Outage:
         return found[0]
 
     def without_power(self) -> _Fault:
-        node = self.lab.plan.node(HOME)
+        node = self.lab.plan.node(ORIGIN)
 
         def begin() -> None:
             machine.cut_power(node)
-            self._tell(HOME, "writer-stop")
+            self._tell(ORIGIN, "writer-stop")
 
         def mend() -> None:
             labs.power_on(self.lab, node)
@@ -370,20 +370,20 @@ class Outage:
         return begin, mend
 
     def standing_still(self) -> _Fault:
-        node = self.lab.plan.node(HOME)
+        node = self.lab.plan.node(ORIGIN)
 
         def begin() -> None:
             machine.freeze(node)
-            self._tell("", "fault", fault="freeze", target=HOME)
+            self._tell("", "fault", fault="freeze", target=ORIGIN)
 
         def mend() -> None:
             at = machine.thaw(node)
-            self._tell("", "heal", ago=time.time() - at, fault="freeze", target=HOME)
+            self._tell("", "heal", ago=time.time() - at, fault="freeze", target=ORIGIN)
 
         return begin, mend
 
     def cut(self, only_from: str) -> _Fault:
-        links = targets(self.lab.plan, f"{HOME}--*")
+        links = targets(self.lab.plan, f"{ORIGIN}--*")
         fault = Fault(cut=True, cut_from=only_from)
         return (
             lambda: disturb(self.lab, dict.fromkeys(links, fault)),

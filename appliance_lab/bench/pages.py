@@ -22,8 +22,8 @@ from appliance.host.network import http_call
 from appliance.secret import Secret
 from appliance.units import MIB
 from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.env import BenchEnv
 from appliance_lab.bench.figures import Figure, Goal
-from appliance_lab.bench.ground import Ground
 from appliance_lab.bench.measure import children
 from appliance_lab.bench.names import make_files, queries
 from appliance_lab.bench.resting import LOOPBACK, memory_bytes, wait_until_settled
@@ -67,8 +67,8 @@ class Secretary:
 
 def pages(bench: Bench) -> tuple[Figure, ...]:
     """All press Enter at the same moment, ROUNDS times a run, each for words of her own."""
-    ground = _ground(bench)
-    origin, listen = ground.origin, f"{LOOPBACK}:{free_ports(LOOPBACK, 1)[0]}"
+    env = _ground(bench)
+    origin, listen = env.origin, f"{LOOPBACK}:{free_ports(LOOPBACK, 1)[0]}"
     codes = _let_in(origin)
     try:
         origin.start_portal(listen)
@@ -90,7 +90,7 @@ def pages(bench: Bench) -> tuple[Figure, ...]:
             alone.append(memory_bytes((serving,)) / MIB)
             both.append(memory_bytes((serving, *workers)) / MIB)
     finally:
-        ground.wipe()
+        env.wipe()
     count = f"{bench.size.names:,}"
     asked = f"{SECRETARIES} secretaries searching at once over {count} paths, each over HTTP"
     note = (f"{ROUNDS} times a run all press Enter at the same moment; every answer came, and each is in the journal",)
@@ -117,16 +117,16 @@ def pages(bench: Bench) -> tuple[Figure, ...]:
     )
 
 
-def _ground(bench: Bench) -> Ground:
+def _ground(bench: Bench) -> BenchEnv:
     """A territory whose service has the names of a million files, saved by an ordinary run."""
     share = make_private_folder(bench.work / "shared")
     bench.say(f"making {bench.size.names:,} empty files, and backing them up")
     make_files(share, bench.size.names)
-    ground = bench.lay("pages", share)
-    with ground.listening():
-        ground.back_up()
+    env = bench.set_up("pages", share)
+    with env.listening():
+        env.back_up()
     shutil.rmtree(share)
-    return ground
+    return env
 
 
 def _let_in(node: ProcessNode) -> dict[str, str]:

@@ -15,12 +15,12 @@ from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder
 from appliance.units import MIB
 from appliance_lab.bench.bench import Bench
+from appliance_lab.bench.env import BenchEnv
 from appliance_lab.bench.figures import Figure, Goal
-from appliance_lab.bench.ground import Ground
 from appliance_lab.bench.measure import MemoryWatch, listening
 from appliance_lab.bench.relay import Relay, relayed
 from appliance_lab.bench.rival import Rival
-from appliance_lab.demo.stage import BLIND, ORIGIN, SERVICE
+from appliance_lab.demo.context import BLIND, ORIGIN, SERVICE
 from appliance_lab.processes.node import ProcessNode
 
 PIECES = 8
@@ -28,16 +28,16 @@ PIECES = 8
 
 @dataclass(frozen=True)
 class Parcel:
-    """A sealed generation at the origin of `ground`, and the peer it goes to."""
+    """A sealed generation at the origin of `env`, and the peer it goes to."""
 
-    ground: Ground
+    env: BenchEnv
 
     @property
     def peer(self) -> ProcessNode:
-        return self.ground.territory.nodes[BLIND]
+        return self.env.territory.nodes[BLIND]
 
     def push(self) -> Pushed:
-        node = self.ground.territory.open(ORIGIN)
+        node = self.env.territory.open(ORIGIN)
         chain = chain_of(node, SERVICE)
         sealed = chain.newest()
         assert sealed is not None
@@ -47,7 +47,7 @@ class Parcel:
     def forget(self) -> None:
         """Let the peer never have seen it."""
         shutil.rmtree(self.peer.layout.vault / SERVICE, ignore_errors=True)
-        for receipt in self.ground.origin.layout.service(SERVICE).chain.glob(f"*/receipt-{BLIND}"):
+        for receipt in self.env.origin.layout.service(SERVICE).chain.glob(f"*/receipt-{BLIND}"):
             receipt.unlink()
 
 
@@ -62,17 +62,17 @@ def memory(bench: Bench) -> tuple[Figure, ...]:
             with watch.watching():
                 _succeeded(parcel.push())
             ours.append(_peak(watch))
-            theirs.append(_peak_of_serve(parcel.ground, number))
-    parcel.ground.wipe()
+            theirs.append(_peak_of_serve(parcel.env, number))
+    parcel.env.wipe()
     notes = (f"`borg serve`: {min(theirs):.0f} to {max(theirs):.0f} MiB for the same data",)
     return (Figure("vault-memory", "memory of a vault receiving", "MiB", tuple(ours), goal=Goal(30), notes=notes),)
 
 
-def _peak_of_serve(ground: Ground, number: int) -> float:
-    rival = Rival(ground, f"memory-{number}")
-    to = ground.territory.nodes[BLIND]
+def _peak_of_serve(env: BenchEnv, number: int) -> float:
+    rival = Rival(env, f"memory-{number}")
+    to = env.territory.nodes[BLIND]
     rival.init(to)
-    watch = MemoryWatch(("borg", "serve", str(ground.root)))
+    watch = MemoryWatch(("borg", "serve", str(env.root)))
     with watch.watching():
         rival.create(to)
     rival.wipe()
@@ -88,7 +88,7 @@ def cut(bench: Bench) -> tuple[Figure, ...]:
     parcel = _parcel(bench)
     draw = random.Random(1)
     again = []
-    with relayed(parcel.ground, (BLIND,)) as relays, listening((parcel.peer,)):
+    with relayed(parcel.env, (BLIND,)) as relays, listening((parcel.peer,)):
         relay = relays[BLIND]
         for _ in bench.runs("cut at a random byte"):
             parcel.forget()
@@ -99,7 +99,7 @@ def cut(bench: Bench) -> tuple[Figure, ...]:
             if parcel.push().error is None:
                 raise ApplianceError("the link was cut and the push did not notice.")
             again.append((relay.sent - before + _wire_bytes(relay, parcel) - whole) / MIB)
-    parcel.ground.wipe()
+    parcel.env.wipe()
     notes = ("both pushes together, less what one that is not cut takes: it counts the second greeting too",)
     return (Figure("cut", "cut at a random byte, bytes sent again", "MiB", tuple(again), goal=Goal(1.0), notes=notes),)
 
@@ -120,11 +120,11 @@ def _parcel(bench: Bench) -> Parcel:
     folder = bench.work / "parcel-documents"
     if not folder.exists():
         _fill(make_private_folder(folder), bench.size.parcel_bytes)
-    ground = bench.lay("parcel", folder)
+    env = bench.set_up("parcel", folder)
     bench.say("sealing a parcel")
-    with ground.listening():
-        ground.back_up()
-    return Parcel(ground)
+    with env.listening():
+        env.back_up()
+    return Parcel(env)
 
 
 def _fill(folder: Path, size: int) -> None:

@@ -11,7 +11,7 @@ from appliance_lab.bench.bench import Bench
 from appliance_lab.bench.booting import NAME, checkout, quiet
 from appliance_lab.bench.figures import Figure, Goal
 from appliance_lab.hosts import lab as labs
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.playbook import play_well
 from appliance_lab.hosts.provision import provision
 from appliance_lab.story import waiting
@@ -28,22 +28,22 @@ def playbooks(bench: Bench) -> tuple[Figure, ...]:
     nodes = 0
     try:
         for _ in bench.runs("bare hosts to nodes"):
-            labs.down(Places(), NAME, quiet)
-            lab = labs.up(Places(), NAME, inventory, quiet)
+            labs.down(HostPaths(), NAME, quiet)
+            lab = labs.up(HostPaths(), NAME, inventory, quiet)
             started = time.monotonic()
-            desk, _ = provision(lab)
+            control, _ = provision(lab)
             first.append(time.monotonic() - started)
             _wait_until_agents_rest()
-            second = play_well(desk, "site")
+            second = play_well(control, "site")
             if second.changed:
                 raise ApplianceError(
-                    f"a second site changed {second.changed} things", where=str(desk.root / "site.log")
+                    f"a second site changed {second.changed} things", where=str(control.root / "site.log")
                 )
             again.append(second.seconds)
             bench.say(f"to a finished site: {first[-1]:.0f} s; site again: {again[-1]:.1f} s")
             nodes = len(lab.plan.nodes)
     finally:
-        labs.down(Places(), NAME, quiet)
+        labs.down(HostPaths(), NAME, quiet)
     made = ("two plays of site and one of bootstrap, and all that people sign in between",)
     return (
         Figure(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 
-from appliance_lab.bench.ground import ADDRESS, Ground
+from appliance_lab.bench.env import ADDRESS, BenchEnv
 from appliance_lab.processes.node import free_ports
 
 PIECE = 64 * 1024
@@ -81,22 +81,22 @@ class Relay:
 
 
 @contextlib.contextmanager
-def relayed(ground: Ground, names: Collection[str]) -> Iterator[Mapping[str, Relay]]:
+def relayed(env: BenchEnv, names: Collection[str]) -> Iterator[Mapping[str, Relay]]:
     """A relay in front of each node of `names`: the bundle names the relays while the block lasts."""
     ports = dict(zip(names, free_ports(ADDRESS, len(names)), strict=True))
-    real = {name: ground.territory.nodes[name].port for name in names}
+    real = {name: env.territory.nodes[name].port for name in names}
     with contextlib.ExitStack() as stack:
         relays = {name: stack.enter_context(Relay(ports[name], real[name])) for name in names}
-        _sign_with(ground, ports)
+        _sign_with(env, ports)
         try:
             yield relays
         finally:
-            _sign_with(ground, real)
+            _sign_with(env, real)
 
 
-def _sign_with(ground: Ground, ports: Mapping[str, int]) -> None:
+def _sign_with(env: BenchEnv, ports: Mapping[str, int]) -> None:
     """Give every node a bundle in which these nodes are found at these ports."""
-    territory = ground.territory
+    territory = env.territory
     plans = {name: replace(territory.territory.nodes[name], port=port) for name, port in ports.items()}
     territory.territory = replace(territory.territory, nodes={**territory.territory.nodes, **plans})
     territory.members |= {name: replace(territory.members[name], node=plan) for name, plan in plans.items()}

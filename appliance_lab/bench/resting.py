@@ -38,9 +38,9 @@ class Window:
 
 def agent_at_rest(bench: Bench) -> tuple[Figure, ...]:
     """The agents of the origin and of both peers, once they have done what there was to do; the worst of the three."""
-    ground = bench.saved().ground
-    nodes = (ground.origin, *ground.peers)
-    with ground.listening():
+    env = bench.saved().env
+    nodes = (env.origin, *env.peers)
+    with env.listening():
         for node, port in zip(nodes, free_ports(LOOPBACK, len(nodes)), strict=True):
             node.start_exporter(port)
             node.start_agent()
@@ -48,7 +48,7 @@ def agent_at_rest(bench: Bench) -> tuple[Figure, ...]:
             wait_until_settled(_agents(nodes), bench.size.settled_seconds)
             windows = [undisturbed(bench, nodes) for _ in bench.runs("agents at rest")]
         finally:
-            ground.origin.stop()
+            env.origin.stop()
     memory, load = tuple(it.memory_mib for it in windows), tuple(it.load_percent for it in windows)
     notes: tuple[str, ...] = (
         "the worst of origin, standby and blind peer: agent and exporter, with the processes they start",

@@ -23,10 +23,10 @@ from appliance.host.command import run
 from appliance.host.files import make_private_folder
 from appliance.units import HOUR, MIB
 from appliance_lab.bench.bench import Bench, in_turns
+from appliance_lab.bench.env import BenchEnv
 from appliance_lab.bench.figures import Figure, Goal
-from appliance_lab.bench.ground import Ground
 from appliance_lab.bench.measure import wall
-from appliance_lab.demo.stage import BLIND, SERVICE, STANDBY
+from appliance_lab.demo.context import BLIND, SERVICE, STANDBY
 from appliance_lab.processes.node import ProcessNode
 from appliance_lab.stories.screen import open_pages
 from appliance_lab.story import waiting
@@ -42,17 +42,17 @@ def whole_service(bench: Bench) -> tuple[Figure, ...]:
 
     Both are a peer's holding, so both have the goal. Ours ends when everything is durable; borg never asks for that.
     """
-    ground = bench.saved().ground
-    standby = ground.territory.nodes[STANDBY]
+    env = bench.saved().env
+    standby = env.territory.nodes[STANDBY]
     size = bench.size.documents_bytes / MIB
     held, fetched, local = [], [], []
     for number in bench.runs("a whole service"):
         legs = {
             "held": partial(_restore_all, bench, standby, "standby"),
             "fetched": partial(_restore_fetched, bench, standby),
-            LOCAL: partial(_extract, bench, ground, ()),
+            LOCAL: partial(_extract, bench, env, ()),
         }
-        with ground.listening():
+        with env.listening():
             speeds = {name: size / seconds for name, seconds in in_turns(number, legs)}
         held.append(speeds["held"])
         fetched.append(speeds["fetched"])
@@ -87,9 +87,9 @@ def _restore_fetched(bench: Bench, node: ProcessNode) -> float:
         aside.rename(held)
 
 
-def _extract(bench: Bench, ground: Ground, paths: tuple[str, ...]) -> float:
+def _extract(bench: Bench, env: BenchEnv, paths: tuple[str, ...]) -> float:
     """Seconds for borg alone, as its own users type it."""
-    layout = ground.origin.layout.service(SERVICE)
+    layout = env.origin.layout.service(SERVICE)
     repository, passphrase = own_repository(layout), read_key(layout.key).passphrase
     archive = Borg(repository).archives()[-1].name
     words = ("borg", "extract", f"{repository.path}::{archive}", *paths)
@@ -117,27 +117,27 @@ def _into_empty(bench: Bench, restore: Callable[[Path], object]) -> float:
 def one_file(bench: Bench) -> tuple[Figure, ...]:
     """`restore find` and `restore file` at the origin, typed one after the other, in a service of many small files."""
     documents = _many_files(bench.work / "many", bench.size.many_files)
-    ground = bench.lay("many-files", documents)
+    env = bench.set_up("many-files", documents)
     path = f"{str(documents).lstrip('/')}/{WANTED}"
-    with ground.listening():
+    with env.listening():
         bench.say(f"backing up {bench.size.many_files} files and reading their names")
-        ground.back_up()
-    learned = wall(partial(_find, ground))
+        env.back_up()
+    learned = wall(partial(_find, env))
     ours, portal, theirs = [], [], []
     try:
-        button = _find_button(open_pages(ground.origin, "marie"), path)
+        button = _find_button(open_pages(env.origin, "marie"), path)
         for number in bench.runs("one file of many"):
             legs = {
-                "ours": partial(_into_empty, bench, partial(_find_and_restore, ground, path)),
+                "ours": partial(_into_empty, bench, partial(_find_and_restore, env, path)),
                 "portal": partial(wall, button.click),
-                "borg": partial(_extract, bench, ground, (path,)),
+                "borg": partial(_extract, bench, env, (path,)),
             }
             seconds = dict(in_turns(number, legs))
             ours.append(seconds["ours"])
             portal.append(seconds["portal"])
             theirs.append(seconds["borg"])
     finally:
-        ground.wipe()
+        env.wipe()
     title = f"one file of {bench.size.many_files:,} by its name, wall"
     saved = f"one file of {bench.size.many_files:,} back in the browser, from the click to its last byte, wall"
     notes = (f"the first search after a backup reads the new names: {learned:.1f} s here; the agent does it before",)
@@ -149,16 +149,16 @@ def one_file(bench: Bench) -> tuple[Figure, ...]:
     )
 
 
-def _find(ground: Ground) -> str:
+def _find(env: BenchEnv) -> str:
     """The path of the wanted file, found by a part of its name."""
     words = ("--json", "restore", "find", *Path(WANTED).stem.split(), "dossier-0003", "--service", SERVICE)
-    return str(json.loads(ground.origin.cli(*words).stdout)["found"][0]["path"])
+    return str(json.loads(env.origin.cli(*words).stdout)["found"][0]["path"])
 
 
-def _find_and_restore(ground: Ground, path: str, target: Path) -> None:
-    found = _find(ground)
+def _find_and_restore(env: BenchEnv, path: str, target: Path) -> None:
+    found = _find(env)
     assert found == path, found
-    ground.origin.cli("restore", "file", found, "--service", SERVICE, "--to", str(target))
+    env.origin.cli("restore", "file", found, "--service", SERVICE, "--to", str(target))
 
 
 @dataclass(frozen=True)

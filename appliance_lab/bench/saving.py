@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from appliance_lab.bench.bench import Bench, in_turns
+from appliance_lab.bench.env import BenchEnv
 from appliance_lab.bench.figures import Figure, Goal
-from appliance_lab.bench.ground import Ground
 from appliance_lab.bench.measure import Cost, cost
 from appliance_lab.bench.rival import Borgmatic, Rival
 
@@ -21,8 +21,8 @@ def first_backup(bench: Bench) -> tuple[Figure, ...]:
     """Of all documents, on a new ground in each run; the last one stays for the other rows."""
     costs: dict[str, list[Cost]] = {}
     for number in bench.runs("first backup"):
-        made = bench.lay_with_rival()
-        _measure(costs, number, made.ground, {"ours": made.ground.back_up, SEQUENCE: made.rival.create_in_sequence})
+        made = bench.set_up_with_rival()
+        _measure(costs, number, made.env, {"ours": made.env.back_up, SEQUENCE: made.rival.create_in_sequence})
         bench.kept = made
     return (
         _cpu("first-cpu", "first backup, CPU of all hosts", costs, SEQUENCE, Goal(0.60)),
@@ -33,14 +33,14 @@ def first_backup(bench: Bench) -> tuple[Figure, ...]:
 def changed(bench: Bench) -> tuple[Figure, ...]:
     """1 % changed since the last backup."""
     saved = bench.saved()
-    at_once = Rival(saved.ground, "at-once")
-    _seed(bench, saved.ground, at_once.init, at_once.create_at_once)
+    at_once = Rival(saved.env, "at-once")
+    _seed(bench, saved.env, at_once.init, at_once.create_at_once)
     legs: Legs = {
-        "ours": saved.ground.back_up,
+        "ours": saved.env.back_up,
         SEQUENCE: saved.rival.create_in_sequence,
         AT_ONCE: at_once.create_at_once,
     }
-    costs = _rounds(bench, "1 % changed", saved.ground, legs, before_each=bench.change)
+    costs = _rounds(bench, "1 % changed", saved.env, legs, before_each=bench.change)
     at_once.wipe()
     return (
         _cpu("changed-cpu", "1 % changed, CPU of all hosts", costs, SEQUENCE, Goal(0.60)),
@@ -55,11 +55,11 @@ def unchanged(bench: Bench) -> tuple[Figure, ...]:
     saved = bench.saved()
     untested = f"{SEQUENCE}, without self-tests at the origin"
     legs: Legs = {
-        "ours": saved.ground.back_up,
+        "ours": saved.env.back_up,
         SEQUENCE: saved.rival.create_in_sequence,
         untested: partial(saved.rival.create_in_sequence, self_test=False),
     }
-    costs = _rounds(bench, "nothing changed", saved.ground, legs)
+    costs = _rounds(bench, "nothing changed", saved.env, legs)
     return (
         _cpu("unchanged-cpu", "nothing changed, CPU of all hosts", costs, SEQUENCE, Goal(0.62)),
         _wall("unchanged-wall", "nothing changed, wall", costs, SEQUENCE, Goal(0.62)),
@@ -70,11 +70,11 @@ def unchanged(bench: Bench) -> tuple[Figure, ...]:
 def against_borgmatic(bench: Bench) -> tuple[Figure, ...]:
     """1 % changed, borgmatic with two repositories."""
     saved = bench.saved()
-    borgmatic = Borgmatic(Rival(saved.ground, "borgmatic"))
-    _seed(bench, saved.ground, borgmatic.init, borgmatic.create)
+    borgmatic = Borgmatic(Rival(saved.env, "borgmatic"))
+    _seed(bench, saved.env, borgmatic.init, borgmatic.create)
     name = "borgmatic with two repositories"
-    legs: Legs = {"ours": saved.ground.back_up, name: borgmatic.create}
-    costs = _rounds(bench, "1 % changed, borgmatic", saved.ground, legs, before_each=bench.change)
+    legs: Legs = {"ours": saved.env.back_up, name: borgmatic.create}
+    costs = _rounds(bench, "1 % changed, borgmatic", saved.env, legs, before_each=bench.change)
     borgmatic.rival.wipe()
     return (
         _wall("borgmatic-wall", "1 % changed, wall", costs, name, Goal(0.60)),
@@ -82,29 +82,29 @@ def against_borgmatic(bench: Bench) -> tuple[Figure, ...]:
     )
 
 
-def _seed(bench: Bench, ground: Ground, init: Callable[[], None], create: Callable[[], None]) -> None:
+def _seed(bench: Bench, env: BenchEnv, init: Callable[[], None], create: Callable[[], None]) -> None:
     """The first backup of another rival, and ours brought to where it is, so that both start even."""
     bench.say("a first backup of another rival, not measured")
-    with ground.listening():
+    with env.listening():
         init()
         create()
-        ground.back_up()
+        env.back_up()
 
 
 def _rounds(
-    bench: Bench, what: str, ground: Ground, legs: Legs, before_each: Callable[[], None] = lambda: None
+    bench: Bench, what: str, env: BenchEnv, legs: Legs, before_each: Callable[[], None] = lambda: None
 ) -> Costs:
     costs: dict[str, list[Cost]] = {}
     for number in bench.runs(what):
         before_each()
-        _measure(costs, number, ground, legs)
+        _measure(costs, number, env, legs)
     return costs
 
 
-def _measure(costs: dict[str, list[Cost]], number: int, ground: Ground, legs: Legs) -> None:
+def _measure(costs: dict[str, list[Cost]], number: int, env: BenchEnv, legs: Legs) -> None:
     """One round: every leg, and what the hosts cost when nothing is asked of them."""
-    round_ = dict(in_turns(number, {name: partial(cost, ground.peers, leg) for name, leg in legs.items()}))
-    idle = cost(ground.peers, lambda: None)
+    round_ = dict(in_turns(number, {name: partial(cost, env.peers, leg) for name, leg in legs.items()}))
+    idle = cost(env.peers, lambda: None)
     for name, found in round_.items():
         costs.setdefault(name, []).append(found.less(idle))
 

@@ -25,12 +25,11 @@ from appliance.errors import ApplianceError
 from appliance.node.current import files_of
 from appliance.units import KIB, format_bytes, format_count
 from appliance_lab.bench.bench import CHANGED_SHARE, SEED, Bench, Skipped, in_turns
+from appliance_lab.bench.env import with_room
 from appliance_lab.bench.figures import Figure, Goal
-from appliance_lab.bench.ground import with_room
-from appliance_lab.demo.stage import ORIGIN as HOME
-from appliance_lab.demo.stage import SERVICE, STANDBY
+from appliance_lab.demo.context import ORIGIN, SERVICE, STANDBY
 from appliance_lab.processes.etcd import ETCD
-from appliance_lab.processes.failover import Stage, staged
+from appliance_lab.processes.failover import FailoverWorld, failover_world
 
 LEASE_SECONDS = 15
 LONGER_MAX = 1.2
@@ -76,7 +75,7 @@ def takeover(bench: Bench) -> tuple[Figure, ...]:
 class Share:
     """A service at its home with folders of files, saved once."""
 
-    stage: Stage
+    world: FailoverWorld
     folders: tuple[Path, ...]
     files_each: int
     file_bytes: int
@@ -102,25 +101,25 @@ class Share:
 
     def taken_over(self) -> float:
         """Seconds from the death of its home to a write that the standby acknowledged; then it is at home again."""
-        stage = self.stage
+        world = self.world
         self.write(round(CHANGED_SHARE * self.files_each))
-        _do(stage, HOME, "backup", "run", SERVICE)
-        stage.wait_for(STANDBY, "STANDBY")
-        perform(stage.territory.open(STANDBY), Ready(SERVICE, "a benchmark", "newest"))
+        _do(world, ORIGIN, "backup", "run", SERVICE)
+        world.wait_for(STANDBY, "STANDBY")
+        perform(world.territory.open(STANDBY), Ready(SERVICE, "a benchmark", "newest"))
         os.sync()
         if os.geteuid() == 0:
             CACHES.write_text("3\n")
         begun = time.monotonic()
-        stage.kill(HOME)
-        stage.wait(lambda: stage.add(next(self.numbers)) == STANDBY, "a write at the standby")
+        world.kill(ORIGIN)
+        world.wait(lambda: world.add(next(self.numbers)) == STANDBY, "a write at the standby")
         seconds = time.monotonic() - begun
-        stage.start(HOME)
-        stage.wait_for(HOME, "STANDBY")
-        _do(stage, STANDBY, "failover", "move", SERVICE, HOME, "--within", f"{COMMAND_SECONDS_MAX:.0f}")
-        stage.wait_for(HOME, "ACTIVE")
-        for name in (HOME, STANDBY):
+        world.start(ORIGIN)
+        world.wait_for(ORIGIN, "STANDBY")
+        _do(world, STANDBY, "failover", "move", SERVICE, ORIGIN, "--within", f"{COMMAND_SECONDS_MAX:.0f}")
+        world.wait_for(ORIGIN, "ACTIVE")
+        for name in (ORIGIN, STANDBY):
             # What lay there is kept for people. Nobody is to miss anything here, and no disk has room for each round's.
-            shutil.rmtree(stage.territory.open(name).service(SERVICE).root / "replaced-files", ignore_errors=True)
+            shutil.rmtree(world.territory.open(name).service(SERVICE).root / "replaced-files", ignore_errors=True)
         return seconds
 
 
@@ -130,27 +129,27 @@ def _share(bench: Bench, name: str, folders: int) -> Iterator[Share]:
     plan = with_room(folders * size.takeover_files * size.takeover_file_bytes)
     root.mkdir(parents=True)
     try:
-        with staged(
+        with failover_world(
             root, plan, SERVICE, policy="exclusive", lease_seconds=LEASE_SECONDS, bound_seconds=BOUND_SECONDS
-        ) as stage:
+        ) as world:
             bench.say(f"the {name} share is made and saved, not measured")
-            stage.wait_for(HOME, "ACTIVE")
-            places = tuple(_documents(stage) / str(number) for number in range(folders))
-            share = Share(stage, places, size.takeover_files, size.takeover_file_bytes, random.Random(SEED), count(1))
+            world.wait_for(ORIGIN, "ACTIVE")
+            places = tuple(_documents(world) / str(number) for number in range(folders))
+            share = Share(world, places, size.takeover_files, size.takeover_file_bytes, random.Random(SEED), count(1))
             share.write(size.takeover_files)
-            _do(stage, HOME, "backup", "run", SERVICE)
+            _do(world, ORIGIN, "backup", "run", SERVICE)
             yield share
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _documents(stage: Stage) -> Path:
-    home = stage.territory.open(HOME)
+def _documents(world: FailoverWorld) -> Path:
+    home = world.territory.open(ORIGIN)
     [path] = home.bundle.terms(SERVICE).service.paths
     return files_of(home, path)
 
 
-def _do(stage: Stage, name: str, *words: str) -> None:
-    done = stage.node(name).cli(*words, timeout_seconds=COMMAND_SECONDS_MAX, check=False)
+def _do(world: FailoverWorld, name: str, *words: str) -> None:
+    done = world.node(name).cli(*words, timeout_seconds=COMMAND_SECONDS_MAX, check=False)
     if done.exit_code != 0:
         raise ApplianceError(f"{name}: appliance {' '.join(words)} ended with {done.exit_code}: {done.tail()}")

@@ -53,9 +53,9 @@ def _acts(history: History) -> list[Event]:
 
 def _may_overlap(history: History, one: Span, other: Span) -> bool:
     """Whether a home that goes on alone may write beside one that a person promoted: the accepted fork."""
-    if history.policy == "exclusive" or history.home not in (one.node, other.node):
+    if history.policy == "exclusive" or history.origin not in (one.node, other.node):
         return False
-    return any(it["of"] == history.home and it.t <= max(one.start, other.start) for it in _acts(history))
+    return any(it["of"] == history.origin and it.t <= max(one.start, other.start) for it in _acts(history))
 
 
 def _awake(history: History, begin: str, end: str) -> list[Span]:
@@ -93,9 +93,9 @@ def f1(history: History) -> Finding:
 def _unproven_writers(history: History) -> Iterable[Broken]:
     proofs = history.all("proof-of-death")
     for start in history.all("writer-start"):
-        if start.node == history.home or any(it.t <= start.t for it in proofs):
+        if start.node == history.origin or any(it.t <= start.t for it in proofs):
             continue
-        yield f"{start.node} began to write, and nothing proves that {history.home} is dead.", (start.line,)
+        yield f"{start.node} began to write, and nothing proves that {history.origin} is dead.", (start.line,)
 
 
 def f2(history: History) -> Finding:
@@ -312,20 +312,20 @@ def f11(history: History) -> Finding:
     what happened within one millisecond nobody knows the order."""
     if history.policy != "local-first":
         return Finding("F11", "held", "is about local-first services only.")
-    if not any(it.get("lan") == history.home for it in history.all("op")):
+    if not any(it.get("lan") == history.origin for it in history.all("op")):
         return _unknown("F11", "no client of the home's own site wrote anything.")
     excused = [
         (it.start, it.end + SETTLES)
         for it in faults(history, "kill", "freeze", "service", "service-crash", "hang", "everything", "quarantine")
-        if history.home in it.node.split()
+        if history.origin in it.node.split()
     ]
     given_away = [*history.all("proof-of-death", "handover")]
-    first = next((it.t for it in history.all("writer-start") if it.node == history.home), history.last)
+    first = next((it.t for it in history.all("writer-start") if it.node == history.origin), history.last)
     until = min((it.t for it in given_away), default=history.last)
     bad: list[Broken] = [
-        (f"a client at {history.home} could not write.", (op.line,))
+        (f"a client at {history.origin} could not write.", (op.line,))
         for op in history.all("op")
-        if op["type"] == "fail" and op.get("lan") == history.home and first < op.t < until
+        if op["type"] == "fail" and op.get("lan") == history.origin and first < op.t < until
         if not any(start <= op.t <= end for start, end in excused)
     ]
     return _finding("F11", bad, "the home's own site could always write.")
@@ -344,7 +344,7 @@ def f12(history: History) -> Finding:
     starts = history.all("writer-start")
     for op in _judged(history):
         server = op.get("server")
-        if not op.epoch or (history.policy != "exclusive" and server == history.home):
+        if not op.epoch or (history.policy != "exclusive" and server == history.origin):
             continue
         newer = [it for it in starts if it.epoch > op.epoch and it.node != server and it.t + TOLERANCE < op.t]
         if newer:
@@ -365,9 +365,9 @@ def f13(history: History) -> Finding:
     wrong = [
         f"{node} is {state}"
         for node, state in sorted(end["states"].items())
-        if state not in ((home,) if node == history.home else others)
+        if state not in ((home,) if node == history.origin else others)
     ]
-    held_by = "" if mirror else history.home
+    held_by = "" if mirror else history.origin
     wrong += [f"{name} is {end[name]}" for name in ("holder", "owner") if end[name] != held_by]
     verdict: Verdict = "violated" if wrong else "held"
     return Finding("F13", verdict, f"{', '.join(wrong) or 'all is as it began'}.", (end.line,) if wrong else ())

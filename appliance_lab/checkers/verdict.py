@@ -65,7 +65,7 @@ class History:
         return str(self.begin["policy"])
 
     @property
-    def home(self) -> str:
+    def origin(self) -> str:
         return str(self.begin["home"])
 
     def number(self, name: str, default: float) -> float:
@@ -82,7 +82,7 @@ class History:
 
     def binds(self, node: str) -> bool:
         """Whether the policy binds `node` to a lease."""
-        return self.policy == "exclusive" or node != self.home
+        return self.policy == "exclusive" or node != self.origin
 
 
 type Check = Callable[[History], Finding]

@@ -12,7 +12,7 @@ from appliance.cli.output import emit, say
 from appliance_lab.hosts.decide import Decision
 from appliance_lab.hosts.lab import Lab, open_lab
 from appliance_lab.hosts.needs import check_root
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.plan import check_name
 
 DEFAULT_NAME = "lab"
@@ -36,7 +36,7 @@ name_option = click.option(
 def the_lab(name: str) -> Lab:
     """The lab `name`; raise Forbidden for an account that can have none."""
     check_root()
-    return open_lab(Places(), name, say)
+    return open_lab(HostPaths(), name, say)
 
 
 def tell(name: str, decisions: Iterable[Decision], *, dry_run: bool, then: str = "") -> None:

@@ -15,7 +15,7 @@ from appliance_lab.hosts.disturb import chosen, decide, disturb
 from appliance_lab.hosts.faults import HEALED, Fault, check_end, merge, parse_delay, parse_loss, parse_rate
 from appliance_lab.hosts.lab import Lab, changing
 from appliance_lab.hosts.needs import check_programs, check_root
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 
 TARGET = "NODE|A--B"
 target_argument = click.argument("target", metavar=TARGET)
@@ -87,7 +87,7 @@ def _change(name: str, texts: Sequence[str], dry_run: bool, **changes: Any) -> N
     if dry_run:
         tell(name, decide(lab, _wanted(lab, texts, changes)), dry_run=True)
         return
-    with changing(Places(), name, say):
+    with changing(HostPaths(), name, say):
         lab = the_lab(name)  # another command may have changed it while this one waited
         wanted = _wanted(lab, texts, changes)
         decisions = decide(lab, wanted)

@@ -20,7 +20,7 @@ from appliance_lab.hosts.access import answers
 from appliance_lab.hosts.disturb import dead
 from appliance_lab.hosts.faults import HEALED
 from appliance_lab.hosts.lab import Lab, changing, look
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.plan import Node, make_plan
 
 INVENTORY = own if (own := Path("inventory/lab")).is_dir() else inventories() / "lab"
@@ -44,11 +44,11 @@ def up(inventory: Path, name: str, dry_run: bool) -> None:
     needs.check_root()
     needs.check_programs()
     plan = make_plan(load(inventory), name)
-    decisions = decide.decide_up(plan, look(Places(), name))
+    decisions = decide.decide_up(plan, look(HostPaths(), name))
     if not dry_run:
-        lab = labs.up(Places(), name, inventory, say)
+        lab = labs.up(HostPaths(), name, inventory, say)
         say(_answering(lab))
-    tell(name, decisions, dry_run=dry_run, then=f"ssh -F {Places().lab(name).ssh_config} {plan.nodes[0].name}")
+    tell(name, decisions, dry_run=dry_run, then=f"ssh -F {HostPaths().lab(name).ssh_config} {plan.nodes[0].name}")
 
 
 @click.command()
@@ -94,9 +94,9 @@ def shell(node: str, name: str) -> None:
 def power_off(node: str, cut: bool, name: str, dry_run: bool) -> None:
     """Switch NODE off; its disk stays."""
     it = the_lab(name).plan.node(node)
-    decision = decide.decide_power_off(it, look(Places(), name), cut=cut)
+    decision = decide.decide_power_off(it, look(HostPaths(), name), cut=cut)
     if not dry_run:
-        with changing(Places(), name, say):
+        with changing(HostPaths(), name, say):
             (machine.cut_power if cut else machine.shut_down)(it)
     tell(name, (decision,), dry_run=dry_run, then=about(name, "power-on", node))
 
@@ -109,9 +109,9 @@ def power_on(node: str, name: str, dry_run: bool) -> None:
     """Switch NODE on and wait until it answers."""
     lab = the_lab(name)
     it = lab.plan.node(node)
-    decision = decide.decide_power_on(it, look(Places(), name))
+    decision = decide.decide_power_on(it, look(HostPaths(), name))
     if not dry_run:
-        with changing(Places(), name, say):
+        with changing(HostPaths(), name, say):
             _switch_on(lab, it)
     tell(name, (decision,), dry_run=dry_run)
 
@@ -124,9 +124,9 @@ def wipe(node: str, name: str, dry_run: bool) -> None:
     """Replace NODE by a new box with an empty disk, root SSH and new host keys."""
     lab = the_lab(name)
     it = lab.plan.node(node)
-    decisions = decide.decide_wipe(it, look(Places(), name))
+    decisions = decide.decide_wipe(it, look(HostPaths(), name))
     if not dry_run:
-        with changing(Places(), name, say):
+        with changing(HostPaths(), name, say):
             labs.wipe(lab, it)
             _switch_on(lab, it)
     tell(name, decisions, dry_run=dry_run, then=f"ssh -F {lab.own.ssh_config} {node}")
@@ -148,9 +148,9 @@ def console(node: str, name: str) -> None:
 def down(name: str, dry_run: bool) -> None:
     """End a lab and everything it made, also after a crash."""
     needs.check_root()
-    decisions = decide.decide_down(look(Places(), name))
+    decisions = decide.decide_down(look(HostPaths(), name))
     if not dry_run:
-        labs.down(Places(), name, say)
+        labs.down(HostPaths(), name, say)
     tell(name, decisions, dry_run=dry_run)
 
 

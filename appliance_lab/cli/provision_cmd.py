@@ -12,7 +12,7 @@ from appliance.config.load import load
 from appliance.portal.dashboard.targets import ADDRESS, Addresses, addresses
 from appliance_lab.cli.decisions import name_option, the_lab
 from appliance_lab.hosts import provision as provisioning
-from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.control_machine import ControlMachine
 from appliance_lab.hosts.lab import Lab, changing
 from appliance_lab.hosts.playbook import Played
 
@@ -30,19 +30,19 @@ def provision(name: str, dry_run: bool) -> None:
     second call changes only what differs.
     """
     lab = the_lab(name)
-    desk = Desk(lab.own.root)
+    control = ControlMachine(lab.own.root)
     if dry_run:
-        emit({"lab": name, "inventory": str(desk.inventory), "played": []}, f"{name} would be provisioned.")
+        emit({"lab": name, "inventory": str(control.inventory), "played": []}, f"{name} would be provisioned.")
         return
-    with changing(lab.places, name):
+    with changing(lab.paths, name):
         _, played = provisioning.provision(lab)
     watching = addresses(load(lab.own.root))
     data = [{"playbook": it.name, "changed": it.changed, "seconds": round(it.seconds, 1)} for it in played]
-    told = {"lab": name, "inventory": str(desk.inventory), "played": data, "watching": [vars(it) for it in watching]}
-    emit(told, "\n".join((*_text(lab, desk, played), *watching_text(watching, str(lab.own.ssh_config)))))
+    told = {"lab": name, "inventory": str(control.inventory), "played": data, "watching": [vars(it) for it in watching]}
+    emit(told, "\n".join((*_text(lab, control, played), *watching_text(watching, str(lab.own.ssh_config)))))
 
 
-def _text(lab: Lab, desk: Desk, played: tuple[Played, ...]) -> tuple[str, ...]:
+def _text(lab: Lab, control: ControlMachine, played: tuple[Played, ...]) -> tuple[str, ...]:
     names = [node.name for node in lab.plan.nodes]
     seconds = sum(it.seconds for it in played)
     return (
@@ -50,7 +50,7 @@ def _text(lab: Lab, desk: Desk, played: tuple[Played, ...]) -> tuple[str, ...]:
         f"  ssh -F {lab.own.ssh_config} {names[0]} appliance status",
         f"  bin/appliance lab status --name {lab.plan.lab}",
         "To change them: edit the territory in the control folder, sign it again, and run",
-        f"  ansible-playbook -i {desk.inventory} playbooks/site.yml",
+        f"  ansible-playbook -i {control.inventory} playbooks/site.yml",
         f"To end it: bin/appliance lab down --name {lab.plan.lab}",
     )
 

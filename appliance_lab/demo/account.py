@@ -64,7 +64,7 @@ def check_shell(account: pwd.struct_passwd) -> None:
         )
 
 
-def make_stage_folder() -> Path:
+def make_demo_folder() -> Path:
     """An empty folder outside any closed home."""
     return Path(tempfile.mkdtemp(prefix="appliance-demo-", dir="/var/tmp"))
 

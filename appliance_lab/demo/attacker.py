@@ -31,7 +31,7 @@ from appliance_lab.story import Unknown, Violated
 
 
 @dataclass(frozen=True)
-class Stranger:
+class Attacker:
     """The stolen state folder, opened as if it were the node; `peer` is under attack."""
 
     node: Node
@@ -59,21 +59,21 @@ def steal(state: Path, to: Path) -> Path:
 def attack(stolen: Path, service: str, peers: tuple[str, ...]) -> tuple[str, ...]:
     """Every attempt against every peer; the refusals, in words. Raise Violated when a forbidden thing was accepted."""
     node = open_node(stolen)
-    told = [empty_and_push(Stranger(node, service, peers[0]), peers)]
+    told = [empty_and_push(Attacker(node, service, peers[0]), peers)]
     for peer in peers:
-        stranger = Stranger(node, service, peer)
-        told += [f"{attempt.__name__.replace('_', ' ')}: {attempt(stranger)}" for attempt in ATTEMPTS]
+        attacker = Attacker(node, service, peer)
+        told += [f"{attempt.__name__.replace('_', ' ')}: {attempt(attacker)}" for attempt in ATTEMPTS]
     return tuple(dict.fromkeys(told))
 
 
-def shell(stranger: Stranger) -> str:
+def shell(attacker: Attacker) -> str:
     """Ask for a command, for file transfer, for borg."""
-    member = stranger.node.bundle.member(stranger.peer)
+    member = attacker.node.bundle.member(attacker.peer)
     for command in ("rm -rf .", "internal-sftp", "borg serve", ""):
         argv = client_argv(
-            destination_of(member, stranger.node.name),
-            identity=stranger.node.layout.keys / "ssh_ed25519",
-            known_hosts=known_hosts_of(stranger.node),
+            destination_of(member, attacker.node.name),
+            identity=attacker.node.layout.keys / "ssh_ed25519",
+            known_hosts=known_hosts_of(attacker.node),
             command=command,
         )
         if run(argv, timeout_seconds=30).exit_code == 0:
@@ -81,65 +81,65 @@ def shell(stranger: Stranger) -> str:
     return "refused"
 
 
-def delete(stranger: Stranger) -> str:
+def delete(attacker: Attacker) -> str:
     """There is no such verb; try the words one would."""
     for verb in ("delete", "prune", "thin", "replace", "discard"):
-        _must_refuse(stranger, partial(_ask, stranger, verb))
+        _must_refuse(attacker, partial(_ask, attacker, verb))
     return "refused"
 
 
-def rewrite(stranger: Stranger) -> str:
+def rewrite(attacker: Attacker) -> str:
     """Send other bytes under the name of a blob that is held."""
-    entry = max(stranger.newest.entries, key=lambda entry: entry.size)
+    entry = max(attacker.newest.entries, key=lambda entry: entry.size)
     lie = replace(entry, size=entry.size + 1)
-    entries = tuple(lie if other == entry else other for other in stranger.newest.entries)
-    _must_refuse(stranger, lambda: _push_list(stranger, entries, filler=b"\0"))
+    entries = tuple(lie if other == entry else other for other in attacker.newest.entries)
+    _must_refuse(attacker, lambda: _push_list(attacker, entries, filler=b"\0"))
     return "refused"
 
 
-def grant_itself_an_epoch(stranger: Stranger) -> str:
+def grant_itself_an_epoch(attacker: Attacker) -> str:
     """A later epoch would make what the town wrote a thing of the past; only the territory key grants one."""
-    own_key = load_key(stranger.node.signing_key)
+    own_key = load_key(attacker.node.signing_key)
     request = make_request(
         own_key,
-        service=stranger.service,
-        repository=repository_id(stranger.node.service(stranger.service).repository),
-        writer=stranger.node.name,
-        known_epoch=stranger.chain.grant().epoch,
+        service=attacker.service,
+        repository=repository_id(attacker.node.service(attacker.service).repository),
+        writer=attacker.node.name,
+        known_epoch=attacker.chain.grant().epoch,
         reason="none",
     )
     forged = make_grant(own_key, read_request(request, public_line(own_key))).decode()
-    header = stranger.newest.header.document.raw.decode()
-    _must_refuse(stranger, lambda: _ask(stranger, "put", grants=[forged], headers=[header], list_bytes=1))
+    header = attacker.newest.header.document.raw.decode()
+    _must_refuse(attacker, lambda: _ask(attacker, "put", grants=[forged], headers=[header], list_bytes=1))
     return "refused"
 
 
-def overfill(stranger: Stranger) -> str:
+def overfill(attacker: Attacker) -> str:
     """Announce more than the quota: nothing is taken, for sizes are reserved before the first byte."""
     big = tuple(Entry(f"data/0/{number}", f"{number:064x}", 2**33) for number in range(1, 500))
-    _must_refuse(stranger, lambda: _push_list(stranger, big, filler=b"\0"))
+    _must_refuse(attacker, lambda: _push_list(attacker, big, filler=b"\0"))
     return "refused"
 
 
-def roll_back(stranger: Stranger) -> str:
+def roll_back(attacker: Attacker) -> str:
     """Make the oldest generation the newest: as what follows, under its old number, and by offering it once more."""
-    before = _head(stranger)
+    before = _head(attacker)
     with tempfile.TemporaryDirectory() as nowhere:
         # The chain of the writer keeps the newest list only; the peer itself gives the old one, files are not needed.
-        oldest = fetch(stranger.node, stranger.service, stranger.peer, before.held[0], Path(nowhere), paths=())
+        oldest = fetch(attacker.node, attacker.service, attacker.peer, before.held[0], Path(nowhere), paths=())
     number = oldest.header.sequence
-    error = _must_refuse(stranger, lambda: _push_list(stranger, oldest.entries, filler=b"\0", sequence=number))
+    error = _must_refuse(attacker, lambda: _push_list(attacker, oldest.entries, filler=b"\0", sequence=number))
     if not isinstance(error, IntegrityError):
-        raise Unknown(f"{stranger.peer} refused an old number for another reason than its place in the chain: {error}")
-    _offer_again(stranger, oldest)
-    after = _head(stranger)
+        raise Unknown(f"{attacker.peer} refused an old number for another reason than its place in the chain: {error}")
+    _offer_again(attacker, oldest)
+    after = _head(attacker)
     if (after.newest, after.held) != (before.newest, before.held):
         now = short_name(after.held[-1]) if after.held else "nothing"
-        raise Violated(f"{stranger.peer} was rolled back: {now} is its newest, {short_name(before.held[-1])} was.")
+        raise Violated(f"{attacker.peer} was rolled back: {now} is its newest, {short_name(before.held[-1])} was.")
     return f"refused ({error.what.rstrip('.')}); offered again, {oldest.header.id} leaves the newest where it is"
 
 
-ATTEMPTS: tuple[Callable[[Stranger], str], ...] = (
+ATTEMPTS: tuple[Callable[[Attacker], str], ...] = (
     shell,
     delete,
     rewrite,
@@ -149,9 +149,9 @@ ATTEMPTS: tuple[Callable[[Stranger], str], ...] = (
 )
 
 
-def empty_and_push(stranger: Stranger, peers: tuple[str, ...]) -> str:
+def empty_and_push(attacker: Attacker, peers: tuple[str, ...]) -> str:
     """What the keys do allow: forget every archive and push that as the next generation. It can only be added."""
-    layout = stranger.node.service(stranger.service)
+    layout = attacker.node.service(attacker.service)
     env = {
         "BORG_BASE_DIR": str(layout.borg_base),
         "BORG_PASSPHRASE": (layout.key / "passphrase").read_text(),
@@ -164,52 +164,52 @@ def empty_and_push(stranger: Stranger, peers: tuple[str, ...]) -> str:
         ("compact", "--threshold", "0", str(layout.repository)),
     ):
         run(("borg", *words), timeout_seconds=120, env=env, check=True)
-    chain = stranger.chain
-    sealed = seal(layout, chain, chain.grant(), layout.envelopes, stranger.node.signing_key, stranger.node.clock.now())
+    chain = attacker.chain
+    sealed = seal(layout, chain, chain.grant(), layout.envelopes, attacker.node.signing_key, attacker.node.clock.now())
     for peer in peers:
-        with Lines(stranger.node) as lines:
+        with Lines(attacker.node) as lines:
             outcome = push(lines, chain, sealed, layout.sealed / sealed.header.id.name, peer)
         if outcome.error:
             raise Unknown(f"the emptied repository could not even be pushed to {peer}: {outcome.error}")
     return f"an emptied repository was added as generation {sealed.header.id}"
 
 
-def _ask(stranger: Stranger, verb: str, **details: object) -> None:
-    with connect(stranger.node, stranger.peer) as conversation:
-        conversation.ask(verb, stranger.service, **details)
+def _ask(attacker: Attacker, verb: str, **details: object) -> None:
+    with connect(attacker.node, attacker.peer) as conversation:
+        conversation.ask(verb, attacker.service, **details)
         conversation.channel.write(b"x")
         conversation.channel.read_frame()
 
 
-def _head(stranger: Stranger) -> Head:
-    with connect(stranger.node, stranger.peer) as conversation:
-        head = conversation.head(stranger.service)
+def _head(attacker: Attacker) -> Head:
+    with connect(attacker.node, attacker.peer) as conversation:
+        head = conversation.head(attacker.service)
     if len(head.held) < 2:
         raise Unknown(
-            f"{stranger.peer} holds {format_count(len(head.held), 'generation')}: there is none to roll back to."
+            f"{attacker.peer} holds {format_count(len(head.held), 'generation')}: there is none to roll back to."
         )
     return head
 
 
-def _offer_again(stranger: Stranger, sealed: Sealed) -> None:
+def _offer_again(attacker: Attacker, sealed: Sealed) -> None:
     """Push what the peer holds already; it may answer with the receipt of then, or refuse."""
     header = sealed.header.document.raw.decode()
-    with contextlib.suppress(IntegrityError, Refused), connect(stranger.node, stranger.peer) as conversation:
-        conversation.ask("put", stranger.service, headers=[header], list_bytes=len(sealed.listing))
+    with contextlib.suppress(IntegrityError, Refused), connect(attacker.node, attacker.peer) as conversation:
+        conversation.ask("put", attacker.service, headers=[header], list_bytes=len(sealed.listing))
         conversation.channel.write(sealed.listing)
         conversation.channel.read_frame()
 
 
-def _push_list(stranger: Stranger, entries: tuple[Entry, ...], *, filler: bytes, sequence: int = 0) -> None:
+def _push_list(attacker: Attacker, entries: tuple[Entry, ...], *, filler: bytes, sequence: int = 0) -> None:
     """Push a properly signed generation of `entries` after the newest, as the next one or under another `sequence`.
 
     What is asked for is filled with `filler`.
     """
-    previous, grant = stranger.newest.header, stranger.chain.grant()
+    previous, grant = attacker.newest.header, attacker.chain.grant()
     listing = render_list(entries)
     header = make_header(
-        load_key(stranger.node.signing_key),
-        service=stranger.service,
+        load_key(attacker.node.signing_key),
+        service=attacker.service,
         epoch=grant.epoch,
         sequence=sequence or previous.sequence + 1,
         previous=previous.id.digest,
@@ -218,20 +218,20 @@ def _push_list(stranger: Stranger, entries: tuple[Entry, ...], *, filler: bytes,
         entries=entries,
     )
     sizes = {entry.sha256: entry.size for entry in entries}
-    with connect(stranger.node, stranger.peer) as conversation:
-        conversation.ask("put", stranger.service, headers=[header.decode()], list_bytes=len(listing))
+    with connect(attacker.node, attacker.peer) as conversation:
+        conversation.ask("put", attacker.service, headers=[header.decode()], list_bytes=len(listing))
         conversation.channel.write(listing)
         for digest, offset in conversation.channel.read_frame().get("need", ()):
             conversation.channel.write(filler * (sizes[digest] - offset))
         conversation.channel.read_frame()
 
 
-def _must_refuse(stranger: Stranger, act: Callable[[], None]) -> ApplianceError:
+def _must_refuse(attacker: Attacker, act: Callable[[], None]) -> ApplianceError:
     """The refusal; raise Violated when there is none."""
     try:
         act()
     except Unreachable as error:
-        raise Unknown(f"{stranger.peer} did not answer, so it refused nothing: {error}") from error
+        raise Unknown(f"{attacker.peer} did not answer, so it refused nothing: {error}") from error
     except ApplianceError as error:
         return error
-    raise Violated(f"{stranger.peer} accepted something from a stranger that it must refuse.")
+    raise Violated(f"{attacker.peer} accepted something from a stranger that it must refuse.")

@@ -49,7 +49,7 @@ class Paper:
 
 
 @dataclass
-class Stage:
+class DemoContext:
     """Where the demo plays: `work` is its own folder, `data` the documents of commune A."""
 
     work: Path
@@ -97,19 +97,19 @@ class Stage:
         return self.territory.offline / "operator_ed25519"
 
 
-def set_stage(work: Path, data: Path, *, generated: bool) -> Stage:
+def make_context(work: Path, data: Path, *, generated: bool) -> DemoContext:
     """A stage at `work`, emptied of an earlier demo's territory first."""
     root = work / TERRITORY
     remove_all(root)
     plan = load(inventories() / "demo")
     plan = on_ports(plan, dict(zip(plan.nodes, free_ports("127.0.0.1", len(plan.nodes)), strict=True)))
-    stage = Stage(work, data, ProcessTerritory(make_private_folder(root), plan), generated=generated)
-    _make_operator(stage)
+    context = DemoContext(work, data, ProcessTerritory(make_private_folder(root), plan), generated=generated)
+    _make_operator(context)
     size = _size_of(data)
     service = replace(plan.service(SERVICE), paths=(str(data),), size_bytes=size, quota_bytes=4 * size)
-    people = {OPERATOR: replace(plan.people[OPERATOR], keys=(public_line(load_key(stage.operator_key)),))}
-    stage.territory.territory = replace(plan, services={SERVICE: service}, people=people)
-    return stage
+    people = {OPERATOR: replace(plan.people[OPERATOR], keys=(public_line(load_key(context.operator_key)),))}
+    context.territory.territory = replace(plan, services={SERVICE: service}, people=people)
+    return context
 
 
 def remove_all(folder: Path) -> None:
@@ -124,9 +124,11 @@ def remove_all(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _make_operator(stage: Stage) -> None:
-    make_private_folder(stage.territory.offline)
-    run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(stage.operator_key)), timeout_seconds=30, check=True)
+def _make_operator(context: DemoContext) -> None:
+    make_private_folder(context.territory.offline)
+    run(
+        ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(context.operator_key)), timeout_seconds=30, check=True
+    )
 
 
 def _size_of(data: Path) -> int:
@@ -143,10 +145,10 @@ def told_left_out(paths: Sequence[str]) -> str:
     return f"; {len(paths)} left out: {', '.join(paths)}" if paths else ""
 
 
-def found_territory(stage: Stage) -> None:
+def found_territory(context: DemoContext) -> None:
     """Territory key, keys on every node, recovery key on paper, signed bundle everywhere, doors open, agents awake."""
-    stage.territory.create()
-    stage.territory.recovery = ceremony(stage.paper.show, stage.paper.typed)
-    stage.territory.sign()
-    stage.territory.begin_services()
-    stage.territory.start()
+    context.territory.create()
+    context.territory.recovery = ceremony(context.paper.show, context.paper.typed)
+    context.territory.sign()
+    context.territory.begin_services()
+    context.territory.start()

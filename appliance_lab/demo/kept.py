@@ -15,24 +15,24 @@ from appliance.escrow import paper_key
 from appliance.host.files import write_atomic
 from appliance.secret import Secret
 from appliance_lab.checkout import code_folder
+from appliance_lab.demo.context import DOCUMENTS, ORIGIN, SERVICE, SPARE, TERRITORY, DemoContext, remove_all
 from appliance_lab.demo.pages import open_pages
-from appliance_lab.demo.stage import DOCUMENTS, ORIGIN, SERVICE, SPARE, TERRITORY, Stage, remove_all
 
 PIDS = "pids"
 NOTE = "how-to-play.txt"
 
 
-def leave_up(stage: Stage) -> None:
+def leave_up(context: DemoContext) -> None:
     """Let the territory live on, commune A with its agent and its pages; pids and what to type are kept."""
-    origin = stage.territory.nodes.get(ORIGIN)
+    origin = context.territory.nodes.get(ORIGIN)
     # The replacement is played by hand, with an sshd alone; a fresh node that only listens has no agent yet.
     if origin and len(origin.processes) == 1:
         origin.start_agent()
-    pages = open_pages(stage) if origin else []
-    pids = (process.pid for node in stage.territory.nodes.values() for process in node.processes)
-    write_atomic(stage.territory.root / PIDS, "".join(f"{pid}\n" for pid in pids).encode())
-    note = "".join(f"{line}\n" for line in (*_words(stage), *pages))
-    write_atomic(stage.territory.root / NOTE, note.encode(), mode=0o600)  # the demo's sheet of paper is in it
+    pages = open_pages(context) if origin else []
+    pids = (process.pid for node in context.territory.nodes.values() for process in node.processes)
+    write_atomic(context.territory.root / PIDS, "".join(f"{pid}\n" for pid in pids).encode())
+    note = "".join(f"{line}\n" for line in (*_words(context), *pages))
+    write_atomic(context.territory.root / NOTE, note.encode(), mode=0o600)  # the demo's sheet of paper is in it
 
 
 def show_paper(work: Path, paper: Secret) -> str:
@@ -90,12 +90,12 @@ def _how_to_end(work: Path, pids: Sequence[str]) -> str:
     return f"kill {' '.join(pids)}; rm -rf {shlex.join(map(str, left))}"
 
 
-def _words(stage: Stage) -> list[str]:
-    nodes = stage.territory.nodes.items()
-    lines = [f"{_at(stage, name)} status    # {name}" for name, node in nodes if node.processes]
+def _words(context: DemoContext) -> list[str]:
+    nodes = context.territory.nodes.items()
+    lines = [f"{_at(context, name)} status    # {name}" for name, node in nodes if node.processes]
     lines += [
-        f"{_at(stage, ORIGIN)} backup run {SERVICE}",
-        f"{_at(stage, ORIGIN)} restore find budget --service {SERVICE}",
+        f"{_at(context, ORIGIN)} backup run {SERVICE}",
+        f"{_at(context, ORIGIN)} restore find budget --service {SERVICE}",
     ]
     down = [name for name, node in nodes if not node.processes]
     if down:
@@ -106,8 +106,8 @@ def _words(stage: Stage) -> list[str]:
     return lines
 
 
-def _at(stage: Stage, node: str) -> str:
-    return f"  appliance --state {shlex.quote(str(stage.territory.root / 'nodes' / node))}"
+def _at(context: DemoContext, node: str) -> str:
+    return f"  appliance --state {shlex.quote(str(context.territory.root / 'nodes' / node))}"
 
 
 def _documents(work: Path) -> tuple[Path, ...]:

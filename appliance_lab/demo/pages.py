@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 
-from appliance_lab.demo.stage import ORIGIN, Stage
+from appliance_lab.demo.context import ORIGIN, DemoContext
 from appliance_lab.processes.node import free_ports
 
 LOOPBACK = "127.0.0.1"
@@ -14,9 +14,9 @@ WORDS = ["lavoir", "chêne", "clocher", "mairie", "verger", "moulin", "tilleul",
 PASSWORD_WORDS = 4
 
 
-def open_pages(stage: Stage) -> list[str]:
+def open_pages(context: DemoContext) -> list[str]:
     """Let a secretary in at commune A and serve its pages; what to type there."""
-    origin = stage.node(ORIGIN)
+    origin = context.node(ORIGIN)
     password = " ".join(secrets.choice(WORDS) for _ in range(PASSWORD_WORDS))
     origin.cli("account", "add", WHO, "--title", TITLE, stdin=f"{password}\n".encode())
     codes = json.loads(origin.cli("--json", "account", "code-sheet", WHO).stdout)["codes"]

@@ -20,10 +20,10 @@ from appliance_lab.checkers.tree_record import compare, take
 from appliance_lab.checkout import appliance_argv
 from appliance_lab.corpus import generate
 from appliance_lab.demo import account, steps
+from appliance_lab.demo.context import DOCUMENTS, ORIGIN, SERVICE, TERRITORY, make_context, remove_all, told_left_out
 from appliance_lab.demo.documents import check_documents
 from appliance_lab.demo.interruption import end_what_is_left
 from appliance_lab.demo.kept import check_nobody_plays, is_kept, leave_up, link
-from appliance_lab.demo.stage import DOCUMENTS, ORIGIN, SERVICE, TERRITORY, remove_all, set_stage, told_left_out
 from appliance_lab.story import Story, load_story, require
 
 TITLE = "A small territory loses its nodes and gets everything back"
@@ -44,7 +44,7 @@ STEPS = (
     ("a change and a second backup", steps.second_backup),
     ("a partial backup is told, and filled", steps.partial_backup),
     ("peers are blind", steps.peers_are_blind),
-    ("a stranger with all of A's keys", steps.stranger_with_all_keys),
+    ("a stranger with all of A's keys", steps.attacker_with_all_keys),
     ("A is lost: one file back by its name", steps.origin_lost),
     ("the standby is lost too: blind peers re-replicate", steps.standby_lost),
     ("a replacement gets everything back", steps.replacement),
@@ -96,22 +96,22 @@ def make_documents(work: Path) -> Path:
 def play_steps(work: Path, data: Path, *, generated: bool, keep: bool, hand_over: HandOver = _to_nobody) -> Story:
     """Play every step that needs no root in the folder `work`; with `keep` the territory stays up."""
     check_nobody_plays(work)
-    stage = set_stage(make_private_folder(work.resolve()), data, generated=generated)
+    context = make_context(make_private_folder(work.resolve()), data, generated=generated)
     made_up = f"made up: {format_bytes(CORPUS_BYTES)} in {CORPUS_FILES:,} files, seed {steps.CORPUS_SEED}"
     story = Story("demo", TITLE, work / "report.json", documents=made_up if generated else str(data))
     try:
         for name, step in STEPS:
-            story.step(name, partial(step, stage))
+            story.step(name, partial(step, context))
         story.write()
-        if stage.taken:
-            write_atomic(stage.territory.root / LEFT_OUT, json.dumps(stage.left_out).encode())
+        if context.taken:
+            write_atomic(context.territory.root / LEFT_OUT, json.dumps(context.left_out).encode())
     finally:
         if keep:
-            leave_up(stage)
-            if stage.paper.key:
-                hand_over(stage.paper.key)
+            leave_up(context)
+            if context.paper.key:
+                hand_over(context.paper.key)
         else:
-            stage.territory.stop()
+            context.territory.stop()
             end_what_is_left()
     return story
 
@@ -120,7 +120,7 @@ def _play_as_root(work: Path, data: Path | None, *, keep: bool, hand_over: HandO
     plain = account.make_account()
     if data:
         account.check_may_read(plain, data.resolve())
-    folder = account.make_stage_folder()
+    folder = account.make_demo_folder()
     try:
         account.furnish(folder, plain)
         documents = data.resolve() if data else make_documents(folder)

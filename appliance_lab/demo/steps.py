@@ -17,20 +17,20 @@ from appliance.units import MIB, format_bytes, format_count
 from appliance_lab.checkers.tree_record import Difference, compare, take
 from appliance_lab.corpus import canaries, change
 from appliance_lab.counters import prove_counters
-from appliance_lab.demo.documents import is_searchable
-from appliance_lab.demo.search import files_with, needles_of, prove_search
-from appliance_lab.demo.stage import (
+from appliance_lab.demo.attacker import attack, steal
+from appliance_lab.demo.context import (
     BLIND,
     OPERATOR,
     ORIGIN,
     SERVICE,
     SPARE,
     STANDBY,
-    Stage,
+    DemoContext,
     found_territory,
     told_left_out,
 )
-from appliance_lab.demo.stranger import attack, steal
+from appliance_lab.demo.documents import is_searchable
+from appliance_lab.demo.search import files_with, needles_of, prove_search
 from appliance_lab.demo.whole import held_names, prove_whole
 from appliance_lab.story import Unknown, require, waiting
 
@@ -41,56 +41,56 @@ NEW_RATIO_MAX, NEW_BYTES_MIN = 0.2, MIB
 OWNERS = "owners and devices, which only root can restore, are not compared in this step"
 
 
-def found(stage: Stage) -> str:
+def found(context: DemoContext) -> str:
     """Four nodes, their keys, the territory key, the bundle, the paper; agents and doors."""
-    found_territory(stage)
-    for node in stage.territory.nodes.values():
+    found_territory(context)
+    for node in context.territory.nodes.values():
         node.start_agent()
     return (
-        f"{len(stage.territory.nodes)} nodes with keys of their own; bundle {stage.territory.serial} signed by the "
+        f"{len(context.territory.nodes)} nodes with keys of their own; bundle {context.territory.serial} signed by the "
         "territory key; the recovery key is on paper and was typed back"
     )
 
 
-def first_backup(stage: Stage) -> str:
+def first_backup(context: DemoContext) -> str:
     """A's agent makes the first backup by itself; it counts once both peers have signed for it."""
-    state = _wait_until_safe(stage)
+    state = _wait_until_safe(context)
     require(
         set(state["safety"]["counted"]) == {STANDBY, BLIND},
         f"the copies are at {state['safety']['counted']}, not at {STANDBY} and {BLIND}.",
     )
-    require(not held_names(open_node(stage.node(SPARE).state), SERVICE), f"{SPARE} holds something already.")
+    require(not held_names(open_node(context.node(SPARE).state), SERVICE), f"{SPARE} holds something already.")
     return (
         f"generation {state['generation']}, {format_bytes(state['generation_bytes'])}, safe at {STANDBY} and {BLIND}, "
         f"in distinct failure domains; {SPARE} is the spare and holds nothing"
     )
 
 
-def _wait_until_safe(stage: Stage) -> Mapping[str, Any]:
+def _wait_until_safe(context: DemoContext) -> Mapping[str, Any]:
     with waiting("the first safe backup", 120) as done:
         while True:
-            shown = stage.json(ORIGIN, "backup", "show", SERVICE)
-            if done(bool(shown.get("generation")) and _is_safe(stage, shown["safety"])):
+            shown = context.json(ORIGIN, "backup", "show", SERVICE)
+            if done(bool(shown.get("generation")) and _is_safe(context, shown["safety"])):
                 return shown
 
 
-def _is_safe(stage: Stage, safety: Mapping[str, Any]) -> bool:
+def _is_safe(context: DemoContext, safety: Mapping[str, Any]) -> bool:
     """Of one's own documents some may be closed to this account: such a backup is partial, and as safe as it can be."""
-    return bool(safety["safe"] if stage.generated else safety["held"])
+    return bool(safety["safe"] if context.generated else safety["held"])
 
 
-def second_backup(stage: Stage) -> str:
+def second_backup(context: DemoContext) -> str:
     """A day's work, then another backup: only what is new travels."""
-    if stage.generated:
-        change(stage.data, CHANGE_RATIO)
-    stage.taken = take(stage.data, as_root=False)
-    run = stage.json(ORIGIN, "backup", "run", SERVICE)
-    require(_is_safe(stage, run["safety"]), f"the second backup is not safe: {run['peers']}")
+    if context.generated:
+        change(context.data, CHANGE_RATIO)
+    context.taken = take(context.data, as_root=False)
+    run = context.json(ORIGIN, "backup", "run", SERVICE)
+    require(_is_safe(context, run["safety"]), f"the second backup is not safe: {run['peers']}")
     sent = max(peer["bytes_sent"] for peer in run["peers"])
-    if stage.generated:
+    if context.generated:
         require(sent < _small(run), f"{format_bytes(sent)} were sent: more than what is new.")
-    names = [os.path.relpath(item["path"], stage.data) for item in run["left_out"]]
-    silent = [path for path in stage.left_out if path not in names and os.path.lexists(stage.data / path)]
+    names = [os.path.relpath(item["path"], context.data) for item in run["left_out"]]
+    silent = [path for path in context.left_out if path not in names and os.path.lexists(context.data / path)]
     require(not silent, f"the backup left out {', '.join(silent)} and does not say so.")
     return (
         f"generation {run['generation']} safe at {' and '.join(run['safety']['counted'])}; {format_bytes(sent)} sent "
@@ -99,30 +99,30 @@ def second_backup(stage: Stage) -> str:
     )
 
 
-def partial_backup(stage: Stage) -> str:
+def partial_backup(context: DemoContext) -> str:
     """A file that cannot be read makes a partial backup: all say so, and a restore takes it from the backup before."""
-    if not stage.generated:
+    if not context.generated:
         return "not played: one's own documents are only read"
-    wanted = _a_file(stage)
-    path, archived = stage.data / wanted, str(stage.data / wanted).lstrip("/")
+    wanted = _a_file(context)
+    path, archived = context.data / wanted, str(context.data / wanted).lstrip("/")
     mode = path.stat().st_mode
     path.chmod(0)
     try:
         if os.access(path, os.R_OK):
             raise Unknown("this account reads files that are closed to it.")
-        run = stage.json(ORIGIN, "backup", "run", SERVICE)
+        run = context.json(ORIGIN, "backup", "run", SERVICE)
     finally:
         path.chmod(mode)
     require(run["safety"]["held"] and not run["safety"]["safe"], f"a backup without {wanted} is called safe.")
-    told = {name: _partial_reason(stage, name) for name in (STANDBY, BLIND)}
+    told = {name: _partial_reason(context, name) for name in (STANDBY, BLIND)}
     require(all(told.values()), f"not all holders say that the backup is partial: {told}.")
-    to = stage.work / "territory" / "filled"
+    to = context.work / "territory" / "filled"
     words = ("restore", "folder", os.path.dirname(archived), "--service", SERVICE, "--to", str(to))
-    done = stage.json(STANDBY, *words)
+    done = context.json(STANDBY, *words)
     require([it["path"] for it in done["filled"]] == [archived], f"the restore filled {done['filled']}.")
     back = take((to / archived).parent, as_root=False).entries.get(os.path.basename(wanted))
-    require(back == stage.record.entries[wanted], f"{wanted} did not come back as it was.")
-    whole = stage.json(ORIGIN, "backup", "run", SERVICE)
+    require(back == context.record.entries[wanted], f"{wanted} did not come back as it was.")
+    whole = context.json(ORIGIN, "backup", "run", SERVICE)
     require(bool(whole["safety"]["safe"]), f"the backup is not safe although all can be read again: {whole['peers']}")
     return (
         f"one file could not be read, {wanted}: generation {run['generation']} without it is held, called partial at "
@@ -132,17 +132,17 @@ def partial_backup(stage: Stage) -> str:
     )
 
 
-def _partial_reason(stage: Stage, name: str) -> str:
+def _partial_reason(context: DemoContext, name: str) -> str:
     """What `status` at a holder says of it."""
-    result = stage.node(name).cli("--json", "status", check=False)
+    result = context.node(name).cli("--json", "status", check=False)
     held = [it for it in json.loads(result.stdout)["judged"] if (it["subject"], it["role"]) == (SERVICE, "held")]
     sentences = [reason["sentence"] for it in held for reason in it["reasons"]]
     return next((it for it in sentences if it.startswith("partial: ")), "")
 
 
-def peers_are_blind(stage: Stage) -> str:
+def peers_are_blind(context: DemoContext) -> str:
     """I1: no plaintext, no file name, no usable key at the blind peers; the same search finds them at the origin."""
-    origin = stage.node(ORIGIN)
+    origin = context.node(ORIGIN)
     key = origin.layout.service(SERVICE).key
     secrets = [
         (key / "passphrase").read_bytes(),
@@ -151,12 +151,12 @@ def peers_are_blind(stage: Stage) -> str:
         # The first lines of OpenSSH's format are the same in every key, or public.
         b"\n".join((origin.layout.keys / "sign_ed25519").read_bytes().splitlines()[-3:-1]),
     ]
-    extra = canaries(CORPUS_SEED) if stage.generated else ()
-    needles = needles_of(stage.data, secrets, stage.paper.typed().reveal(), extra)
-    prove_search(needles, stage.data, origin.state)
-    stage.needles = needles
+    extra = canaries(CORPUS_SEED) if context.generated else ()
+    needles = needles_of(context.data, secrets, context.paper.typed().reveal(), extra)
+    prove_search(needles, context.data, origin.state)
+    context.needles = needles
     for peer in (BLIND, SPARE):
-        _prove_blind(stage, peer)
+        _prove_blind(context, peer)
     return (
         f"{format_count(len(needles.contents), 'piece')} of content, {format_count(len(needles.names), 'name')} and "
         f"{format_count(len(secrets), 'secret')} are found, each of them, at commune A and nowhere at {BLIND} or "
@@ -165,14 +165,14 @@ def peers_are_blind(stage: Stage) -> str:
     )
 
 
-def _prove_blind(stage: Stage, peer: str) -> None:
-    hits = files_with(stage.needles.all, stage.node(peer).state) if stage.needles else ("nothing was looked for",)
+def _prove_blind(context: DemoContext, peer: str) -> None:
+    hits = files_with(context.needles.all, context.node(peer).state) if context.needles else ("nothing was looked for",)
     require(not hits, f"{peer} can see something of A's: {', '.join(hits[:3])}")
-    _prove_no_key_opens(stage, peer)
+    _prove_no_key_opens(context, peer)
 
 
-def _prove_no_key_opens(stage: Stage, peer: str) -> None:
-    node = open_node(stage.node(peer).state)
+def _prove_no_key_opens(context: DemoContext, peer: str) -> None:
+    node = open_node(context.node(peer).state)
     identity = Secret((node.layout.keys / "age").read_bytes())
     for name in held_names(node, SERVICE):
         for entry in read_held(node, SERVICE, name).entries:
@@ -184,20 +184,20 @@ def _prove_no_key_opens(stage: Stage, peer: str) -> None:
                 require(False, f"{peer} opens {entry.path}.")
 
 
-def stranger_with_all_keys(stage: Stage) -> str:
+def attacker_with_all_keys(context: DemoContext) -> str:
     """Every generation sealed before is whole afterwards; then the town goes on from the last good one."""
     peers = (STANDBY, BLIND)
-    prove_counters(open_node(node.state) for node in stage.territory.nodes.values())
-    before = {peer: held_names(open_node(stage.node(peer).state), SERVICE) for peer in peers}
-    stolen = steal(stage.node(ORIGIN).state, stage.work / "territory" / "stolen")
+    prove_counters(open_node(node.state) for node in context.territory.nodes.values())
+    before = {peer: held_names(open_node(context.node(peer).state), SERVICE) for peer in peers}
+    stolen = steal(context.node(ORIGIN).state, context.work / "territory" / "stolen")
     told = attack(stolen, SERVICE, peers)
     hashed = 0
     for peer in peers:
-        hashed += prove_whole(open_node(stage.node(peer).state), SERVICE, before[peer])
-    good = stage.json(ORIGIN, "backup", "show", SERVICE)["generation"]
-    sentence = stage.refused(ORIGIN, "backup", "run", SERVICE, exit_code=8)
-    _continue_from(stage, ORIGIN, str(good))
-    continued = stage.json(ORIGIN, "backup", "run", SERVICE)["generation"]
+        hashed += prove_whole(open_node(context.node(peer).state), SERVICE, before[peer])
+    good = context.json(ORIGIN, "backup", "show", SERVICE)["generation"]
+    sentence = context.refused(ORIGIN, "backup", "run", SERVICE, exit_code=8)
+    _continue_from(context, ORIGIN, str(good))
+    continued = context.json(ORIGIN, "backup", "run", SERVICE)["generation"]
     return (
         f"{'; '.join(told)}; all {sum(map(len, before.values()))} generations sealed before are whole "
         f"({format_bytes(hashed)} hashed); commune A noticed ({_first_sentence(sentence)}) "
@@ -210,38 +210,38 @@ def _first_sentence(text: str) -> str:
     return text.split(". ")[0].rstrip(".")
 
 
-def _continue_from(stage: Stage, name: str, generation: str = "", paper: bytes | None = None) -> str:
+def _continue_from(context: DemoContext, name: str, generation: str = "", paper: bytes | None = None) -> str:
     """What a node and the key holder do together: fetch, request, sign, adopt; the name of what was fetched."""
-    request, grant = stage.territory.offline / "request", stage.territory.offline / "grant"
+    request, grant = context.territory.offline / "request", context.territory.offline / "grant"
     wanted = ("--generation", generation) if generation else ()
-    fetched = stage.json(name, "backup", "resync", SERVICE, "--request", str(request), "--reason", "demo", *wanted)
-    grant.write_bytes(stage.territory.grant(request.read_bytes(), name))
+    fetched = context.json(name, "backup", "resync", SERVICE, "--request", str(request), "--reason", "demo", *wanted)
+    grant.write_bytes(context.territory.grant(request.read_bytes(), name))
     with_paper = ("--recovery-sheet",) if paper else ()
-    stage.json(name, "backup", "resync", SERVICE, "--grant", str(grant), *with_paper, stdin=paper)
+    context.json(name, "backup", "resync", SERVICE, "--grant", str(grant), *with_paper, stdin=paper)
     return str(fetched["generation"])
 
 
-def origin_lost(stage: Stage) -> str:
+def origin_lost(context: DemoContext) -> str:
     """The machine of A burns. One file is found by a part of its name and comes back through the standby."""
-    stage.node(ORIGIN).wipe()
-    wanted = _a_file(stage)
+    context.node(ORIGIN).wipe()
+    wanted = _a_file(context)
     term = os.path.basename(wanted)[:12]
-    hits = stage.json(STANDBY, "restore", "find", term, "--service", SERVICE)["found"]
-    archived = str(stage.data / wanted).lstrip("/")
+    hits = context.json(STANDBY, "restore", "find", term, "--service", SERVICE)["found"]
+    archived = str(context.data / wanted).lstrip("/")
     require(archived in [hit["path"] for hit in hits], f'searching "{term}" at {STANDBY} does not find {wanted}.')
-    to = stage.work / "territory" / "one-file"
-    stage.json(STANDBY, "restore", "file", archived, "--service", SERVICE, "--to", str(to))
+    to = context.work / "territory" / "one-file"
+    context.json(STANDBY, "restore", "file", archived, "--service", SERVICE, "--to", str(to))
     back = take((to / archived).parent, as_root=False).entries.get(os.path.basename(wanted))
     require(back is not None, f"{wanted} is not where it was restored to.")
-    require(back == stage.record.entries[wanted], f"{wanted} came back different.")
+    require(back == context.record.entries[wanted], f"{wanted} came back different.")
     return f'"{term}" finds {format_count(len(hits), "path")}; {wanted} is back from {STANDBY} and identical'
 
 
-def _a_file(stage: Stage) -> str:
+def _a_file(context: DemoContext) -> str:
     """A file in the middle of the record with a name long enough to search for, and one name only."""
     names = sorted(
         path
-        for path, entry in stage.record.entries.items()
+        for path, entry in context.record.entries.items()
         if entry.kind == "file" and is_searchable(path, links=bool(entry.links))
     )
     if not names:
@@ -249,14 +249,14 @@ def _a_file(stage: Stage) -> str:
     return names[len(names) // 2]
 
 
-def standby_lost(stage: Stage) -> str:
+def standby_lost(context: DemoContext) -> str:
     """No keyholder lives; the blind peer hands its copies to the blind spare, and only after a signed act."""
-    spare = open_node(stage.node(SPARE).state)
+    spare = open_node(context.node(SPARE).state)
     pieces = [path for path in replica_of(spare, SERVICE).root.rglob("*") if path.is_file()]
     require(not pieces, f"{SPARE} holds something already: {', '.join(map(str, pieces[:3]))}.")
-    stage.node(STANDBY).wipe()
-    refusal = stage.refused(BLIND, "vault", "replicate", SERVICE, "--to", SPARE, exit_code=8)
-    act = stage.territory.offline / "lost"
+    context.node(STANDBY).wipe()
+    refusal = context.refused(BLIND, "vault", "replicate", SERVICE, "--to", SPARE, exit_code=8)
+    act = context.territory.offline / "lost"
     words = (
         "act",
         "sign",
@@ -267,16 +267,16 @@ def standby_lost(stage: Stage) -> str:
         "--operator",
         OPERATOR,
         "--key",
-        str(stage.operator_key),
+        str(context.operator_key),
     )
-    stage.node(BLIND).cli(*words, "--out", str(act))
-    stage.node(BLIND).cli("act", "accept", str(act))
-    wanted = held_names(open_node(stage.node(BLIND).state), SERVICE)
+    context.node(BLIND).cli(*words, "--out", str(act))
+    context.node(BLIND).cli("act", "accept", str(act))
+    wanted = held_names(open_node(context.node(BLIND).state), SERVICE)
     with waiting(f"every generation at {SPARE}", 90) as done:
         while not done(held_names(spare, SERVICE) == wanted):
-            stage.node(BLIND).cli("vault", "replicate", SERVICE, "--to", SPARE, check=False)
+            context.node(BLIND).cli("vault", "replicate", SERVICE, "--to", SPARE, check=False)
     hashed = prove_whole(spare, SERVICE, wanted)
-    _prove_blind(stage, SPARE)
+    _prove_blind(context, SPARE)
     return (
         f"before an operator signed that a holder is lost: {refusal.rstrip('.')}; after it {SPARE} holds all "
         f"{format_count(len(wanted), 'generation')} of {BLIND} ({format_bytes(hashed)} hashed), and still "
@@ -284,32 +284,32 @@ def standby_lost(stage: Stage) -> str:
     )
 
 
-def replacement(stage: Stage) -> str:
+def replacement(context: DemoContext) -> str:
     """A new machine for A, one blind peer, the paper and the territory key: everything is back, and it goes on."""
-    stage.node(BLIND).stop()
-    stage.territory.add_node(ORIGIN)
-    stage.territory.sign(to=(ORIGIN, SPARE))
-    stage.node(ORIGIN).start_sshd()
-    stage.node(ORIGIN).cli("act", "accept", str(stage.territory.offline / "lost"))
-    paper = stage.paper.typed().reveal()
-    fetched = _continue_from(stage, ORIGIN, paper=paper)
-    differences, count = _restore_everything(stage)
+    context.node(BLIND).stop()
+    context.territory.add_node(ORIGIN)
+    context.territory.sign(to=(ORIGIN, SPARE))
+    context.node(ORIGIN).start_sshd()
+    context.node(ORIGIN).cli("act", "accept", str(context.territory.offline / "lost"))
+    paper = context.paper.typed().reveal()
+    fetched = _continue_from(context, ORIGIN, paper=paper)
+    differences, count = _restore_everything(context)
     require(
         not differences,
         f"{format_count(len(differences), 'difference')}, the first: {differences[0] if differences else ''}",
     )
-    run = stage.json(ORIGIN, "backup", "run", SERVICE)
+    run = context.json(ORIGIN, "backup", "run", SERVICE)
     sent = max(peer["bytes_sent"] for peer in run["peers"])
-    same = _repository_id(stage) in _held_config(stage, fetched)
+    same = _repository_id(context) in _held_config(context, fetched)
     require(same, "it writes another repository than the one that came back.")
     require(sent < _small(run), f"{format_bytes(sent)} were sent though nothing is new.")
     require(run["safety"]["counted"] == [SPARE], f"copies are counted at {run['safety']['counted']}, not at {SPARE}.")
     return (
         f"generation {fetched} came from {SPARE} and opened with the paper; "
         f"{format_count(count, 'entry is', 'entries are')} identical in bytes, modes, times, links, xattrs "
-        f"and ACLs; {OWNERS}{told_left_out(stage.left_out)}; it continues the same repository as {run['generation']}, "
-        f"sends only {format_bytes(sent)} for it, and tells the truth: {len(run['safety']['counted'])} of "
-        f"{run['safety']['promised']} copies"
+        f"and ACLs; {OWNERS}{told_left_out(context.left_out)}; it continues the same repository as "
+        f"{run['generation']}, sends only {format_bytes(sent)} for it, and tells the truth: "
+        f"{len(run['safety']['counted'])} of {run['safety']['promised']} copies"
     )
 
 
@@ -317,25 +317,25 @@ def _small(run: Mapping[str, Any]) -> float:
     return max(NEW_BYTES_MIN, NEW_RATIO_MAX * int(run["original_bytes"]))
 
 
-def _repository_id(stage: Stage) -> str:
+def _repository_id(context: DemoContext) -> str:
     """The line of borg's config that tells the repository which A writes from all others."""
-    config = open_node(stage.node(ORIGIN).state).service(SERVICE).repository / "config"
+    config = open_node(context.node(ORIGIN).state).service(SERVICE).repository / "config"
     return next(line for line in config.read_text().splitlines() if line.startswith("id = "))
 
 
-def _held_config(stage: Stage, generation: str) -> str:
+def _held_config(context: DemoContext, generation: str) -> str:
     """That config in `generation`, as the last peer held it before A came back."""
-    spare = open_node(stage.node(SPARE).state)
+    spare = open_node(context.node(SPARE).state)
     [name] = [it for it in held_names(spare, SERVICE) if short_name(it) == generation]
     [entry] = [it for it in read_held(spare, SERVICE, name).entries if it.path == "config"]
     return replica_of(spare, SERVICE).blob(entry.sha256).read_text()
 
 
-def _restore_everything(stage: Stage) -> tuple[tuple[Difference, ...], int]:
-    to = stage.work / "territory" / "everything"
-    stage.json(ORIGIN, "restore", "all", "--service", SERVICE, "--to", str(to))
-    restored = to / str(stage.data).lstrip("/")
-    differences = compare(stage.record, take(restored, as_root=False))
-    devices = {path for path, entry in stage.record.entries.items() if entry.kind in ("char", "block")}
-    compared = stage.record.entries.keys() - devices - {*stage.left_out}
+def _restore_everything(context: DemoContext) -> tuple[tuple[Difference, ...], int]:
+    to = context.work / "territory" / "everything"
+    context.json(ORIGIN, "restore", "all", "--service", SERVICE, "--to", str(to))
+    restored = to / str(context.data).lstrip("/")
+    differences = compare(context.record, take(restored, as_root=False))
+    devices = {path for path, entry in context.record.entries.items() if entry.kind in ("char", "block")}
+    compared = context.record.entries.keys() - devices - {*context.left_out}
     return tuple(item for item in differences if item.path not in devices), len(compared)

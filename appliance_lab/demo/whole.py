@@ -11,13 +11,13 @@ from appliance_lab.story import Violated
 
 def prove_whole(node: Node, service: str, names: tuple[str, ...]) -> int:
     """Read back the generations `names` held by `node`; return the bytes hashed, raise Violated for what is missing."""
-    holding = replica_of(node, service)
+    replica = replica_of(node, service)
     checked: dict[str, int] = {}
     for name in names:
         for entry in read_held(node, service, name).entries:
             if entry.sha256 in checked:
                 continue
-            path = holding.blob(entry.sha256)
+            path = replica.blob(entry.sha256)
             if not path.exists() or sha256_file(path) != entry.sha256:
                 raise Violated(f"{node.name} lost or changed {entry.path} of generation {name}.")
             checked[entry.sha256] = entry.size

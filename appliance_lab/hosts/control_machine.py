@@ -28,7 +28,7 @@ TANG_SERVERS = ("hermitage", "commune-b", "commune-c")
 
 
 @dataclass(frozen=True)
-class Desk:
+class ControlMachine:
     """`root` is the lab's own folder."""
 
     root: Path
@@ -92,18 +92,23 @@ class Desk:
         return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def set_up(lab: Lab, package: Path) -> Desk:
+def set_up(lab: Lab, package: Path) -> ControlMachine:
     """The desk of `lab`, made where it is missing; its territory is the one that the lab was brought up with."""
-    desk = Desk(lab.own.root)
-    for folder in (desk.safe, desk.inventory / "group_vars", desk.inventory / "keys", desk.inventory / "grants"):
+    control = ControlMachine(lab.own.root)
+    for folder in (
+        control.safe,
+        control.inventory / "group_vars",
+        control.inventory / "keys",
+        control.inventory / "grants",
+    ):
         make_private_folder(folder)
-    public = create_key(desk.territory_key)
-    write_atomic(desk.inventory / "territory.pub", public.encode() + b"\n")
-    operator = create_key(desk.operator_key)
-    _take_territory(desk, operator)
-    write_atomic(desk.inventory / "group_vars/all.yml", group_vars(lab, package).encode())
-    _make_recovery_key(desk)
-    return desk
+    public = create_key(control.territory_key)
+    write_atomic(control.inventory / "territory.pub", public.encode() + b"\n")
+    operator = create_key(control.operator_key)
+    _take_territory(control, operator)
+    write_atomic(control.inventory / "group_vars/all.yml", group_vars(lab, package).encode())
+    _make_recovery_key(control)
+    return control
 
 
 def group_vars(lab: Lab, package: Path) -> str:
@@ -122,25 +127,25 @@ def group_vars(lab: Lab, package: Path) -> str:
     return "---\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())
 
 
-def _take_territory(desk: Desk, operator: str) -> None:
+def _take_territory(control: ControlMachine, operator: str) -> None:
     """Take the lab's territory when it is another than at the last time: what was changed here since stays changed."""
-    brought, taken = (desk.root / "territory.yml").read_text(), desk.safe / "territory.yml"
+    brought, taken = (control.root / "territory.yml").read_text(), control.safe / "territory.yml"
     if taken.exists() and taken.read_text() == brought:
         return
     text = brought.replace(NO_OPERATOR, f'keys: ["{operator}"]')
-    write_atomic(desk.inventory / "territory.yml", text.encode())
+    write_atomic(control.inventory / "territory.yml", text.encode())
     write_atomic(taken, brought.encode())
 
 
-def _make_recovery_key(desk: Desk) -> None:
-    public = desk.inventory / "recovery.pub"
+def _make_recovery_key(control: ControlMachine) -> None:
+    public = control.inventory / "recovery.pub"
     if public.exists():
         return
     shown: list[Secret] = []
 
     def show(key: RecoveryKey) -> None:
         shown.append(key.secret)
-        write_atomic(desk.paper, key.secret.reveal() + b"\n", mode=0o600)
+        write_atomic(control.paper, key.secret.reveal() + b"\n", mode=0o600)
 
     write_atomic(public, ceremony(show, lambda wrong: shown[-1]).encode() + b"\n")
 

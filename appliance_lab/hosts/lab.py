@@ -12,14 +12,14 @@ from appliance.config.load import load
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder
 from appliance.host.network import netns
-from appliance_lab.hosts import ground, impair, kernel, machine, needs, network
+from appliance_lab.hosts import impair, kernel, machine, needs, network, shared
 from appliance_lab.hosts.access import answers, hang_up, write_access
 from appliance_lab.hosts.decide import Seen
 from appliance_lab.hosts.faults import Fault, remembered
-from appliance_lab.hosts.ground import Say as Say
-from appliance_lab.hosts.places import LabPlaces, Places
+from appliance_lab.hosts.paths import HostPaths, LabPaths
 from appliance_lab.hosts.plan import Node, Plan, belongs, make_plan, node_names
 from appliance_lab.hosts.pool import BTRFS, Pool
+from appliance_lab.hosts.shared import Say as Say
 from appliance_lab.hosts.state import State, read_state, write_state
 
 SSH_SECONDS_MAX = 60.0
@@ -30,18 +30,18 @@ LOOK_EVERY_SECONDS = 0.05
 class Lab:
     """A lab that is up, or was left by a crash."""
 
-    places: Places
+    paths: HostPaths
     plan: Plan
     state: State
     say: Say
 
     @property
-    def own(self) -> LabPlaces:
-        return self.places.lab(self.plan.lab)
+    def own(self) -> LabPaths:
+        return self.paths.lab(self.plan.lab)
 
     @property
     def pool(self) -> Pool:
-        return Pool(self.places, self.state.backends["pool"])
+        return Pool(self.paths, self.state.backends["pool"])
 
     @property
     def faults(self) -> dict[str, Fault]:
@@ -59,50 +59,50 @@ class Lab:
         return self.pool.root(self.plan.lab, node.name)
 
 
-def open_lab(places: Places, name: str, say: Say) -> Lab:
+def open_lab(paths: HostPaths, name: str, say: Say) -> Lab:
     """The lab `name` as it was last brought up; raise NotFound when there is none."""
-    state = read_state(places.lab(name).state)
-    return Lab(places, make_plan(load(places.lab(name).root), name), state, say)
+    state = read_state(paths.lab(name).state)
+    return Lab(paths, make_plan(load(paths.lab(name).root), name), state, say)
 
 
 @contextlib.contextmanager
-def changing(places: Places, name: str, say: Say = lambda sentence: None) -> Iterator[None]:
+def changing(paths: HostPaths, name: str, say: Say = lambda sentence: None) -> Iterator[None]:
     """Only one command at a time changes a lab; the others wait."""
-    make_private_folder(places.lab(name).root)
-    with ground.turn(places.lab(name).lock, f"the lab {name}", say):
+    make_private_folder(paths.lab(name).root)
+    with shared.turn(paths.lab(name).lock, f"the lab {name}", say):
         yield
 
 
-def look(places: Places, name: str) -> Seen:
+def look(paths: HostPaths, name: str) -> Seen:
     """What is there of the lab `name`, whatever is remembered; changes nothing."""
     namespaces = frozenset(it for it in netns.names() if belongs(it, name))
     try:
-        state = read_state(places.lab(name).state)
+        state = read_state(paths.lab(name).state)
     except ApplianceError:
         state = None
     return Seen(
         on=node_names(name, machine.running(name)),
-        born=frozenset(Pool(places, BTRFS).buried(name)),
+        born=frozenset(Pool(paths, BTRFS).buried(name)),
         namespaces=namespaces,
-        base=ground.has_base(places),
-        others=frozenset(places.known_labs()) - {name},
+        base=shared.has_base(paths),
+        others=frozenset(paths.known_labs()) - {name},
         faults=remembered(state.faults) if state else {},
     )
 
 
-def up(places: Places, name: str, inventory: Path, say: Say) -> Lab:
+def up(paths: HostPaths, name: str, inventory: Path, say: Say) -> Lab:
     """Boot every node of the territory in `inventory` that does not run, and return when all answer SSH."""
     needs.check_root()
     needs.check_programs()
     plan = make_plan(load(inventory), name)
     found = kernel.probe()
     needs.check_kernel(found)
-    make_private_folder(places.root)
-    with changing(places, name, say):
-        state = ground.begin(places, plan, inventory, kernel.backends(found), say)
-        lab = Lab(places, plan, state, say)
+    make_private_folder(paths.root)
+    with changing(paths, name, say):
+        state = shared.begin(paths, plan, inventory, kernel.backends(found), say)
+        lab = Lab(paths, plan, state, say)
         whole = not state.complete or plan.core not in netns.names()
-        lab.remember(complete=False, base=ground.base_image(places, lab.pool, say))
+        lab.remember(complete=False, base=shared.base_image(paths, lab.pool, say))
         network.ensure(plan, state.way, whole=whole)
         (lab.own.root / "console").mkdir(mode=0o700, exist_ok=True)
         for node in plan.nodes:
@@ -164,33 +164,33 @@ def host_keys(lab: Lab) -> dict[str, str]:
     return {name: key for name, key in found.items() if key is not None}
 
 
-def down(places: Places, name: str, say: Say) -> None:
+def down(paths: HostPaths, name: str, say: Say) -> None:
     """Leave nothing of the lab `name`, whatever state it was left in; of the last lab, nothing at all but caches."""
     needs.check_root()
-    known = name in places.known_labs()
-    with changing(places, name, say):
+    known = name in paths.known_labs()
+    with changing(paths, name, say):
         try:
-            state = read_state(places.lab(name).state)
+            state = read_state(paths.lab(name).state)
         except ApplianceError:
             state = None
-        hang_up(places.lab(name))
+        hang_up(paths.lab(name))
         impair.end_shuttles(name)
         machine.cut_all(name)
         say(f"The nodes of {name} are off." if known else f"No lab is called {name}: what one may have left goes.")
         namespaces = [it for it in netns.names() if belongs(it, name)]
         network.destroy(name, namespaces, state.way if state else None)
-        pool = Pool(places, state.backends["pool"] if state else BTRFS)
+        pool = Pool(paths, state.backends["pool"] if state else BTRFS)
         for node in pool.buried(name):
             pool.bury(name, node)
-        ground.forget(places, name, pool, say)
+        shared.forget(paths, name, pool, say)
 
 
 def _base_of(lab: Lab) -> Path:
-    return lab.places.pool / "bases" / lab.state.base
+    return lab.paths.pool / "bases" / lab.state.base
 
 
 def _birth(lab: Lab, node: Node) -> None:
     unborn = lab.pool.conceive(_base_of(lab), lab.plan.lab, node.name)
     key = machine.make_key(lab.own.key, lab.plan.lab)
-    machine.prepare(unborn, node, key, ground.resolver())
+    machine.prepare(unborn, node, key, shared.resolver())
     lab.pool.give_birth(_base_of(lab), lab.plan.lab, node.name)

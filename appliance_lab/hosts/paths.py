@@ -6,7 +6,7 @@
   bases/ID.tar    a base image, ID a hash of what it was made from
   pool.img        a btrfs; mounted at pool/ while there is a lab
   pool/bases/ID   the base unpacked; pool/packages/ what nodes once downloaded; pool/labs/LAB/NODE the root of a node
-  labs/LAB/       lab.json, lock, key, known_hosts, ssh_config, console/NODE.log; the control folder (desk.py)
+  labs/LAB/       lab.json, lock, key, known_hosts, ssh_config, console/NODE.log; the control folder
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = Path("/var/lib/appliance-lab")
 
 
 @dataclass(frozen=True)
-class LabPlaces:
+class LabPaths:
     root: Path
 
     @property
@@ -56,7 +56,7 @@ class LabPlaces:
 
 
 @dataclass(frozen=True)
-class Places:
+class HostPaths:
     """`root` differs from ROOT in tests only."""
 
     root: Path = ROOT
@@ -85,8 +85,8 @@ class Places:
     def labs(self) -> Path:
         return self.root / "labs"
 
-    def lab(self, name: str) -> LabPlaces:
-        return LabPlaces(self.labs / name)
+    def lab(self, name: str) -> LabPaths:
+        return LabPaths(self.labs / name)
 
     def known_labs(self) -> list[str]:
         """The labs that are up or were left by a crash."""

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from appliance.errors import ApplianceError
 from appliance.host.command import SAFE_ENVIRONMENT, Result, stream
 from appliance_lab.checkout import code_folder
-from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.control_machine import ControlMachine
 
 SECONDS_MAX = 1800.0
 RECAP = re.compile(r"^(\S+) +: ok=.*$", re.MULTILINE)
@@ -43,19 +43,19 @@ class Played:
         return said[-1][:500] if said else "nothing was said"
 
 
-def play(desk: Desk, name: str, *words: str) -> Played:
-    """Run `playbooks/NAME.yml` against the nodes of `desk`; NAME.log in the lab's folder gets what it prints."""
+def play(control: ControlMachine, name: str, *words: str) -> Played:
+    """Run `playbooks/NAME.yml` against the nodes of `control`; NAME.log in the lab's folder gets what it prints."""
     playbook = code_folder() / "playbooks" / f"{name}.yml"
-    argv = ("ansible-playbook", "-i", str(desk.inventory), str(playbook), *words)
+    argv = ("ansible-playbook", "-i", str(control.inventory), str(playbook), *words)
     env = {
         **{variable: os.environ[variable] for variable in SAFE_ENVIRONMENT if variable in os.environ},
         "ANSIBLE_CONFIG": str(code_folder() / "ansible.cfg"),
-        "ANSIBLE_HOME": str(desk.root / "ansible"),
+        "ANSIBLE_HOME": str(control.root / "ansible"),
         "ANSIBLE_NOCOLOR": "1",
         "LC_ALL": "C.UTF-8",
-        **({"ANSIBLE_VAULT_PASSWORD_FILE": str(desk.vault_password)} if desk.vault_password.exists() else {}),
+        **({"ANSIBLE_VAULT_PASSWORD_FILE": str(control.vault_password)} if control.vault_password.exists() else {}),
     }
-    with open(desk.root / f"{name}.log", "wb") as log:
+    with open(control.root / f"{name}.log", "wb") as log:
         result, printed = _followed(argv, env, log)
     text = (printed + result.stderr).decode(errors="replace")
     return Played(name, result.exit_code, text, result.seconds, read_recap(text))
@@ -75,11 +75,11 @@ def _followed(argv: tuple[str, ...], env: Mapping[str, str], log: BinaryIO) -> t
         log.flush()
 
 
-def play_well(desk: Desk, name: str, *words: str) -> Played:
+def play_well(control: ControlMachine, name: str, *words: str) -> Played:
     """The same; raise ApplianceError unless every node came to the end."""
-    played = play(desk, name, *words)
+    played = play(control, name, *words)
     if played.exit_code != 0:
-        where = str(desk.root / f"{name}.log")
+        where = str(control.root / f"{name}.log")
         raise ApplianceError(f"{name} ended with {played.exit_code}: {played.tail()}", where=where)
     return played
 

@@ -15,7 +15,7 @@ from appliance.host.command import CommandFailed, run
 from appliance.host.disks import btrfs
 from appliance.host.files import make_private_folder
 from appliance.units import GIB
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 
 SIZE_BYTES = 40 * GIB
 TIMEOUT_SECONDS = 300.0
@@ -27,13 +27,13 @@ OURS = "appliance_"  # our own package is another each day
 class Pool:
     """The pool of this machine, of the `backend` that was probed."""
 
-    def __init__(self, places: Places, backend: str) -> None:
-        self.places = places
+    def __init__(self, paths: HostPaths, backend: str) -> None:
+        self.paths = paths
         self.backend = backend
 
     @property
     def packages(self) -> Path:
-        return self.places.pool / "packages"
+        return self.paths.pool / "packages"
 
     def root(self, lab: str, node: str) -> Path:
         """The root folder of a node; nspawn puts a lock file beside it."""
@@ -45,22 +45,22 @@ class Pool:
 
     def open(self) -> None:
         """Make the pool, or mount it; nothing happens when it is there."""
-        make_private_folder(self.places.pool)
-        if self.backend == BTRFS and not self.places.pool.is_mount():
-            if not self.places.image.exists():
-                btrfs.make_image(self.places.image, SIZE_BYTES)
-            btrfs.mount_image(self.places.image, self.places.pool)
+        make_private_folder(self.paths.pool)
+        if self.backend == BTRFS and not self.paths.pool.is_mount():
+            if not self.paths.image.exists():
+                btrfs.make_image(self.paths.image, SIZE_BYTES)
+            btrfs.mount_image(self.paths.image, self.paths.pool)
         for name in ("bases", "packages", "labs"):
-            (self.places.pool / name).mkdir(mode=0o700, exist_ok=True)
+            (self.paths.pool / name).mkdir(mode=0o700, exist_ok=True)
 
     def close(self) -> None:
         """Unmount the pool; its loop device goes with it. The image stays, with bases and packages."""
-        if self.places.pool.is_mount():
-            _run("umount", str(self.places.pool))
+        if self.paths.pool.is_mount():
+            _run("umount", str(self.paths.pool))
 
     def unpack(self, image: Path, identity: str) -> Path:
         """The base `identity`, unpacked from `image` when it is not there yet."""
-        base = self.places.pool / "bases" / identity
+        base = self.paths.pool / "bases" / identity
         if not base.exists():
             unfinished = base.with_name(f"{identity}.new")
             self._remove(unfinished)
@@ -123,11 +123,11 @@ class Pool:
 
     def buried(self, lab: str) -> list[str]:
         """The nodes of `lab` that have a disk."""
-        folder = self.places.pool / "labs" / lab
+        folder = self.paths.pool / "labs" / lab
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
     def _folder(self, lab: str, node: str) -> Path:
-        return self.places.pool / "labs" / lab / node
+        return self.paths.pool / "labs" / lab / node
 
     def _lend_packages(self, root: Path) -> None:
         _copy(self.packages.glob("*.deb"), root / ARCHIVES)

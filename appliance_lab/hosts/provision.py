@@ -22,7 +22,7 @@ from appliance.units import MIB
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.corpus import generate
 from appliance_lab.hosts.authority import make_authority
-from appliance_lab.hosts.desk import Desk, names, set_up
+from appliance_lab.hosts.control_machine import ControlMachine, names, set_up
 from appliance_lab.hosts.lab import Lab, host_keys
 from appliance_lab.hosts.needs import check_mesh
 from appliance_lab.hosts.plan import Node
@@ -32,20 +32,20 @@ COMMAND_SECONDS_MAX = 300.0
 DOCUMENTS_BYTES, DOCUMENTS_FILES = 20 * MIB, 400
 
 
-def provision(lab: Lab) -> tuple[Desk, tuple[Played, ...]]:
+def provision(lab: Lab) -> tuple[ControlMachine, tuple[Played, ...]]:
     """Bare nodes to a finished `site`, or what is missing to that; return the desk and the playbooks that were run."""
-    desk = begin(lab)
-    played = [_play(lab, desk, "site" if desk.bundle.exists() else "bootstrap")]
-    if sign(lab, desk):
-        played.append(_play(lab, desk, "site"))
-    if desk.unanswered:
+    control = begin(lab)
+    played = [_play(lab, control, "site" if control.bundle.exists() else "bootstrap")]
+    if sign(lab, control):
+        played.append(_play(lab, control, "site"))
+    if control.unanswered:
         put_documents(lab)  # into folders that are there by now, and before the first backup
-    if grant(lab, desk):
-        played.append(_play(lab, desk, "site", "--tags", "backup"))
-    return desk, tuple(played)
+    if grant(lab, control):
+        played.append(_play(lab, control, "site", "--tags", "backup"))
+    return control, tuple(played)
 
 
-def begin(lab: Lab) -> Desk:
+def begin(lab: Lab) -> ControlMachine:
     """Make our package and the control folder, and meet every node that was not met yet.
 
     Raise Unsupported, before anything is made, when the territory has a mesh and this kernel can make none.
@@ -53,32 +53,32 @@ def begin(lab: Lab) -> Desk:
     if any(node.mesh for node in load(lab.own.root).nodes.values()):
         check_mesh(lab.state.backends)
     lab.say("Our package is made from this checkout, where it changed.")
-    desk = set_up(lab, make_package(Desk(lab.own.root)))
-    make_authority(desk)
+    control = set_up(lab, make_package(ControlMachine(lab.own.root)))
+    make_authority(control)
     for node in lab.plan.nodes:
-        meet(lab, desk, node)
-    return desk
+        meet(lab, control, node)
+    return control
 
 
-def make_package(desk: Desk, version: str = "trial") -> Path:
+def make_package(control: ControlMachine, version: str = "trial") -> Path:
     """Our package from this checkout, in the folder of the lab; raise NotFound where we are installed from one."""
     script = code_folder() / "scripts/deb"
     if not script.exists():
         raise NotFound("a lab is provisioned from a checkout, and this is none.", where=str(code_folder()))
-    argv = (str(script), version, str(desk.root / "packages"))
+    argv = (str(script), version, str(control.root / "packages"))
     return Path(run(argv, timeout_seconds=COMMAND_SECONDS_MAX, check=True).stdout.decode().split()[-1])
 
 
-def meet(lab: Lab, desk: Desk, node: Node, name: str = "") -> bool:
+def meet(lab: Lab, control: ControlMachine, node: Node, name: str = "") -> bool:
     """Meet `node` by the fingerprint on its own disk, unless that very machine was met; whether it was new.
 
     `name`: what the territory calls it, where that is not the lab's own name for it.
     """
     key, name = host_keys(lab)[node.name], name or node.name
-    met = known_hosts.read(desk.inventory / known_hosts.FILE_NAME).get(name)
+    met = known_hosts.read(control.inventory / known_hosts.FILE_NAME).get(name)
     if met == key:
         return False
-    words = ("--fingerprint", fingerprint(key), "--territory", str(desk.inventory), "--identity", str(lab.own.key))
+    words = ("--fingerprint", fingerprint(key), "--territory", str(control.inventory), "--identity", str(lab.own.key))
     again = ("--replace",) if met else ()
     # The lab's addresses exist in its own network only.
     argv = netns.inside(lab.plan.core, (*appliance_argv(), "node", "trust-host-key", name, *words, *again))
@@ -87,26 +87,26 @@ def meet(lab: Lab, desk: Desk, node: Node, name: str = "") -> bool:
     return True
 
 
-def sign(lab: Lab, desk: Desk) -> bool:
+def sign(lab: Lab, control: ControlMachine) -> bool:
     """What the holder of the territory's key does with collected keys; whether there was anything new to sign."""
-    wanted = desk.to_sign()
-    if desk.signed.exists() and desk.signed.read_text() == wanted:
+    wanted = control.to_sign()
+    if control.signed.exists() and control.signed.read_text() == wanted:
         return False
-    words = ["territory", "sign", str(desk.inventory), "--keys", str(desk.inventory / "keys")]
-    words += ["--key", str(desk.territory_key), "--out", str(desk.bundle)]
-    words += ["--previous", str(desk.bundle)] if desk.bundle.exists() else []
+    words = ["territory", "sign", str(control.inventory), "--keys", str(control.inventory / "keys")]
+    words += ["--key", str(control.territory_key), "--out", str(control.bundle)]
+    words += ["--previous", str(control.bundle)] if control.bundle.exists() else []
     _run((*appliance_argv(), *words), good=(0, 1))
-    write_atomic(desk.signed, wanted.encode())
-    lab.say(f"The territory's key signed for the keys of {names(desk.keys)}.")
+    write_atomic(control.signed, wanted.encode())
+    lab.say(f"The territory's key signed for the keys of {names(control.keys)}.")
     return True
 
 
-def grant(lab: Lab, desk: Desk) -> bool:
+def grant(lab: Lab, control: ControlMachine) -> bool:
     """What that holder does with requests for grants; whether there was one without an answer."""
-    asked = desk.unanswered
+    asked = control.unanswered
     if asked:
-        grants = desk.inventory / "grants"
-        words = ("--bundle", str(desk.bundle), "--key", str(desk.territory_key), "--out", str(grants), "--yes")
+        grants = control.inventory / "grants"
+        words = ("--bundle", str(control.bundle), "--key", str(control.territory_key), "--out", str(grants), "--yes")
         _run((*appliance_argv(), "territory", "grant", *map(str, asked), *words))
         lab.say(f"The territory's key granted {names(asked)}.")
     return bool(asked)
@@ -129,9 +129,9 @@ def folders_of(territory: Territory) -> list[tuple[str, str]]:
     return [(it.node, path) for it in files for path in it.paths]
 
 
-def _play(lab: Lab, desk: Desk, name: str, *words: str) -> Played:
-    lab.say(f"{name} runs; tail -f {desk.root / name}.log shows how far it is.")
-    played = play_well(desk, name, *words)
+def _play(lab: Lab, control: ControlMachine, name: str, *words: str) -> Played:
+    lab.say(f"{name} runs; tail -f {control.root / name}.log shows how far it is.")
+    played = play_well(control, name, *words)
     lab.say(f"{name}: {played.changed} changes in {played.seconds:.0f} s.")
     for node in lab.plan.nodes:
         lab.pool.keep_packages(lab.plan.lab, node.name)

@@ -12,7 +12,7 @@ from appliance.config.load import territory_file
 from appliance.errors import ApplianceError, Busy, NotFound
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance_lab.hosts import base, network
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.plan import Plan
 from appliance_lab.hosts.pool import Pool
 from appliance_lab.hosts.state import State, read_state, write_state
@@ -42,35 +42,35 @@ def turn(lock: Path, what: str, say: Say) -> Iterator[None]:
         yield
 
 
-def shared(places: Places, say: Say) -> contextlib.AbstractContextManager[None]:
+def shared(paths: HostPaths, say: Say) -> contextlib.AbstractContextManager[None]:
     """The turn of who changes what labs share."""
-    return turn(places.lock, "the folder of labs", say)
+    return turn(paths.lock, "the folder of labs", say)
 
 
-def begin(places: Places, plan: Plan, inventory: Path, backends: dict[str, str], say: Say) -> State:
+def begin(paths: HostPaths, plan: Plan, inventory: Path, backends: dict[str, str], say: Say) -> State:
     """The state of a lab as it is remembered, or a new one; its territory is kept as it is now, the pool is open."""
-    own = places.lab(plan.lab)
-    with shared(places, say):
+    own = paths.lab(plan.lab)
+    with shared(paths, say):
         try:
             # Disks that are there stay where they are: the pool of a lab never changes under it.
             state = read_state(own.state)
             state = state.with_(backends={**backends, "pool": state.backends["pool"]})
         except ApplianceError:
-            taken = [read_state(places.lab(other).state).uplink for other in places.known_labs() if other != plan.lab]
+            taken = [read_state(paths.lab(other).state).uplink for other in paths.known_labs() if other != plan.lab]
             uplink = network.free_uplink(taken, network.routes())
             state = State(plan.lab, str(inventory.resolve()), uplink.number, backends=backends)
         write_state(own.state, state)
         write_atomic(own.root / "territory.yml", territory_file(inventory).read_bytes(), mode=0o600)
-        _forward(places)
-        Pool(places, state.backends["pool"]).open()
+        _forward(paths)
+        Pool(paths, state.backends["pool"]).open()
     return state
 
 
-def base_image(places: Places, pool: Pool, say: Say) -> str:
+def base_image(paths: HostPaths, pool: Pool, say: Say) -> str:
     """The identity of the base that new nodes are made from; it is made when nobody has needed it before."""
     inputs = base.read_inputs()
-    with shared(places, say):
-        image = make_private_folder(places.bases) / f"{inputs.identity}.tar"
+    with shared(paths, say):
+        image = make_private_folder(paths.bases) / f"{inputs.identity}.tar"
         if not image.exists():
             say("Making the base image: about a minute, once.")
             base.make(inputs, image, lambda line: None)
@@ -78,10 +78,10 @@ def base_image(places: Places, pool: Pool, say: Say) -> str:
     return inputs.identity
 
 
-def has_base(places: Places) -> bool:
+def has_base(paths: HostPaths) -> bool:
     """Whether the base image of this machine's package sources is there already."""
     try:
-        return (places.bases / f"{base.read_inputs().identity}.tar").exists()
+        return (paths.bases / f"{base.read_inputs().identity}.tar").exists()
     except NotFound:
         return False
 
@@ -92,19 +92,19 @@ def resolver() -> str:
     return (direct if direct.exists() else Path("/etc/resolv.conf")).read_text()
 
 
-def forget(places: Places, name: str, pool: Pool, say: Say) -> None:
+def forget(paths: HostPaths, name: str, pool: Pool, say: Say) -> None:
     """Forget the lab; with the last one, close the pool and give the machine its forwarding back."""
-    with shared(places, say):
-        shutil.rmtree(places.lab(name).root)
-        if not places.known_labs():
-            base.sweep(places.bases)
+    with shared(paths, say):
+        shutil.rmtree(paths.lab(name).root)
+        if not paths.known_labs():
+            base.sweep(paths.bases)
             pool.close()
-            if places.forwarding.exists():
-                network.FORWARD.write_text(places.forwarding.read_text())
-                places.forwarding.unlink()
+            if paths.forwarding.exists():
+                network.FORWARD.write_text(paths.forwarding.read_text())
+                paths.forwarding.unlink()
 
 
-def _forward(places: Places) -> None:
-    if not places.forwarding.exists():
-        write_atomic(places.forwarding, network.FORWARD.read_bytes(), mode=0o600)
+def _forward(paths: HostPaths) -> None:
+    if not paths.forwarding.exists():
+        write_atomic(paths.forwarding, network.FORWARD.read_bytes(), mode=0o600)
     network.FORWARD.write_text("1")

@@ -19,9 +19,9 @@ from appliance.host.files import locked, make_private_folder
 from appliance_lab.checkout import code_folder
 from appliance_lab.hosts import base, machine
 from appliance_lab.hosts import lab as labs
-from appliance_lab.hosts.desk import Desk, set_up
+from appliance_lab.hosts.control_machine import ControlMachine, set_up
 from appliance_lab.hosts.lab import Lab, Say, changing
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.plan import make_plan
 from appliance_lab.hosts.pool import BTRFS, Pool
 from appliance_lab.hosts.provision import provision
@@ -32,14 +32,14 @@ NESTED = ("srv", "var/lib")
 """Where nodes may have subvolumes of their own."""
 
 
-def up_provisioned(places: Places, name: str, inventory: Path, say: Say) -> Lab:
+def up_provisioned(paths: HostPaths, name: str, inventory: Path, say: Say) -> Lab:
     """The lab `name`, which must be down, with every node as its territory says; from a template where there is one."""
-    template = places.pool / "templates" / identity(inventory)
-    with locked(places.root / "template", what="the template of labs", wait=True):
-        if template_is_whole(places, template):
-            return _copied(places, name, inventory, template, say)
-        lab = labs.up(places, name, inventory, say)
-        with changing(places, name):
+    template = paths.pool / "templates" / identity(inventory)
+    with locked(paths.root / "template", what="the template of labs", wait=True):
+        if template_is_whole(paths, template):
+            return _copied(paths, name, inventory, template, say)
+        lab = labs.up(paths, name, inventory, say)
+        with changing(paths, name):
             provision(lab)
             if lab.pool.backend == BTRFS:
                 _keep(lab, template)
@@ -54,10 +54,10 @@ def identity(inventory: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def template_is_whole(places: Places, template: Path) -> bool:
+def template_is_whole(paths: HostPaths, template: Path) -> bool:
     """Whether the template is there to its last file; the pool is mounted while any lab is up."""
-    if places.image.exists() and not places.pool.is_mount():
-        Pool(places, BTRFS).open()
+    if paths.image.exists() and not paths.pool.is_mount():
+        Pool(paths, BTRFS).open()
     return (template / "whole").exists()
 
 
@@ -70,7 +70,7 @@ def _sources(root: Path) -> Iterator[Path]:
 
 def _keep(lab: Lab, template: Path) -> None:
     """Keep `lab` as `template`, in place of an older one, and go on."""
-    _forget_others(lab.places.pool / "templates")
+    _forget_others(lab.paths.pool / "templates")
     template.mkdir(parents=True)
     with ThreadPoolExecutor() as threads:
         list(threads.map(machine.shut_down, lab.plan.nodes))
@@ -83,17 +83,17 @@ def _keep(lab: Lab, template: Path) -> None:
     labs.wait_for_ssh(lab, lab.plan.nodes)
 
 
-def _copied(places: Places, name: str, inventory: Path, template: Path, say: Say) -> Lab:
+def _copied(paths: HostPaths, name: str, inventory: Path, template: Path, say: Say) -> Lab:
     plan = make_plan(load(inventory), name)
-    pool = Pool(places, BTRFS)
-    with changing(places, name):
-        _copy_desk(template / "desk", places.lab(name).root)
+    pool = Pool(paths, BTRFS)
+    with changing(paths, name):
+        _copy_desk(template / "desk", paths.lab(name).root)
         for node in plan.nodes:
             root = pool.root(name, node.name)
             root.parent.mkdir(mode=0o700, parents=True)
             snapshot_deep(template / node.name, root)
-    lab = labs.up(places, name, inventory, say)
-    [package] = (Desk(lab.own.root).root / "packages").glob("*.deb")
+    lab = labs.up(paths, name, inventory, say)
+    [package] = (ControlMachine(lab.own.root).root / "packages").glob("*.deb")
     set_up(lab, package)
     return lab
 

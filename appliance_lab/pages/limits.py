@@ -50,7 +50,7 @@ conversation itself, one with each peer, so only bytes and seconds of the answer
 LISTENER_UNITS = "unit/host/test_listener_units.py::"
 OF_MEMORY = LISTENER_UNITS + "test_a_listener_has_a_bound_of_memory_and_of_tasks"
 OF_LINES = LISTENER_UNITS + "test_the_journal_takes_so_many_lines_a_minute_of_what_whoever_calls_can_make_fail"
-VAULT, SESSION = "integration/vault/test_vault_hostile.py::", "integration/desk/test_vault_sessions.py::"
+VAULT, SESSION = "integration/vault/test_vault_hostile.py::", "integration/vault_worlds/test_vault_sessions.py::"
 BROKER = "integration/coordination/test_broker_server.py::"
 CONNECTIONS, ATTACKS = "integration/portal/test_connections.py::", "integration/portal/test_attacks.py::"
 PREVIEW, HELPER = "integration/restore/test_preview.py::", "unit/host/test_privileged.py::"

@@ -42,7 +42,7 @@ BOUND_SECONDS = 60.0
 
 
 @dataclass
-class Stage:
+class FailoverWorld:
     """`territory` started for failover of `service`; a context that ends all that was started."""
 
     territory: ProcessTerritory
@@ -211,7 +211,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(
+def failover_world(
     root: Path,
     plan: Territory,
     service: str,
@@ -223,7 +223,7 @@ def staged(
     bound_seconds: float = BOUND_SECONDS,
     operator_key: Path | None = None,
     heartbeat_milliseconds: int = 50,
-) -> Iterator[Stage]:
+) -> Iterator[FailoverWorld]:
     """`plan` under `root` with three voters, `service` begun, saved once and served at its home.
 
     `disturbed`: as far as this machine lets us, lines between nodes can be cut, clocks set off and disks filled.
@@ -241,18 +241,20 @@ def staged(
         voters = EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=beat, names=VOTERS, places=places)
         etcd = stack.enter_context(voters)
         ports = _program_ports(plan.trusted(service))
-        stage = Stage(made, service, etcd, ports, network=lines, bound_seconds=bound_seconds, operator_key=operator_key)
+        world = FailoverWorld(
+            made, service, etcd, ports, network=lines, bound_seconds=bound_seconds, operator_key=operator_key
+        )
         if disturbed and library() is not None:
-            stage.clocks = {name: WallClock(root / f"{name}.clock") for name in plan.nodes}
+            world.clocks = {name: WallClock(root / f"{name}.clock") for name in plan.nodes}
         if lines is not None:  # where this process may make those, it may mount
-            folders = {name: made.nodes[name].layout.services for name in stage.candidates}
-            stage.disks = {name: stack.enter_context(disk_at(folder)) for name, folder in folders.items()}
+            folders = {name: made.nodes[name].layout.services for name in world.candidates}
+            world.disks = {name: stack.enter_context(disk_at(folder)) for name, folder in folders.items()}
         try:
-            _begin(stage)
-            yield stage
+            _begin(world)
+            yield world
         finally:
             for name in made.nodes:
-                stage.end(name)
+                world.end(name)
 
 
 def _with_ports(plan: Territory) -> Territory:
@@ -279,31 +281,31 @@ def _program_ports(candidates: tuple[str, ...]) -> dict[str, tuple[int, int]]:
     return {name: (ports[2 * i], ports[2 * i + 1]) for i, name in enumerate(candidates)}
 
 
-def _begin(stage: Stage) -> None:
-    made, found = stage.territory, library()
+def _begin(world: FailoverWorld) -> None:
+    made, found = world.territory, library()
     for name, node in made.nodes.items():
-        node.namespace = stage.network.namespace(name) if stage.network else None
-        if name in stage.clocks and found is not None:
-            stage.clocks[name].set_off(0)
-            node.environment = stage.clocks[name].environment(found)
+        node.namespace = world.network.namespace(name) if world.network else None
+        if name in world.clocks and found is not None:
+            world.clocks[name].set_off(0)
+            node.environment = world.clocks[name].environment(found)
     issuer = certificates.begin(made.territory.domain)
     made.ca = pki.fingerprint_of(issuer.root)
     made.sign()
     certificates.give(made, issuer)
     argv = [sys.executable, "-m", "appliance_lab.processes.writer"]
-    for name, (port, copy_port) in stage.ports.items():
+    for name, (port, copy_port) in world.ports.items():
         layout = made.nodes[name].layout
         layout.machine.mkdir()
-        programs = {stage.service: {"argv": argv, "port": port, "copy_port": copy_port}}
+        programs = {world.service: {"argv": argv, "port": port, "copy_port": copy_port}}
         (layout.root / "programs.json").write_text(json.dumps(programs))
     made.begin_services()
-    _tell_begin(stage)
+    _tell_begin(world)
     for name in made.nodes:
-        stage.start(name)
+        world.start(name)
 
 
-def _tell_begin(stage: Stage) -> None:
-    plan = made = stage.territory.territory
-    service, timers = made.service(stage.service), Timers.of_lease(plan.lease_seconds)
+def _tell_begin(world: FailoverWorld) -> None:
+    plan = made = world.territory.territory
+    service, timers = made.service(world.service), Timers.of_lease(plan.lease_seconds)
     times = {name: getattr(timers, name) for name in ("ttl", "stop", "epsilon", "grace", "cooldown")}
-    stage.tell("", 0, "begin", policy=service.policy, home=service.node, rto=stage.bound_seconds, **times)
+    world.tell("", 0, "begin", policy=service.policy, home=service.node, rto=world.bound_seconds, **times)

@@ -13,7 +13,7 @@ from appliance.backup.writer.begin import begin, take_first_grant
 from appliance.clock import SystemClock, utc_text
 from appliance.host.files import make_private_folder
 from appliance.host.identity import machine_id
-from appliance.membership.sshd import write_door
+from appliance.membership.sshd import write_sshd_config
 from appliance.node.handle import Node, open_node
 from appliance.territory.model import Territory
 from appliance.territory.placement import place
@@ -81,7 +81,7 @@ class ProcessTerritory:
         for name in self.nodes if to is None else to:
             layout = self.nodes[name].layout
             accept_bundle(layout.bundle, raw, load_identity(layout).territory_key)
-            write_door(open_node(layout.root))
+            write_sshd_config(open_node(layout.root))
 
     def signed(self) -> bytes:
         """The bundle as it is now, under the serial of the last signing."""

@@ -11,9 +11,9 @@ from typing import Any
 from appliance.errors import OK, WARNINGS
 from appliance.host.command import Result, run
 from appliance_lab.checkers.tree_record import Record
-from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.control_machine import ControlMachine
 from appliance_lab.hosts.lab import Lab, open_lab
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.playbook import Played, play
 from appliance_lab.stories.left import Left
 from appliance_lab.story import Violated, waiting
@@ -26,24 +26,24 @@ IN_USE = "is in use by another process"
 
 
 @dataclass
-class Ground:
+class StoryContext:
     """`before`: what was on this machine before the lab. `taken`: what documents were, for later steps to compare."""
 
     name: str
     inventory: Path
     say: Callable[[str], None]
     before: Left
-    places: Places = field(default_factory=Places)
+    paths: HostPaths = field(default_factory=HostPaths)
     taken: dict[str, Record] = field(default_factory=dict)
 
     @property
     def lab(self) -> Lab:
         """The lab as it is now; raise NotFound before it was brought up."""
-        return open_lab(self.places, self.name, self.say)
+        return open_lab(self.paths, self.name, self.say)
 
     @property
-    def desk(self) -> Desk:
-        return Desk(self.places.lab(self.name).root)
+    def control(self) -> ControlMachine:
+        return ControlMachine(self.paths.lab(self.name).root)
 
     def disk(self, node: str, path: str) -> Path:
         """`path` of `node`, seen from this machine."""
@@ -52,7 +52,7 @@ class Ground:
 
     def ssh(self, node: str, *words: str, stdin: bytes | None = None) -> Result:
         """`words`, one line of a shell, on `node` as root over SSH."""
-        config = str(self.places.lab(self.name).ssh_config)
+        config = str(self.paths.lab(self.name).ssh_config)
         return run(("ssh", "-F", config, node, *words), timeout_seconds=SSH_SECONDS_MAX, stdin=stdin)
 
     def did(self, node: str, *words: str, stdin: bytes | None = None) -> str:
@@ -72,9 +72,9 @@ class Ground:
 
     def play(self, playbook: str, node: str) -> Played:
         """How `playbook` ended for `node`, for the better; raise Violated otherwise."""
-        played = play(self.desk, playbook, "-e", f"node={node}")
+        played = play(self.control, playbook, "-e", f"node={node}")
         if played.exit_code != 0:
-            where = str(self.desk.root / f"{playbook}.log")
+            where = str(self.control.root / f"{playbook}.log")
             raise Violated(f"{playbook} ended with {played.exit_code}: {played.tail()}", where=where)
         return played
 

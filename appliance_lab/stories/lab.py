@@ -19,7 +19,7 @@ from appliance_lab.stories import (
     revoked,
     upgraded,
 )
-from appliance_lab.stories.ground import Ground
+from appliance_lab.stories.context import StoryContext
 from appliance_lab.stories.left import look
 from appliance_lab.story import Story
 
@@ -44,17 +44,17 @@ def play(name: str, inventory: Path, report: Path, say: Callable[[str], None], *
     """Play it in a lab called `name`, which must not be up, and write its report; with `keep` the lab stays up."""
     if os.geteuid() != 0:
         raise UsageError("real hosts need root: sudo make story-lab", remedy="As anybody: make demo")
-    ground = Ground(name, inventory, say, look(name))
-    if name in ground.places.known_labs():
+    context = StoryContext(name, inventory, say, look(name))
+    if name in context.paths.known_labs():
         raise UsageError(f"the lab {name} is up already.", remedy=f"appliance lab down --name {name}")
     story = Story("lab", TITLE, report)
     try:
         for what, step in STEPS:
-            story.step(what, partial(step, ground))
+            story.step(what, partial(step, context))
         if not keep and story.exit_code == 0:
-            story.step(LAST[0], partial(LAST[1], ground))
+            story.step(LAST[0], partial(LAST[1], context))
         story.write()
     finally:
-        if not keep and name in ground.places.known_labs():
-            labs.down(ground.places, name, say)
+        if not keep and name in context.paths.known_labs():
+            labs.down(context.paths, name, say)
     return story

@@ -10,7 +10,7 @@ from pathlib import Path
 from appliance.host import cgroups
 from appliance.host.command import run
 from appliance.host.network import netns
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.plan import PREFIX
 
 TIMEOUT_SECONDS = 30.0
@@ -41,15 +41,15 @@ class Left:
         return tuple(found)
 
 
-def look(name: str, places: Places | None = None) -> Left:
+def look(name: str, paths: HostPaths | None = None) -> Left:
     """What is on this machine, of other labs than `name` only what they share."""
-    places = places or Places()
-    others = frozenset(places.known_labs()) - {name}
+    paths = paths or HostPaths()
+    others = frozenset(paths.known_labs()) - {name}
     return Left(
         namespaces=frozenset(it for it in netns.names() if not _of(it, others)),
         interfaces=frozenset(it["ifname"] for it in netns.show(None, "link")),
         tables=frozenset(it for it in _tables() if not any(it.endswith(f"lab-{other}") for other in others)),
-        mounts=frozenset(it for it in _mounts() if not _of(it, others) and not (others and it == str(places.pool))),
+        mounts=frozenset(it for it in _mounts() if not _of(it, others) and not (others and it == str(paths.pool))),
         loops=frozenset(_loops()),
         processes=frozenset(_processes(name)),
         groups=frozenset(it for it in cgroups.names() if it.startswith(f"{PREFIX}.") and not _of(it, others)),

@@ -17,7 +17,7 @@ from appliance.host.files import make_private_folder
 from appliance.monitor.metrics import CHECK, LACKING, STATES
 from appliance.units import MIB
 from appliance_lab.processes.watching import Site
-from appliance_lab.stories.watched import BLIND, ORIGIN, RPO_SECONDS, SERVICE, STANDBY, Ground, lay, well
+from appliance_lab.stories.watched import BLIND, ORIGIN, RPO_SECONDS, SERVICE, STANDBY, WatchedContext, set_up, well
 from appliance_lab.story import Story, Unknown, require, waiting
 
 TITLE = "Silence and false success are told"
@@ -30,174 +30,174 @@ FILMS_MIB = (17, *([1] * 12))
 """What comes at once, and what comes bit by bit: a push that does not fit is refused, and fills nothing."""
 
 
-def at_rest(ground: Ground) -> str:
-    ground.clock.go()
+def at_rest(context: WatchedContext) -> str:
+    context.clock.go()
     with waiting("a safe backup", 60) as done:
-        while not done(bool(ground.sites[0].ask(f'appliance_backup_copies{{backup="{SERVICE}"}} == 2'))):
+        while not done(bool(context.sites[0].ask(f'appliance_backup_copies{{backup="{SERVICE}"}} == 2'))):
             pass
-    ground.calm()
-    for site in ground.sites:
+    context.calm()
+    for site in context.sites:
         with waiting(f"an answer of all that {site.name} asks", 60) as done:
             while not done(bool(up := site.ask("up")) and all(up.values())):
                 pass
     return f"{len(up)} targets answer at both sites, and nothing fires"
 
 
-def backup_stopped(ground: Ground) -> str:
+def backup_stopped(context: WatchedContext) -> str:
     began = time.monotonic()
-    with ground.clock.stopped():
-        ground.fires("SauvegardeTresEnRetard", 3 * RPO_SECONDS + SLACK_SECONDS, backup=SERVICE)
+    with context.clock.stopped():
+        context.fires("SauvegardeTresEnRetard", 3 * RPO_SECONDS + SLACK_SECONDS, backup=SERVICE)
         after = time.monotonic() - began
-        _sees(ground, ORIGIN, "backup-age", "written")
-        _sees(ground, BLIND, "held-age", "held")
-    cleared = ground.clears("SauvegardeTresEnRetard", backup=SERVICE)
+        _sees(context, ORIGIN, "backup-age", "written")
+        _sees(context, BLIND, "held-age", "held")
+    cleared = context.clears("SauvegardeTresEnRetard", backup=SERVICE)
     return f"{cleared}; after {after:.0f} s, 3 RPO are {3 * RPO_SECONDS}"
 
 
-def peer_cut(ground: Ground) -> str:
+def peer_cut(context: WatchedContext) -> str:
     """The peer is gone from one moment to the next: its sshd, its agent, its exporter."""
-    ground.node(BLIND).kill()
+    context.node(BLIND).kill()
     try:
-        ground.fires("SiteInjoignable", node=BLIND)
+        context.fires("SiteInjoignable", node=BLIND)
         with waiting("the terminal of the origin naming the peer", SLACK_SECONDS) as done:
-            while not done(_answer(ground, ORIGIN, "copies", "written") != "ok"):
+            while not done(_answer(context, ORIGIN, "copies", "written") != "ok"):
                 pass
     finally:
-        ground.power_on(BLIND)
-    return ground.clears("SiteInjoignable", node=BLIND)
+        context.power_on(BLIND)
+    return context.clears("SiteInjoignable", node=BLIND)
 
 
-def agent_stopped(ground: Ground) -> str:
+def agent_stopped(context: WatchedContext) -> str:
     """The machine lives, its agent does not: nobody else would notice before the RPO has passed."""
-    node = ground.node(STANDBY)
+    node = context.node(STANDBY)
     agent = node.processes.pop(1)
     agent.kill()
     agent.wait()
     try:
-        ground.fires("AgentArrete", node=STANDBY)
-        _sees(ground, STANDBY, "agent", "node")
+        context.fires("AgentArrete", node=STANDBY)
+        _sees(context, STANDBY, "agent", "node")
     finally:
         node.start_agent()
         node.processes.insert(1, node.processes.pop())
-    return ground.clears("AgentArrete", node=STANDBY)
+    return context.clears("AgentArrete", node=STANDBY)
 
 
-def bytes_flipped(ground: Ground) -> str:
+def bytes_flipped(context: WatchedContext) -> str:
     """A bit of a blob flips in a pool, while nobody is there to mend it from."""
-    holding = ground.node(BLIND).layout.vault / SERVICE
-    with ground.clock.stopped():
-        _wait_until_held(ground)
-        others = [ground.node(name) for name in (ORIGIN, STANDBY)]
+    holding = context.node(BLIND).layout.vault / SERVICE
+    with context.clock.stopped():
+        _wait_until_held(context)
+        others = [context.node(name) for name in (ORIGIN, STANDBY)]
         doors = [node.processes.pop(0) for node in others]
         for door in doors:
             door.kill()
             door.wait()
         try:
             _flip(max((holding / "pool").glob("*/*"), key=lambda path: path.stat().st_size))
-            ground.node(BLIND).cli("vault", "scrub", SERVICE, check=False)
-            ground.fires("CopieEndommagee", backup=SERVICE, peer=BLIND)
-            _sees(ground, BLIND, "damage", "held")
+            context.node(BLIND).cli("vault", "scrub", SERVICE, check=False)
+            context.fires("CopieEndommagee", backup=SERVICE, peer=BLIND)
+            _sees(context, BLIND, "damage", "held")
         finally:
             for node in others:
                 node.start_sshd()
                 node.processes.insert(0, node.processes.pop())
-        ground.node(BLIND).cli("vault", "repair", SERVICE, check=False)
-        return ground.clears("CopieEndommagee", backup=SERVICE, peer=BLIND)
+        context.node(BLIND).cli("vault", "repair", SERVICE, check=False)
+        return context.clears("CopieEndommagee", backup=SERVICE, peer=BLIND)
 
 
-def quota_filled(ground: Ground) -> str:
+def quota_filled(context: WatchedContext) -> str:
     """Documents grow until hardly anything of the share is left; more room is signed for."""
-    with ground.clock.stopped() as back_up:
+    with context.clock.stopped() as back_up:
         for number, mib in enumerate(FILMS_MIB):
-            (ground.documents / f"film-{number}.bin").write_bytes(os.urandom(mib * MIB))
+            (context.documents / f"film-{number}.bin").write_bytes(os.urandom(mib * MIB))
             back_up()
-            _wait_until_held(ground)
-            if _answer(ground, BLIND, "quota", "held") != "ok":
+            _wait_until_held(context)
+            if _answer(context, BLIND, "quota", "held") != "ok":
                 break
-    ground.fires("QuotaPresquePlein", backup=SERVICE, peer=BLIND)
-    _sees(ground, BLIND, "quota", "held")
-    territory = ground.territory
+    context.fires("QuotaPresquePlein", backup=SERVICE, peer=BLIND)
+    _sees(context, BLIND, "quota", "held")
+    territory = context.territory
     service = territory.territory.service(SERVICE)
-    with ground.clock.stopped():
+    with context.clock.stopped():
         more = replace(service, quota_bytes=4 * service.quota_bytes)
         territory.territory = replace(territory.territory, services={SERVICE: more})
         territory.sign()
-    return ground.clears("QuotaPresquePlein", backup=SERVICE, peer=BLIND)
+    return context.clears("QuotaPresquePlein", backup=SERVICE, peer=BLIND)
 
 
-def monitoring_site_stopped(ground: Ground) -> str:
-    _, second = ground.sites
+def monitoring_site_stopped(context: WatchedContext) -> str:
+    _, second = context.sites
     second.stop()
     try:
-        ground.fires("SurveillanceMuette", node=second.name)
+        context.fires("SurveillanceMuette", node=second.name)
         with waiting("the page saying that its history is missing", SHOWS_SECONDS_MAX) as done:
-            while not done("l'historique et les alertes manquent" in ground.screen.page()):
+            while not done("l'historique et les alertes manquent" in context.screen.page()):
                 pass
-        service = ground.screen.page(f"/services/{SERVICE}")
+        service = context.screen.page(f"/services/{SERVICE}")
         require("L'historique manque" in service, f"the page of {SERVICE} shows a history that nobody gave it.")
-        require(bool(ground.screen.checks(ORIGIN)), "without Prometheus the page knows no checks.")
+        require(bool(context.screen.checks(ORIGIN)), "without Prometheus the page knows no checks.")
     finally:
-        second.start(ground.watched, ground.sites, ground.catcher.url)
-    cleared = ground.clears("SurveillanceMuette", node=second.name)
+        second.start(context.watched, context.sites, context.catcher.url)
+    cleared = context.clears("SurveillanceMuette", node=second.name)
     return f"{cleared}; meanwhile the page went on without its history"
 
 
-def false_success(ground: Ground) -> str:
+def false_success(context: WatchedContext) -> str:
     """The backup ends with 0 and both peers have signed; then one of them holds nothing any more."""
-    holding = ground.node(BLIND).layout.vault / SERVICE
-    with ground.clock.stopped() as back_up:
+    holding = context.node(BLIND).layout.vault / SERVICE
+    with context.clock.stopped() as back_up:
         require(well(back_up()), "the backup itself failed, so nothing false was said.")
-        _wait_until_held(ground)
+        _wait_until_held(context)
         shutil.rmtree(holding / "generations")
-        ground.fires("FauxSucces", backup=SERVICE)
-        said = _answer(ground, ORIGIN, "copies", "written")
+        context.fires("FauxSucces", backup=SERVICE)
+        said = _answer(context, ORIGIN, "copies", "written")
         if said != "ok":
             raise Unknown(f"the origin says {said} by itself, so this is no false success.")
-        _sees(ground, BLIND, "held", "held")
+        _sees(context, BLIND, "held", "held")
     shutil.rmtree(holding, ignore_errors=True)
-    return f"the origin said it was safe; {ground.clears('FauxSucces', backup=SERVICE)}"
+    return f"the origin said it was safe; {context.clears('FauxSucces', backup=SERVICE)}"
 
 
-def agree(ground: Ground) -> str:
+def agree(context: WatchedContext) -> str:
     """Every check of every node has the same answer in the terminal and in Prometheus, at both sites."""
     checks = 0
-    for name in ground.territory.nodes:
+    for name in context.territory.nodes:
         with waiting(f"terminal and Prometheus agreeing about {name}", AGREE_SECONDS_MAX) as done:
-            while not done(all(_states(site, name) == ground.doctor(name) for site in ground.sites)):
+            while not done(all(_states(site, name) == context.doctor(name) for site in context.sites)):
                 pass
-        checks += len(ground.doctor(name))
+        checks += len(context.doctor(name))
     return f"{checks} answers of `appliance doctor` are what Prometheus has at both sites"
 
 
-def page_agrees(ground: Ground) -> str:
+def page_agrees(context: WatchedContext) -> str:
     """Every check of every node has the same answer on the dashboard and in the terminal."""
     checks = 0
-    for name in ground.territory.nodes:
+    for name in context.territory.nodes:
         with waiting(f"page and terminal agreeing about {name}", SHOWS_SECONDS_MAX + AGREE_SECONDS_MAX) as done:
-            while not done(ground.screen.checks(name) == ground.doctor(name)):
+            while not done(context.screen.checks(name) == context.doctor(name)):
                 pass
-        checks += len(ground.doctor(name))
+        checks += len(context.doctor(name))
     return f"{checks} answers of `appliance doctor` are what the dashboard shows"
 
 
-def page_shows_silence(ground: Ground) -> str:
+def page_shows_silence(context: WatchedContext) -> str:
     """A node is switched off: the dashboard says so within a minute, since when, and what to do."""
-    ground.node(BLIND).kill()
+    context.node(BLIND).kill()
     began = time.monotonic()
     try:
         with waiting("the silent node on the page", SHOWS_SECONDS_MAX) as done:
-            while not done("SiteInjoignable" in ground.screen.reasons(BLIND)):
+            while not done("SiteInjoignable" in context.screen.reasons(BLIND)):
                 pass
-        after, said = time.monotonic() - began, ground.screen.reasons(BLIND)
+        after, said = time.monotonic() - began, context.screen.reasons(BLIND)
         require("Silence depuis" in said, "the page does not say since when.")
         require("Que faire" in said, "the page does not say what to do.")
-        require(set(ground.screen.checks(BLIND).values()) == {"unknown"}, "its last answers are shown as the present.")
+        require(set(context.screen.checks(BLIND).values()) == {"unknown"}, "its last answers are shown as the present.")
     finally:
-        ground.power_on(BLIND)
+        context.power_on(BLIND)
     with waiting("the end of its silence on the page", SHOWS_SECONDS_MAX) as done:
-        while not done("SiteInjoignable" not in ground.screen.reasons(BLIND)):
+        while not done("SiteInjoignable" not in context.screen.reasons(BLIND)):
             pass
-    ground.calm()
+    context.calm()
     return f"it was there after {after:.0f} s, with the remedy, and went when the node came back"
 
 
@@ -210,21 +210,21 @@ def _states(site: Site, node: str) -> dict[tuple[str, str, str], str]:
     return found
 
 
-def _answer(ground: Ground, node: str, check: str, role: str) -> str:
+def _answer(context: WatchedContext, node: str, check: str, role: str) -> str:
     subject = node if role == "node" else SERVICE
-    return ground.doctor(node).get((check, role, subject), "absent")
+    return context.doctor(node).get((check, role, subject), "absent")
 
 
-def _sees(ground: Ground, node: str, check: str, role: str) -> None:
+def _sees(context: WatchedContext, node: str, check: str, role: str) -> None:
     """Raise Violated unless the terminal of `node` says it too."""
-    said = _answer(ground, node, check, role)
+    said = _answer(context, node, check, role)
     require(said not in ("ok", "absent"), f"`appliance doctor` on {node} says of {check}: {said}.")
 
 
-def _wait_until_held(ground: Ground) -> None:
+def _wait_until_held(context: WatchedContext) -> None:
     """Until every peer has the newest generation, so that no push mends anything by the way."""
     with waiting("the newest generation at every peer", SLACK_SECONDS) as done:
-        while not done(_answer(ground, ORIGIN, "copies", "written") == "ok"):
+        while not done(_answer(context, ORIGIN, "copies", "written") == "ok"):
             pass
 
 
@@ -256,9 +256,9 @@ STEPS = {
 }
 
 
-def _play(step: Callable[[Ground], str], ground: Ground) -> str:
-    ground.began = time.time()
-    return step(ground)
+def _play(step: Callable[[WatchedContext], str], context: WatchedContext) -> str:
+    context.began = time.time()
+    return step(context)
 
 
 def play(
@@ -272,10 +272,10 @@ def play(
     shutil.rmtree(work)
     story = Story("monitor", TITLE, report)
     try:
-        with lay(make_private_folder(work)) as ground:
+        with set_up(make_private_folder(work)) as context:
             for what, step in STEPS.items():
                 if not steps or what in steps:
-                    story.step(what, partial(_play, step, ground))
+                    story.step(what, partial(_play, step, context))
         story.write()
     finally:
         if not keep:

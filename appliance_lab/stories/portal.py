@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from appliance.host.files import make_private_folder
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.stories.tested import LAB_KEPT, LAB_NAME, SCREENSHOTS, Suite, carry_out, check_down, check_tests
 from appliance_lab.story import Story
 
@@ -66,6 +66,6 @@ def play(
     story.write()
     if not has_hosts:
         say("Hosts were left out, which need root: sudo make story-portal")
-    elif keep and name in Places().known_labs():
+    elif keep and name in HostPaths().known_labs():
         say(f"The lab {name} is still up, its origin switched off. To end it: appliance lab down --name {name}")
     return story

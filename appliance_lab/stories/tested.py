@@ -14,7 +14,7 @@ from pathlib import Path
 from appliance.errors import NotFound, UsageError
 from appliance.host.command import run
 from appliance_lab.checkout import code_folder
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.story import Unknown, Violated
 
 TESTS, KEPT = Path("tests/integration"), Path("build/stories")
@@ -39,7 +39,7 @@ def check_tests(story: str) -> None:
 
 def check_down(name: str) -> None:
     """Raise UsageError when the lab `name` is up: tests begin with a lab of their own."""
-    if name in Places().known_labs():
+    if name in HostPaths().known_labs():
         raise UsageError(f"the lab {name} is up already.", remedy=f"appliance lab down --name {name}")
 
 

@@ -8,7 +8,7 @@ from appliance.host.command import run
 from appliance_lab.checkout import code_folder
 from appliance_lab.hosts.playbook import Played, play
 from appliance_lab.hosts.provision import COMMAND_SECONDS_MAX
-from appliance_lab.stories.ground import BLIND, ORIGIN, SPARE, STANDBY, Ground
+from appliance_lab.stories.context import BLIND, ORIGIN, SPARE, STANDBY, StoryContext
 from appliance_lab.story import require
 
 PLAYBOOK = "upgrade"
@@ -23,40 +23,40 @@ MEND = (
 )
 
 
-def upgraded(ground: Ground) -> str:
+def upgraded(context: StoryContext) -> str:
     """The agent of one node cannot start again: it stops there, the next keeps its version; mended, it goes on."""
-    package = new_package(ground)
+    package = new_package(context)
     version = package.name.split("_")[1]
-    former = version_of(ground, SPARE)
-    ground.did(BLIND, *BREAK)
-    stopped = _play(ground, package)
+    former = version_of(context, SPARE)
+    context.did(BLIND, *BREAK)
+    stopped = _play(context, package)
     said = " ".join(stopped.text.split())
     require(stopped.exit_code != 0, "it went on over a node that is not well.")
     require(f"{BLIND} is not well" in said, f"it stopped for another reason: {stopped.tail()}")
     require(f"/var/cache/appliance/appliance_{former}_all.deb" in said, "it does not say how to go back.")
-    there = {node: version_of(ground, node) for node in (STANDBY, ORIGIN, BLIND, SPARE)}
+    there = {node: version_of(context, node) for node in (STANDBY, ORIGIN, BLIND, SPARE)}
     expected = {STANDBY: version, ORIGIN: version, BLIND: version, SPARE: former}
     require(there == expected, f"the versions are {there}.")
-    again = _play(ground, package)
+    again = _play(context, package)
     require(again.exit_code != 0, "a node that is not well was taken for one that is.")
-    require(version_of(ground, SPARE) == former, f"{SPARE} was upgraded over a node that is not well.")
-    ground.did(BLIND, *MEND)
-    ended = _play(ground, package)
+    require(version_of(context, SPARE) == former, f"{SPARE} was upgraded over a node that is not well.")
+    context.did(BLIND, *MEND)
+    ended = _play(context, package)
     require(ended.exit_code == 0, f"mended, it ended with {ended.exit_code}: {ended.tail()}")
-    require(version_of(ground, SPARE) == version, f"{SPARE} was left behind.")
+    require(version_of(context, SPARE) == version, f"{SPARE} was left behind.")
     return f"it stopped at {BLIND}, {SPARE} kept {former}; mended, all have {version} ({ended.seconds:.0f} s)"
 
 
-def new_package(ground: Ground) -> Path:
+def new_package(context: StoryContext) -> Path:
     """Our package once more, under a later version."""
-    folder = ground.desk.root / "next"
+    folder = context.control.root / "next"
     argv = (str(code_folder() / "scripts/deb"), "99.0", str(folder))
     return Path(run(argv, timeout_seconds=COMMAND_SECONDS_MAX, check=True).stdout.decode().split()[-1])
 
 
-def version_of(ground: Ground, node: str) -> str:
-    return ground.did(node, "dpkg-query", "--show", "'--showformat=${Version}'", "appliance").strip()
+def version_of(context: StoryContext, node: str) -> str:
+    return context.did(node, "dpkg-query", "--show", "'--showformat=${Version}'", "appliance").strip()
 
 
-def _play(ground: Ground, package: Path) -> Played:
-    return play(ground.desk, PLAYBOOK, "-e", f"agent_deb={package}", "-e", "upgrade_tries=5")
+def _play(context: StoryContext, package: Path) -> Played:
+    return play(context.control, PLAYBOOK, "-e", f"agent_deb={package}", "-e", "upgrade_tries=5")

@@ -38,7 +38,7 @@ EVERY = "APPLIANCE_AGENT_EVERY"
 
 
 @dataclass
-class Ground:
+class WatchedContext:
     territory: ProcessTerritory
     documents: Path
     exporters: Mapping[str, int]
@@ -147,7 +147,7 @@ def power_on(node: ProcessNode, exporter: int) -> None:
 
 
 @contextlib.contextmanager
-def lay(work: Path) -> Iterator[Ground]:
+def set_up(work: Path) -> Iterator[WatchedContext]:
     """Everything started under `work`, and ended afterwards. Agents look every second."""
     if os.geteuid() == 0:
         os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd started by root separates privileges there
@@ -169,12 +169,12 @@ def lay(work: Path) -> Iterator[Ground]:
             power_on(node, ports[name])
         screen = open_screen(territory.nodes[ORIGIN], watched, sites[1])
         stack.callback(screen.browser.close)
-        ground = Ground(territory, documents, ports, sites, catcher, clock, watched, screen)
+        context = WatchedContext(territory, documents, ports, sites, catcher, clock, watched, screen)
         thread = threading.Thread(target=clock.run)
         thread.start()
         stack.callback(thread.join)
         stack.callback(clock.end)
-        yield ground
+        yield context
 
 
 @contextlib.contextmanager

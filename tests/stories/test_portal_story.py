@@ -58,6 +58,6 @@ def test_a_step_is_what_its_tests_saw(tmp_path: Path, text: str, verdict: str, c
 
 @pytest.mark.skipif(not IS_ROOT, reason="only root has labs")
 def test_a_lab_of_that_name_that_is_up_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance_lab.hosts.places.Places.known_labs", lambda _: ["another"])
+    monkeypatch.setattr("appliance_lab.hosts.paths.HostPaths.known_labs", lambda _: ["another"])
     with pytest.raises(UsageError, match="the lab another is up already"):
         play("another", Path(), tmp_path / "portal.json", print, keep=False)

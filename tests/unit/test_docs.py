@@ -138,7 +138,7 @@ def test_the_page_of_the_vault_gives_each_caller_the_verbs_that_the_code_gives()
         "origin": access.ORIGIN | access.WRITER,
         "writer": access.WRITER,
         "standby": access.STANDBY,
-        "replica": access.HOLDER,
+        "replica": access.REPLICA_NODE,
         "node": access.MONITOR,
     }
     assert frozenset().union(*told.values()) == set(VERBS)

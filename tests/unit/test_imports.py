@@ -17,7 +17,7 @@ from appliance_lab.checkout import code_folder
             "appliance.backup.vault.__main__",
             (
                 "appliance.backup.vault.maintenance.scrub",
-                "appliance.backup.vault.maintenance.thinning",
+                "appliance.backup.vault.maintenance.pruning",
                 "appliance.backup.chain.retention",
             ),
         ),

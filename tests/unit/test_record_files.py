@@ -11,7 +11,7 @@ import pytest
 from appliance.agent import memory, work
 from appliance.agent.memory import Memory, Outcome
 from appliance.backup.chain import left_behind
-from appliance.backup.peers import alarms, exchange, sight
+from appliance.backup.peers import alarms, exchange, last_seen
 from appliance.backup.proofs import proofs
 from appliance.backup.proofs.proofs import Damaged, Drilled, Proofs, Round
 from appliance.backup.vault import ledger
@@ -27,7 +27,7 @@ from appliance.node.branch import Branch
 from appliance.portal import opened
 from appliance.portal.dashboard import history
 from appliance.portal.freshness import Freshness
-from appliance.restore import job, order
+from appliance.restore import job, request
 from appliance.restore.fill import Fill
 
 GOLDEN = Path(__file__).parents[1] / "golden/records-1"
@@ -118,7 +118,7 @@ KEPT: dict[str, tuple[Record[Any], Any]] = {
         ),
     ),
     "known.json": (replaced_trees.KNOWN, replaced_trees.Known({"ab": PutAside("/srv", 1, 2, 3, 4, "f")})),
-    "lasting": (freeze.SIGHTS, {"ab": 7}),
+    "lasting": (freeze.LAST_SEEN, {"ab": 7}),
     "failover.json": (
         failover_state.DURABLE,
         failover_state.DurableState(
@@ -139,20 +139,23 @@ KEPT: dict[str, tuple[Record[Any], Any]] = {
         opened.Found({"docs-a": opened.Opened(Path("/srv/c"), FRESH, 9.5), "docs-b": opened.Opened(Path("/srv/d"))}),
     ),
     "order.json": (
-        order.ORDER,
-        order.Order("0" * 32, "Anne", "docs-a", "beside", "arch", 2.5, ("s/a\udce9",), "s", 3.0),
+        request.REQUEST,
+        request.RestoreRequest("0" * 32, "Anne", "docs-a", "beside", "arch", 2.5, ("s/a\udce9",), "s", 3.0),
     ),
     "outcome.json": (work.ANSWER, OUTCOME),
-    "progress": (order.REACHED, order.Reached(1, 2, 3)),
+    "progress": (request.REACHED, request.Reached(1, 2, 3)),
     "proofs.json": (
         proofs.KEPT,
         Proofs(Round("t", "p", 1, 2, 0.5, (Damaged("a", "p", "r"),)), None, DRILLED, DRILLED, None),
     ),
     "scrubbed": (scrub.CURSOR, {"after": "pool ab"}),
-    "sight": (sight.SIGHT, sight.Sight({"commune-b": sight.Seen(7, "2026-01-01T00:00:00Z")}, ("statement",))),
+    "sight": (
+        last_seen.LAST_SEEN,
+        last_seen.LastSeen({"commune-b": last_seen.Seen(7, "2026-01-01T00:00:00Z")}, ("statement",)),
+    ),
     "status.json": (
-        order.STATUS,
-        order.Status(
+        request.STATUS,
+        request.Status(
             "failed",
             "packing",
             "job",

@@ -44,9 +44,9 @@ LATE_IMPORTS = {
     ("appliance/backup/writer/writer.py", "appliance.backup.writer.forgetting.forget_noted"),
     ("appliance/backup/writer/writer.py", "appliance.restore.unended.pinned"),
     ("appliance/backup/vault/sealing/sealer_here.py", "appliance.backup.vault.maintenance.scrub"),
-    ("appliance/backup/vault/sealing/sealer_here.py", "appliance.backup.vault.maintenance.thinning"),
+    ("appliance/backup/vault/sealing/sealer_here.py", "appliance.backup.vault.maintenance.pruning"),
     ("appliance/backup/vault/sealing/sealer_host.py", "appliance.backup.vault.maintenance.scrub.Scrubbed"),
-    ("appliance/backup/vault/sealing/sealer_host.py", "appliance.backup.vault.maintenance.thinning.Thinned"),
+    ("appliance/backup/vault/sealing/sealer_host.py", "appliance.backup.vault.maintenance.pruning.Pruned"),
 }
 # Paths of somebody's machine and the hosts of package indexes; [brackets] keep this file clean itself.
 FORBIDDEN = re.compile(

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from appliance.host import layout
-from appliance.provision.settle import APART
+from appliance.provision.setup import APART
 
 UNITS = Path(__file__).parents[2] / "systemd"
 NODE = "/srv/appliance/node"

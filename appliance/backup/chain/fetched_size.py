@@ -1,4 +1,4 @@
-"""Beside which generation, of all that somebody still holds, a fetched one has lost most (`sized.py` has the rule)."""
+"""Beside which generation that somebody still holds a fetched one has lost most; `shrink_check.py` has the rule."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from appliance.backup.chain.chain import Chain
 from appliance.backup.chain.header_sizes import size_of
-from appliance.backup.chain.sized import Sized, dwindled
+from appliance.backup.chain.shrink_check import BackupSize, lost_most_of_its_size
 from appliance.backup.peers.fetch import Survey
 from appliance.backup.vault.replicas import replica_of
 from appliance.node.handle import Node
@@ -19,7 +19,7 @@ def held_by_anybody(node: Node, service: str, found: Survey) -> frozenset[str]:
     return frozenset((*own, *(name for head in found.heads for name in head.held)))
 
 
-def lost_most(chain: Chain, fetched: Header, held: Collection[str]) -> Sized | None:
+def lost_most(chain: Chain, fetched: Header, held: Collection[str]) -> BackupSize | None:
     """Beside which generation the one that was `fetched` has lost most: of those `held`, and what was sealed here last.
 
     `chain` knows the headers, as after a fetch.
@@ -28,4 +28,4 @@ def lost_most(chain: Chain, fetched: Header, held: Collection[str]) -> Sized | N
     names = {*held, *([last.header.id.name] if last else [])} & {*chain.names()}
     headers = [chain.header(name) for name in sorted(names)]
     same = repositories[fetched.epoch]
-    return dwindled(size_of(fetched), (size_of(it) for it in headers if repositories[it.epoch] == same))
+    return lost_most_of_its_size(size_of(fetched), (size_of(it) for it in headers if repositories[it.epoch] == same))

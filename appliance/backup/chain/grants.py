@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from appliance.backup.chain.chain import Chain, chain_of
 from appliance.backup.chain.kept_grants import KeptGrants
-from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.vault.stored_grants import granters_at
 from appliance.node.handle import Node
 from appliance.trust.granters import Granters, is_confirmed
 
@@ -41,8 +41,8 @@ def _to_show(node: Node, service: str) -> Iterator[bytes]:
 
 def _kept(node: Node, service: str) -> Iterator[bytes]:
     """All that is kept here of `service`, each judged when it came."""
-    holding, root = replica_of(node, service), node.service(service).root
-    yield from (holding.grant(epoch) for epoch in holding.epochs())
+    replica, root = replica_of(node, service), node.service(service).root
+    yield from (replica.grant(epoch) for epoch in replica.epochs())
     yield from chain_of(node, service).raw_grants()
     yield from (path.read_bytes() for path in map(root.joinpath, FAILOVER_KEEPS) if path.exists())
     yield from KeptGrants(node.layout.voter_maintenance / KeptGrants.FOLDER).of(service)

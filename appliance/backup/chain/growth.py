@@ -19,7 +19,7 @@ from itertools import pairwise
 from math import ceil
 
 from appliance.backup.chain.retention import FLOOR_MONTHS, MONTH, TIERS
-from appliance.backup.vault.limits import CURRENT_EPOCH_SHARE
+from appliance.backup.vault.limits import CURRENT_EPOCH_QUOTA
 from appliance.backup.vault.maintenance.bending import HEADROOM_DAYS
 from appliance.territory.model import Retention, Schedule, Service, Territory
 from appliance.units import DAY
@@ -62,7 +62,7 @@ def quota_that_lasts(service: Service) -> int:
 def _lasting(size: int, change_per_day: int, ages: Iterable[int], free: int) -> int:
     """What is held once it bent as far as it may, what bending keeps `free`, and the reserve of the next epoch."""
     gaps = sum(min(size, change_per_day * (older - younger)) for younger, older in pairwise(ages))
-    return ceil((size + gaps + free) / CURRENT_EPOCH_SHARE) + 1
+    return ceil((size + gaps + free) / CURRENT_EPOCH_QUOTA) + 1
 
 
 def day_of_refusal(service: Service) -> int | None:
@@ -81,7 +81,7 @@ def day_of_bending(service: Service) -> int | None:
 
 def _day_when_full(service: Service, ages: Iterable[int]) -> int | None:
     """Archives older than `day` are not there yet on it, so the first of them that does not fit says the day."""
-    room, total = CURRENT_EPOCH_SHARE * service.quota_bytes, service.size_bytes
+    room, total = CURRENT_EPOCH_QUOTA * service.quota_bytes, service.size_bytes
     if total > room:
         return 0
     for younger, older in pairwise(ages):
@@ -99,8 +99,8 @@ def _ages_of(service: Service, *, bent: bool) -> tuple[int, ...]:
 def _ages(lock_seconds: int, retention: Retention, interval_days: float, *, bent: bool) -> tuple[int, ...]:
     """The ages, in whole days, of all archives in the generations that a holder keeps after ten years."""
     writers = tuple(_ages_at_the_writer(retention, interval_days))
-    holders = set(_ages_at_a_holder(ceil(lock_seconds / DAY), bent=bent))
-    return tuple(sorted({holder + writer for holder in holders for writer in writers}))
+    replica_nodes = set(_ages_at_a_replica_node(ceil(lock_seconds / DAY), bent=bent))
+    return tuple(sorted({holder + writer for holder in replica_nodes for writer in writers}))
 
 
 def _ages_at_the_writer(retention: Retention, interval_days: float) -> Iterator[int]:
@@ -115,7 +115,7 @@ def _ages_at_the_writer(retention: Retention, interval_days: float) -> Iterator[
             yield ceil(age)
 
 
-def _ages_at_a_holder(lock_days: int, *, bent: bool) -> Iterator[int]:
+def _ages_at_a_replica_node(lock_days: int, *, bent: bool) -> Iterator[int]:
     """All within the lock; then the first and last of each period of each tier, or one of each month of the floor."""
     yield from range(lock_days + 1)
     if bent:

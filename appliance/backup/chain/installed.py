@@ -48,7 +48,7 @@ def _has_sealed(chain: Chain, epoch: int) -> bool:
     return chain.first_after(f"{epoch - 1:05}").startswith(f"{epoch:05}.")
 
 
-def hold_until_laid(node: Node, service: str, grant: Grant) -> None:
+def hold_until_installed(node: Node, service: str, grant: Grant) -> None:
     """Make no backup of what lies here under `grant` of the key holder before failover has laid the newest files."""
     if grant.epoch % 2 or not moves(node, service):
         return

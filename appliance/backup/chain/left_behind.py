@@ -101,4 +101,4 @@ def _load(node: Node, service: str) -> LeftBehind:
 
 
 def _path(node: Node, service: str) -> Path:
-    return node.layout.sight / f"{service}.left-behind"
+    return node.layout.last_seen / f"{service}.left-behind"

@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from appliance.backup.chain.chain import Chain, Sealed
-from appliance.backup.chain.overtaken import Overtaken, look_first
+from appliance.backup.chain.rollback import PeerIsAhead, look_first
 from appliance.errors import Refused
 from appliance.host.files import locked, write_atomic
 from appliance.host.identity import machine_id
@@ -71,8 +71,8 @@ def prove(
         )
 
 
-def _older_image(service: str) -> Overtaken:
-    return Overtaken(
+def _older_image(service: str) -> PeerIsAhead:
+    return PeerIsAhead(
         f"this machine sealed a newer generation of {service} than its state folder has: the folder is an older image.",
         remedy=look_first(service),
     )

@@ -7,10 +7,10 @@ from __future__ import annotations
 import shutil
 
 from appliance.backup.chain.chain import Chain, Sealed, chain_of
-from appliance.backup.chain.laid import hold_until_laid, is_used
+from appliance.backup.chain.installed import hold_until_installed, is_used
 from appliance.backup.chain.lineage import remember, sealed_under
-from appliance.backup.chain.overtaken import forget
 from appliance.backup.chain.proven import FETCHED, Proven
+from appliance.backup.chain.rollback import forget
 from appliance.backup.peers.adopt import adopt
 from appliance.backup.peers.conversation import Lines
 from appliance.backup.peers.fetch import Survey, fetch_newest
@@ -83,13 +83,13 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
     if grant.repository != repository_id(folder):
         raise Refused("this grant is for another repository than the one fetched.")
     node.bundle.revoked.check_writing({**chain.grants(), grant.epoch: grant})
-    holding = replica_of(node, service)
+    replica = replica_of(node, service)
     with locked(layout.lock, what=f"the service {service}"):
         adopt(layout, sealed, lambda entry: folder / entry.path, key, grant)
-        hold_until_laid(node, service, grant)
+        hold_until_installed(node, service, grant)
         chain.add(sealed.header, sealed.listing)
         chain.add_grant(grant)
-        if holding.grants.exists():
+        if replica.grants.exists():
             # The former writer must be refused here too, before any other peer tells this vault.
             sealer_of(node).keep(service, [grant])
         remember(node, service, sealed)

@@ -85,7 +85,7 @@ class Drop:
     reason: str
 
 
-def thin(
+def prune(
     generations: Iterable[Generation],
     now_age_seconds: int,
     lock_seconds: int,
@@ -117,7 +117,7 @@ def bend(
     young: Container[GenerationId] = (),
     ended: int = 0,
 ) -> Drop | None:
-    """What a full share lets go next of what `thin` keeps; None when nothing may go, and then the share refuses.
+    """What a full share lets go next of what `prune` keeps; None when nothing may go, and then the share refuses.
 
     The oldest first, which frees most: what every later generation has too costs nothing. Never anything younger than
     the lock or in `young`, the newest of a branch or an epoch, nor the first whole generation of a month within

@@ -19,7 +19,7 @@ from appliance.host.files import make_private_folder, write_atomic
 from appliance.node.handle import Node
 
 
-class Overtaken(Refused):
+class PeerIsAhead(Refused):
     """`peer` knows a newer history of the service than this node; "" when this machine itself remembers one. `writer`:
     who was granted a newer epoch, "" where it is another history of this node's own."""
 
@@ -39,12 +39,12 @@ def look_first(service: str) -> str:
 
 
 @contextmanager
-def noted(node: Node, service: str) -> Iterator[None]:
+def recorded(node: Node, service: str) -> Iterator[None]:
     """Leave what is found within, before it is raised on."""
     try:
         yield
-    except Overtaken as found:
-        note_overtaken(node, service, found)
+    except PeerIsAhead as found:
+        record_rollback(node, service, found)
         raise
 
 
@@ -53,7 +53,7 @@ def is_given_away(node: Node, service: str) -> bool:
     return not is_candidate(node, service) and load(node, service) is not None
 
 
-def _answer(node: Node, service: str, found: Overtaken) -> str:
+def _answer(node: Node, service: str, found: PeerIsAhead) -> str:
     """What to do about it here: a new grant takes the service from whoever has it, which is seldom meant."""
     if not is_candidate(node, service):
         return given_away(node, service)
@@ -62,7 +62,7 @@ def _answer(node: Node, service: str, found: Overtaken) -> str:
     return found.remedy
 
 
-def note_overtaken(node: Node, service: str, found: Overtaken) -> None:
+def record_rollback(node: Node, service: str, found: PeerIsAhead) -> None:
     """Leave `found` for `status`, with what to do about it at this node."""
     found.remedy = _answer(node, service, found)
     path = _path(node, service)
@@ -82,19 +82,19 @@ def forget(node: Node, service: str, answered: Collection[str] | None = None) ->
         _path(node, service).unlink(missing_ok=True)
 
 
-def load(node: Node, service: str) -> Overtaken | None:
+def load(node: Node, service: str) -> PeerIsAhead | None:
     """What was found and stands; a note that cannot be read still says that there was one."""
     try:
         content = json.loads(_path(node, service).read_bytes())
-        return Overtaken(str(content["what"]), remedy=str(content["remedy"]), peer=str(content["peer"]))
+        return PeerIsAhead(str(content["what"]), remedy=str(content["remedy"]), peer=str(content["peer"]))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        return Overtaken(
+        return PeerIsAhead(
             f"a peer or this machine's lineage knows a newer history of {service} than this state folder.",
             remedy=look_first(service),
         )
 
 
 def _path(node: Node, service: str) -> Path:
-    return node.layout.sight / f"{service}.overtaken"
+    return node.layout.last_seen / f"{service}.overtaken"

@@ -66,7 +66,7 @@ def seal(
     put_back_reserve(layout.repository)
     make_private_folder(folder)
     names = _link_repository(layout.repository, folder)
-    names += _add_papers(folder, grant, envelopes)
+    names += _add_documents(folder, grant, envelopes)
     cache = HashCache(layout.root / "hashes.json")
     cache.forget_oldest(names, now)
     entries = [Entry(name, *cache.digest(name, folder / name, now)) for name in names]
@@ -176,7 +176,7 @@ def _link_all(repository: Path, folder: Path, names: Iterable[str]) -> bool:
     return True
 
 
-def _add_papers(folder: Path, grant: Grant, envelopes: Path) -> list[str]:
+def _add_documents(folder: Path, grant: Grant, envelopes: Path) -> list[str]:
     """The grant and the envelopes travel with each generation, so that every holder has what a restore needs."""
     write_atomic(folder / "grant", grant.document.raw)
     names = ["grant"]

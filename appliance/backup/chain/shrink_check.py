@@ -18,7 +18,7 @@ TIMES = 2
 
 
 @dataclass(frozen=True)
-class Sized:
+class BackupSize:
     """How much a generation has, by its header; `name` is its folder's, `time` what its writer's clock said, UTC."""
 
     name: str
@@ -27,7 +27,7 @@ class Sized:
     time: float
 
 
-def dwindled(newest: Sized, others: Iterable[Sized]) -> Sized | None:
+def lost_most_of_its_size(newest: BackupSize, others: Iterable[BackupSize]) -> BackupSize | None:
     """The newest of `others` beside which `newest` has lost most; None when it has not."""
     larger = {it.name: it for it in others if it.bytes > TIMES * newest.bytes}
     return larger[max(larger)] if larger else None

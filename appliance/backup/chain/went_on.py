@@ -12,19 +12,19 @@ from contextlib import suppress
 from appliance.backup.chain.chain import Chain, chain_of
 from appliance.backup.chain.history import previous_of
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.store import HEADER, Holding
+from appliance.backup.vault.store import HEADER, Replica
 from appliance.errors import ApplianceError
 from appliance.node.handle import Node
 
 type Read = Callable[[str], bytes]
-type Place = tuple[Chain | Holding, Read]
+type Place = tuple[Chain | Replica, Read]
 
 
 def goes_on_without(node: Node, service: str, generation: str) -> bool | None:
     """True where the first generation after the epoch of `generation`, its full name, continues another one; None while
     none is known here, or nothing of what it continues."""
-    chain, holding = chain_of(node, service), replica_of(node, service)
-    places: tuple[Place, ...] = ((chain, chain.raw_header), (holding, lambda name: holding.read(name, HEADER)))
+    chain, replica = chain_of(node, service), replica_of(node, service)
+    places: tuple[Place, ...] = ((chain, chain.raw_header), (replica, lambda name: replica.read(name, HEADER)))
     epoch, digest = generation.partition(".")[0], _digest(generation)
     later = [found for place in places if (found := _first_after(place, epoch))]
     previous = _previous(*min(later, key=lambda found: found[0])) if later else ""

@@ -36,7 +36,7 @@ def adopt(layout: ServiceLayout, sealed: Sealed, locate: Locate, key: ServiceKey
     """
     new = layout.root / "repository.new"
     shutil.rmtree(new, ignore_errors=True)
-    _lay_out(sealed.entries, locate, new)
+    _link_out(sealed.entries, locate, new)
     write_nonce(new, grant.nonce_floor)
     _fsync_tree(new)
     shutil.rmtree(layout.borg_base, ignore_errors=True)
@@ -102,7 +102,7 @@ def _put_keyfile(base: Path, key: ServiceKey) -> None:
     write_atomic(folder / "service", key.keyfile.reveal(), mode=0o600)
 
 
-def _lay_out(entries: Iterable[Entry], locate: Locate, target: Path) -> None:
+def _link_out(entries: Iterable[Entry], locate: Locate, target: Path) -> None:
     make_private_folder(target)
     for entry in entries:
         path = target / entry.path

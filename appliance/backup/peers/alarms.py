@@ -15,7 +15,7 @@ from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.maintenance.obey import passed_over
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.host.files import make_private_folder
 from appliance.host.records import Record
 from appliance.node.handle import Node
@@ -26,9 +26,9 @@ ALARMED = Record(frozenset[str])
 
 def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
     """Freeze thinning for what is new in `found`, and say what that is; an event that ends may come anew."""
-    holding = replica_of(node, found.service)
-    path = make_private_folder(node.layout.sight) / f"{found.service}.alarmed"
-    now, told = _events(node, holding, found), ALARMED.load_or(path, frozenset())
+    replica = replica_of(node, found.service)
+    path = make_private_folder(node.layout.last_seen) / f"{found.service}.alarmed"
+    now, told = _events(node, replica, found), ALARMED.load_or(path, frozenset())
     new = tuple(sorted(now.keys() - told))
     if new:
         sealer_of(node).alarm(found.service, " ".join(now[event] for event in new))
@@ -39,9 +39,9 @@ def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
     return new
 
 
-def _events(node: Node, holding: Holding, found: Findings) -> Mapping[str, str]:
+def _events(node: Node, replica: Replica, found: Findings) -> Mapping[str, str]:
     """The sentence of each event, by a text that is the same as long as it lasts: its kind, then a peer or number."""
-    stored = holding.stored()
+    stored = replica.stored()
     over = passed_over(node, found.service)
     return {
         **{

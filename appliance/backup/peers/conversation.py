@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.backup.chain.grants import granters_of
-from appliance.backup.peers.pace import at_once, pace_of
+from appliance.backup.peers.rate_limit import at_once, rate_limit_of
 from appliance.backup.peers.shown import read_shown
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, IntegrityError, Unreachable
@@ -175,8 +175,8 @@ class Lines:
         self._open: dict[str, Line] = {}
         self._hurried = hurried
         self._silent: dict[str, Unreachable] = {}
-        pace = pace_of(node.bundle.member(node.name).node.push_bits_per_second_max)
-        self._before_send = pace.take if pace else at_once
+        rate_limit = rate_limit_of(node.bundle.member(node.name).node.push_bits_per_second_max)
+        self._before_send = rate_limit.take if rate_limit else at_once
 
     def __enter__(self) -> Lines:
         return self

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 
 from appliance.backup.chain.chain import chain_of
-from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.vault.stored_grants import stored_grant
 from appliance.node.failover_status import load_of_boot
 from appliance.node.handle import Node
 from appliance.node.movable_services import read_movable
@@ -37,7 +37,7 @@ def moves(node: Node, service: str) -> bool:
         return False
 
 
-def lays_its_files(node: Node, service: str) -> bool:
+def installs_its_files(node: Node, service: str) -> bool:
     """Whether failover lays the files of `service` here: on a host, where its folder is read-only unless it serves."""
     return node.form(service) is not None and moves(node, service)
 
@@ -90,10 +90,10 @@ def continued_here(node: Node, service: str, writer: str) -> str:
 
 def known_writer(node: Node, service: str) -> str:
     """Who writes `service` as far as it is known here: by the newest grant of the chain or the vault, or as planned."""
-    grants, holding = chain_of(node, service).grants(), replica_of(node, service)
-    newest = max((*grants, *holding.epochs()), default=0)
+    grants, replica = chain_of(node, service).grants(), replica_of(node, service)
+    newest = max((*grants, *replica.epochs()), default=0)
     if not newest:
         return node.bundle.terms(service).origin
     if newest in grants:
         return grants[newest].writer
-    return stored_grant(holding, node.bundle, newest).writer
+    return stored_grant(replica, node.bundle, newest).writer

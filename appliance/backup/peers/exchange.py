@@ -1,6 +1,6 @@
 """Each hour a holder asks all others what they hold of a service, and compares: who is behind, withholds, or forked.
 
-Where it writes the service itself, it also sees whether one of them knows more than it does (`overtaken.py`).
+Where it writes the service itself, it also sees whether one of them knows more than it does (`rollback.py`).
 
 What a holder lacks and we hold is then pushed there (`catch_up`). Nothing is pulled: who lacks something checks a push
 with the same code, limits and fence as any other, and when each holder pushes what it has, each gets what it lacks.
@@ -20,23 +20,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.chain.chain import chain_of
-from appliance.backup.chain.overtaken import Overtaken, forget, note_overtaken
+from appliance.backup.chain.rollback import PeerIsAhead, forget, record_rollback
 from appliance.backup.peers.conversation import Lines
 from appliance.backup.peers.fetch import short_name
+from appliance.backup.peers.last_seen import record
 from appliance.backup.peers.push import check_lineage
-from appliance.backup.peers.replicate import HolderHead, Replicated, ask_head, replicate
-from appliance.backup.peers.sight import note
+from appliance.backup.peers.replicate import ReplicaHead, Replicated, ask_head, replicate
 from appliance.backup.vault.give import open_forks
-from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.maintenance.obey import passed_over
 from appliance.backup.vault.maintenance.relief import bound, note_shown
-from appliance.backup.vault.maintenance.repair import other_holders
+from appliance.backup.vault.maintenance.repair import other_replica_nodes
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.backup.vault.stored import Stored
+from appliance.backup.vault.stored_grants import stored_grant
 from appliance.errors import ApplianceError
 from appliance.host.records import Record
 from appliance.node.handle import Node
@@ -82,14 +82,14 @@ def exchange(node: Node, service: str) -> Findings:
 
     A newer epoch learned here fences the older writer at this vault from now on.
     """
-    holding, sealer = replica_of(node, service), sealer_of(node)
+    replica, sealer = replica_of(node, service), sealer_of(node)
     sealer.prepare(service)
-    heads, silent = _ask_holders(node, service)
+    heads, silent = _ask_replica_nodes(node, service)
     grants = [grant for there in heads.values() for grant in there.head.grants]
-    new_epochs, conflicts = _learn(sealer, holding, node.bundle, grants)
-    stored = holding.stored()
-    over, owing = passed_over(node, service), bound(node, service, holding)
-    holders = _holders(node, service, heads, owing)
+    new_epochs, conflicts = _learn(sealer, replica, node.bundle, grants)
+    stored = replica.stored()
+    over, owing = passed_over(node, service), bound(node, service, replica)
+    replica_nodes = _replica_nodes(node, service, heads, owing)
     newest = {name: _newest(there) for name, there in heads.items()}
     newest[node.name] = max((item.name for item in stored if item.held and item.name not in over), default=NOTHING)
     findings = Findings(
@@ -97,10 +97,10 @@ def exchange(node: Node, service: str) -> Findings:
         answered=tuple(heads),
         silent=silent,
         newest=max(newest.values()),
-        behind={name: newest[name] for name in (*holders, node.name) if newest[name] < max(newest.values())},
+        behind={name: newest[name] for name in (*replica_nodes, node.name) if newest[name] < max(newest.values())},
         withheld=_withheld(heads, _remember(node, service, heads, owing), over),
         lacking=_filled({name: _lacking_here(there, stored) for name, there in heads.items()}),
-        to_bring=_filled({name: _lacking_there(heads[name], stored) for name in holders}),
+        to_bring=_filled({name: _lacking_there(heads[name], stored) for name in replica_nodes}),
         forks=_forks(heads.values(), stored, over),
         new_epochs=new_epochs,
         conflicts=conflicts,
@@ -122,26 +122,26 @@ def catch_up(node: Node, service: str, findings: Findings) -> Mapping[str, Repli
     return done
 
 
-def _ask_holders(node: Node, service: str) -> tuple[dict[str, HolderHead], dict[str, str]]:
+def _ask_replica_nodes(node: Node, service: str) -> tuple[dict[str, ReplicaHead], dict[str, str]]:
     """The other holders' heads and who gave none; the origin, which holds nothing, is only asked for a sign of life."""
-    holders = other_holders(node, service)
+    replica_nodes = other_replica_nodes(node, service)
     origin = node.bundle.terms(service).origin
-    watched = () if origin in (node.name, *holders) or origin not in node.bundle.members else (origin,)
-    heads, silent = _ask(node, service, (*holders, *watched))
-    note(node, service, {peer: there.head.absences for peer, there in heads.items()})
+    watched = () if origin in (node.name, *replica_nodes) or origin not in node.bundle.members else (origin,)
+    heads, silent = _ask(node, service, (*replica_nodes, *watched))
+    record(node, service, {peer: there.head.absences for peer, there in heads.items()})
     for peer in watched:
         heads.pop(peer, None)
         silent.pop(peer, None)
     return heads, silent
 
 
-def _ask(node: Node, service: str, peers: Sequence[str]) -> tuple[dict[str, HolderHead], dict[str, str]]:
+def _ask(node: Node, service: str, peers: Sequence[str]) -> tuple[dict[str, ReplicaHead], dict[str, str]]:
     with Lines(node) as lines:
         heads, silent = lines.ask_all(peers, lambda conversation: ask_head(conversation, service))
     return heads, {peer: it.what for peer, it in silent.items()}
 
 
-def _compare_as_writer(node: Node, service: str, heads: Mapping[str, HolderHead]) -> None:
+def _compare_as_writer(node: Node, service: str, heads: Mapping[str, ReplicaHead]) -> None:
     """Leave it for `status` when a holder knows more of a service than this node, which believes that it writes it."""
     chain = chain_of(node, service)
     grants = chain.grants()
@@ -151,45 +151,47 @@ def _compare_as_writer(node: Node, service: str, heads: Mapping[str, HolderHead]
     for there in heads.values():
         try:
             check_lineage(chain, newest, there.head)
-        except Overtaken as found:
-            note_overtaken(node, service, found)
+        except PeerIsAhead as found:
+            record_rollback(node, service, found)
             return
     forget(node, service, heads)
 
 
 def _learn(
-    sealer: Sealer, holding: Holding, bundle: Bundle, grants: Iterable[Grant]
+    sealer: Sealer, replica: Replica, bundle: Bundle, grants: Iterable[Grant]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Keep the grants not known here; the new epochs, and those for which ours and theirs differ."""
     new, conflicts = set(), set()
     for grant in grants:
-        if grant.epoch not in holding.epochs():
+        if grant.epoch not in replica.epochs():
             sealer.keep(grant.service, [grant])
             new.add(grant.epoch)
-        elif stored_grant(holding, bundle, grant.epoch).statement != grant.statement:
+        elif stored_grant(replica, bundle, grant.epoch).statement != grant.statement:
             conflicts.add(grant.epoch)
     return tuple(sorted(new)), tuple(sorted(conflicts))
 
 
-def _holders(node: Node, service: str, heads: Mapping[str, HolderHead], owing: Collection[str]) -> tuple[str, ...]:
+def _replica_nodes(
+    node: Node, service: str, heads: Mapping[str, ReplicaHead], owing: Collection[str]
+) -> tuple[str, ...]:
     """The peers that shall hold what the service's writer makes: holders, and spares that began to while somebody is
     lost; never itself. A spare takes nothing from a holder otherwise, whatever it holds still."""
     grant = newest_grant(replica_of(node, service), node.bundle)
     writer = grant.writer if grant else node.bundle.terms(service).origin
-    holders = node.bundle.terms(service).holders
+    replica_nodes = node.bundle.terms(service).replica_nodes
     return tuple(
         name
         for name, there in heads.items()
-        if name != writer and name in owing and (name in holders or there.head.held)
+        if name != writer and name in owing and (name in replica_nodes or there.head.held)
     )
 
 
-def _lacking_here(there: HolderHead, stored: Collection[Stored]) -> tuple[str, ...]:
+def _lacking_here(there: ReplicaHead, stored: Collection[Stored]) -> tuple[str, ...]:
     known = {item.name for item in stored if item.held or item.thinned}
     return tuple(name for name in there.head.held if name not in known)
 
 
-def _lacking_there(there: HolderHead, stored: Collection[Stored]) -> tuple[str, ...]:
+def _lacking_there(there: ReplicaHead, stored: Collection[Stored]) -> tuple[str, ...]:
     return tuple(item.name for item in stored if item.held and there.lacks(item.name))
 
 
@@ -197,13 +199,13 @@ def _filled(by_peer: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]
     return {peer: names for peer, names in by_peer.items() if names}
 
 
-def _newest(there: HolderHead) -> str:
+def _newest(there: ReplicaHead) -> str:
     """The newest that a peer says it holds and whose signed header it shows."""
     newest = there.head.newest
     return newest.id.name if newest and newest.id.name in there.head.held else NOTHING
 
 
-def _withheld(heads: Mapping[str, HolderHead], shown: Mapping[str, str], over: Container[str]) -> dict[str, str]:
+def _withheld(heads: Mapping[str, ReplicaHead], shown: Mapping[str, str], over: Container[str]) -> dict[str, str]:
     """By peer, the generation it gave a receipt for earlier and now passes over; no act told it to."""
     found = {}
     for peer, there in heads.items():
@@ -213,7 +215,7 @@ def _withheld(heads: Mapping[str, HolderHead], shown: Mapping[str, str], over: C
     return found
 
 
-def _forks(heads: Iterable[HolderHead], stored: Sequence[Stored], over: Container[str]) -> tuple[str, ...]:
+def _forks(heads: Iterable[ReplicaHead], stored: Sequence[Stored], over: Container[str]) -> tuple[str, ...]:
     """What peers report, and what only shows when their headers are laid beside ours; of the newest epoch known.
 
     Not those that an act ended here: peers that have not heard of it report them still.
@@ -231,7 +233,7 @@ def _forks(heads: Iterable[HolderHead], stored: Sequence[Stored], over: Containe
     return tuple(sorted(number for number in reported if number.startswith(f"{epoch}.")))
 
 
-def _remember(node: Node, service: str, heads: Mapping[str, HolderHead], owing: Collection[str]) -> dict[str, str]:
+def _remember(node: Node, service: str, heads: Mapping[str, ReplicaHead], owing: Collection[str]) -> dict[str, str]:
     """Keep the newest receipt of each peer in `owing`; return, by peer, for which generation the one kept before was.
 
     A receipt that the peer's present key did not sign is another machine's, which owes us nothing.
@@ -248,9 +250,9 @@ def _remember(node: Node, service: str, heads: Mapping[str, HolderHead], owing: 
     return {peer: generation.name for peer, generation in shown.items()}
 
 
-def _note_shown(node: Node, service: str, heads: Mapping[str, HolderHead], stored: Sequence[Stored]) -> None:
+def _note_shown(node: Node, service: str, heads: Mapping[str, ReplicaHead], stored: Sequence[Stored]) -> None:
     """Where this node holds nothing by the plan: from then on it may give up what the others have."""
-    if node.name in node.bundle.terms(service).holders:
+    if node.name in node.bundle.terms(service).replica_nodes:
         return
     held = [item.name for item in stored if item.held]
     shown = {
@@ -265,7 +267,7 @@ def shown_receipts(node: Node, service: str) -> dict[str, str]:
 
 
 def _shown_file(node: Node, service: str) -> Path:
-    return node.layout.sight / f"{service}.exchanged"
+    return node.layout.last_seen / f"{service}.exchanged"
 
 
 def _checked(node: Node, receipts: Mapping[str, str]) -> dict[str, GenerationId]:

@@ -17,17 +17,17 @@ from pathlib import Path
 from appliance.backup.chain.chain import Chain, Sealed, chain_of
 from appliance.backup.chain.grants import granters_of
 from appliance.backup.chain.proven import FETCHED, Proven
-from appliance.backup.peers.at_hand import place_at_hand
 from appliance.backup.peers.conversation import Conversation, Head, Lines, connect
+from appliance.backup.peers.local_reuse import reuse_local
 from appliance.backup.peers.shown import read_shown
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.header_parts import read_headers
-from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.maintenance.obey import passed_over
 from appliance.backup.vault.offer import proven_header
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.store import HEADER, LIST, Holding
+from appliance.backup.vault.store import HEADER, LIST, Replica
+from appliance.backup.vault.stored_grants import stored_grant
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, Unreachable
 from appliance.host.files import make_private_folder
@@ -79,10 +79,10 @@ def survey_all(node: Node, service: str, lines: Lines | None = None) -> Survey:
 
 def _newest_held(node: Node, service: str) -> GenerationId | None:
     """The newest generation in this node's own holding; None when it holds none that proves itself."""
-    holding = replica_of(node, service)
-    newest = holding.newest_held(passed_over(node, service))
+    replica = replica_of(node, service)
+    newest = replica.newest_held(passed_over(node, service))
     try:
-        return read_stored_header(node, holding, newest.name).id if newest else None
+        return read_stored_header(node, replica, newest.name).id if newest else None
     except ApplianceError:
         return None
 
@@ -110,7 +110,7 @@ def fetch(
         make_private_folder(folder)
         entries = tuple(it for it in sealed.entries if paths is None or it.path in paths)
         proven = Proven(node, service, anew=paths is not None)
-        placed = place_at_hand(node, service, entries, folder, proven)
+        placed = reuse_local(node, service, entries, folder, proven)
         _receive_files(conversation.channel, tuple(it for it in entries if it.path not in placed), folder, proven)
         conversation.channel.write_frame({"done": True})
     if paths is None:
@@ -120,13 +120,13 @@ def fetch(
 
 def _take_held(node: Node, service: str, name: str, folder: Path, chain: Chain | None) -> Sealed:
     """The same from what this node holds itself: it may be the last that has it."""
-    sealed = _keep_papers(node, service, name, chain) if chain else read_held(node, service, name)
+    sealed = _keep_documents(node, service, name, chain) if chain else read_held(node, service, name)
     return _take_here(node, service, sealed, folder)
 
 
 def _take_here(node: Node, service: str, sealed: Sealed, folder: Path, own: Path | None = None) -> Sealed:
     proven = Proven(node, service)
-    placed = place_at_hand(node, service, sealed.entries, make_private_folder(folder), proven, own)
+    placed = reuse_local(node, service, sealed.entries, make_private_folder(folder), proven, own)
     others = (entry for entry in sealed.entries if entry.path not in placed)
     wrong = [entry.path for entry in others if _offset(folder / entry.path, entry, proven) is not None]
     proven.save(FETCHED, sealed.entries)
@@ -135,7 +135,7 @@ def _take_here(node: Node, service: str, sealed: Sealed, folder: Path, own: Path
     return sealed
 
 
-def _keep_papers(node: Node, service: str, name: str, chain: Chain) -> Sealed:
+def _keep_documents(node: Node, service: str, name: str, chain: Chain) -> Sealed:
     """The generation `name` held here; `chain` gets all grants and headers that are known with it."""
     sealed = read_held(node, service, name)
     keep_history(node, service, chain)
@@ -144,13 +144,13 @@ def _keep_papers(node: Node, service: str, name: str, chain: Chain) -> Sealed:
 
 def keep_history(node: Node, service: str, chain: Chain) -> None:
     """Have `chain` know every grant and header that this node's vault knows; each that is new there is proven again."""
-    holding = replica_of(node, service)
-    grants = {epoch: stored_grant(holding, node.bundle, epoch) for epoch in holding.epochs()}
+    replica = replica_of(node, service)
+    grants = {epoch: stored_grant(replica, node.bundle, epoch) for epoch in replica.epochs()}
     for grant in grants.values():
         chain.add_grant(grant)
     known = frozenset(chain.names())
-    new = [name for name in holding.names() if name not in known]
-    headers = [(name, proven_header(holding.read(name, HEADER), grants, service)) for name in new]
+    new = [name for name in replica.names() if name not in known]
+    headers = [(name, proven_header(replica.read(name, HEADER), grants, service)) for name in new]
     for name, header in headers:
         _check_name(header, name)
     chain.add_headers([header for _, header in headers])
@@ -336,11 +336,11 @@ def _older(node: Node, service: str, older: str) -> str:
     return f" {given_up}, then `appliance act accept` with it at this node."
 
 
-def fetch_papers(node: Node, service: str, found: Survey, chain: Chain) -> Sealed:
+def fetch_documents(node: Node, service: str, found: Survey, chain: Chain) -> Sealed:
     """The newest attested generation without its files, and the whole history in `chain`, from whoever has it."""
     name, errors = found.newest().name, []
     if found.own and found.own.name == name:
-        return _keep_papers(node, service, name, chain)
+        return _keep_documents(node, service, name, chain)
     with tempfile.TemporaryDirectory() as nowhere:
         for head in found.heads:
             if name in head.held:
@@ -351,14 +351,14 @@ def fetch_papers(node: Node, service: str, found: Survey, chain: Chain) -> Seale
     raise Unreachable(f"no peer could send the history of {service}: {' '.join(errors)}", remedy="Try again.")
 
 
-def _holds(holding: Holding, name: str) -> bool:
-    stored = holding.find(name)
+def _holds(replica: Replica, name: str) -> bool:
+    stored = replica.find(name)
     return stored is not None and stored.held
 
 
-def _held_here(holding: Holding, wanted: str | None) -> frozenset[str]:
+def _held_here(replica: Replica, wanted: str | None) -> frozenset[str]:
     """The names of all that is held here, to find `wanted` among them; none when the newest is."""
-    return frozenset(item.name for item in holding.stored() if item.held) if wanted else frozenset()
+    return frozenset(item.name for item in replica.stored() if item.held) if wanted else frozenset()
 
 
 def _held_name(found: Survey, own: Iterable[str], wanted: str) -> str:
@@ -381,13 +381,13 @@ def short_name(name: str) -> str:
 
 def read_held(node: Node, service: str, name: str | None = None) -> Sealed:
     """A generation that this node holds itself, checked as if it came from a peer; None: the newest one held."""
-    holding = replica_of(node, service)
-    found = holding.find(name) if name else holding.newest_held()
+    replica = replica_of(node, service)
+    found = replica.find(name) if name else replica.newest_held()
     if found is None or not found.held:
-        held = sum(item.held for item in holding.stored())
+        held = sum(item.held for item in replica.stored())
         raise NotFound(f"{service} has no such generation here.", remedy=f"{held} are held.")
     name = found.name
-    raw, listing = holding.read(name, HEADER), holding.read(name, LIST)
-    grant = stored_grant(holding, node.bundle, epoch_of(raw))
+    raw, listing = replica.read(name, HEADER), replica.read(name, LIST)
+    grant = stored_grant(replica, node.bundle, epoch_of(raw))
     header = read_header(raw, grant.writer_key)
     return Sealed(header, listing, parse_list(listing, header))

@@ -16,9 +16,9 @@ from pathlib import Path
 from appliance.backup.peers.targets import Target, lost_nodes, targets
 from appliance.backup.peers.unseen import UNSEEN_SECONDS, is_fresh, parties, unseen
 from appliance.backup.vault.evidence import read_own_receipt
-from appliance.backup.vault.kept import stored_grant
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import RELAY
+from appliance.backup.vault.stored_grants import stored_grant
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder
@@ -40,28 +40,28 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Sight:
+class LastSeen:
     """`statements` are raw documents, own ones and those of others."""
 
     seen: Mapping[str, Seen]
     statements: tuple[str, ...]
 
 
-SIGHT = Record(Sight, mode=0o644)
+LAST_SEEN = Record(LastSeen, mode=0o644)
 """The vault shows it with its head."""
 
 
-def note(node: Node, service: str, answers: Mapping[str, Sequence[str]]) -> frozenset[str]:
+def record(node: Node, service: str, answers: Mapping[str, Sequence[str]]) -> frozenset[str]:
     """Remember who answered now, with the statements that each showed; sign anew; return who is unseen by the rule."""
-    before = load_sight(node, service)
+    before = load_last_seen(node, service)
     seen = _seen(node, service, before, answers)
     own = _own_statements(node, service, seen)
-    _save(node, service, Sight(seen, (*own.values(), *_learned(node, service, before, answers))))
+    _save(node, service, LastSeen(seen, (*own.values(), *_learned(node, service, before, answers))))
     _tell(node, service, _stated(node, service, before), own, seen)
     return unseen_nodes(node, service)
 
 
-def _learned(node: Node, service: str, before: Sight, answers: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+def _learned(node: Node, service: str, before: LastSeen, answers: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
     """The newest word of each other observer about each; who answered has taken back what it no longer shows."""
     raws = (*before.statements, *(raw for shown in answers.values() for raw in shown[:STATEMENTS_MAX]))
     newest: dict[tuple[str, str], str] = {}
@@ -74,7 +74,7 @@ def _learned(node: Node, service: str, before: Sight, answers: Mapping[str, Sequ
 
 def unseen_nodes(node: Node, service: str) -> frozenset[str]:
     """Who of the service is unseen for 14 days by all others, as far as this node has heard."""
-    statements = read_statements(node, service, load_sight(node, service).statements)
+    statements = read_statements(node, service, load_last_seen(node, service).statements)
     return unseen(parties(node.bundle.terms(service)), statements, service, node.clock.now())
 
 
@@ -90,12 +90,12 @@ def read_statements(node: Node, service: str, raws: Iterable[str]) -> tuple[Abse
     return tuple(found)
 
 
-def load_sight(node: Node, service: str) -> Sight:
+def load_last_seen(node: Node, service: str) -> LastSeen:
     """What was seen; nothing when it cannot be read, and the 14 days begin anew."""
-    return SIGHT.load_or(_path(node, service), Sight({}, ()))
+    return LAST_SEEN.load_or(_path(node, service), LastSeen({}, ()))
 
 
-def _seen(node: Node, service: str, before: Sight, answers: Mapping[str, object]) -> dict[str, Seen]:
+def _seen(node: Node, service: str, before: LastSeen, answers: Mapping[str, object]) -> dict[str, Seen]:
     """Each other party's last sign of life; whoever is watched for the first time counts as seen now."""
     now = Seen(node.ageing.now(), utc_text(node.clock.now()))
     seen = {}
@@ -110,13 +110,13 @@ def _seen(node: Node, service: str, before: Sight, answers: Mapping[str, object]
 
 def _pushed(node: Node, service: str) -> dict[str, Seen]:
     """The writer of the newest generation here, which brought it itself: its own door may be closed to us."""
-    holding = replica_of(node, service)
-    newest = holding.newest_held()
-    if newest is None or holding.path(newest.name, RELAY).exists():
+    replica = replica_of(node, service)
+    newest = replica.newest_held()
+    if newest is None or replica.path(newest.name, RELAY).exists():
         return {}
     try:
-        receipt = read_own_receipt(node, holding, newest.name)
-        writer = stored_grant(holding, node.bundle, newest.epoch).writer
+        receipt = read_own_receipt(node, replica, newest.name)
+        writer = stored_grant(replica, node.bundle, newest.epoch).writer
     except ApplianceError:
         return {}  # the scrub reports it; who answers us is seen all the same
     return {writer: Seen(receipt.age_seconds, receipt.time)}
@@ -142,9 +142,9 @@ def _own_statements(node: Node, service: str, seen: Mapping[str, Seen]) -> dict[
     }
 
 
-def _stated(node: Node, service: str, sight: Sight) -> set[str]:
+def _stated(node: Node, service: str, last_seen: LastSeen) -> set[str]:
     """Whom this node itself stated to be absent."""
-    return {it.absent for it in read_statements(node, service, sight.statements) if it.observer == node.name}
+    return {it.absent for it in read_statements(node, service, last_seen.statements) if it.observer == node.name}
 
 
 def _tell(node: Node, service: str, before: set[str], own: Mapping[str, str], seen: Mapping[str, Seen]) -> None:
@@ -154,14 +154,14 @@ def _tell(node: Node, service: str, before: set[str], own: Mapping[str, str], se
         node.journal.write("seen-again", service=service, absent=name)
 
 
-def _save(node: Node, service: str, sight: Sight) -> None:
+def _save(node: Node, service: str, last_seen: LastSeen) -> None:
     path = _path(node, service)
     make_private_folder(path.parent)
-    SIGHT.save(path, sight)
+    LAST_SEEN.save(path, last_seen)
 
 
 def _path(node: Node, service: str) -> Path:
-    return node.layout.sight / service
+    return node.layout.last_seen / service
 
 
 def lost_now(node: Node, service: str) -> frozenset[str]:

@@ -18,7 +18,7 @@ from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 
 
-def place_at_hand(
+def reuse_local(
     node: Node, service: str, entries: Iterable[Entry], folder: Path, proven: Proven, sealed: Path | None = None
 ) -> frozenset[str]:
     """Put into `folder` each of `entries` that is on this machine, and return their paths; the rest must be fetched.

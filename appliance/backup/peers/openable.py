@@ -122,7 +122,7 @@ def _open(node: Node, service: str, choice: _Choice, type_paper: Callable[[], Se
     home = choice.home
     with locked(home.root / "opened.lock", what=f"the opened copy of {service}", wait=True):
         _make_way(choice.sealed, home)
-        _lay_envelopes(choice)
+        _put_envelopes(choice)
         key = key_of(node, service, home.opened, type_paper() if type_paper else None)
         repository = open_copy(home, choice.sealed, choice.locate, key)
     generation = choice.sealed.header.id
@@ -145,8 +145,10 @@ def key_of(node: Node, service: str, folder: Path, paper: Secret | None) -> Serv
 
 def offer_less(node: Node, service: str, found: Survey, newest: str) -> tuple[str, ...]:
     """Who answered and does not hold `newest`; a spare that holds nothing yet owes nothing."""
-    holders = node.bundle.last_terms(service).holders
-    return tuple(head.peer for head in found.heads if newest not in head.held and (head.held or head.peer in holders))
+    replica_nodes = node.bundle.last_terms(service).replica_nodes
+    return tuple(
+        head.peer for head in found.heads if newest not in head.held and (head.held or head.peer in replica_nodes)
+    )
 
 
 def is_written_here(node: Node, service: str) -> bool:
@@ -197,9 +199,9 @@ def _newest(node: Node, service: str) -> _Choice:
 
 
 def _held_here(node: Node, service: str, name: str | None, told: str) -> _Choice:
-    holding = replica_of(node, service)
+    replica = replica_of(node, service)
     home = _elsewhere(node, service) if is_written_here(node, service) else node.service(service)
-    return _Choice(read_held(node, service, name), lambda entry: holding.blob(entry.sha256), home, node.name, told)
+    return _Choice(read_held(node, service, name), lambda entry: replica.blob(entry.sha256), home, node.name, told)
 
 
 def _sealed_here(node: Node, service: str, links: Path) -> _Choice:
@@ -266,7 +268,7 @@ def _has_same_files(sealed: Sealed, before: tuple[Entry, ...]) -> bool:
     return all(known.get(entry.path, entry.sha256) == entry.sha256 for entry in sealed.entries)
 
 
-def _lay_envelopes(choice: _Choice) -> None:
+def _put_envelopes(choice: _Choice) -> None:
     """Put this generation's envelopes, and no others, where the key is looked for; and its config, which names the
     repository whose key that is: after a revocation another one is written here."""
     opened = choice.home.opened

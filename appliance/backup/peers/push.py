@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from appliance.backup.chain.chain import Chain, Sealed
-from appliance.backup.chain.overtaken import Overtaken, look_first
+from appliance.backup.chain.rollback import PeerIsAhead, look_first
 from appliance.backup.peers.ahead import send_ahead
 from appliance.backup.peers.conversation import Conversation, Head, Lines
-from appliance.backup.peers.doubt import check_shown, draw
 from appliance.backup.peers.readers import check_reads
+from appliance.backup.peers.spot_check import sample, verify_answers
 from appliance.backup.vault.flow import Sending
 from appliance.errors import ApplianceError, IntegrityError, NotFound
 from appliance.trust.receipt import Receipt, read_receipt
@@ -67,7 +67,7 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
     header = sealed.header
     head = conversation.head(header.service)
     check_lineage(chain, sealed, head)
-    unshown = draw(conversation, sealed, folder)
+    unshown = sample(conversation, sealed, folder)
     grants = [grant.document.raw.decode() for grant in chain.grants().values()]
     headers = chain.headers_after({tip.id.digest for tip in head.tips}) or [header.document.raw.decode()]
     check_reads(head.peer, head.reads, headers)
@@ -84,7 +84,7 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
     conversation.channel.write(sealed.listing)
     raw = send_needed(conversation, sealed, {entry.sha256: folder / entry.path for entry in sealed.entries})
     receipt = _checked_receipt(conversation, raw, sealed)
-    check_shown(conversation, sealed, folder, unshown.all)
+    verify_answers(conversation, sealed, folder, unshown.all)
     return receipt
 
 
@@ -93,7 +93,7 @@ def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
     own_epoch = chain.grant().epoch
     newest = max((grant for grant in head.grants), key=lambda grant: grant.epoch, default=None)
     if newest and newest.epoch > own_epoch:
-        raise Overtaken(
+        raise PeerIsAhead(
             f"{head.peer} knows epoch {newest.epoch} of {newest.service}, written by {newest.writer}; "
             f"ours is {own_epoch}.",
             remedy=look_first(newest.service),
@@ -103,7 +103,7 @@ def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
     own = sealed.header.id if sealed else None
     for tip in head.tips:
         if tip.epoch == own_epoch and (own is None or not chain.leads_from(tip.id.digest, own)):
-            raise Overtaken(
+            raise PeerIsAhead(
                 f"{head.peer} knows generation {tip.id} of {tip.service}, which this node's newest does not "
                 "continue: this node was restored from an older image, it was cloned, or another machine wrote with "
                 "its key.",

@@ -10,7 +10,7 @@ BURST_SECONDS = 0.25
 """What may go at once, so that small answers are never held up."""
 
 
-class Pace:
+class RateLimit:
     """A bucket that `bytes_per_second` fills; whoever sends takes from it, and waits while it is empty."""
 
     def __init__(
@@ -35,9 +35,9 @@ class Pace:
             self._wait(wait)
 
 
-def pace_of(bits_per_second_max: int) -> Pace | None:
+def rate_limit_of(bits_per_second_max: int) -> RateLimit | None:
     """The pace for a declared limit; None when there is none."""
-    return Pace(bits_per_second_max / 8) if bits_per_second_max else None
+    return RateLimit(bits_per_second_max / 8) if bits_per_second_max else None
 
 
 def at_once(size: int) -> None:

@@ -18,18 +18,18 @@ from appliance.host.layout import ServiceLayout
 from appliance.trust.generation import fields_of
 
 
-def note_readers(layout: ServiceLayout, holders: Collection[str], shown: Mapping[str, int]) -> None:
-    """Remember what the heads of `shown` say; `holders` are those that shall hold the service now."""
+def note_readers(layout: ServiceLayout, replica_nodes: Collection[str], shown: Mapping[str, int]) -> None:
+    """Remember what the heads of `shown` say; `replica_nodes` are those that shall hold the service now."""
     known = {**_load(layout)[1], **shown}
-    if (sorted(holders), known) != _load(layout):
+    if (sorted(replica_nodes), known) != _load(layout):
         make_private_folder(layout.root)
-        write_atomic(_path(layout), json.dumps({"holders": sorted(holders), "shown": known}).encode())
+        write_atomic(_path(layout), json.dumps({"holders": sorted(replica_nodes), "shown": known}).encode())
 
 
-def holders_read(layout: ServiceLayout, format_: int) -> bool:
+def replica_nodes_read(layout: ServiceLayout, format_: int) -> bool:
     """Whether every holder showed that it reads headers of `format_`."""
-    holders, shown = _load(layout)
-    return bool(holders) and all(shown.get(name, 1) >= format_ for name in holders)
+    replica_nodes, shown = _load(layout)
+    return bool(replica_nodes) and all(shown.get(name, 1) >= format_ for name in replica_nodes)
 
 
 def check_reads(peer: str, reads: int, headers: Iterable[bytes | str]) -> None:

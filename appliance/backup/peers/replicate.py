@@ -16,12 +16,12 @@ from appliance.backup.chain.grants import granters_of
 from appliance.backup.peers.ahead import send_ahead
 from appliance.backup.peers.conversation import Conversation, Head, connect, read_head
 from appliance.backup.peers.fetch import read_held
+from appliance.backup.peers.last_seen import load_last_seen
 from appliance.backup.peers.push import send_needed
 from appliance.backup.peers.readers import check_reads
-from appliance.backup.peers.sight import load_sight
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.store import HEADER, RECEIPT, Holding
+from appliance.backup.vault.store import HEADER, RECEIPT, Replica
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.node.handle import Node
 from appliance.trust.act import Act
@@ -38,7 +38,7 @@ class Replicated:
 
 
 @dataclass(frozen=True)
-class HolderHead:
+class ReplicaHead:
     """A holder's head with what only another holder asks: what waits for repair there, what retention let go there."""
 
     head: Head
@@ -50,12 +50,12 @@ class HolderHead:
         return name not in self.head.held and name not in self.thinned
 
 
-def ask_head(conversation: Conversation, service: str) -> HolderHead:
+def ask_head(conversation: Conversation, service: str) -> ReplicaHead:
     """What a holder knows, holds, mends and let go of `service`; raise IntegrityError for an answer that is none."""
     conversation.ask("head", service)
     frame = conversation.channel.read_frame()
     head = read_head(frame, conversation.peer, service, granters_of(conversation.node, service))
-    return HolderHead(head, _names(frame, "damaged"), _names(frame, "thinned"))
+    return ReplicaHead(head, _names(frame, "damaged"), _names(frame, "thinned"))
 
 
 def _names(frame: Mapping[str, Any], key: str) -> frozenset[str]:
@@ -71,17 +71,17 @@ def replicate(
     on_generation: Callable[[str], None] = lambda name: None,
 ) -> Replicated:
     """Bring every generation of `service` held here to `peer`, newest first; what it holds already costs nothing."""
-    holding = replica_of(node, service)
+    replica = replica_of(node, service)
     with connect(node, peer) as conversation:
         there = ask_head(conversation, service)
-        chain = _Headers(holding)
+        chain = _Headers(replica)
         sent = chain.known_with({tip.id.digest for tip in there.head.tips})
-        names = [item.name for item in reversed(holding.stored()) if item.held and there.lacks(item.name)]
+        names = [item.name for item in reversed(replica.stored()) if item.held and there.lacks(item.name)]
         for name in names:
             way = chain.upto(name, sent)
             headers = tuple(chain.read(way))
             check_reads(peer, there.head.reads, headers)
-            _relay(conversation, holding, service, name, headers, acts)
+            _relay(conversation, replica, service, name, headers, acts)
             sent |= {*way}
             on_generation(name)
         wire_bytes = conversation.channel.bytes_sent
@@ -93,9 +93,9 @@ class _Headers:
     """The headers held here and the way each comes from, by their names; a peer is sent only those it does not know
     yet, and only those are read."""
 
-    def __init__(self, holding: Holding) -> None:
-        self._holding = holding
-        self._previous = previous_by_name(holding)
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._previous = previous_by_name(replica)
         self._names = {name[-16:]: name for name in self._previous}
 
     def known_with(self, tips: Collection[str]) -> set[str]:
@@ -110,7 +110,7 @@ class _Headers:
         """Their headers; the scrub reports one that cannot be read, and the peer will say what it misses."""
         for name in names:
             with suppress(ApplianceError):
-                yield self._holding.read(name, HEADER)
+                yield self._replica.read(name, HEADER)
 
     def _way(self, name: str, known: Collection[str]) -> list[str]:
         way = []
@@ -122,7 +122,7 @@ class _Headers:
 
 def _relay(
     conversation: Conversation,
-    holding: Holding,
+    replica: Replica,
     service: str,
     name: str,
     headers: Sequence[bytes],
@@ -131,17 +131,17 @@ def _relay(
     node = conversation.node
     sealed: Sealed = read_held(node, service, name)
     details = {
-        "grants": [holding.grant(epoch).decode() for epoch in holding.epochs()],
+        "grants": [replica.grant(epoch).decode() for epoch in replica.epochs()],
         "acts": [act.document.raw.decode() for act in acts],
-        "absences": list(load_sight(node, service).statements),
-        "receipt": holding.read(name, RECEIPT).decode(),
+        "absences": list(load_last_seen(node, service).statements),
+        "receipt": replica.read(name, RECEIPT).decode(),
         "age_seconds": node.ageing.now(),
     }
     rest = send_ahead(conversation, "put-relayed", service, [raw.decode() for raw in headers], **details)
     size = len(sealed.listing)
     conversation.ask("put-relayed", service, **details, headers=list(rest), list_bytes=size, acknowledge=True)
     conversation.channel.write(sealed.listing)
-    paths = {entry.sha256: holding.blob(entry.sha256) for entry in sealed.entries}
+    paths = {entry.sha256: replica.blob(entry.sha256) for entry in sealed.entries}
     receipt = read_receipt(send_needed(conversation, sealed, paths).encode(), conversation.peer.keys.sign)
     if receipt.generation != sealed.header.id or receipt.holder != conversation.peer.name:
         raise IntegrityError(f"the receipt of {conversation.peer.name} is not for generation {sealed.header.id}.")

@@ -12,14 +12,14 @@ def judge(
     bundle: Bundle,
     service: str,
     writer: str,
-    holders: Iterable[str],
+    replica_nodes: Iterable[str],
     lost: Collection[str] = frozenset(),
     *,
     whole: bool = True,
 ) -> Safety:
-    """How safe a generation is that `writer` made and that `holders` acknowledged with a receipt.
+    """How safe a generation is that `writer` made and that `replica_nodes` acknowledged with a receipt.
 
     The receipt of a node in `lost` counts for nothing any more: its copy went with it. `whole`: as its header says.
     """
-    acknowledged = tuple(sorted(set(holders) - set(lost)))
+    acknowledged = tuple(sorted(set(replica_nodes) - set(lost)))
     return Safety(acknowledged, bundle.counted(writer, acknowledged), bundle.terms(service).service.copies, whole)

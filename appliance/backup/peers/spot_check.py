@@ -20,12 +20,12 @@ from appliance.errors import IntegrityError
 from appliance.trust.generation import Entry
 
 EVERY_GENERATIONS = 24
-DRAWN = 4
+SAMPLED = 4
 """Of 64 MiB each: half a second of reading at both sides, once a day at a push an hour."""
 
 
 @dataclass(frozen=True)
-class Unshown:
+class Unproven:
     """What a peer did not show: `absent` it says that it lacks, of `wrong` it gave a proof that is none."""
 
     absent: tuple[Entry, ...] = ()
@@ -36,18 +36,18 @@ class Unshown:
         return (*self.absent, *self.wrong)
 
 
-def draw(conversation: Conversation, sealed: Sealed, folder: Path) -> Unshown:
+def sample(conversation: Conversation, sealed: Sealed, folder: Path) -> Unproven:
     """What the peer does not show of some blobs of `sealed`, whose files `folder` has.
 
     Raise IntegrityError for an answer that is none.
     """
     if sealed.header.sequence % EVERY_GENERATIONS:
-        return Unshown()
-    drawn = secrets.SystemRandom().sample(sealed.entries, min(DRAWN, len(sealed.entries)))
+        return Unproven()
+    drawn = secrets.SystemRandom().sample(sealed.entries, min(SAMPLED, len(sealed.entries)))
     return _ask(conversation, sealed, folder, drawn)
 
 
-def check_shown(conversation: Conversation, sealed: Sealed, folder: Path, entries: Sequence[Entry]) -> None:
+def verify_answers(conversation: Conversation, sealed: Sealed, folder: Path, entries: Sequence[Entry]) -> None:
     """Raise IntegrityError unless the peer shows all of `entries` now."""
     name = conversation.peer.name
     if entries and (left := _ask(conversation, sealed, folder, entries).all):
@@ -57,7 +57,7 @@ def check_shown(conversation: Conversation, sealed: Sealed, folder: Path, entrie
         )
 
 
-def _ask(conversation: Conversation, sealed: Sealed, folder: Path, entries: Sequence[Entry]) -> Unshown:
+def _ask(conversation: Conversation, sealed: Sealed, folder: Path, entries: Sequence[Entry]) -> Unproven:
     challenge = secrets.token_hex(32)
     digests = [entry.sha256 for entry in entries]
     conversation.ask("prove", sealed.header.service, challenge=challenge, blobs=digests)
@@ -65,7 +65,7 @@ def _ask(conversation: Conversation, sealed: Sealed, folder: Path, entries: Sequ
     if not isinstance(proofs, list) or len(proofs) != len(entries):
         raise IntegrityError(f"{conversation.peer.name} gave an answer that proves nothing.")
     found = list(zip(entries, proofs, strict=True))
-    return Unshown(
+    return Unproven(
         absent=tuple(entry for entry, proof in found if proof is None),
         wrong=tuple(
             entry

@@ -25,14 +25,14 @@ def targets(bundle: Bundle, service: str, writer: str, lost: Collection[str]) ->
     """
     terms = bundle.terms(service)
     gone = {writer, *lost}
-    chosen = [Target(holder, "holder") for holder in terms.holders if holder not in gone]
+    chosen = [Target(holder, "holder") for holder in terms.replica_nodes if holder not in gone]
     for spare in terms.spares:
         present = tuple(target.node for target in chosen)
         counted = len(bundle.counted(writer, present))
         if counted >= terms.service.copies:
             break
         if spare not in gone and len(bundle.counted(writer, (*present, spare))) > counted:
-            chosen.append(Target(spare, f"spare, for {', '.join(sorted(gone & {*terms.holders, terms.origin}))}"))
+            chosen.append(Target(spare, f"spare, for {', '.join(sorted(gone & {*terms.replica_nodes, terms.origin}))}"))
     return tuple(chosen)
 
 

@@ -25,7 +25,7 @@ OBSERVERS_MIN = 2
 
 def parties(terms: Terms) -> frozenset[str]:
     """Who may observe and be missed: the origin and the holders of a service; spares are asked by nobody."""
-    return frozenset((terms.origin, *terms.holders))
+    return frozenset((terms.origin, *terms.replica_nodes))
 
 
 def unseen(of: Collection[str], statements: Iterable[Absence], service: str, now: float) -> frozenset[str]:

@@ -28,9 +28,9 @@ from appliance.restore.walk import Stored, total_bytes, unsound, walk
 from appliance.units import DAY, GIB
 
 ROUND_SECONDS = 7 * DAY
-SHARES_PER_ROUND = 6
+SLICES_PER_ROUND = 6
 """Of the daily shares of a round one may fail, and it still ends within seven days."""
-SHARE_BYTES_MIN = GIB
+SLICE_BYTES_MIN = GIB
 SLICE_BYTES = 2 * GIB
 """How much is read between two marks of how far the round is."""
 HOSTILE = (
@@ -76,7 +76,7 @@ def verify_data(
             hostile = unsound(catalogue)
             now = _with_hostile(now, hostile)
             total = total_bytes(catalogue)
-            share = share_of(total) if bytes_max is None else bytes_max
+            share = slice_of(total) if bytes_max is None else bytes_max
             for piece in slices(walk(catalogue, before.after), min(share, SLICE_BYTES)):
                 now = _read(borg, now, piece, hostile)
                 save_proofs(layout, replace(proofs, round=now))
@@ -89,9 +89,9 @@ def verify_data(
     return _told(node, service, opened, before, now)
 
 
-def share_of(total_bytes: int) -> int:
+def slice_of(total_bytes: int) -> int:
     """How much a daily call reads, so that a round of `total_bytes` ends within ROUND_SECONDS."""
-    return max(SHARE_BYTES_MIN, -(-total_bytes // SHARES_PER_ROUND))
+    return max(SLICE_BYTES_MIN, -(-total_bytes // SLICES_PER_ROUND))
 
 
 def _begin(node: Node, borg: Borg) -> Round:

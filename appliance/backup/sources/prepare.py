@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.sources import moment, postgresql, snapshot, sqlite
+from appliance.backup.sources import postgresql, snapshot, snapshot_client, sqlite
 from appliance.backup.sources.excludes import borg_patterns, expressions, matcher, only
 from appliance.backup.sources.files import Walked, walk
 from appliance.backup.sources.model import Failure, Part, Prepared, ReadFrom, SourceSpec
@@ -119,7 +119,7 @@ def _below(spec: SourceSpec, path: str, room: Room) -> Prepared:
 def _snapshot(source: str, at: Path, room: Room) -> str:
     """Make `at` the folder `source` of one moment: by ourselves, or by root's helper; return why not, "" when it is."""
     if source.startswith(f"{SHARES}/"):
-        return moment.take(source, at, room.held)
+        return snapshot_client.take(source, at, room.held)
     make_private_folder(at.parent)
     return snapshot.take(source, at)
 

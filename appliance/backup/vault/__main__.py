@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-from appliance.backup.vault import accepted
+from appliance.backup.vault import connection
 from appliance.backup.vault.session import open_channel, serve
 from appliance.backup.vault.watch import watch
 from appliance.backup.vault.wire import COMMAND
@@ -21,7 +21,7 @@ from appliance.node.handle import open_node
 
 def main() -> int:
     state, *caller = sys.argv[1:]
-    return forced(Path(state), *caller) if caller else accepted.answer(Path(state))
+    return forced(Path(state), *caller) if caller else connection.answer(Path(state))
 
 
 def forced(state: Path, caller: str) -> int:

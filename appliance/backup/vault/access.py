@@ -11,7 +11,7 @@ WRITER = frozenset({"head", "put", "prove", "get-own"})
 # may ever be granted the service may say it: after a takeover the origin too, which comes back with a newer grant.
 ORIGIN = frozenset({"head", "put", "get-own"})
 STANDBY = frozenset({"head", "put", "get"})
-HOLDER = frozenset({"head", "get", "put-relayed"})
+REPLICA_NODE = frozenset({"head", "get", "put-relayed"})
 MONITOR = frozenset({"head"})
 FORMER = frozenset({"head", "put-relayed"})  # until the present holders have what it has; then it gives that up
 TAKING = frozenset({"put", "put-relayed"})
@@ -30,8 +30,8 @@ def verbs(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None) -> fro
         allowed |= WRITER
     if caller in terms.standbys:
         allowed |= STANDBY
-    if caller in terms.holders or caller in terms.spares:
-        allowed |= HOLDER
+    if caller in terms.replica_nodes or caller in terms.spares:
+        allowed |= REPLICA_NODE
     if bundle.former.ceased(terms.name, caller):
         allowed |= FORMER
     if "monitor" in member.node.roles:
@@ -49,7 +49,7 @@ def check(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None, verb: 
             f"{terms.name} {left.told}: no new generation of it is accepted.",
             remedy="To continue it, put it back into territory.yml and sign again.",
         )
-    if verb in TAKING and here not in (*terms.holders, *terms.spares):
+    if verb in TAKING and here not in (*terms.replica_nodes, *terms.spares):
         raise Refused(
             f"{here} is neither a replica node nor a spare of {terms.name}.",
             remedy="Push to the replica nodes that `appliance territory plan` names.",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.backup.vault.wire import Channel
 from appliance.errors import IntegrityError
 from appliance.node.handle import Node
@@ -21,7 +21,7 @@ class Call:
     caller: str
     channel: Channel
     terms: Terms
-    holding: Holding
+    replica: Replica
     request: Mapping[str, Any]
 
     def texts(self, name: str) -> tuple[str, ...]:

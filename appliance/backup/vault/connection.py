@@ -44,7 +44,7 @@ def _serve(state: Path, connection: socket.socket, reader: int, writer: int) -> 
         caller = caller_of(peer.account_name(peer.peer_uid(connection)))
         node = open_node(state)
         watch(node, caller)
-        return serve(node, caller, channel, seats=Path(os.environ["RUNTIME_DIRECTORY"]))
+        return serve(node, caller, channel, slots=Path(os.environ["RUNTIME_DIRECTORY"]))
     except ApplianceError as error:
         channel.refuse(error)
         return error.exit_code

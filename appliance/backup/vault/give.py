@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from appliance.backup.peers.sight import load_sight
+from appliance.backup.peers.last_seen import load_last_seen
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.header_parts import answer_in_parts, wanted
 from appliance.backup.vault.maintenance.obey import passed_over
-from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Holding, size_of
+from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Replica, size_of
 from appliance.backup.vault.stored import Stored
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.trust.generation import FORMATS
@@ -34,8 +34,8 @@ def head(call: Call) -> None:
     and is left out for a caller that asks for a `brief` answer: there may be tens of thousands.
     """
     brief = call.request.get("brief") is True
-    holding = call.holding
-    stored = holding.stored()
+    replica = call.replica
+    stored = replica.stored()
     over = passed_over(call.node, call.terms.name)
     going_on = [item for item in stored if item.name not in over]
     newest = max((item.name for item in going_on if item.held), default=None)
@@ -43,17 +43,17 @@ def head(call: Call) -> None:
         {
             "holder": call.node.name,
             "age_seconds": call.node.ageing.now(),
-            "grants": [holding.grant(epoch).decode() for epoch in holding.epochs()],
-            "tips": _headers(holding, tips(going_on)),
+            "grants": [replica.grant(epoch).decode() for epoch in replica.epochs()],
+            "tips": _headers(replica, tips(going_on)),
             "held": [item.name for item in stored if item.held],
             "damaged": [item.name for item in stored if item.damaged],
             "thinned": [] if brief else [item.name for item in stored if item.thinned],
             "known": len(stored),
             "forks": open_forks(going_on),
-            "newest": holding.read(newest, HEADER).decode() if newest else None,
-            "receipt": holding.read(newest, RECEIPT).decode() if newest else None,
+            "newest": replica.read(newest, HEADER).decode() if newest else None,
+            "receipt": replica.read(newest, RECEIPT).decode() if newest else None,
             "reads": {"generation": max(FORMATS)},
-            "absences": list(load_sight(call.node, call.terms.name).statements),
+            "absences": list(load_last_seen(call.node, call.terms.name).statements),
         }
     )
 
@@ -81,15 +81,15 @@ def prove(call: Call) -> None:
     digests = call.texts("blobs")
     if not SHA256.fullmatch(challenge) or len(digests) > PROOFS_MAX:
         raise IntegrityError(f"a proof takes a challenge of 64 hex digits and at most {PROOFS_MAX} blobs.")
-    call.channel.write_frame({"proofs": [_proof(call.holding, challenge, digest) for digest in digests]})
+    call.channel.write_frame({"proofs": [_proof(call.replica, challenge, digest) for digest in digests]})
 
 
-def _proof(holding: Holding, challenge: str, digest: str) -> str | None:
-    if not SHA256.fullmatch(digest) or size_of(holding.blob(digest)) is None:
+def _proof(replica: Replica, challenge: str, digest: str) -> str | None:
+    if not SHA256.fullmatch(digest) or size_of(replica.blob(digest)) is None:
         return None
     proof = hashlib.sha256(bytes.fromhex(challenge))
     try:
-        with open(holding.blob(digest), "rb") as file:
+        with open(replica.blob(digest), "rb") as file:
             while piece := file.read(1 << 18):
                 proof.update(piece)
     except FileNotFoundError:
@@ -103,40 +103,40 @@ def get(call: Call) -> None:
     """One generation for somebody who may have it: its chain and list, then the blobs it asks for by hash and
     offset."""
     name = _wanted_generation(call)
-    listing = call.holding.read(name, LIST)
+    listing = call.replica.read(name, LIST)
     frame = {
         "generation": name,
-        "grants": [call.holding.grant(epoch).decode() for epoch in call.holding.epochs()],
-        "receipt": call.holding.read(name, RECEIPT).decode(),
+        "grants": [call.replica.grant(epoch).decode() for epoch in call.replica.epochs()],
+        "receipt": call.replica.read(name, RECEIPT).decode(),
         "list_bytes": len(listing),
     }
     if call.request.get("parts") is True:
         answer_in_parts(call.channel, frame, wanted(call, name))
     else:  # a former version, which reads one frame
-        call.channel.write_frame({**frame, "headers": _headers(call.holding, call.holding.stored())})
+        call.channel.write_frame({**frame, "headers": _headers(call.replica, call.replica.stored())})
     call.channel.write(listing)
-    sizes = {entry.sha256: entry.size for entry in call.holding.entries(name)}
+    sizes = {entry.sha256: entry.size for entry in call.replica.entries(name)}
     while asked := call.channel.read_frame().get("want"):
         for digest, offset in _wanted_blobs(asked, sizes):
             _send_blob(call, digest, offset, sizes[digest])
 
 
-def _headers(holding: Holding, stored: Sequence[Stored]) -> list[str]:
+def _headers(replica: Replica, stored: Sequence[Stored]) -> list[str]:
     found = []
     for item in stored:
         with contextlib.suppress(NotFound):
-            found.append(holding.read(item.name, HEADER).decode())
+            found.append(replica.read(item.name, HEADER).decode())
     return found
 
 
 def _wanted_generation(call: Call) -> str:
     """The newest held one, or the one asked for by its full name: that may be damaged, for whoever repairs or
     salvages."""
-    holding, asked = call.holding, call.request.get("generation")
+    replica, asked = call.replica, call.request.get("generation")
     over = passed_over(call.node, call.terms.name)
-    found = holding.newest_held(over) if asked is None else holding.find(str(asked))
+    found = replica.newest_held(over) if asked is None else replica.find(str(asked))
     if found is None or not found.listed:
-        held = sum(item.held for item in holding.stored())
+        held = sum(item.held for item in replica.stored())
         raise NotFound(f"{call.terms.name} has no such generation here.", remedy=f"{held} are held; see `head`.")
     return found.name
 
@@ -154,7 +154,7 @@ def _wanted_blobs(wanted: Any, sizes: Mapping[str, int]) -> list[tuple[str, int]
 
 def _send_blob(call: Call, digest: str, offset: int, size: int) -> None:
     try:
-        with open(call.holding.blob(digest), "rb") as file:
+        with open(call.replica.blob(digest), "rb") as file:
             file.seek(offset)
             call.channel.send_file(file, size - offset)
     except FileNotFoundError as error:

@@ -17,7 +17,7 @@ from typing import Any
 from appliance.backup.chain.history import previous_of
 from appliance.backup.vault.call import Call, is_texts
 from appliance.backup.vault.limits import HEADERS_MAX
-from appliance.backup.vault.store import HEADER, Holding
+from appliance.backup.vault.store import HEADER, Replica
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.trust.generation import HEADER_BYTES_MAX
@@ -43,14 +43,14 @@ def cut(headers: Iterable[str], bytes_max: int, count_max: int = HEADERS_MAX) ->
 
 def wanted(call: Call, name: str) -> Iterator[str]:
     """The headers that the caller of `get` lacks, with that of generation `name`, oldest first."""
-    holding = call.holding
+    replica = call.replica
     if call.request.get("alone") is True:
         names: Iterable[str] = (name,)
     else:
-        names = lacking(previous_by_name(holding), call.texts("known")[:KNOWN_MAX], name)
+        names = lacking(previous_by_name(replica), call.texts("known")[:KNOWN_MAX], name)
     for it in names:
         try:
-            yield holding.read(it, HEADER).decode()
+            yield replica.read(it, HEADER).decode()
         except (ApplianceError, UnicodeDecodeError):
             continue  # the scrub reports it; the caller says what it misses
 
@@ -81,18 +81,18 @@ def leading_to(previous: Mapping[str, str], names: Iterable[str]) -> set[str]:
     return found
 
 
-def previous_by_name(holding: Holding) -> dict[str, str]:
+def previous_by_name(replica: Replica) -> dict[str, str]:
     """For each generation known here the start of the digest of the header before it; "" where it cannot be read.
 
     The index of the history tells it of old ones: there may be tens of thousands.
     """
     found = {}
-    for name in holding.folders():
+    for name in replica.folders():
         try:
-            found[name] = previous_of(holding.read(name, HEADER))[:16]
+            found[name] = previous_of(replica.read(name, HEADER))[:16]
         except ApplianceError:
             found[name] = ""
-    return {name: it.previous for name, it in holding.history.index().items()} | found
+    return {name: it.previous for name, it in replica.history.index().items()} | found
 
 
 def answer_in_parts(channel: Channel, frame: Mapping[str, Any], headers: Iterable[str]) -> None:

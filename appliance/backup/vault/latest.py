@@ -8,14 +8,14 @@ which may become held without a new name in `generations/`. Nothing of it is on 
 
 from __future__ import annotations
 
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.backup.vault.stored import Stored
 from appliance.host.files import mark_of
 
 
 class Latest:
-    def __init__(self, holding: Holding) -> None:
-        self._holding = holding
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
         self._marks: dict[str, int] = {}
         self._found: Stored | None = None
 
@@ -28,12 +28,12 @@ class Latest:
     def _look_again(self) -> None:
         """Each mark is taken before what it marks is read: what changes in between is seen at the next look."""
         self._marks, self._found = {"": self._mark("")}, None
-        for name in reversed(self._holding.folders()):
+        for name in reversed(self._replica.folders()):
             self._marks[name] = self._mark(name)
-            stored = self._holding.find(name)
+            stored = self._replica.find(name)
             if stored and stored.held:
                 self._found = stored
                 return
 
     def _mark(self, name: str) -> int:
-        return mark_of(self._holding.generations / name)
+        return mark_of(self._replica.generations / name)

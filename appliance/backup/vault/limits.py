@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from appliance.errors import NoSpace, Postponed
 from appliance.units import DAY, MIB, format_bytes, format_duration
 
-CURRENT_EPOCH_SHARE = 0.7
+CURRENT_EPOCH_QUOTA = 0.7
 LISTING_BYTES_MAX = 16 * MIB
 """About 180,000 files. What a vault holds in memory at once must stay small on a small machine."""
 HEADERS_PER_PUSH_MAX = 20_000
@@ -51,7 +51,7 @@ class Limits:
     days_max: int = 1
 
     @property
-    def share(self) -> Amount:
+    def quota_for(self) -> Amount:
         return Amount(self.quota, NAMES_MIN + self.quota // MIB, HEADERS_MAX)
 
 
@@ -73,12 +73,12 @@ class Usage:
 def check_room(limits: Limits, usage: Usage, incoming: Amount, *, relayed: bool = False) -> None:
     """Raise NoSpace, with what is missing and who can act, unless `incoming` fits the share and the disk on top of what
     is used. How much of it is taken today, `allowance` says."""
-    _check_share(limits, usage, incoming, relayed)
+    _check_quota(limits, usage, incoming, relayed)
     _check_disk(limits, usage, incoming)
 
 
-def _check_share(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) -> None:
-    share = limits.share
+def _check_quota(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) -> None:
+    share = limits.quota_for
     allowed = ceiling(share.bytes, usage.base.bytes, relayed)
     if usage.used.bytes + incoming.bytes > allowed:
         raise NoSpace(
@@ -100,7 +100,7 @@ def _check_share(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) 
 
 def ceiling(limit: int, base: int, relayed: bool) -> float:
     """What may be filled of `limit` in an epoch that began with `base` in use, which may be more if it was lowered."""
-    return limit if relayed else min(limit, base + CURRENT_EPOCH_SHARE * (limit - base))
+    return limit if relayed else min(limit, base + CURRENT_EPOCH_QUOTA * (limit - base))
 
 
 def allowance(limits: Limits, usage: Usage) -> int:

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from appliance.backup.vault.kept import granters_at, stored_grant
 from appliance.backup.vault.limits import HEADERS_PER_PUSH_MAX
-from appliance.backup.vault.store import HEADER, Holding
+from appliance.backup.vault.store import HEADER, Replica
+from appliance.backup.vault.stored_grants import granters_at, stored_grant
 from appliance.errors import IntegrityError, NoSpace, NotFound, Refused
 from appliance.trust.bundle import Bundle
 from appliance.trust.generation import (
@@ -51,32 +51,32 @@ class Offer:
         return self.grants[max(self.grants)]
 
 
-def newest_grant(holding: Holding, bundle: Bundle) -> Grant | None:
-    epochs = holding.epochs()
-    return stored_grant(holding, bundle, epochs[-1]) if epochs else None
+def newest_grant(replica: Replica, bundle: Bundle) -> Grant | None:
+    epochs = replica.epochs()
+    return stored_grant(replica, bundle, epochs[-1]) if epochs else None
 
 
 def read_offer(
-    holding: Holding, bundle: Bundle, service: str, *, grants: Sequence[str], headers: Sequence[str], listing: bytes
+    replica: Replica, bundle: Bundle, service: str, *, grants: Sequence[str], headers: Sequence[str], listing: bytes
 ) -> Offer:
     """The checked offer; raise IntegrityError or Refused for anything that is not proven."""
     if not headers:
         raise IntegrityError("the push names no generation.")
-    known, read = read_chain(holding, bundle, service, grants=grants, headers=headers)
+    known, read = read_chain(replica, bundle, service, grants=grants, headers=headers)
     return Offer(known, read, listing, parse_list(listing, read[-1]) if listing else ())
 
 
 def read_chain(
-    holding: Holding, bundle: Bundle, service: str, *, grants: Sequence[str], headers: Sequence[str]
+    replica: Replica, bundle: Bundle, service: str, *, grants: Sequence[str], headers: Sequence[str]
 ) -> tuple[dict[int, Grant], tuple[Header, ...]]:
     """Every grant known then, by epoch, and `headers`, checked; raise as `read_offer` does."""
     if len(headers) > HEADERS_PER_PUSH_MAX:
         raise NoSpace(
             f"{len(headers)} headers in one push are more than this peer accepts.", remedy="Push again in parts."
         )
-    known = _grants(holding, bundle, service, grants)
+    known = _grants(replica, bundle, service, grants)
     read = tuple(check_header(raw.encode(), known, service) for raw in headers)
-    _check_chain(holding, known, read)
+    _check_chain(replica, known, read)
     return known, read
 
 
@@ -95,9 +95,9 @@ def check_writer(offer: Offer, bundle: Bundle, caller: str) -> None:
         raise Refused(f"the grant of epoch {newest.epoch} is for another node.", remedy="Ask for a new grant.")
 
 
-def _grants(holding: Holding, bundle: Bundle, service: str, offered: Sequence[str]) -> dict[int, Grant]:
-    stored = [holding.grant(epoch) for epoch in holding.epochs()]
-    granters = granters_at(holding, bundle)
+def _grants(replica: Replica, bundle: Bundle, service: str, offered: Sequence[str]) -> dict[int, Grant]:
+    stored = [replica.grant(epoch) for epoch in replica.epochs()]
+    granters = granters_at(replica, bundle)
     grants = granters.read_all(service, (*stored, *(text.encode() for text in offered)))
     if not grants:
         raise Refused(
@@ -129,11 +129,11 @@ def proven_header(raw: bytes, grants: Mapping[int, Grant], service: str) -> Head
     return header
 
 
-def _check_chain(holding: Holding, grants: Mapping[int, Grant], headers: Sequence[Header]) -> None:
-    parents = Parents(holding)
+def _check_chain(replica: Replica, grants: Mapping[int, Grant], headers: Sequence[Header]) -> None:
+    parents = Parents(replica)
     for header in headers:
-        if holding.knows(header.id):
-            if holding.read(header.id.name, HEADER) != header.document.raw:
+        if replica.knows(header.id):
+            if replica.read(header.id.name, HEADER) != header.document.raw:
                 raise IntegrityError(f"another header already has the name of generation {header.id}.")
         elif header.previous == NO_PARENT:
             _check_root(header, grants)
@@ -162,8 +162,8 @@ def _check_step(header: Header, parent: GenerationId) -> None:
 class Parents:
     """The generations a header may name as the one before it: those known here, and those just checked."""
 
-    def __init__(self, holding: Holding) -> None:
-        self._holding = holding
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
         self._checked: dict[str, GenerationId] = {}
 
     def add(self, generation: GenerationId) -> None:
@@ -183,11 +183,11 @@ class Parents:
         return found if self._is_known(found) else None
 
     def _is_known(self, generation: GenerationId) -> bool:
-        return self._holding.knows(generation) and digest_of(self._holding.read(generation.name, HEADER)) == (
+        return self._replica.knows(generation) and digest_of(self._replica.read(generation.name, HEADER)) == (
             generation.digest
         )
 
     @cached_property
     def _names(self) -> dict[str, str]:
         """The folder name of each generation known here, by the start of its digest."""
-        return {name[-16:]: name for name in self._holding.names()}
+        return {name[-16:]: name for name in self._replica.names()}

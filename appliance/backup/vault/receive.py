@@ -65,7 +65,7 @@ def _take_grants(call: Call) -> None:
     check_quarantine(call.node, call.caller, call.terms.name)
     sealer = sealer_of(call.node)
     sealer.prepare(call.terms.name)
-    known, _ = read_chain(call.holding, call.node.bundle, call.terms.name, grants=call.texts("grants"), headers=())
+    known, _ = read_chain(call.replica, call.node.bundle, call.terms.name, grants=call.texts("grants"), headers=())
     check_writer(Offer(known, (), b"", ()), call.node.bundle, call.caller)
     sealer.keep(call.terms.name, known.values())
     call.channel.write_frame({"kept": 0})
@@ -83,17 +83,17 @@ def _receive(call: Call, check: Check, *, is_writer: bool) -> None:
     sealer = sealer_of(call.node)
     sealer.prepare(call.terms.name)
     if not is_writer:
-        check_not_wanted(call.holding)
+        check_not_wanted(call.replica)
 
     def checked() -> tuple[Offer, Relay | None, Rank]:
         offer = _read_offer(call, listing)
         return offer, check(offer), Rank(offer.newest_grant.epoch, is_writer)
 
-    with turn(call.holding, f"the vault's replica of {call.terms.name}", lambda: checked()[2]):
+    with turn(call.replica, f"the vault's replica of {call.terms.name}", lambda: checked()[2]):
         offer, relay, rank = checked()
         answer: dict[str, object]
         if listing:
-            sealer.doubt(call.terms.name, call.texts("recheck"))
+            sealer.recheck(call.terms.name, call.texts("recheck"))
             receipt = _known_receipt(call, offer, is_writer) or _take(call, sealer, offer, relay, rank)
             answer = {"receipt": receipt.decode()}
         else:
@@ -111,7 +111,7 @@ def _read_listing(call: Call) -> bytes:
 
 def _read_offer(call: Call, listing: bytes) -> Offer:
     return read_offer(
-        call.holding,
+        call.replica,
         call.node.bundle,
         call.terms.name,
         grants=call.texts("grants"),
@@ -122,12 +122,12 @@ def _read_offer(call: Call, listing: bytes) -> Offer:
 
 def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
     """Our receipt for what is held whole already; a relay does not bring back what retention has let go either."""
-    stored = call.holding.find(offer.header.id.name)
+    stored = call.replica.find(offer.header.id.name)
     if stored is None or not (stored.held or (stored.thinned and not is_writer)):
         return None
-    if stored.held and call.holding.missing(offer.entries):
+    if stored.held and call.replica.missing(offer.entries):
         return None
-    return call.holding.read(stored.name, RECEIPT)
+    return call.replica.read(stored.name, RECEIPT)
 
 
 def _take_headers(call: Call, sealer: Sealer, offer: Offer, is_writer: bool) -> int:
@@ -143,7 +143,7 @@ def _take_headers(call: Call, sealer: Sealer, offer: Offer, is_writer: bool) -> 
 
 
 def _take(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, rank: Rank) -> bytes:
-    announce(call.holding, rank)
+    announce(call.replica, rank)
     limits = limits_of(call.node, call.terms, FREE_FLOOR_BYTES)
     book, usage = _look(call, limits, offer.header.epoch)
     check_room(limits, usage, _incoming(call, offer), relayed=relay is not None)
@@ -165,14 +165,14 @@ def _take(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, rank: R
 
 def _incoming(call: Call, offer: Offer) -> Amount:
     """What the push would add: blobs not here yet, the list, and each header that is new, with their names."""
-    missing, papers = call.holding.missing(offer.entries), _papers(call, offer)
+    missing, papers = call.replica.missing(offer.entries), _papers(call, offer)
     blobs = sum(entry.size - offset for entry, offset in missing)
     return Amount(blobs + NAME_BYTES * len(missing) + papers.bytes, len(missing) + papers.names, papers.headers)
 
 
 def _papers(call: Call, offer: Offer) -> Amount:
     """What is added beside the blobs: the list, the receipt and each header that is new."""
-    new = [header for header in offer.headers if not call.holding.knows(header.id)]
+    new = [header for header in offer.headers if not call.replica.knows(header.id)]
     names = NAMES_OF_A_PUBLICATION + NAMES_OF_A_HEADER * min(len(new), FOLDERS_AT_ONCE_MAX)  # more come into few files
     documents = sum(len(header.document.raw) for header in new)
     return Amount(len(offer.listing) + documents + NAME_BYTES * names, names, len(new))
@@ -180,13 +180,13 @@ def _papers(call: Call, offer: Offer) -> Amount:
 
 def _look(call: Call, limits: Limits, epoch: int) -> tuple[ledger.Ledger, Usage]:
     """The ledger as it stands today, and what is used and free."""
-    holding, disk = call.holding, os.statvfs(call.holding.root)
-    held = [item for item in holding.newest_first() if item.held]
+    replica, disk = call.replica, os.statvfs(call.replica.root)
+    held = [item for item in replica.newest_first() if item.held]
     # After a revocation all comes again, under a new key: that is a first seeding too.
     ended = call.node.bundle.revoked.ended_epoch(call.terms.name)
     seeding = not any(item.epoch > ended for item in held)
-    used = Amount(*holding.used(), holding.count())
-    book = ledger.load(holding.book / "ledger.json").on_day(
+    used = Amount(*replica.used(), replica.count())
+    book = ledger.load(replica.book / "ledger.json").on_day(
         day_of(call.node.ageing.now()), limits.daily, limits.days_max
     )
     book = book.with_epoch(epoch, used if held else Amount())
@@ -250,7 +250,7 @@ class _Counted(contextlib.AbstractContextManager["_Counted"]):
             self.book = self.book.with_taken(self.unsaved, self.seeding)
         self.unsaved = 0
         with contextlib.suppress(NoSpace):  # a full disk already says no; the push must not fail twice
-            ledger.save(self.call.holding.book / "ledger.json", self.book)
+            ledger.save(self.call.replica.book / "ledger.json", self.book)
 
 
 def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, counted: _Counted) -> bytes:
@@ -260,17 +260,17 @@ def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | N
 
     def read_some(size_max: int) -> bytes:
         if relay:
-            check_not_wanted(call.holding)
+            check_not_wanted(call.replica)
         return taking.read_some(size_max)
 
     while True:
-        missing = counted.part(not_at_hand(call, call.holding.missing(offer.entries)))
+        missing = counted.part(not_at_hand(call, call.replica.missing(offer.entries)))
         if missing:
             call.channel.write_frame({"need": [[entry.sha256, offset] for entry, offset in missing]})
         for entry, offset in missing:
             before = call.channel.bytes_received
             try:
-                partial = call.holding.receive(entry, offset, read_some)
+                partial = call.replica.receive(entry, offset, read_some)
             except WrongStart:
                 continue  # another caller's, who was cut: it is asked for again, from its first byte
             finally:
@@ -289,7 +289,7 @@ def not_at_hand(call: Call, missing: Missing) -> Missing:
     left = []
     for entry, offset in missing:
         # Segments only: borg writes its config anew in place.
-        if entry.path.startswith("data/") and call.holding.take(entry, own / entry.path):
+        if entry.path.startswith("data/") and call.replica.take(entry, own / entry.path):
             call.channel.write_frame({"need": []})  # to hash a large repository outlasts a writer's patience
         else:
             left.append((entry, offset))

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from appliance.backup.peers.sight import STATEMENTS_MAX, read_statements
+from appliance.backup.peers.last_seen import STATEMENTS_MAX, read_statements
 from appliance.backup.peers.unseen import parties, unseen
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.offer import Offer
-from appliance.backup.vault.store import BUCKET, RELAY, Holding
+from appliance.backup.vault.store import BUCKET, RELAY, Replica
 from appliance.errors import IntegrityError, Refused
 from appliance.host.files import write_atomic
 from appliance.node.handle import Node
@@ -38,7 +38,7 @@ class Relay:
 
 def read_relay(call: Call, offer: Offer) -> Relay | None:
     """The relay of a put-relayed request; raise Refused when this node is a spare and nobody is lost."""
-    if call.node.name not in call.terms.holders:
+    if call.node.name not in call.terms.replica_nodes:
         _check_loss(call)
     if not offer.listing:
         return None
@@ -63,7 +63,7 @@ def check_receipt(node: Node, offer: Offer, holder: str, raw: bytes) -> Receipt:
 
 def _check_loss(call: Call) -> None:
     now = call.node.clock.now()
-    others = {*call.terms.holders, call.terms.origin} - {call.caller}
+    others = {*call.terms.replica_nodes, call.terms.origin} - {call.caller}
     if call.node.bundle.revoked_nodes & others or _is_signed_lost(call, others, now):
         return
     statements = read_statements(call.node, call.terms.name, call.texts("absences")[:STATEMENTS_MAX])
@@ -87,14 +87,14 @@ def _is_about(act: Act, service: str, now: float) -> bool:
     return act.concerns("lost", act.subject, service, now)
 
 
-def keep_relay(node: Node, holding: Holding, generation: GenerationId, relay: Relay) -> None:
+def keep_relay(node: Node, replica: Replica, generation: GenerationId, relay: Relay) -> None:
     """Keep what buckets a relayed generation: the age it has there, set in our own ageing clock."""
-    folder = holding.generations / generation.name
+    folder = replica.generations / generation.name
     write_atomic(folder / RELAY, relay.raw, mode=0o440)
     write_atomic(folder / BUCKET, str(node.ageing.now() - relay.held_seconds).encode(), mode=0o440)
 
 
-def forget_relay(holding: Holding, generation: GenerationId) -> None:
+def forget_relay(replica: Replica, generation: GenerationId) -> None:
     """The writer itself brings it now: what a cut relay left does not bucket it."""
     for part in (BUCKET, RELAY):
-        holding.path(generation.name, part).unlink(missing_ok=True)
+        replica.path(generation.name, part).unlink(missing_ok=True)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.node.handle import Node
 from appliance.territory.model import NAME
 
 
-def replica_of(node: Node, service: str) -> Holding:
+def replica_of(node: Node, service: str) -> Replica:
     """What `node` holds of `service` for others."""
-    return Holding(node.layout.vault / service)
+    return Replica(node.layout.vault / service)
 
 
 def replica_names(node: Node) -> tuple[str, ...]:

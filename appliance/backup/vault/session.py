@@ -42,14 +42,14 @@ def open_channel(reader: int, writer: int) -> Channel:
     return Channel(reader, writer, quiet_seconds=QUIET_SECONDS, frame_bytes_max=REQUEST_BYTES_MAX)
 
 
-def serve(node: Node, caller: str, channel: Channel, seats: Path | None = None) -> int:
+def serve(node: Node, caller: str, channel: Channel, slots: Path | None = None) -> int:
     """Answer the caller until it closes; 0 at its end, else the exit code of the refusal that ended it.
 
-    `seats`: a folder that all sessions of this vault may write in, when they may not in the node's own.
+    `slots`: a folder that all sessions of this vault may write in, when they may not in the node's own.
     """
-    seats = seats or node.layout.run / "sessions"
+    slots = slots or node.layout.run / "sessions"
     try:
-        with _seat(seats, caller):
+        with _slot(slots, caller):
             while True:
                 _answer(node, caller, channel, channel.read_frame())
     except Closed:
@@ -58,7 +58,7 @@ def serve(node: Node, caller: str, channel: Channel, seats: Path | None = None) 
         refusal, failure = (DISK_FULL if isinstance(error, NoSpace) and error.where else error), ""
     except Exception as error:  # the edge of the process: a caller gets a sentence, never a traceback
         refusal, failure = _told(error), f"{type(error).__name__}: {error}"
-    if times := seldom.count(seats / f"{caller}.refused", node.clock.boottime(), REFUSALS_TOLD_MAX):
+    if times := seldom.count(slots / f"{caller}.refused", node.clock.boottime(), REFUSALS_TOLD_MAX):
         _note(node, caller, refusal, failure, times)
     channel.refuse(refusal)
     return refusal.exit_code
@@ -71,9 +71,9 @@ def _answer(node: Node, caller: str, channel: Channel, request: Mapping[str, Any
     if verb not in VERBS or not NAME.fullmatch(service):
         raise Refused("a vault does not know this request.", remedy="The verbs are: " + ", ".join(VERBS) + ".")
     terms = node.bundle.last_terms(service)
-    holding = replica_of(node, service)
-    access.check(node.bundle, terms, caller, newest_grant(holding, node.bundle), verb, here=node.name)
-    VERBS[verb](Call(node, caller, channel, terms, holding, request))
+    replica = replica_of(node, service)
+    access.check(node.bundle, terms, caller, newest_grant(replica, node.bundle), verb, here=node.name)
+    VERBS[verb](Call(node, caller, channel, terms, replica, request))
 
 
 def _note(node: Node, caller: str, refusal: ApplianceError, failure: str, times: int) -> None:
@@ -90,7 +90,7 @@ def _told(error: Exception) -> ApplianceError:
 
 
 @contextlib.contextmanager
-def _seat(folder: Path, caller: str) -> Iterator[None]:
+def _slot(folder: Path, caller: str) -> Iterator[None]:
     """One of the few sessions that a caller may have at once; a process that dies frees its own."""
     with contextlib.ExitStack() as stack:
         for number in range(SESSIONS_PER_CALLER_MAX):

@@ -64,7 +64,7 @@ class WrongStart(IntegrityError):
     """A blob has a wrong hash, and its start was here already: anybody who was cut may have sent that."""
 
 
-class Holding:
+class Replica:
     """One service's folder at this peer."""
 
     def __init__(self, root: Path) -> None:

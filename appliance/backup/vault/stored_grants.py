@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
 
 
-def granters_at(holding: Holding, bundle: Bundle) -> Granters:
+def granters_at(replica: Replica, bundle: Bundle) -> Granters:
     """Whose grants this vault believes: what it keeps already stays good, whoever votes by now."""
-    return bundle.granters.keeping(holding.grant(epoch) for epoch in holding.epochs())
+    return bundle.granters.keeping(replica.grant(epoch) for epoch in replica.epochs())
 
 
-def stored_grant(holding: Holding, bundle: Bundle, epoch: int) -> Grant:
-    """The grant of `epoch` kept in `holding`, its signatures checked again."""
-    raw = holding.grant(epoch)
+def stored_grant(replica: Replica, bundle: Bundle, epoch: int) -> Grant:
+    """The grant of `epoch` kept in `replica`, its signatures checked again."""
+    raw = replica.grant(epoch)
     return bundle.granters.keeping([raw]).read(raw)

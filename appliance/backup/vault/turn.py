@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.errors import Busy
 from appliance.host.files import locked
 
@@ -45,12 +45,12 @@ class Rank:
 
 
 @contextlib.contextmanager
-def turn(holding: Holding, what: str, rank: Callable[[], Rank] | None = None) -> Iterator[None]:
-    """Hold the session lock of `holding`; raise Busy, with `what`, when a session that may not be ended has it.
+def turn(replica: Replica, what: str, rank: Callable[[], Rank] | None = None) -> Iterator[None]:
+    """Hold the session lock of `replica`; raise Busy, with `what`, when a session that may not be ended has it.
 
     `rank` is only asked when somebody else has the lock; it must check what it claims. Without it nobody is ended.
     """
-    path = holding.root / SESSION
+    path = replica.root / SESSION
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(path, what=what))
@@ -66,21 +66,21 @@ def turn(holding: Holding, what: str, rank: Callable[[], Rank] | None = None) ->
 
 
 @contextlib.contextmanager
-def turn_before_relays(holding: Holding, what: str) -> Iterator[None]:
+def turn_before_relays(replica: Replica, what: str) -> Iterator[None]:
     """`turn` of one without a rank, before which a relay makes way; raise Busy while the writer has it."""
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(turn(holding, what))
+            stack.enter_context(turn(replica, what))
         except Busy:
-            with _wanted(holding, what):
-                _enter_after_relay(stack, holding, what)
+            with _wanted(replica, what):
+                _enter_after_relay(stack, replica, what)
         yield
 
 
-def check_not_wanted(holding: Holding) -> None:
+def check_not_wanted(replica: Replica) -> None:
     """Raise Busy when who tidies waits for the turn that a relay has."""
     try:
-        fd = os.open(holding.root / WANTED, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(replica.root / WANTED, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return
     try:
@@ -93,9 +93,9 @@ def check_not_wanted(holding: Holding) -> None:
         os.close(fd)
 
 
-def make_locks(holding: Holding) -> None:
+def make_locks(replica: Replica) -> None:
     """The files that are locked here, for both accounts."""
-    for lock in (holding.lock, holding.root / SESSION, holding.root / WANTED):
+    for lock in (replica.lock, replica.root / SESSION, replica.root / WANTED):
         if not lock.exists():
             fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, LOCK_MODE)
             os.fchmod(fd, LOCK_MODE)
@@ -103,38 +103,38 @@ def make_locks(holding: Holding) -> None:
 
 
 @contextlib.contextmanager
-def _wanted(holding: Holding, what: str) -> Iterator[None]:
-    if not _is_relayed(holding):
+def _wanted(replica: Replica, what: str) -> Iterator[None]:
+    if not _is_relayed(replica):
         raise Busy(f"{what} is in use by another process.", remedy="Try again when it has ended.")
-    make_locks(holding)
-    with locked(holding.root / WANTED, what=what, wait=True):
+    make_locks(replica)
+    with locked(replica.root / WANTED, what=what, wait=True):
         yield
 
 
-def _enter_after_relay(stack: contextlib.ExitStack, holding: Holding, what: str) -> None:
+def _enter_after_relay(stack: contextlib.ExitStack, replica: Replica, what: str) -> None:
     until = time.monotonic() + RELAY_SECONDS_MAX
     while True:
         try:
-            stack.enter_context(turn(holding, what))
+            stack.enter_context(turn(replica, what))
             return
         except Busy:
-            if time.monotonic() > until or not _is_relayed(holding):
+            if time.monotonic() > until or not _is_relayed(replica):
                 raise
         time.sleep(_LOOK_SECONDS)
 
 
-def _is_relayed(holding: Holding) -> bool:
+def _is_relayed(replica: Replica) -> bool:
     """Whether who has the turn has said that it is a relay."""
     try:
-        return json.loads((holding.root / SESSION).read_text())["is_writer"] is False
+        return json.loads((replica.root / SESSION).read_text())["is_writer"] is False
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def announce(holding: Holding, rank: Rank) -> None:
+def announce(replica: Replica, rank: Rank) -> None:
     """Say who holds the turn; called with the lock held, once the rank is proven and before anything is waited for."""
     process = {"pid": os.getpid(), "started": _started(os.getpid())}
-    _write(holding.root / SESSION, json.dumps({**process, **asdict(rank)}))
+    _write(replica.root / SESSION, json.dumps({**process, **asdict(rank)}))
 
 
 def _write(path: Path, text: str) -> None:

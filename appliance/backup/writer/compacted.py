@@ -22,7 +22,7 @@ from collections.abc import Callable
 from appliance.backup.chain.chain import Chain, Sealed
 from appliance.backup.chain.lineage import remember
 from appliance.backup.chain.seal import is_compacting, seal
-from appliance.backup.peers.readers import holders_read
+from appliance.backup.peers.readers import replica_nodes_read
 from appliance.backup.writer import saved
 from appliance.borg.folder import SPARE_BYTES, index_bytes, reserve_lifted
 from appliance.errors import NoSpace
@@ -55,7 +55,7 @@ def seal_with_room(node: Node, service: str, chain: Chain, grant: Grant, *, time
     """Seal what the repository has as the next generation, and have this machine remember it."""
     layout, now = node.service(service), node.clock.now()
     newest = chain.newest()
-    said = saved.newest(layout, newest.header if newest else None) if holders_read(layout, 2) else None
+    said = saved.newest(layout, newest.header if newest else None) if replica_nodes_read(layout, 2) else None
     words = (layout, chain, grant, layout.envelopes, node.signing_key, now)
     sealed = with_room(node, service, lambda: seal(*words, time=time, completeness=said))
     remember(node, service, sealed)

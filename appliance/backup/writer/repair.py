@@ -23,7 +23,7 @@ from appliance.trust.generation import Entry
 
 
 @dataclass(frozen=True)
-class Mended:
+class Repaired:
     """Paths inside the repository: what came back, what is still rotten; and for each peer that did not help, why."""
 
     service: str
@@ -45,7 +45,7 @@ def find_rotten(node: Node, service: str) -> tuple[int, tuple[Entry, ...]]:
     return len(present), (*rotten, *lost(layout, newest))
 
 
-def mend(node: Node, service: str) -> Mended:
+def repair(node: Node, service: str) -> Repaired:
     """Bring what is rotten back from the peers, best first; raise Busy while a run of `service` is on."""
     layout, terms = node.service(service), node.bundle.terms(service)
     failed: dict[str, str] = {}
@@ -56,7 +56,7 @@ def mend(node: Node, service: str) -> Mended:
         for peer in terms.others(node.name):
             if left:
                 try:
-                    _mend_from(node, service, peer, sealed, left)
+                    _repair_from(node, service, peer, sealed, left)
                 except ApplianceError as error:
                     failed[peer] = error.what
                 left = tuple(entry for entry in left if not _is_whole(layout.repository, entry))
@@ -64,7 +64,7 @@ def mend(node: Node, service: str) -> Mended:
     mended = tuple(entry.path for entry in rotten if entry not in left)
     if rotten:
         node.journal.write("mended", service=service, files=len(mended), left=len(left))
-    return Mended(service, files, mended, tuple(entry.path for entry in left), failed)
+    return Repaired(service, files, mended, tuple(entry.path for entry in left), failed)
 
 
 def _newest(node: Node, service: str) -> Sealed:
@@ -82,7 +82,7 @@ def _is_whole(folder: Path, entry: Entry) -> bool:
         return False
 
 
-def _mend_from(node: Node, service: str, peer: str, sealed: Sealed, rotten: tuple[Entry, ...]) -> None:
+def _repair_from(node: Node, service: str, peer: str, sealed: Sealed, rotten: tuple[Entry, ...]) -> None:
     """Take the `rotten` files of `sealed` from `peer`, each proven by its hash, and put them in their places.
 
     The peer may not hold `sealed` yet: the same files are in what it holds.

@@ -130,7 +130,7 @@ def _note_shrunken(node: Node, service: str, now: Read, before: Read) -> None:
     )
 
 
-def tidy_paused(node: Node, service: str, disk_free: int) -> str:
+def pruning_paused(node: Node, service: str, disk_free: int) -> str:
     """Why no archive of `service` may be forgotten now; "" when it may, as where the disk is nearly full."""
     found = load_shrunken(node, service)
     if found is None or disk_free < ROOM_BYTES_MIN:

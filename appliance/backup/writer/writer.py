@@ -18,18 +18,18 @@ from functools import partial
 from appliance.backup.chain.chain import Chain, Sealed, chain_of
 from appliance.backup.chain.left_behind import note as note_left_behind
 from appliance.backup.chain.lineage import prove, remember_cut
-from appliance.backup.chain.overtaken import Overtaken, note_overtaken, noted
-from appliance.backup.chain.overtaken import forget as forget_overtaken
+from appliance.backup.chain.rollback import PeerIsAhead, record_rollback, recorded
+from appliance.backup.chain.rollback import forget as forget_rollback
 from appliance.backup.chain.seal import next_sequence, will_compact
 from appliance.backup.peers.adopt import own_repository
 from appliance.backup.peers.conversation import Lines
 from appliance.backup.peers.counted import Safety
 from appliance.backup.peers.elsewhere import continued_here
 from appliance.backup.peers.fetch import Survey, survey
+from appliance.backup.peers.last_seen import current_targets, lost_now, record, unseen_nodes
 from appliance.backup.peers.push import Pushed, check_lineage, push_all
 from appliance.backup.peers.readers import note_readers
 from appliance.backup.peers.safety import judge
-from appliance.backup.peers.sight import current_targets, lost_now, note, unseen_nodes
 from appliance.backup.sources import Failure, LeftOut, PostgresServer, Prepared, ReadFrom, SourceSpec, prepare
 from appliance.backup.writer import accepted, noted_archives, saved
 from appliance.backup.writer.begin import seal_envelopes
@@ -47,7 +47,7 @@ from appliance.backup.writer.manifests import (
     warned,
 )
 from appliance.backup.writer.own import own_paths
-from appliance.backup.writer.source_sizes import must_stay, note_run, tidy_paused
+from appliance.backup.writer.source_sizes import must_stay, note_run, pruning_paused
 from appliance.borg.client import Borg
 from appliance.borg.errors import DiskFull, RepositoryDamaged
 from appliance.borg.folder import put_back_reserve
@@ -62,7 +62,7 @@ from appliance.host.files import locked
 from appliance.host.identity import machine_id
 from appliance.node.handle import Node
 from appliance.territory.implicit import is_implicit
-from appliance.territory.served import DATABASE, database_socket
+from appliance.territory.service_forms import DATABASE, database_socket
 from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key, public_line
 
@@ -120,7 +120,7 @@ def _save_and_seal(
         grant = own_grant(node, chain)
         compare(node, service, chain, lines)
         seal_envelopes(node, service)
-        with mendable(service), _tidy_makes_room(service):
+        with repairable(service), _pruning_makes_room(service):
             created, source, manifest = _save(node, service, grant, on_progress)
         sealed = seal_now(node, service, chain, grant)
         # Before the push, which may take hours and be cut: a tidying would not know that the source has shrunk.
@@ -136,7 +136,7 @@ def _refuse_opening(node: Node, service: str) -> None:
 
 
 @contextlib.contextmanager
-def _tidy_makes_room(service: str) -> Iterator[None]:
+def _pruning_makes_room(service: str) -> Iterator[None]:
     """Forgetting old archives may be all that a full disk needs, and may use the room that borg keeps back."""
     try:
         yield
@@ -157,12 +157,12 @@ def _survey(node: Node, service: str, witnesses: Collection[str], lines: Lines) 
     missed = sorted(unseen_nodes(node, service) & node.bundle.members.keys())
     found = survey(node, service, tuple(dict.fromkeys((*wanted, *witnesses, *missed))), lines)
     note_readers(node.service(service), wanted, {head.peer: head.reads for head in found.heads})
-    note(node, service, {head.peer: head.absences for head in found.heads})
+    record(node, service, {head.peer: head.absences for head in found.heads})
     return found
 
 
 @contextlib.contextmanager
-def mendable(service: str) -> Iterator[None]:
+def repairable(service: str) -> Iterator[None]:
     """What borg finds damaged in this node's own repository, the peers have whole."""
     try:
         yield
@@ -203,11 +203,11 @@ def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
     found = _survey(node, service, witnesses, lines)
     answered = tuple(head.peer for head in found.heads)
     silent = tuple(aim.node for aim in current_targets(node, service) if aim.node in found.silent)
-    with noted(node, service):
+    with recorded(node, service):
         prove(node, service, chain, newest, answered=answered, silent=silent)
         for head in found.heads:
             check_lineage(chain, newest, head)
-    forget_overtaken(node, service, answered)
+    forget_rollback(node, service, answered)
     note_left_behind(node, service, chain, {head.peer: head.held for head in found.heads})
     set_counter(node.service(service), node.clock, chain.grant().epoch, witnesses, answered)
 
@@ -289,7 +289,7 @@ def _server(node: Node, service: str) -> PostgresServer:
     return PostgresServer(host=database_socket(service), port=DATABASE.port) if moves else PostgresServer()
 
 
-def tidy(node: Node, service: str) -> tuple[str, ...]:
+def prune(node: Node, service: str) -> tuple[str, ...]:
     """Forget what the retention does not keep, compact, and seal when that freed segments: their room is free then.
 
     Return the names of the archives forgotten. Peers keep what they keep. It needs little room itself: borg's reserve
@@ -297,12 +297,12 @@ def tidy(node: Node, service: str) -> tuple[str, ...]:
     Raise Refused while most of the service is gone at its source, unless the disk is nearly full.
     """
     layout = node.service(service)
-    if why := tidy_paused(node, service, shutil.disk_usage(layout.root).free):
+    if why := pruning_paused(node, service, shutil.disk_usage(layout.root).free):
         remedy = (
             f"If that was intended, as root: `appliance backup confirm {service}`. If not, restore what is missing."
         )
         raise Refused(why, remedy=remedy)
-    with Lines(node) as lines, locked(layout.lock, what=f"the service {service}"), mendable(service):
+    with Lines(node) as lines, locked(layout.lock, what=f"the service {service}"), repairable(service):
         _refuse_opening(node, service)
         chain = chain_of(node, service)
         grant = own_grant(node, chain)
@@ -348,7 +348,7 @@ def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[P
     sealed = chain.newest()
     if sealed is None:
         raise NotFound(f"{service} has no sealed generation yet.", remedy="Run `appliance backup run`.")
-    with noted(node, service):
+    with recorded(node, service):
         remember_cut(node, service, chain, sealed)
     folder = node.service(service).sealed / sealed.header.id.name
     receipts = {receipt.holder for receipt in chain.receipts(sealed.header.id, _keys(node))}
@@ -356,8 +356,8 @@ def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[P
     with Lines(node) as own:
         pushed = push_all(lines or own, chain, sealed, folder, peers)
     for outcome in pushed:
-        if isinstance(outcome.error, Overtaken):
-            note_overtaken(node, service, outcome.error)
+        if isinstance(outcome.error, PeerIsAhead):
+            record_rollback(node, service, outcome.error)
         details = {"error": str(outcome.error)} if outcome.error else {}
         node.journal.write(
             "pushed",
@@ -374,9 +374,9 @@ def safety_of(node: Node, service: str) -> Safety:
     """The state of the newest generation, from its receipts."""
     chain = chain_of(node, service)
     sealed = chain.newest()
-    holders = (it.holder for it in chain.receipts(sealed.header.id, _keys(node))) if sealed else ()
+    replica_nodes = (it.holder for it in chain.receipts(sealed.header.id, _keys(node))) if sealed else ()
     whole = sealed is None or saved.known(node.service(service), sealed.header).whole
-    return judge(node.bundle, service, node.name, holders, lost_now(node, service), whole=whole)
+    return judge(node.bundle, service, node.name, replica_nodes, lost_now(node, service), whole=whole)
 
 
 def tell_safety(node: Node, service: str, newest: Sealed) -> Safety:

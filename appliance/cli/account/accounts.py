@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from appliance.accounts import desk as accounts
 from appliance.accounts import model
+from appliance.accounts import service as accounts
 from appliance.accounts.model import Account, Store
 from appliance.accounts.passwords import check_password, nt_hash, slow_hash
 from appliance.accounts.second import code_hash, new_codes, new_totp
@@ -34,12 +34,12 @@ group_option = click.option("groups", "--group", multiple=True, help="A group, f
 @dry_run_option
 def add(name: str, title: str | None, groups: tuple[str, ...], dry_run: bool) -> int:
     """Add the account NAME, such as marie.dupont, with a password."""
-    desk = this_accounts()
+    service = this_accounts()
     # Said before anybody types a password for nothing.
-    model.add(desk.own, _account(name, title, groups, _NOBODYS))
+    model.add(service.own, _account(name, title, groups, _NOBODYS))
     hashes = _NOBODYS if dry_run else _hashes(name)
     made = _account(name, title, groups, hashes)
-    done = accounts.change(desk, lambda store: model.add(store, made), dry_run=dry_run)
+    done = accounts.change(service, lambda store: model.add(store, made), dry_run=dry_run)
     return tell_outcome(done, dry_run, f"{name} can log in" if not dry_run else f"{name} could log in")
 
 
@@ -48,11 +48,11 @@ def add(name: str, title: str | None, groups: tuple[str, ...], dry_run: bool) ->
 @dry_run_option
 def passwd(name: str, dry_run: bool) -> int:
     """Change the password of NAME. The old one is refused from then on, and open sessions of NAME are ended."""
-    desk = this_accounts()
-    desk.own.account(name)
+    service = this_accounts()
+    service.own.account(name)
     new, slow = _NOBODYS if dry_run else _hashes(name)
     now = int(time.time())
-    done = accounts.change(desk, lambda store: model.renew(store, name, new, slow, now), dry_run=dry_run)
+    done = accounts.change(service, lambda store: model.renew(store, name, new, slow, now), dry_run=dry_run)
     return tell_outcome(done, dry_run, f"{name} {'would have' if dry_run else 'has'} a new password")
 
 
@@ -120,11 +120,11 @@ def code_sheet(name: str, same: bool, taken: bool, dry_run: bool) -> int | None:
     """
     if same and taken:
         raise UsageError("--same and --remove contradict each other.")
-    desk = this_accounts()
+    service = this_accounts()
     given = read_sheet(name) if same else Sheet("", new_totp(), new_codes())
-    nodes = ", ".join(filter(None, (given.nodes, desk.node)))
+    nodes = ", ".join(filter(None, (given.nodes, service.node)))
     kept = (None, ()) if taken else (given.totp, tuple(map(code_hash, given.codes)))
-    done = accounts.change(desk, lambda store: model.give_sheet(store, name, *kept), dry_run=dry_run)
+    done = accounts.change(service, lambda store: model.give_sheet(store, name, *kept), dry_run=dry_run)
     if taken or dry_run:
         enters = "cannot sign in to the pages" if taken else "would get a new sheet"
         return tell_outcome(done, dry_run, f"{name} {enters}")
@@ -136,8 +136,8 @@ def code_sheet(name: str, same: bool, taken: bool, dry_run: bool) -> int | None:
 @click.command("list")
 def list_() -> None:
     """List the accounts, including those of nodes for which this one stands in."""
-    desk = this_accounts()
-    stores = (desk.own, *desk.others.values())
+    service = this_accounts()
+    stores = (service.own, *service.others.values())
     rows = [
         (
             it.name,
@@ -152,7 +152,7 @@ def list_() -> None:
     ]
     data = {store.node: [_shown(it) for it in store.accounts.values()] for store in stores}
     text = table(("NAME", "PERSON", "GROUPS", "MAY LOG IN", "SHEET", "PASSWORD OF"), rows)
-    emit({"node": desk.node, "accounts": data}, text if rows else f"{desk.node} has no accounts yet.")
+    emit({"node": service.node, "accounts": data}, text if rows else f"{service.node} has no accounts yet.")
 
 
 _NOBODYS = (Secret(b"0" * 32), Secret(b"scrypt:15:8:3:" + b"A" * 22 + b"==:" + b"A" * 43 + b"="))

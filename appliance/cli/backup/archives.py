@@ -47,7 +47,7 @@ def prune(service: str, dry_run: bool) -> None:
             ),
         )
         return
-    forgotten = writer.tidy(node, service)
+    forgotten = writer.prune(node, service)
     emit(
         {"service": service, "forgotten": list(forgotten)},
         "\n".join((f"{service}: {format_count(len(forgotten), 'archive')} deleted.", *_indented(forgotten))),

@@ -11,7 +11,7 @@ from appliance.backup.proofs.drill import Planned, planned
 from appliance.backup.proofs.drill import drill as run_drill
 from appliance.backup.proofs.proofs import Damaged, Drilled, load_proofs
 from appliance.backup.proofs.verify import HOSTILE, Verified, verify_data
-from appliance.backup.writer.mend import find_rotten, mend
+from appliance.backup.writer import repair as repairing
 from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
@@ -83,14 +83,14 @@ def repair(service: str, dry_run: bool) -> int | None:
     """
     node = this_node()
     if dry_run:
-        files, rotten = find_rotten(node, service)
+        files, rotten = repairing.find_rotten(node, service)
         names = [entry.path for entry in rotten]
         emit(
             {"service": service, "files": files, "rotten": names},
             f"Rotten: {len(names)} of {format_count(files, 'file')}.",
         )
         return IntegrityError.exit_code if names else None
-    done = mend(node, service)
+    done = repairing.repair(node, service)
     lines = [
         f"{service}: {format_count(done.files, 'file')} read, {len(done.mended)} repaired, {len(done.left)} still "
         "rotten."

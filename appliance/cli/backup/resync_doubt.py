@@ -6,11 +6,11 @@ import tempfile
 from pathlib import Path
 
 from appliance.backup.chain.chain import Chain, chain_of
-from appliance.backup.chain.dwindled import held_by_anybody, lost_most
+from appliance.backup.chain.fetched_size import held_by_anybody, lost_most
 from appliance.backup.chain.header_sizes import size_of
-from appliance.backup.chain.sized import Sized
+from appliance.backup.chain.shrink_check import BackupSize
 from appliance.backup.peers.elsewhere import comes_back, given_away, is_candidate, is_heard, moves, server_elsewhere
-from appliance.backup.peers.fetch import Survey, fetch_papers, short_name
+from appliance.backup.peers.fetch import Survey, fetch_documents, short_name
 from appliance.backup.peers.openable import offer_less
 from appliance.cli.arguments import command
 from appliance.cli.output import say
@@ -81,7 +81,7 @@ def show_dwindled(node: Node, service: str, found: Survey, out: str) -> int | No
     with tempfile.TemporaryDirectory() as nowhere:
         chain = Chain(Path(nowhere), node.bundle.granters)
         try:
-            sealed = fetch_papers(node, service, found, chain)
+            sealed = fetch_documents(node, service, found, chain)
             check_dwindled(node, service, chain, sealed.header, found, out)
         except ApplianceError as error:
             say(f"Warning: {error}")
@@ -100,7 +100,7 @@ def warn(node: Node, service: str, found: Survey) -> int | None:
     return WARNINGS if less or found.silent or len(found.heads) < ANSWERS_MIN else None
 
 
-def _told(it: Sized) -> str:
+def _told(it: BackupSize) -> str:
     return f"{short_name(it.name)} with {format_bytes(it.bytes)} in {format_count(it.files, 'file')}"
 
 

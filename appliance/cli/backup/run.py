@@ -7,10 +7,10 @@ from dataclasses import replace
 import click
 
 from appliance.backup.chain.chain import chain_of
-from appliance.backup.chain.overtaken import load as load_overtaken
+from appliance.backup.chain.rollback import load as load_rollback
 from appliance.backup.peers.counted import Safety
 from appliance.backup.peers.elsewhere import comes_back, known_writer, moves
-from appliance.backup.peers.sight import current_targets
+from appliance.backup.peers.last_seen import current_targets
 from appliance.backup.writer import writer
 from appliance.borg.model import Progress
 from appliance.branches.backup import save_branches
@@ -84,7 +84,7 @@ def push(service: str, dry_run: bool) -> int | None:
         text.push_json(service, generation, pushed, safety),
         text.push_text(service, generation, pushed, safety),
     )
-    if found := load_overtaken(node, service):
+    if found := load_rollback(node, service):
         raise found
     _say_safe(service, safety)
     return None if safety.safe else WARNINGS

@@ -15,7 +15,7 @@ from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_optio
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, IntegrityError, NotFound, UsageError
-from appliance.membership.handover import hand, take, take_by_paper
+from appliance.membership import key_export
 from appliance.node.handle import Node
 
 
@@ -27,7 +27,7 @@ def export_keys(node: str) -> int | None:
     The result, one JSON object, is encrypted and may be sent in any way. Exits with 1 when a service could not be
     opened.
     """
-    envelopes, failed = hand(this_node(), node)
+    envelopes, failed = key_export.export_keys(this_node(), node)
     if not envelopes and not failed:
         raise NotFound(f"this node is a standby of no service of {node}.", remedy="See `appliance territory show`.")
     for service, error in failed.items():
@@ -61,10 +61,10 @@ def import_keys(file: Path | None, paper: bool, dry_run: bool) -> None:
         names = _lacking(node)
         if not dry_run:
             for name in names:
-                take_by_paper(node, name, typed_paper())
+                key_export.import_by_sheet(node, name, typed_paper())
     else:
         handed = _read(file)
-        names = tuple(sorted(handed)) if dry_run else take(node, handed)
+        names = tuple(sorted(handed)) if dry_run else key_export.import_keys(node, handed)
     emit(
         {"node": node.name, "taken": list(names), "written": not dry_run},
         f"{node.name} {'would open' if dry_run else 'can open'}: {', '.join(names) or 'nothing more'}.",

@@ -49,9 +49,9 @@ class Store:
 
     async def granted(self, service: str) -> Grant | None:
         """The newest grant of `service` that a broker or this node knows."""
-        holding = replica_of(self.node, service)
+        replica = replica_of(self.node, service)
         documents = self._papers()
-        documents.take(holding.grant(epoch) for epoch in holding.epochs()[-1:])
+        documents.take(replica.grant(epoch) for epoch in replica.epochs()[-1:])
         _, _, news, *_ = await self._attend(self.port)
         documents.take(str(text).encode() for text in news)
         return documents.grants.get(service)

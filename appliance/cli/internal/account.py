@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from appliance.accounts import desk as accounts
-from appliance.accounts.desk import Desk
+from appliance.accounts import service as accounts
+from appliance.accounts.service import AccountService
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option
 from appliance.cli.this_accounts import tell_outcome, this_accounts
 from appliance.cli.this_layout import layout_as_root, this_layout
@@ -35,21 +35,21 @@ def sync(source: Path | None, whose: str | None, brought: bool, without: str | N
         raise UsageError("--from, --brought and --without contradict each other.")
     if whose and not source:
         raise UsageError("--of needs --from.")
-    desk = this_accounts()
+    service = this_accounts()
     if source:
-        done = accounts.take(desk, source, of=whose or "", dry_run=dry_run)
+        done = accounts.take(service, source, of=whose or "", dry_run=dry_run)
     elif brought:
-        done = accounts.take_brought(desk, _brought(desk, dry_run), dry_run=dry_run)
+        done = accounts.take_brought(service, _brought(service, dry_run), dry_run=dry_run)
     elif without:
-        done = accounts.leave(desk, without, dry_run=dry_run)
+        done = accounts.leave(service, without, dry_run=dry_run)
     else:
-        done = accounts.feed(desk, dry_run=dry_run)
+        done = accounts.sync(service, dry_run=dry_run)
     return tell_outcome(done, dry_run, f"{format_count(len(done.own.accounts), 'account')} of {done.own.node}")
 
 
-def _brought(desk: Desk, dry_run: bool) -> dict[str, Path]:
+def _brought(service: AccountService, dry_run: bool) -> dict[str, Path]:
     """What the agent laid out, of the nodes whose accounts this one may take by the signed bundle."""
-    layout = layout_as_root() if desk.feeds else this_layout()
+    layout = layout_as_root() if service.syncs else this_layout()
     _, bundle = territory_for_root(layout, dry_run=dry_run)
-    files = {home: layout.people / f"{home}.json" for home in homes(bundle.territory, desk.node)}
+    files = {home: layout.people / f"{home}.json" for home in homes(bundle.territory, service.node)}
     return {home: file for home, file in files.items() if file.exists()}

@@ -14,7 +14,7 @@ from appliance.cli.this_layout import this_layout
 from appliance.errors import UsageError
 from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.certificates import PublicName
-from appliance.portal.serve import Door, worker_beside
+from appliance.portal.serve import ListenSettings, worker_beside
 from appliance.portal.serve import serve as serve_pages
 from appliance.portal.worker import work
 
@@ -55,12 +55,12 @@ def serve(
     A person needs an account (`appliance account add`) and a code sheet (`appliance account code-sheet`) to sign in.
     """
     address, port = _address(listen)
-    door = Door(address, port, names, cert, key, PublicName(*public) if public else None)
-    door.check()
+    settings = ListenSettings(address, port, names, cert, key, PublicName(*public) if public else None)
+    settings.check()
     layout = this_layout()
     say(f"The pages are at {'https' if cert else 'http'}://{listen}/")
     with nullcontext() if alone else worker_beside(layout):
-        serve_pages(layout, door, answer_seconds=answer_after)
+        serve_pages(layout, settings, answer_seconds=answer_after)
 
 
 @click.command("work")

@@ -94,7 +94,7 @@ def _part(opened: Node) -> dict[str, list[str]]:
     return {
         "origin_of": [it.name for it in terms if it.origin == opened.name],
         "standby_of": [it.name for it in terms if opened.name in it.standbys],
-        "holds": [it.name for it in terms if opened.name in it.holders],
+        "holds": [it.name for it in terms if opened.name in it.replica_nodes],
         "spare_for": [it.name for it in terms if opened.name in it.spares],
     }
 

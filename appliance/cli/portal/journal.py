@@ -10,7 +10,7 @@ from appliance.cli.output import emit, say
 from appliance.cli.this_layout import this_layout
 from appliance.clock import SystemClock
 from appliance.portal.base.journal import NOTHING, ChainedJournal, Verified, check_heads
-from appliance.portal.places import Places
+from appliance.portal.paths import PortalPaths
 from appliance.units import format_count
 
 head_option = click.option(
@@ -63,5 +63,5 @@ def _told(pages: Verified, worker: Verified) -> str:
 
 
 def _journals() -> tuple[ChainedJournal, ChainedJournal]:
-    places, clock = Places.of(this_layout()), SystemClock()
-    return ChainedJournal(places.journal, clock), ChainedJournal(places.worker_journal, clock)
+    paths, clock = PortalPaths.of(this_layout()), SystemClock()
+    return ChainedJournal(paths.journal, clock), ChainedJournal(paths.worker_journal, clock)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from appliance.backup.peers.elsewhere import lays_its_files
+from appliance.backup.peers.elsewhere import installs_its_files
 from appliance.borg.errors import PathMissing
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say
@@ -89,7 +89,7 @@ def node(
     services = _services(aim.node, in_place=in_place)
     if all(map(is_implicit, services)):
         raise NotFound(f"{aim.node.name} is the origin of no service.", remedy="Restore one with `restore all`.")
-    left = [it.name for it in services if in_place and lays_its_files(aim.node, it.name)]
+    left = [it.name for it in services if in_place and installs_its_files(aim.node, it.name)]
     dumps = [it.name for it in services if in_place and it.kind == "postgresql" and it.name not in left]
     told = Told(left=left)
     for service in filter(is_implicit, services) if people else services:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from appliance.backup.peers.elsewhere import lays_its_files, server_elsewhere
+from appliance.backup.peers.elsewhere import installs_its_files, server_elsewhere
 from appliance.cli.arguments import command
 from appliance.errors import Refused
 from appliance.node.handle import Node
@@ -13,7 +13,7 @@ from appliance.node.handle import Node
 
 def check_writable_here(node: Node, service: str) -> None:
     """Raise Refused, with the unit and what to do, where failover keeps the folder of `service` read-only."""
-    if node.bundle.left(service) or not lays_its_files(node, service):
+    if node.bundle.left(service) or not installs_its_files(node, service):
         return
     for path in node.bundle.terms(service).service.paths:
         if _is_read_only(path):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import PurePosixPath
 
-from appliance.backup.chain.dwindled import held_by_anybody
+from appliance.backup.chain.fetched_size import held_by_anybody
 from appliance.backup.peers.fetch import short_name, survey_all
 from appliance.backup.peers.openable import WITH_PAPER, OpenedSource, open_best
 from appliance.backup.writer.filling import unread_in

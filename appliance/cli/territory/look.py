@@ -15,7 +15,7 @@ from appliance.cli.territory import text
 from appliance.cli.territory.before import beside, is_bundle, read_before
 from appliance.clock import SystemClock
 from appliance.config.load import load, territory_file
-from appliance.config.placed import quota_places, with_lines_of
+from appliance.config.placement_errors import quota_places, with_lines_of
 from appliance.config.remember import Next, follow
 from appliance.errors import IntegrityError, UsageError
 from appliance.territory.change import changes

@@ -24,7 +24,7 @@ from appliance.clock import SystemClock, utc_text
 from appliance.config.confirming import Confirming, former_voters_after, unconfirmed_after
 from appliance.config.draft import Draft, draft
 from appliance.config.load import load, territory_file
-from appliance.config.placed import with_lines_of
+from appliance.config.placement_errors import with_lines_of
 from appliance.errors import WARNINGS, ApplianceError, Refused, UsageError
 from appliance.escrow.age import check_recipient
 from appliance.territory import codec

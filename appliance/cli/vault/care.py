@@ -10,9 +10,9 @@ import click
 from appliance.backup.vault.maintenance import damage
 from appliance.backup.vault.maintenance.damage import Damage
 from appliance.backup.vault.maintenance.freeze import why_frozen
+from appliance.backup.vault.maintenance.pruning import Pruned, would_be_forgotten, would_go
 from appliance.backup.vault.maintenance.repair import repair as repair_holding
 from appliance.backup.vault.maintenance.scrub import Budget
-from appliance.backup.vault.maintenance.thinning import Thinned, would_be_forgotten, would_go
 from appliance.backup.vault.replicas import replica_names, replica_of
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.cli.arguments import SERVICE_TYPE, command, dry_run_option
@@ -78,7 +78,7 @@ def prune(service: str | None, dry_run: bool) -> None:
     This node decides by its own ageing clock; no other node can request a removal.
     """
     node = this_node()
-    found = [_chosen(node, name) if dry_run else sealer_of(node).thin(name) for name in held_services(node, service)]
+    found = [_chosen(node, name) if dry_run else sealer_of(node).prune(name) for name in held_services(node, service)]
     rows = [
         (it.service, len(it.dropped), it.headers_removed, format_bytes(it.bytes_removed), it.skipped or "-")
         for it in found
@@ -101,13 +101,13 @@ def held_services(node: Node, service: str | None = None) -> list[str]:
 
 def _to_scrub(node: Node, service: str) -> dict[str, Any]:
     """What a whole round would read, and the damage that is known before it."""
-    holding = replica_of(node, service)
+    replica = replica_of(node, service)
     return {
         "service": service,
-        "generations": len(holding.stored()),
-        "blobs": sum(1 for _ in holding.blobs()),
-        "bytes": holding.used_bytes(),
-        "damage": _json(damage.known(holding)),
+        "generations": len(replica.stored()),
+        "blobs": sum(1 for _ in replica.blobs()),
+        "bytes": replica.used_bytes(),
+        "damage": _json(damage.known(replica)),
     }
 
 
@@ -130,13 +130,13 @@ def _scrub(node: Node, service: str) -> dict[str, Any]:
     }
 
 
-def _chosen(node: Node, service: str) -> Thinned:
+def _chosen(node: Node, service: str) -> Pruned:
     """What thinning would do now."""
     if reason := why_frozen(node, service):
-        return Thinned(service, skipped=f"frozen: {reason}")
-    holding = replica_of(node, service)
-    forgotten = would_be_forgotten(node, service, holding)
-    return Thinned(service, would_go(node, service, holding), headers_removed=len(forgotten))
+        return Pruned(service, skipped=f"frozen: {reason}")
+    replica = replica_of(node, service)
+    forgotten = would_be_forgotten(node, service, replica)
+    return Pruned(service, would_go(node, service, replica), headers_removed=len(forgotten))
 
 
 def _json(found: Iterable[Damage]) -> list[dict[str, str]]:

@@ -131,12 +131,12 @@ def _left(node: Node, service: str) -> str:
 
 def _generation(node: Node, service: str, item: Stored) -> dict[str, Any]:
     """A header or a receipt that is damaged leaves its field empty; `vault scrub` says what is wrong."""
-    holding = replica_of(node, service)
+    replica = replica_of(node, service)
     size = received = None
     with contextlib.suppress(ApplianceError):
-        size = read_stored_header(node, holding, item.name).bytes
+        size = read_stored_header(node, replica, item.name).bytes
     with contextlib.suppress(ApplianceError):
-        received = read_own_receipt(node, holding, item.name).time
+        received = read_own_receipt(node, replica, item.name).time
     return {
         "name": item.name,
         "epoch": item.epoch,

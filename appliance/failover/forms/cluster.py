@@ -28,7 +28,7 @@ from appliance.errors import ApplianceError
 from appliance.host.command import COPY_SECONDS_MAX, run
 from appliance.host.files import fsync_folder, write_atomic
 from appliance.territory.model import DATABASES
-from appliance.territory.served import database_folder, database_socket
+from appliance.territory.service_forms import database_folder, database_socket
 
 OFFERED = Path("/srv/offered")
 """As the units see it: the folder of the program that serves, with the word of whoever asks and perhaps a dump."""

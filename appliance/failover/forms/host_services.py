@@ -27,7 +27,7 @@ from appliance.node.current import Current
 from appliance.node.movable_services import FILE, MovableService, read_movable
 from appliance.programs import privileged
 from appliance.territory.model import DATABASES
-from appliance.territory.served import DATABASE, SHARE, SITE, database_socket
+from appliance.territory.service_forms import DATABASE, SHARE, SITE, database_socket
 
 SOCKET = Path("/run/appliance-hands/hands.sock")
 PROBE_SECONDS_MAX = 1.0

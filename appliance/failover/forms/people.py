@@ -11,7 +11,7 @@ import os
 import time
 from pathlib import Path
 
-from appliance.accounts.desk import Desk, take
+from appliance.accounts.service import AccountService, take
 from appliance.accounts.store import read_store
 from appliance.backup.peers.openable import newest_archive, open_best
 from appliance.backup.writer.filling import filling_of
@@ -31,17 +31,17 @@ _LOOK_SECONDS = 0.2
 
 def bring(node: Node, home: str) -> None:
     """Let the people of `home` log in here as they did there; nothing where nobody has an account yet."""
-    desk = Desk(node.layout.accounts, node.name, feeds=node.layout.is_this_host)
+    service = AccountService(node.layout.accounts, node.name, syncs=node.layout.is_this_host)
     folder = make_private_folder(node.layout.people)
     for left in folder.iterdir():  # of a worker that was killed, one at a time: root's side takes all that lies there
         left.unlink()
     file = folder / f"{home}.json"
     try:
         lay_out(node, implicit_name(home), file)
-        if desk.feeds:
-            _wait_until_taken(desk, home, file)
+        if service.syncs:
+            _wait_until_taken(service, home, file)
         else:
-            take(desk, file, of=home)
+            take(service, file, of=home)
     except PathMissing:
         return
     finally:
@@ -85,8 +85,8 @@ def _accounts_in(node: Node, borg: Borg, archive: str) -> str:
     return found
 
 
-def _wait_until_taken(desk: Desk, home: str, file: Path) -> None:
-    wanted, kept, began = read_store(file), desk.file_of(home), time.monotonic()
+def _wait_until_taken(service: AccountService, home: str, file: Path) -> None:
+    wanted, kept, began = read_store(file), service.file_of(home), time.monotonic()
     called = began
     while not os.path.exists(kept) or read_store(kept) != wanted:
         now = time.monotonic()

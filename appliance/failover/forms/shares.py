@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-from appliance.accounts.desk import Desk
+from appliance.accounts.service import AccountService
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.writer.writer import push_newest, run
 from appliance.clock import utc_seconds
@@ -19,7 +19,7 @@ from appliance.failover.forms.host_services import ask_helper_now
 from appliance.failover.forms.people import lay_out
 from appliance.host.files import locked, make_private_folder
 from appliance.node.handle import Node
-from appliance.programs.install_share import LAYING
+from appliance.programs.install_share import INSTALLING
 from appliance.programs.privileged import LAY_SECONDS_MAX
 from appliance.territory.implicit import implicit_name
 from appliance.territory.model import SHARES
@@ -38,7 +38,7 @@ def bring_people(node: Node, service: str) -> str:
     try:
         lay_people(node, service)
     except ApplianceError as error:
-        if not Desk(node.layout.accounts, node.name, feeds=True).file_of(home).exists():
+        if not AccountService(node.layout.accounts, node.name, syncs=True).file_of(home).exists():
             remedy = f"On {home}: `appliance backup run {implicit_name(home)}`."
             raise Refused(f"the accounts of {home} are not here: {error.what}", remedy=remedy) from error
     else:
@@ -69,7 +69,7 @@ def save_people(node: Node, service: str, to: str = "") -> None:
         return
     if accounts.stat().st_mtime > utc_seconds(newest.header.time) and run(node, own).failures:
         raise Refused(f"the accounts of {node.name} could not be saved; see the journal.")
-    takers = {*([to] if to else plan.standbys)} & {*node.bundle.terms(own).holders}
+    takers = {*([to] if to else plan.standbys)} & {*node.bundle.terms(own).replica_nodes}
     if takers.isdisjoint(_have(node, own)):
         push_newest(node, own)
     if takers and takers.isdisjoint(_have(node, own)):
@@ -87,7 +87,7 @@ def _have(node: Node, service: str) -> set[str]:
 
 def lay(service: str, source: Path) -> None:
     """Put the folder `source` in the place of the share, as its people's; what lay there is kept."""
-    new = Path(SHARES, LAYING, service)
+    new = Path(SHARES, INSTALLING, service)
     shutil.rmtree(new, ignore_errors=True)
     os.rename(source, new)
     ask_helper_now("lay", service, seconds_max=LAY_SECONDS_MAX)

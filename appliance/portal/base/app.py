@@ -15,8 +15,8 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from appliance.portal.base.site import Site
 from appliance.portal.base.templates import ASSETS
+from appliance.portal.base.web_app import WebApp
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -36,16 +36,17 @@ HEADERS = {
 _ASSETS_SECONDS = 365 * 86400
 
 
-def application(site: Site, routes: Iterable[Route], names: Collection[str] = ()) -> ASGIApp:
-    """The pages of `site`. It is asked by one of `names`, by an address, or as localhost, and answers no other name."""
+def application(web_app: WebApp, routes: Iterable[Route], names: Collection[str] = ()) -> ASGIApp:
+    """The pages of `web_app`. It is asked by one of `names`, by an address, or as localhost, and answers no other
+    name."""
     assets = Mount("/statique", StaticFiles(directory=ASSETS))
 
     async def failed(request: Request, error: Exception) -> Response:
-        return site.failure_page(request, error)
+        return web_app.failure_page(request, error)
 
     app = Starlette(routes=[*routes, assets], exception_handlers={HTTPException: failed})
     app.router.redirect_slashes = False
-    return _Guard(app, frozenset(names), secure=site.secure)
+    return _Guard(app, frozenset(names), secure=web_app.secure)
 
 
 class _Guard:

@@ -14,7 +14,7 @@ from appliance.host.seldom import Seldom
 from appliance.portal.base.language import choose
 from appliance.portal.base.person import Person
 from appliance.portal.base.sign_in import Wait
-from appliance.portal.base.site import SIGN_IN, Site, Visit
+from appliance.portal.base.web_app import SIGN_IN, Visit, WebApp
 from appliance.units import DAY, MINUTE
 
 WRONG, SLOWLY, ENDED = "wrong", "slowly", "ended"
@@ -22,11 +22,11 @@ WRONG, SLOWLY, ENDED = "wrong", "slowly", "ended"
 
 @dataclass(frozen=True)
 class Entrance:
-    site: Site
+    web_app: WebApp
     slowed: Seldom = field(default_factory=Seldom)
 
     def routes(self) -> Iterable[Route]:
-        page = self.site.page
+        page = self.web_app.page
         yield page(SIGN_IN, self.form, everybody=True)
         yield page(SIGN_IN, self.enter, method="POST", everybody=True, waits=True)
         yield page("/deconnexion", self.leave, method="POST", everybody=True)
@@ -38,24 +38,26 @@ class Entrance:
 
     def enter(self, visit: Visit) -> Response:
         """One sentence for everything that may be wrong: nobody learns here which names there are."""
-        site, name = self.site, visit.form.text("identifiant", 64).strip().lower()
+        web_app, name = self.web_app, visit.form.text("identifiant", 64).strip().lower()
         password, code = visit.form.secret("secret"), visit.form.text("code", 64)
-        found = site.door.enter(name, password, code, address=visit.address, now=visit.now)
+        found = web_app.authenticator.enter(name, password, code, address=visit.address, now=visit.now)
         if isinstance(found, Person):
             return self._begin(visit, found)
         if isinstance(found, Wait):
             if tries := self.slowed.tries(time.monotonic()):
-                site.journal.write("sign-in-slowed", account=name, address=visit.address, tries=tries)
+                web_app.journal.write("sign-in-slowed", account=name, address=visit.address, tries=tries)
             return self._form(visit, 429, why=SLOWLY, minutes=math.ceil(found.seconds / MINUTE), name=name)
-        site.journal.write("sign-in-refused", account=name, address=visit.address)
+        web_app.journal.write("sign-in-refused", account=name, address=visit.address)
         return self._form(visit, 401, why=WRONG, name=name)
 
     def leave(self, visit: Visit) -> Response:
         if visit.session:
-            self.site.sessions.end(visit.token)
-            self.site.journal.write("signed-out", account=visit.person.name)
+            self.web_app.sessions.end(visit.token)
+            self.web_app.journal.write("signed-out", account=visit.person.name)
         response = RedirectResponse(SIGN_IN, 303)
-        response.delete_cookie(self.site.session_cookie, secure=self.site.secure, httponly=True, samesite="strict")
+        response.delete_cookie(
+            self.web_app.session_cookie, secure=self.web_app.secure, httponly=True, samesite="strict"
+        )
         response.headers["Clear-Site-Data"] = '"cache"'
         return response
 
@@ -67,19 +69,19 @@ class Entrance:
     def speak(self, visit: Visit) -> Response:
         response = RedirectResponse(_local(visit.query.path("retour")), 303)
         language = choose(visit.parameters["language"])
-        response.set_cookie("langue", language, 365 * DAY, secure=self.site.secure, httponly=True, samesite="lax")
+        response.set_cookie("langue", language, 365 * DAY, secure=self.web_app.secure, httponly=True, samesite="lax")
         return response
 
     def _begin(self, visit: Visit, who: Person) -> Response:
         """A new number for a new session, whatever the browser brought."""
-        self.site.sessions.end(visit.token)
-        self.site.journal.write("signed-in", account=who.name, nodes=sorted(who.groups), address=visit.address)
+        self.web_app.sessions.end(visit.token)
+        self.web_app.journal.write("signed-in", account=who.name, nodes=sorted(who.groups), address=visit.address)
         response = RedirectResponse("/", 303)
-        self.site.set_cookie(response, self.site.session_cookie, self.site.sessions.begin(who, visit.now))
+        self.web_app.set_cookie(response, self.web_app.session_cookie, self.web_app.sessions.begin(who, visit.now))
         return response
 
     def _form(self, visit: Visit, status: int, why: str = "", minutes: int = 0, name: str = "") -> Response:
-        return self.site.render(visit, "sign-in.html", status, why=why, minutes=minutes, name=name)
+        return self.web_app.render(visit, "sign-in.html", status, why=why, minutes=minutes, name=name)
 
 
 def _local(address: str) -> str:

@@ -33,7 +33,7 @@ class Wait:
     seconds: float
 
 
-class Door:
+class Authenticator:
     """Lets people in whose accounts are in `stores`; one password is hashed at a time, for the memory it takes."""
 
     def __init__(self, database: Database, stores: Stores, *, answer_seconds: float = ANSWER_SECONDS) -> None:

@@ -15,7 +15,7 @@ from appliance.portal.base.language import LANGUAGES
 from appliance.units import printable
 
 if TYPE_CHECKING:
-    from appliance.portal.base.site import Visit
+    from appliance.portal.base.web_app import Visit
 
 ASSETS = Path(__file__).parent / "assets"
 FORM_FIELD = "jeton"

@@ -29,7 +29,7 @@ from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.base.language import Words, choose
 from appliance.portal.base.person import Person
 from appliance.portal.base.sessions import Session, Sessions
-from appliance.portal.base.sign_in import Door
+from appliance.portal.base.sign_in import Authenticator
 from appliance.portal.base.templates import FORM_FIELD, Templates
 
 LOG = logging.getLogger("appliance.portal")
@@ -68,13 +68,13 @@ type Page = Callable[[Visit], Response]
 
 
 @dataclass(frozen=True)
-class Site:
+class WebApp:
     """What all pages of one portal share. `secure`: it is reached by TLS, and cookies go nowhere else."""
 
     clock: Clock
     zone: ZoneInfo
     templates: Templates
-    door: Door
+    authenticator: Authenticator
     sessions: Sessions
     journal: ChainedJournal
     secure: bool = False
@@ -160,11 +160,11 @@ class Site:
             session=session,
             token=token,
             part=request.headers.get("HX-Request") == "true" and "HX-History-Restore-Request" not in request.headers,
-            form_token=session.form_token if session else self._strangers_token(request),
+            form_token=session.form_token if session else self._anonymous_token(request),
             parameters=request.path_params,
         )
 
-    def _strangers_token(self, request: Request) -> str:
+    def _anonymous_token(self, request: Request) -> str:
         """The token of forms before sign-in: made of a cookie that only this browser has."""
         cookie = request.cookies.get(self.form_cookie) or request.scope.setdefault(
             "appliance.form", secrets.token_urlsafe(32)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from appliance.monitor.states import ORDER, State
 from appliance.portal.dashboard import reasons
 from appliance.portal.dashboard.names import PLUG_POWER, UPS_POWER
-from appliance.portal.dashboard.readings import Reading, ServiceSeen, read, sight
+from appliance.portal.dashboard.readings import Reading, ServiceSeen, read, view_metrics
 from appliance.portal.dashboard.reasons import Reason, merged, site_of
 from appliance.portal.dashboard.seen import Heard, Present, Watched
 from appliance.territory.model import Site, Territory
@@ -64,7 +64,7 @@ class Overview:
 
 def judge(territory: Territory, present: Present, now: float) -> Overview:
     """How every town is, the worst first."""
-    look, fresh = sight(territory, present, now), present.is_fresh(now)
+    look, fresh = view_metrics(territory, present, now), present.is_fresh(now)
     services = {name: read(look, it) for name, it in territory.services.items()}
     alerts = [reasons.of_alert(it) for it in present.prometheus.alerts if it.labels.get("severity") != "digest"]
     told = [

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from appliance.portal.base.failures import PageFailure
-from appliance.portal.base.site import Page, Visit
+from appliance.portal.base.web_app import Page, Visit
 from appliance.portal.dashboard import chart, history, plan, seen
 from appliance.portal.dashboard.history import QUESTIONS, WINDOWS, History
 from appliance.portal.dashboard.overview import NEVER_ASKED, Overview, judge
@@ -25,8 +25,8 @@ from appliance.portal.dashboard.shown import QUESTIONS as TITLES
 from appliance.portal.dashboard.shown import SPANS, Shown
 from appliance.portal.dashboard.targets import ADDRESS, is_watching
 from appliance.portal.dashboard.visits import Visits
-from appliance.portal.desk import Desk
 from appliance.portal.lookup import Lookup
+from appliance.portal.page_context import PageContext
 from appliance.territory.model import Service, Territory
 
 NAME = "Le territoire"
@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Dashboard:
-    desk: Desk
+    context: PageContext
     visits: Visits = field(default_factory=Visits)
 
     def routes(self) -> Iterable[Route]:
@@ -72,7 +72,7 @@ class Dashboard:
             "/fiches/{alert}": ("runbook", self.runbook),
         }
         for path, (kind, page) in pages.items():
-            yield self.desk.site.page(f"{ADDRESS}{path}", self._for_maintainers(kind, page))
+            yield self.context.web_app.page(f"{ADDRESS}{path}", self._for_maintainers(kind, page))
 
     def show(self, visit: Visit) -> Response:
         return self._render(visit, "territory.html", self._look(visit))
@@ -81,7 +81,7 @@ class Dashboard:
         look = self._look(visit)
         zones = [(zone, plan.sites_in(look.territory, zone)) for zone in look.territory.zones.values()]
         sites = sorted(look.territory.sites.values(), key=lambda it: it.title)
-        return self._render(visit, "map.html", look, plan=plan.lay(look.territory), sites=sites, zones=zones)
+        return self._render(visit, "map.html", look, plan=plan.arrange(look.territory), sites=sites, zones=zones)
 
     def service(self, visit: Visit) -> Response:
         look, name = self._look(visit), visit.parameters["service"]
@@ -91,7 +91,7 @@ class Dashboard:
         window = visit.query.text("depuis") or next(iter(WINDOWS))
         if window not in WINDOWS:
             raise PageFailure(404)
-        known = history.load(self.desk.lookup.places.history)
+        known = history.load(self.context.lookup.paths.history)
         return self._render(
             visit,
             "service.html",
@@ -134,25 +134,25 @@ class Dashboard:
 
     def _for_maintainers(self, kind: str, page: Page) -> Page:
         def guarded(visit: Visit) -> Response:
-            node, _ = self.desk.lookup.territory()
+            node, _ = self.context.lookup.territory()
             if not visit.person.maintains(node):
                 raise PageFailure(403)
-            if not watches(self.desk.lookup):
+            if not watches(self.context.lookup):
                 raise PageFailure(404)
             if self.visits.is_new(visit.token, kind, visit.now):
-                self.desk.record(visit, "saw-dashboard", page=kind)
+                self.context.record(visit, "saw-dashboard", page=kind)
             return page(visit)
 
         return guarded
 
     def _look(self, visit: Visit) -> Look:
-        node, territory = self.desk.lookup.territory()
-        present = seen.load(self.desk.lookup.places.seen)
+        node, territory = self.context.lookup.territory()
+        present = seen.load(self.context.lookup.paths.seen)
         return Look(node, territory, present, judge(territory, present, visit.now))
 
     def _render(self, visit: Visit, template: str, look: Look, **values: Any) -> Response:
         language = visit.words.language
-        return self.desk.site.render(
+        return self.context.web_app.render(
             visit,
             f"dashboard/{template}",
             look=look,

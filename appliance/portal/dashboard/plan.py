@@ -62,7 +62,7 @@ def has_place(site: Site) -> bool:
     return bool(site.latitude_microdegrees or site.longitude_microdegrees)
 
 
-def lay(territory: Territory) -> Plan:
+def arrange(territory: Territory) -> Plan:
     """The map of `territory`: sites in the order of their titles."""
     sites = sorted(territory.sites.values(), key=lambda it: it.title)
     placed = [it for it in sites if has_place(it)]

@@ -23,7 +23,7 @@ from appliance.monitor.held import is_late
 from appliance.monitor.states import ORDER, State, of_age
 from appliance.monitor.status import AGENT_LOOKS_WITHIN_SECONDS
 from appliance.portal.dashboard.seen import Heard, Present, Told
-from appliance.territory.domains import counting_holders
+from appliance.territory.domains import counting_replica_nodes
 from appliance.territory.model import Service, Territory
 
 FRESH_COPY = 2.0
@@ -56,7 +56,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Holder:
+class ReplicaReading:
     """A peer that holds a service, or should, and how full its share is. `newest`: when its newest copy was made, UTC
     seconds, and not after it came: the clock of a writer that is ahead makes nothing fresh."""
 
@@ -80,7 +80,7 @@ class ServiceSeen:
     check: Reading
     room: Reading
     burst: Reading
-    holders: tuple[Holder, ...] = ()
+    holders: tuple[ReplicaReading, ...] = ()
     partial: Reading = Reading()
     """Whether its newest backup lacks something; the value is since when, in seconds."""
 
@@ -97,7 +97,7 @@ class ServiceSeen:
 
 
 @dataclass(frozen=True)
-class Sight:
+class MetricsView:
     """One look by `territory`: `known` is what every node told at last, `now_telling` only of those that answer.
 
     `answers` are what their checks said last, by node, check, role and service.
@@ -128,7 +128,7 @@ class Sight:
         return said if self.is_judging(node) else min(said, aged, key=ORDER.index)
 
 
-def sight(territory: Territory, present: Present, now: float) -> Sight:
+def view_metrics(territory: Territory, present: Present, now: float) -> MetricsView:
     known = {name: it.agent for name, it in present.nodes.items() if name in territory.nodes}
     telling = {name: it for name, it in known.items() if it.answers and present.is_fresh(now)}
     answers = {
@@ -137,11 +137,11 @@ def sight(territory: Territory, present: Present, now: float) -> Sight:
         for it in heard.all(metrics.CHECK.full_name)
         if it.value in SAID
     }
-    return Sight(territory, known, telling, now, answers)
+    return MetricsView(territory, known, telling, now, answers)
 
 
-def read(seen: Sight, service: Service) -> ServiceSeen:
-    writer, holders = _writer(seen, service), _holders(seen, service)
+def read(seen: MetricsView, service: Service) -> ServiceSeen:
+    writer, holders = _writer(seen, service), _replicas(seen, service)
     return ServiceSeen(
         service,
         writer,
@@ -156,13 +156,13 @@ def read(seen: Sight, service: Service) -> ServiceSeen:
     )
 
 
-def _holders(seen: Sight, service: Service) -> tuple[Holder, ...]:
+def _replicas(seen: MetricsView, service: Service) -> tuple[ReplicaReading, ...]:
     """Whoever said that it holds it, the last word of who is silent included."""
     named = sorted({node for node, _ in seen.told(metrics.EXPECTED, service.name)})
-    return tuple(_holder(seen, service, node) for node in named)
+    return tuple(_replica(seen, service, node) for node in named)
 
 
-def _holder(seen: Sight, service: Service, node: str) -> Holder:
+def _replica(seen: MetricsView, service: Service, node: str) -> ReplicaReading:
     made, came, used, quota = (
         seen.known[node].one(it.full_name, backup=service.name)
         for it in (metrics.HELD_NEWEST, metrics.HELD_CAME, metrics.SIZE, metrics.QUOTA)
@@ -170,10 +170,10 @@ def _holder(seen: Sight, service: Service, node: str) -> Holder:
     newest = min((it for it in (made, came) if it is not None), default=None)
     share = used / quota if used is not None and quota else None
     room = seen.said(node, "quota", "held", service.name) or "ok"
-    return Holder(node, newest, share, node in seen.now_telling, room)
+    return ReplicaReading(node, newest, share, node in seen.now_telling, room)
 
 
-def _writer(seen: Sight, service: Service) -> str:
+def _writer(seen: MetricsView, service: Service) -> str:
     """Who said last that it writes, in the highest epoch; the origin when nobody does.
 
     Only those are heard who may ever write it: any other node could make a late service look young.
@@ -183,7 +183,7 @@ def _writer(seen: Sight, service: Service) -> str:
     return max(found)[1] if found else service.node
 
 
-def _safe(seen: Sight, service: Service, writer: str) -> Reading:
+def _safe(seen: MetricsView, service: Service, writer: str) -> Reading:
     promised = float(service.rpo_seconds)
     told = {node: it.value for node, it in seen.told(metrics.SAFE, service.name)}
     moment = told.get(writer)
@@ -198,7 +198,7 @@ def _safe(seen: Sight, service: Service, writer: str) -> Reading:
     return Reading("ok", max(0.0, age), promised)
 
 
-def _partial(seen: Sight, service: Service, writer: str) -> Reading:
+def _partial(seen: MetricsView, service: Service, writer: str) -> Reading:
     """Whoever writes it says both, that something is missing and since when."""
     state = seen.said(writer, "whole", "written", service.name)
     if state is None or state == "ok":
@@ -208,7 +208,7 @@ def _partial(seen: Sight, service: Service, writer: str) -> Reading:
     return Reading(state, age, alert=alert_of("whole", state), where=writer)
 
 
-def _never_safe(seen: Sight, service: Service, writer: str) -> Reading:
+def _never_safe(seen: MetricsView, service: Service, writer: str) -> Reading:
     """Who writes it and has nothing safe to show says what it promised, and since when something waits for peers."""
     promised, never = float(service.rpo_seconds), "SauvegardeJamaisSure"
     begun = any(node == writer for node, _ in seen.told(metrics.RPO, service.name))
@@ -222,13 +222,13 @@ def _never_safe(seen: Sight, service: Service, writer: str) -> Reading:
     return Reading(state, None, promised, alert=alert_of("backup-age", state), where=writer)
 
 
-def _copies(seen: Sight, service: Service, writer: str, holders: tuple[Holder, ...]) -> Reading:
+def _copies(seen: MetricsView, service: Service, writer: str, holders: tuple[ReplicaReading, ...]) -> Reading:
     promised, since = float(service.copies), seen.now - FRESH_COPY * service.rpo_seconds
     answering = [it for it in holders if it.answers]
     if not answering:
         return Reading("unknown", None, promised, alert="CopiesInsuffisantes")
     shown = [it.node for it in answering if it.newest is not None and it.newest >= since]
-    count = len(counting_holders(seen.territory, writer, shown))
+    count = len(counting_replica_nodes(seen.territory, writer, shown))
     if count >= service.copies:
         return Reading("ok", float(count), promised)
     silent = len(holders) - len(answering)
@@ -236,7 +236,7 @@ def _copies(seen: Sight, service: Service, writer: str, holders: tuple[Holder, .
     return Reading(state, float(count), promised, alert="CopiesInsuffisantes")
 
 
-def _drill(seen: Sight, service: Service) -> Reading:
+def _drill(seen: MetricsView, service: Service) -> Reading:
     """The last restore test that worked, wherever; how long it took is held against the promise."""
     said = {node: seen.said(node, "drill", "catalogue", service.name) for node in seen.known}
     wrong = next((node for node, state in said.items() if state == "failed"), "")
@@ -255,7 +255,7 @@ def _drill(seen: Sight, service: Service) -> Reading:
     return Reading(state, age, promised, took, *((alert_of("drill", state), node) if state != "ok" else ()))
 
 
-def _check(seen: Sight, service: Service) -> Reading:
+def _check(seen: MetricsView, service: Service) -> Reading:
     """The last integrity check of any kind; its state is that of the worst check at the worst node."""
     found = [(it.value, it.labels.get("kind", ""), node) for node, it in seen.told(metrics.CHECKED, service.name)]
     newest = max((moment for moment, _, _ in found), default=None)
@@ -274,7 +274,7 @@ def _check(seen: Sight, service: Service) -> Reading:
     return Reading("ok", age) if found else Reading()
 
 
-def _room(holders: tuple[Holder, ...]) -> Reading:
+def _room(holders: tuple[ReplicaReading, ...]) -> Reading:
     """The fullest share at any peer that answers, of those that are worst."""
     known = [it for it in holders if it.answers and it.share is not None]
     if not known:
@@ -284,7 +284,7 @@ def _room(holders: tuple[Holder, ...]) -> Reading:
     return Reading(worst.room, worst.share, alert=alert, where=worst.node)
 
 
-def _burst(seen: Sight, service: Service, writer: str) -> Reading:
+def _burst(seen: MetricsView, service: Service, writer: str) -> Reading:
     """How much of the last backup was new. Not judged here: that a first backup is all new is known to the alert."""
     heard = seen.known.get(writer, Heard())
     new, all_of_it = (heard.one(it.full_name, backup=service.name) for it in (metrics.NEW_BYTES, metrics.BYTES))

@@ -25,7 +25,7 @@ from appliance.portal.dashboard.history import History
 from appliance.portal.dashboard.names import JOULES, OF_AGENT, OF_MACHINE
 from appliance.portal.dashboard.seen import Alert, Heard, Present, Prometheus, Watched
 from appliance.portal.dashboard.targets import Target, Targets, is_watching, targets
-from appliance.portal.places import Places
+from appliance.portal.paths import PortalPaths
 from appliance.units import MINUTE
 
 LOG = logging.getLogger("appliance.portal")
@@ -57,11 +57,11 @@ class Watcher:
         if not is_watching(node.layout, node.name, node.bundle.territory):
             return
         whom = targets(node.layout, node.name, node.bundle.territory)
-        places, tls = Places.of(node.layout), _tls(node, whom)
-        present = look_around(whom, seen.load(places.seen), node.clock.now(), tls)
-        seen.save(places.seen, present)
+        paths, tls = PortalPaths.of(node.layout), _tls(node, whom)
+        present = look_around(whom, seen.load(paths.seen), node.clock.now(), tls)
+        seen.save(paths.seen, present)
         if whom.prometheus:
-            self._remember(places.history, whom.prometheus, present, tls)
+            self._remember(paths.history, whom.prometheus, present, tls)
 
     def _remember(self, file: Path, prometheus: Target, present: Present, tls: ssl.SSLContext | None) -> None:
         """Fetch the history every few minutes. While Prometheus is silent there is none, and it comes back with it."""

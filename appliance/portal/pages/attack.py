@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from appliance.portal.base.failures import PageFailure
-from appliance.portal.base.site import Visit
-from appliance.portal.desk import Desk
+from appliance.portal.base.web_app import Visit
+from appliance.portal.page_context import PageContext
 from appliance.restore.attack import attacks, hit_files
 
 PER_PAGE, PAGES_MAX = 100, 1000
@@ -18,38 +18,38 @@ PER_PAGE, PAGES_MAX = 100, 1000
 
 @dataclass(frozen=True)
 class AttackPage:
-    desk: Desk
+    context: PageContext
 
     def routes(self) -> Iterable[Route]:
-        yield self.desk.site.page("/attaque", self.show)
-        yield self.desk.site.page("/attaque/{service}", self.files)
+        yield self.context.web_app.page("/attaque", self.show)
+        yield self.context.web_app.page("/attaque/{service}", self.files)
 
     def show(self, visit: Visit) -> Response:
-        with self.desk.seen(visit) as seen:
+        with self.context.seen(visit) as seen:
             found = [
                 (share, standing, attacks(seen.catalogues[share.service], folders=share.folders))
-                for share, standing in self.desk.standings(seen)
+                for share, standing in self.context.standings(seen)
             ]
-            self.desk.record(visit, "looked-for-attack", services=sorted(seen.shares))
-            agreed = self.desk.lookup.rewinds(seen.shares.values(), visit.now)
-            return self.desk.site.render(visit, "attack.html", found=found, agreed=agreed)
+            self.context.record(visit, "looked-for-attack", services=sorted(seen.shares))
+            agreed = self.context.lookup.rewinds(seen.shares.values(), visit.now)
+            return self.context.web_app.render(visit, "attack.html", found=found, agreed=agreed)
 
     def files(self, visit: Visit) -> Response:
         """What the latest attack on one share hit."""
         service, number = visit.parameters["service"], min(visit.query.number("page", 1), PAGES_MAX) or 1
-        with self.desk.seen(visit) as seen:
+        with self.context.seen(visit) as seen:
             share, catalogue = seen.one(service)
             found = next(iter(attacks(catalogue, folders=share.folders)), None)
             if found is None:
                 raise PageFailure(404)
             offset = (number - 1) * PER_PAGE
             hit = hit_files(catalogue, found, folders=share.folders, limit=PER_PAGE, offset=offset)
-            self.desk.record(visit, "saw-hit", service=service, page=number)
-            return self.desk.site.render(
+            self.context.record(visit, "saw-hit", service=service, page=number)
+            return self.context.web_app.render(
                 visit,
                 "hit.html",
                 share=share,
-                standing=self.desk.standing(seen, share),
+                standing=self.context.standing(seen, share),
                 attack=found,
                 hit=hit,
                 number=number,

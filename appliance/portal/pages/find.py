@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from appliance.portal.base.failures import PageFailure
-from appliance.portal.base.site import Visit
-from appliance.portal.desk import Desk
+from appliance.portal.base.web_app import Visit
+from appliance.portal.page_context import PageContext
 from appliance.restore.browse import by_day, moments
 from appliance.restore.everywhere import Hits, find, find_versions
 from appliance.restore.model import Found
@@ -22,47 +22,47 @@ _PICTURES = frozenset(["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff"
 
 @dataclass(frozen=True)
 class Find:
-    desk: Desk
+    context: PageContext
 
     def routes(self) -> Iterable[Route]:
-        yield self.desk.site.page("/retrouver", self.search)
-        yield self.desk.site.page("/fichier/{service}", self.file)
+        yield self.context.web_app.page("/retrouver", self.search)
+        yield self.context.web_app.page("/fichier/{service}", self.file)
 
     def search(self, visit: Visit) -> Response:
         term = visit.query.text("q", TERM_MAX).strip()
         found: Hits[Found] | None = None
-        with self.desk.seen(visit) as seen:
+        with self.context.seen(visit) as seen:
             if term:
                 found = find(seen.catalogues, seen.scope, term)
-                self.desk.record(visit, "searched", term=term, hits=len(found.hits), more=found.more)
+                self.context.record(visit, "searched", term=term, hits=len(found.hits), more=found.more)
             if visit.part:
-                return self.desk.site.render(visit, "find-part.html", term=term, found=found, shares=seen.shares)
-            standings = self.desk.standings(seen)
-            return self.desk.site.render(
+                return self.context.web_app.render(visit, "find-part.html", term=term, found=found, shares=seen.shares)
+            standings = self.context.standings(seen)
+            return self.context.web_app.render(
                 visit, "find.html", term=term, found=found, shares=seen.shares, standings=standings
             )
 
     def file(self, visit: Visit) -> Response:
         service, path = visit.parameters["service"], visit.query.path("chemin")
-        with self.desk.seen(visit) as seen:
+        with self.context.seen(visit) as seen:
             share, catalogue = seen.one(service)
             versions = find_versions(seen.catalogues, seen.scope, service, path)
             if versions[0].kind == "folder":
                 raise PageFailure(404)
-            self.desk.record(visit, "saw-versions", service=service, path=path)
+            self.context.record(visit, "saw-versions", service=service, path=path)
             wanted = visit.query.text("version")
             came_from = any(it.archive == wanted for it in moments(catalogue))
-            return self.desk.site.render(
+            return self.context.web_app.render(
                 visit,
                 "file.html",
                 share=share,
                 path=path,
                 version=wanted if came_from else "" if versions[0].current else versions[0].archive,
                 versions=versions,
-                days=by_day(versions, self.desk.zone),
+                days=by_day(versions, self.context.zone),
                 shown_as=is_shown(path),
                 has_words=has_words(path),
-                standing=self.desk.standing(seen, share),
+                standing=self.context.standing(seen, share),
             )
 
 

@@ -14,8 +14,8 @@ from starlette.routing import Route
 
 from appliance.errors import NotFound
 from appliance.portal.base.failures import PageFailure
-from appliance.portal.base.site import Visit
-from appliance.portal.desk import Desk, Seen, chosen_day
+from appliance.portal.base.web_app import Visit
+from appliance.portal.page_context import PageContext, Seen, chosen_day
 from appliance.restore.browse import Child, Moment, children, date_of, days, moment_of, moments
 from appliance.restore.everywhere import find_versions
 
@@ -36,29 +36,29 @@ class Days:
 
 @dataclass(frozen=True)
 class Folder:
-    desk: Desk
+    context: PageContext
 
     def routes(self) -> Iterable[Route]:
-        yield self.desk.site.page("/dossier/{service}", self.show)
+        yield self.context.web_app.page("/dossier/{service}", self.show)
 
     def show(self, visit: Visit) -> Response:
         service = visit.parameters["service"]
-        with self.desk.seen(visit) as seen:
+        with self.context.seen(visit) as seen:
             share, catalogue = seen.one(service)
             path = visit.query.path("chemin") or share.folders[0]
             newest = _newest_with(seen, service, path)
-            known = days(moments(catalogue), self.desk.zone)
+            known = days(moments(catalogue), self.context.zone)
             # The very moment that a link names, or the last before it once it is kept no more.
             version, wanted = visit.query.text("version"), chosen_day(visit.query.text("jour"))
             moment = moment_of(catalogue, version) if version else _last_of(known, wanted) if wanted else newest
             if moment is None:
                 raise PageFailure(404)
-            day = date_of(moment.start_seconds, self.desk.zone)
+            day = date_of(moment.start_seconds, self.context.zone)
             held = _held(catalogue, path, moment)
             whole = path in share.folders
-            agreed = service in self.desk.lookup.rewinds((share,), visit.now)
-            self.desk.record(visit, "saw-folder", service=service, path=path, archive=moment.archive)
-            return self.desk.site.render(
+            agreed = service in self.context.lookup.rewinds((share,), visit.now)
+            self.context.record(visit, "saw-folder", service=service, path=path, archive=moment.archive)
+            return self.context.web_app.render(
                 visit,
                 "folder.html",
                 share=share,
@@ -70,7 +70,7 @@ class Folder:
                 around=around(sorted(known), day),
                 was_there=held is not None,
                 children=(held or ())[:SHOWN_MAX],
-                standing=self.desk.standing(seen, share),
+                standing=self.context.standing(seen, share),
                 more=max(0, len(held or ()) - SHOWN_MAX),
             )
 

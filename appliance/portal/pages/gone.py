@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.routing import Route
 
-from appliance.portal.base.site import Visit
-from appliance.portal.desk import Desk
+from appliance.portal.base.web_app import Visit
+from appliance.portal.page_context import PageContext
 from appliance.restore.everywhere import find_gone
 from appliance.restore.scope import Scope
 
@@ -18,25 +18,25 @@ PER_PAGE, PAGES_MAX = 50, 1000
 
 @dataclass(frozen=True)
 class GonePage:
-    desk: Desk
+    context: PageContext
 
     def routes(self) -> Iterable[Route]:
-        yield self.desk.site.page("/supprimes", self.show)
+        yield self.context.web_app.page("/supprimes", self.show)
 
     def show(self, visit: Visit) -> Response:
         wanted, number = visit.query.text("partage"), min(visit.query.number("page", 1), PAGES_MAX) or 1
-        with self.desk.seen(visit) as seen:
+        with self.context.seen(visit) as seen:
             shares = {wanted: seen.one(wanted)[0]} if wanted else seen.shares
             scope = Scope({service: seen.scope.of(service) for service in shares})
             offset = (number - 1) * PER_PAGE
             found = find_gone(seen.catalogues, scope, limit=PER_PAGE, offset=offset)
-            self.desk.record(visit, "saw-deleted", services=sorted(shares), page=number)
-            return self.desk.site.render(
+            self.context.record(visit, "saw-deleted", services=sorted(shares), page=number)
+            return self.context.web_app.render(
                 visit,
                 "gone.html",
                 found=found,
                 shares=seen.shares,
                 wanted=wanted,
                 number=number,
-                standings=self.desk.standings(seen),
+                standings=self.context.standings(seen),
             )

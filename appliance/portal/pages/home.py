@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.routing import Route
 
-from appliance.portal.base.site import Page, Visit
-from appliance.portal.desk import Desk
+from appliance.portal.base.web_app import Page, Visit
+from appliance.portal.page_context import PageContext
 
 PLACES = (
     ("/", "Accueil"),
@@ -27,16 +27,16 @@ OPEN_TO_EVERYBODY = (
 
 @dataclass(frozen=True)
 class Home:
-    desk: Desk
+    context: PageContext
 
     def routes(self) -> Iterable[Route]:
-        yield self.desk.site.page("/", self.show)
+        yield self.context.web_app.page("/", self.show)
         for path, _, template in OPEN_TO_EVERYBODY:
-            yield self.desk.site.page(path, self._plain(template), everybody=True)
+            yield self.context.web_app.page(path, self._plain(template), everybody=True)
 
     def show(self, visit: Visit) -> Response:
-        with self.desk.seen(visit) as seen:
-            return self.desk.site.render(visit, "home.html", standings=self.desk.standings(seen))
+        with self.context.seen(visit) as seen:
+            return self.context.web_app.render(visit, "home.html", standings=self.context.standings(seen))
 
     def _plain(self, template: str) -> Page:
-        return lambda visit: self.desk.site.render(visit, template, pages=OPEN_TO_EVERYBODY)
+        return lambda visit: self.context.web_app.render(visit, template, pages=OPEN_TO_EVERYBODY)

@@ -24,10 +24,10 @@ from starlette.types import Receive, Scope, Send
 
 from appliance.host.network import http_call
 from appliance.portal.base.failures import PageFailure
-from appliance.portal.base.site import Visit
-from appliance.portal.desk import Desk
+from appliance.portal.base.web_app import Visit
+from appliance.portal.page_context import PageContext
 from appliance.territory.model import Service
-from appliance.territory.served import SITE, copy_port, form_of, moving
+from appliance.territory.service_forms import SITE, copy_port, form_of, moving
 
 PLACE = "/publies"
 AT_ONCE = 8
@@ -80,7 +80,7 @@ PASSED_ON = ("Content-Length", "Last-Modified")
 class Published:
     """`port`: where sites are served at their addresses; another one in tests."""
 
-    desk: Desk
+    context: PageContext
     port: int = SITE.port
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_ONCE))
     under_way: Counter[str] = field(default_factory=Counter)
@@ -89,16 +89,16 @@ class Published:
     """Until when, by the monotonic clock, the address of a service is passed over."""
 
     def routes(self) -> Iterable[Route]:
-        page = self.desk.site.page
+        page = self.context.web_app.page
         yield page(PLACE, self.show_all, everybody=True)
         yield page(f"{PLACE}/{{service}}", self._to_its_beginning, everybody=True)
         yield page(f"{PLACE}/{{service}}/{{path:path}}", self.show, everybody=True, turns=asyncio.Semaphore(AT_ONCE))
 
     def show_all(self, visit: Visit) -> Response:
-        _, territory = self.desk.lookup.territory()
+        _, territory = self.context.lookup.territory()
         sites = self._sites()
         towns = {name: territory.sites[territory.node(it.node).site].title for name, it in sites.items()}
-        return self.desk.site.render(visit, "published.html", sites=sites, towns=towns, place=PLACE)
+        return self.context.web_app.render(visit, "published.html", sites=sites, towns=towns, place=PLACE)
 
     def show(self, visit: Visit) -> Response:
         """One file of a site, from wherever that is served now."""
@@ -142,7 +142,7 @@ class Published:
         raise PageFailure(504)
 
     def _copies(self, service: Service) -> Iterator[tuple[str, int]]:
-        _, territory = self.desk.lookup.territory()
+        _, territory = self.context.lookup.territory()
         standbys = (territory.node(name) for name in territory.trusted(service.name) if name != service.node)
         return ((it.mesh, copy_port(service)) for it in standbys if it.mesh)
 
@@ -153,7 +153,7 @@ class Published:
             raise PageFailure(404) from None
 
     def _sites(self) -> dict[str, Service]:
-        _, territory = self.desk.lookup.territory()
+        _, territory = self.context.lookup.territory()
         return {it.name: it for it in moving(territory) if form_of(it) is SITE and it.policy == "mirror"}
 
 

@@ -29,9 +29,9 @@ READ_SIZE = MIB
 
 @dataclass(frozen=True)
 class Previewer:
-    """`door` is the unit's socket; where there is none, as in process mode, a worker is started."""
+    """`socket` is the unit's socket; where there is none, as in process mode, a worker is started."""
 
-    door: Path = SOCKET
+    socket: Path = SOCKET
     seconds_max: float = SECONDS_MAX
     busy_seconds_max: float = BUSY_SECONDS_MAX
 
@@ -41,7 +41,7 @@ class Previewer:
             return Preview("none", "too-large")
         request = json.dumps(asdict(asked)).encode() + b"\n" + file.read(FILE_BYTES_MAX)
         try:
-            raw = self._through_door(request) if self.door.exists() else self._by_process(request)
+            raw = self._by_socket(request) if self.socket.exists() else self._by_process(request)
             return from_wire(raw) if raw else Preview("none", "too-slow")  # killed at a limit, it says nothing
         except (CommandTimeout, TimeoutError):
             return Preview("none", "too-slow")
@@ -58,7 +58,7 @@ class Previewer:
         raw = run(words, timeout_seconds=self.seconds_max, env=code, stdin=request, cwd="/").stdout
         return raw if len(raw) <= ANSWER_BYTES_MAX else b""
 
-    def _through_door(self, request: bytes) -> bytes:
+    def _by_socket(self, request: bytes) -> bytes:
         """The answer of the unit, which closes at once, with nothing read, while it has as many callers as it takes."""
         end = time.monotonic() + self.busy_seconds_max
         while True:
@@ -71,7 +71,7 @@ class Previewer:
 
     def _ask(self, request: bytes) -> bytes:
         deadline = time.monotonic() + self.seconds_max
-        with contextlib.closing(connect(self.door)) as connection:
+        with contextlib.closing(connect(self.socket)) as connection:
             connection.settimeout(self.seconds_max)
             connection.sendall(request)
             connection.shutdown(socket.SHUT_WR)

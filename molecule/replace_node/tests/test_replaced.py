@@ -9,7 +9,7 @@ from pathlib import Path
 from testinfra.host import Host
 
 from appliance_lab.checkers.tree_record import parse
-from appliance_lab.stories.ground import ORIGIN, SERVICE, Ground
+from appliance_lab.stories.context import ORIGIN, SERVICE, StoryContext
 from appliance_lab.stories.left import look
 from appliance_lab.stories.owners import read_names
 from appliance_lab.stories.replaced import differences, knock_with
@@ -17,15 +17,15 @@ from appliance_lab.stories.replaced import differences, knock_with
 LAB = "molec"
 
 
-def ground() -> Ground:
-    return Ground(LAB, Path("inventory/lab"), print, look(LAB))
+def context() -> StoryContext:
+    return StoryContext(LAB, Path("inventory/lab"), print, look(LAB))
 
 
 def test_every_file_is_there_as_it_was() -> None:
-    lost = ground().desk.root / "lost"
+    lost = context().control.root / "lost"
     before = parse((lost / "documents.record").read_text())
     assert len(before.entries) > 100
-    assert [str(it) for it in differences(ground(), before, read_names(lost))] == []
+    assert [str(it) for it in differences(context(), before, read_names(lost))] == []
 
 
 def test_the_machine_writes_on_in_the_same_repository(at: Callable[[str], Host]) -> None:
@@ -46,7 +46,7 @@ def test_it_begins_nothing_anew_beside_its_history(at: Callable[[str], Host]) ->
 
 
 def test_who_has_the_lost_disk_is_let_in_no_more() -> None:
-    assert "Permission denied" in knock_with(ground(), (ground().desk.root / "lost/ssh_ed25519").read_bytes())
+    assert "Permission denied" in knock_with(context(), (context().control.root / "lost/ssh_ed25519").read_bytes())
 
 
 def test_its_neighbours_know_its_new_keys_only(at: Callable[[str], Host]) -> None:

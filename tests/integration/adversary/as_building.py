@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.backup.vault.maintenance.thinning import thin_holding
+from appliance.backup.vault.maintenance.pruning import prune_replica
 from appliance.node.acts import accept_act
 from appliance.units import DAY
 from tests.integration.adversary.attacks import attack
@@ -70,10 +70,10 @@ def answers_for_the_time_servers_while_a_hold_lasts(scene: Scene) -> None:
     name = scene.draw.choice([it for it in (STANDBY, HOLDER) if it not in scene.owned])
     accept_act(scene.node(name), scene.desk.act("hold", SERVICE, days=400, start=scene.desk.clocks[name].now()))
     scene.frozen.setdefault(name, tuple(scene.held(name)))
-    thin_holding(scene.node(name), SERVICE)
+    prune_replica(scene.node(name), SERVICE)
     scene.desk.advance(70 * DAY)
     scene.desk.clocks[name].jump_wall(3650 * DAY)
-    thin_holding(scene.node(name), SERVICE)
+    prune_replica(scene.node(name), SERVICE)
     scene.desk.clocks[name].jump_wall(-3650 * DAY)
 
 

@@ -16,11 +16,11 @@ from appliance.trust.receipt import make_receipt
 from appliance.units import DAY
 from tests.integration.adversary.attacks import attack
 from tests.integration.adversary.scene import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Lie, Role, Scene
-from tests.integration.desk.desk import TIME, ask, head
-from tests.integration.desk.test_fetch_liars import LIES as OF_A_FETCH
-from tests.integration.desk.test_fetch_liars import OLDER
-from tests.integration.desk.test_vault_relays import BAD_RECEIPTS
-from tests.integration.desk.test_vault_relays import LIES as OF_AGES
+from tests.integration.vault_worlds.test_fetch_liars import LIES as OF_A_FETCH
+from tests.integration.vault_worlds.test_fetch_liars import OLDER
+from tests.integration.vault_worlds.test_vault_relays import BAD_RECEIPTS
+from tests.integration.vault_worlds.test_vault_relays import LIES as OF_AGES
+from tests.integration.vault_worlds.world import TIME, ask, head
 
 LIARS = "SECURITY.md"
 RELAYS = "docs/reference/formats.md"
@@ -119,8 +119,8 @@ def _rot(scene: Scene, chance: float) -> None:
 
 @attack(Role.HOLDER, "docs/decisions/0011-the-head-shows-what-is-held.md")
 def removes_everything_and_says_that_it_is_there(scene: Scene) -> None:
-    holding = replica_of(scene.node(HOLDER), SERVICE)
-    for blob in list(holding.blobs()):
+    replica = replica_of(scene.node(HOLDER), SERVICE)
+    for blob in list(replica.blobs()):
         blob.unlink()
 
 
@@ -135,7 +135,7 @@ def signs_for_what_it_threw_away(scene: Scene) -> None:
 
     def put(call: Call, honest: Callable[[Call], None]) -> None:
         honest(call)
-        for blob in list(call.holding.blobs()):
+        for blob in list(call.replica.blobs()):
             blob.unlink()
 
     scene.lie("put", put)
@@ -157,20 +157,20 @@ def says_that_its_share_is_full(scene: Scene) -> None:
 
 def hands_on(scene: Scene, name: str, to: str, caller: str, **details: Any) -> None:
     """Hand on what `caller` holds, in any words."""
-    node, holding = scene.node(caller), replica_of(scene.node(caller), SERVICE)
+    node, replica = scene.node(caller), replica_of(scene.node(caller), SERVICE)
     with scene.session(to, caller) as channel:
         said: dict[str, Any] = {
-            "grants": [holding.grant(epoch).decode() for epoch in holding.epochs()],
-            "headers": [holding.read(it.name, HEADER).decode() for it in holding.stored() if it.name <= name],
-            "receipt": holding.read(name, RECEIPT).decode(),
+            "grants": [replica.grant(epoch).decode() for epoch in replica.epochs()],
+            "headers": [replica.read(it.name, HEADER).decode() for it in replica.stored() if it.name <= name],
+            "receipt": replica.read(name, RECEIPT).decode(),
             "age_seconds": node.ageing.now(),
-            "list_bytes": len(holding.read(name, LIST)),
+            "list_bytes": len(replica.read(name, LIST)),
         }
         ask(channel, "put-relayed", **{**said, **details})
-        channel.write(holding.read(name, LIST))
+        channel.write(replica.read(name, LIST))
         while "receipt" not in (answer := channel.read_frame()):
             for digest, offset in answer["need"]:
-                channel.write(holding.blob(digest).read_bytes()[offset:])
+                channel.write(replica.blob(digest).read_bytes()[offset:])
 
 
 @attack(Role.HOLDER, RELAYS)

@@ -24,9 +24,9 @@ from tests.integration.adversary.attacks import attack
 from tests.integration.adversary.scene import HOLDER, ORIGIN, SERVICE, STANDBY, Role, Scene
 from tests.integration.borg import hostile
 from tests.integration.borg.test_hostile_archives import HOSTILE
-from tests.integration.desk.desk import ask, push
 from tests.integration.vault.test_vault_hostile import ATTACKS as SIEGE
 from tests.integration.vault.test_vault_hostile import Attack as SiegeAttack
+from tests.integration.vault_worlds.world import ask, push
 
 LIMITS = "docs/reference/limits.md"
 SEALED = "docs/decisions/0004-sealed-generations.md"

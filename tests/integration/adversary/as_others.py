@@ -21,7 +21,7 @@ from tests.integration.adversary.scene import (
     Role,
     Scene,
 )
-from tests.integration.desk.desk import MONITOR, ask, push
+from tests.integration.vault_worlds.world import MONITOR, ask, push
 from tests.unit.failover.test_votes import LIES as OF_BROKERS
 from tests.unit.failover.test_votes import Lying, honest, rounds
 

@@ -8,25 +8,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.ordered import carry_out_waiting
-from appliance.host.layout import Orders
-from appliance.restore.ended import expire_orders
-from appliance.restore.order import Kind, Order, OrderFolder, place_order
+from appliance.backup.restore_requests import process_waiting
+from appliance.host.layout import RequestFolders
+from appliance.restore.ended import expire_requests
+from appliance.restore.request import Kind, RequestFolder, RestoreRequest, place_request
 from tests.integration.adversary.attacks import attack
 from tests.integration.adversary.scene import ORIGIN, SERVICE, Role, Scene
-from tests.integration.restore.test_orders_of_broken_pages import FORGED, OURS
+from tests.integration.restore.test_requests_of_broken_pages import FORGED, OURS
 
 PAGES = "docs/decisions/0036-pages-and-their-worker.md"
 
 
-def orders_of(scene: Scene) -> Orders:
-    return scene.node(ORIGIN).service(SERVICE).orders
+def orders_of(scene: Scene) -> RequestFolders:
+    return scene.node(ORIGIN).service(SERVICE).requests
 
 
-def order(scene: Scene, kind: Kind, *paths: Path, archive: str = "") -> Order:
+def order(scene: Scene, kind: Kind, *paths: Path, archive: str = "") -> RestoreRequest:
     now = scene.desk.clocks[ORIGIN].now()
     share = str(scene.desk.sources[0]).lstrip("/")
-    return place_order(
+    return place_request(
         orders_of(scene),
         person="marie",
         service=SERVICE,
@@ -39,17 +39,17 @@ def order(scene: Scene, kind: Kind, *paths: Path, archive: str = "") -> Order:
     )
 
 
-def pages_of(scene: Scene, asked: Order) -> Path:
-    return OrderFolder(orders_of(scene), asked.id).asked
+def pages_of(scene: Scene, asked: RestoreRequest) -> Path:
+    return RequestFolder(orders_of(scene), asked.id).asked
 
 
 def carry_out(scene: Scene) -> None:
     """What the worker does at its next look, and then what it clears of what expired."""
     node = scene.node(ORIGIN)
     with scene.refused():
-        list(carry_out_waiting(node))
+        list(process_waiting(node))
     with scene.refused():
-        expire_orders(orders_of(scene), node.service(SERVICE).restores, age_seconds=node.ageing.now())
+        expire_requests(orders_of(scene), node.service(SERVICE).restores, age_seconds=node.ageing.now())
 
 
 @attack(Role.PAGES, PAGES)

@@ -2,7 +2,7 @@
 
 ELSEWHERE: dict[str, str] = {
     "more headers than a frame holds": (
-        "tests/integration/desk/test_push_long_chain.py::test_a_fetch_of_more_headers_than_a_frame_holds_brings_them_all"
+        "tests/integration/vault_worlds/test_push_long_chain.py::test_a_fetch_of_more_headers_than_a_frame_holds_brings_them_all"
     ),
     "a silent peer has what a planned move left behind": (
         "tests/integration/failover/test_silent_peers.py::test_a_planned_move_beside_silent_storage_peers_loses_nothing"

@@ -22,7 +22,7 @@ from appliance.backup.vault.store import LIST
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import read_key
 from appliance.host.files import sha256_file
-from appliance.restore.order import OrderFolder, load_status
+from appliance.restore.request import RequestFolder, load_status
 from appliance.restore.undo import KEPT_SECONDS
 from appliance.trust.grant import Grant
 from appliance.units import DAY
@@ -124,14 +124,14 @@ def held_generations_are_whole(scene: Scene) -> None:
         if name in scene.owned:
             continue
         node = scene.node(name)
-        holding, digests = replica_of(node, SERVICE), set[str]()
+        replica, digests = replica_of(node, SERVICE), set[str]()
         for generation in scene.held(name):
-            evidence = read_evidence(node, holding, generation)
+            evidence = read_evidence(node, replica, generation)
             if evidence.wrong or evidence.entries is None:
                 raise Broken(f"I3: {generation} at {name}: {evidence.wrong}")
             digests |= {entry.sha256 for entry in evidence.entries}
         for digest in digests:
-            if sha256_file(holding.blob(digest)) != digest:
+            if sha256_file(replica.blob(digest)) != digest:
                 raise Broken(f"I3: a blob of {name} does not have its hash")
 
 
@@ -142,8 +142,8 @@ def only_granted_epochs_and_one_writer_each(scene: Scene) -> None:
         if name in scene.owned:
             continue
         node = scene.node(name)
-        holding = replica_of(node, SERVICE)
-        grants = [node.bundle.granters.read(holding.grant(epoch)) for epoch in holding.epochs()]
+        replica = replica_of(node, SERVICE)
+        grants = [node.bundle.granters.read(replica.grant(epoch)) for epoch in replica.epochs()]
         for grant in (*grants, *chain_of(node, SERVICE).grants().values()):
             if grant.epoch not in scene.granted or grant.service != SERVICE:
                 raise Broken(f"I4: {name} knows epoch {grant.epoch} of {grant.service}, which nobody granted")
@@ -156,7 +156,7 @@ def what_a_restore_replaced_is_kept(scene: Scene) -> None:
     node = scene.node(ORIGIN)
     layout = node.service(SERVICE)
     for name, since in scene.undoable.items():
-        job = load_status(OrderFolder(layout.orders, name)).job
+        job = load_status(RequestFolder(layout.requests, name)).job
         if node.ageing.now() - since < KEPT_SECONDS and not (job and (layout.restores / job / "job.json").is_file()):
             raise Broken(f"I6: what the restore {name} replaced is gone")
 
@@ -220,7 +220,7 @@ def key_holders_fetch_what_was_acknowledged(scene: Scene) -> None:
 def _fetch(scene: Scene, reader: str, holder: str, name: str) -> None:
     into = scene.town.work / "fetched"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("appliance.backup.peers.fetch.place_at_hand", lambda *_: frozenset())
+        patch.setattr("appliance.backup.peers.fetch.reuse_local", lambda *_: frozenset())
         try:
             fetch(scene.node(reader), SERVICE, holder, name, into)
         except ApplianceError as error:
@@ -232,15 +232,15 @@ def _fetch(scene: Scene, reader: str, holder: str, name: str) -> None:
 def stock_tools_bring_the_newest_back(scene: Scene) -> None:
     """I8. From an honest holder's disk, by sha256sum and borg and the key, and by nothing of ours."""
     item, holder = newest_at_an_honest_holder(scene)
-    holding, home = replica_of(scene.node(holder), SERVICE), scene.town.work / "by-hand"
+    replica, home = replica_of(scene.node(holder), SERVICE), scene.town.work / "by-hand"
     shutil.rmtree(home, ignore_errors=True)
-    repository, listing = home / "repository", holding.path(item.name, LIST)
+    repository, listing = home / "repository", replica.path(item.name, LIST)
     for line in listing.read_text().splitlines():
         if line.startswith("#"):
             continue  # its size, which sha256sum leaves out, too
         digest, path = line[:64], line[66:]
         (repository / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(holding.blob(digest), repository / path)
+        shutil.copyfile(replica.blob(digest), repository / path)
     subprocess.run(("sha256sum", "-c", "--quiet", str(listing)), cwd=repository, check=True)
     key = read_key(scene.node(ORIGIN).service(SERVICE).key)
     (home / "keyfile").write_bytes(key.keyfile.reveal())

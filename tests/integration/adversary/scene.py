@@ -22,7 +22,7 @@ import pytest
 from appliance.backup.chain.chain import Chain, Sealed, chain_of
 from appliance.backup.vault import session
 from appliance.backup.vault.call import Call
-from appliance.backup.vault.maintenance.thinning import thin_holding
+from appliance.backup.vault.maintenance.pruning import prune_replica
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.wire import Channel, Closed
 from appliance.backup.writer import writer
@@ -32,7 +32,9 @@ from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant, read_grant
 from appliance.units import DAY, HOUR
-from tests.integration.desk.desk import (
+from tests.integration.life.real_town import LOCK_SECONDS, Town, TownWorld, playing
+from tests.integration.vault_worlds.forging import forged
+from tests.integration.vault_worlds.world import (
     HOLDER,
     MONITOR,
     NAMES,
@@ -43,8 +45,6 @@ from tests.integration.desk.desk import (
     STRANGER,
     Generation,
 )
-from tests.integration.desk.forging import forged
-from tests.integration.life.real_town import LOCK_SECONDS, Town, TownDesk, playing
 
 BLIND = (HOLDER, SPARE, STRANGER, MONITOR)
 """Nodes that the service does not trust with its key."""
@@ -121,8 +121,8 @@ class Scene:
         return self.outside.parent.with_name("made")
 
     @property
-    def desk(self) -> TownDesk:
-        return self.town.desk
+    def desk(self) -> TownWorld:
+        return self.town.vaults
 
     @property
     def stolen(self) -> Node:
@@ -164,7 +164,7 @@ class Scene:
             self.write(folder)
         for name in NAMES:
             if name not in self.owned:
-                thin_holding(self.node(name), SERVICE)
+                prune_replica(self.node(name), SERVICE)
 
     def write(self, folder: Path) -> None:
         self.numbers += 1
@@ -280,23 +280,23 @@ def files_of(folder: Path) -> Content:
 
 
 @dataclass
-class Stage:
+class ScenePlan:
     """The town as it was before anybody attacked it; each run gets it again at the same place."""
 
     root: Path
-    desk: TownDesk
+    vaults: TownWorld
     used: frozenset[Any] = frozenset()
     acknowledged: Sequence[Acknowledged] = ()
 
     @classmethod
-    def build(cls, folder: Path) -> Stage:
+    def build(cls, folder: Path) -> ScenePlan:
         root = folder / "town"
         (root / "srv").mkdir(parents=True)
         (root / "work").mkdir()
         sources = (root / "srv/documents", root / "srv/cadastre")
-        desk = TownDesk(root / "desk", lock_seconds=LOCK_SECONDS, sources=sources, voters=(STANDBY, HOLDER, SPARE))
-        desk.create()
-        scene = cls(root, desk)._scene("the beginning")
+        vaults = TownWorld(root / "desk", lock_seconds=LOCK_SECONDS, sources=sources, voters=(STANDBY, HOLDER, SPARE))
+        vaults.create()
+        scene = cls(root, vaults)._scene("the beginning")
         for source, count in zip(sources, FILES, strict=True):
             source.mkdir()
             for _ in range(count):
@@ -308,7 +308,7 @@ class Stage:
                 scene.a_day_goes_by()
                 scene.backup()
         os.rename(root, folder / "made")
-        return cls(root, desk, acknowledged=tuple(scene.acknowledged))
+        return cls(root, vaults, acknowledged=tuple(scene.acknowledged))
 
     @contextlib.contextmanager
     def play(self, seed: str, owned: frozenset[str]) -> Iterator[Scene]:
@@ -321,9 +321,9 @@ class Stage:
             yield scene
 
     def _scene(self, seed: str) -> Scene:
-        desk = replace(self.desk, clocks=copy.deepcopy(self.desk.clocks)) if self.acknowledged else self.desk
+        vaults = replace(self.vaults, clocks=copy.deepcopy(self.vaults.clocks)) if self.acknowledged else self.vaults
         outside = self.root / "outside"
-        return Scene(Town(desk, self.root / "work"), random.Random(f"adversary {seed}"), outside)
+        return Scene(Town(vaults, self.root / "work"), random.Random(f"adversary {seed}"), outside)
 
 
 def _answering(scene: Scene, verb: str, honest: Callable[[Call], None]) -> Callable[[Call], None]:

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.vault.maintenance.thinning import _received
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.maintenance.pruning import _received
+from appliance.backup.vault.store import Replica
 from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
@@ -27,12 +27,12 @@ from tests.integration.adversary import as_building, as_holder, as_origin, as_ot
 from tests.integration.adversary.attacks import TABLE, Attack
 from tests.integration.adversary.elsewhere import ELSEWHERE
 from tests.integration.adversary.invariants import CHECKS
-from tests.integration.adversary.scene import NODES, Role, Scene, Stage
+from tests.integration.adversary.scene import NODES, Role, Scene, ScenePlan
 from tests.integration.adversary.work import WORK
 from tests.integration.borg.test_hostile_archives import HOSTILE
-from tests.integration.desk.test_vault_relays import LIES as OF_AGES
 from tests.integration.faults.results import Results, runs_wanted
 from tests.integration.life.world import Broken
+from tests.integration.vault_worlds.test_vault_relays import LIES as OF_AGES
 from tests.no_fsync import no_fsync
 
 __all__ = ("as_building", "as_holder", "as_origin", "as_others", "as_pages", "no_fsync")
@@ -51,8 +51,8 @@ OF_ONE_COPY = (Role.HOLDER, Role.STANDBY)
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    return Stage.build(tmp_path_factory.mktemp("adversary"))
+def stage(tmp_path_factory: pytest.TempPathFactory) -> ScenePlan:
+    return ScenePlan.build(tmp_path_factory.mktemp("adversary"))
 
 
 def draw_roles(draw: random.Random) -> list[Role]:
@@ -65,7 +65,7 @@ def owned_by(roles: list[Role]) -> frozenset[str]:
     return frozenset(NODES[it] for it in roles if it in NODES)
 
 
-def besiege(stage: Stage, seed: str) -> str:
+def besiege(stage: ScenePlan, seed: str) -> str:
     """A run drawn from `seed`; what was done, in words."""
     draw = random.Random(f"adversary {seed}")
     roles = draw_roles(draw)
@@ -115,8 +115,8 @@ def any_service(self: Granters, service: str, raws: Iterable[bytes]) -> dict[int
     return {grant.epoch: grant for grant in map(self.read, dict.fromkeys(raws))}
 
 
-def by_its_word(node: Node, holding: Holding, name: str, now: int) -> Any:
-    found = _received(node, holding, name, now)
+def by_its_word(node: Node, replica: Replica, name: str, now: int) -> Any:
+    found = _received(node, replica, name, now)
     return SimpleNamespace(own=found.own, relayed=None, age=min(found.relayed or (found.own,)))
 
 
@@ -143,7 +143,7 @@ FORMER: dict[str, Former] = {
     "a holder's word about an age is believed": Former(
         Role.HOLDER,
         {
-            "appliance.backup.vault.maintenance.thinning._received": by_its_word,
+            "appliance.backup.vault.maintenance.pruning._received": by_its_word,
             "tests.integration.adversary.as_holder.OF_AGES": A_HUNDRED_YEARS,
         },
         (as_holder.hands_on_with_a_lie_about_the_age, weeks),
@@ -164,7 +164,7 @@ FORMER: dict[str, Former] = {
     ),
     "a legal hold ends by the wall clock": Former(
         Role.BUILDING,
-        {"appliance.backup.vault.maintenance.freeze.noted": lambda *_, **__: {}},
+        {"appliance.backup.vault.maintenance.freeze.recorded": lambda *_, **__: {}},
         (*[work.a_backup] * 3, as_building.answers_for_the_time_servers_while_a_hold_lasts),
     ),
     "a vault takes an epoch from whoever says it": Former(
@@ -178,7 +178,7 @@ FORMER: dict[str, Former] = {
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("defect", FORMER)
-def test_the_adversary_sees_former_defects(stage: Stage, defect: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_adversary_sees_former_defects(stage: ScenePlan, defect: str, monkeypatch: pytest.MonkeyPatch) -> None:
     former = FORMER[defect]
     for where, back in former.back.items():
         monkeypatch.setattr(where, back)
@@ -187,7 +187,7 @@ def test_the_adversary_sees_former_defects(stage: Stage, defect: str, monkeypatc
     print(found.value)
 
 
-def _replay(stage: Stage, former: Former) -> None:
+def _replay(stage: ScenePlan, former: Former) -> None:
     with stage.play("a former defect", owned_by([former.role])) as scene:
         for step in former.steps:
             step(scene)
@@ -196,7 +196,7 @@ def _replay(stage: Stage, former: Former) -> None:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("drawn", SAMPLED)
-def test_adversary_of_the_day_breaks_no_promise(stage: Stage, drawn: str) -> None:
+def test_adversary_of_the_day_breaks_no_promise(stage: ScenePlan, drawn: str) -> None:
     print(besiege(stage, drawn))
 
 
@@ -218,7 +218,7 @@ def test_adversary_names_the_test_of_each_attack_that_it_does_not_play() -> None
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("each", TABLE, ids=str)
-def test_each_attack_of_the_adversary_alone_is_refused_as_told(stage: Stage, each: Attack) -> None:
+def test_each_attack_of_the_adversary_alone_is_refused_as_told(stage: ScenePlan, each: Attack) -> None:
     with stage.play("alone", owned_by([each.role])) as scene:
         each.do(scene)
         assert not each.says or any(each.says in it for it in scene.said), scene.said

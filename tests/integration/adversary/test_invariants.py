@@ -12,7 +12,7 @@ from appliance.backup.vault.store import LIST
 from appliance.escrow.envelopes import read_key
 from tests.integration.adversary import invariants
 from tests.integration.adversary.invariants import CHECKS, Check
-from tests.integration.adversary.scene import HOLDER, MARK, ORIGIN, SERVICE, SPARE, STANDBY, Scene, Stage
+from tests.integration.adversary.scene import HOLDER, MARK, ORIGIN, SERVICE, SPARE, STANDBY, Scene, ScenePlan
 from tests.integration.life.world import Broken
 from tests.no_fsync import no_fsync
 
@@ -22,8 +22,8 @@ type Harm = Callable[[Scene], object]
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    return Stage.build(tmp_path_factory.mktemp("adversary"))
+def stage(tmp_path_factory: pytest.TempPathFactory) -> ScenePlan:
+    return ScenePlan.build(tmp_path_factory.mktemp("adversary"))
 
 
 def _write(scene: Scene, name: str, path: str, data: bytes) -> None:
@@ -110,7 +110,7 @@ def test_there_is_something_that_breaks_each_invariant() -> None:
 
 
 @pytest.mark.parametrize(("check", "harm"), [(check, harm) for check, harms in HARMS.items() for harm in harms])
-def test_an_invariant_sees_what_breaks_it(stage: Stage, check: Check, harm: str) -> None:
+def test_an_invariant_sees_what_breaks_it(stage: ScenePlan, check: Check, harm: str) -> None:
     with stage.play("harm", frozenset()) as scene:
         HARMS[check][harm](scene)
         with pytest.raises(Broken):

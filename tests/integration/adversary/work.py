@@ -6,16 +6,16 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 
-from appliance.backup.ordered import carry_out_waiting
 from appliance.backup.peers.exchange import catch_up, exchange
 from appliance.backup.proofs.drill import drill
 from appliance.backup.proofs.rehearsal import untried
+from appliance.backup.restore_requests import process_waiting
 from appliance.backup.vault.maintenance.scrub import scrub
 from appliance.backup.writer import writer
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.warm_standby import install_ahead
-from appliance.restore.order import OrderFolder, load_status
-from appliance.restore.undoing import Undoing
+from appliance.restore.request import RequestFolder, load_status
+from appliance.restore.undo_request import UndoRequest
 from appliance.trust.keys import read_public_keys
 from appliance.trust.revocation import Revocation, Revoked
 from tests.integration.adversary.as_pages import order
@@ -28,8 +28,8 @@ from tests.integration.adversary.scene import (
     Scene,
     files_of,
 )
-from tests.integration.desk.desk import TIME
 from tests.integration.life.world import Broken
+from tests.integration.vault_worlds.world import TIME
 
 type Work = Callable[[Scene], object]
 
@@ -46,7 +46,7 @@ def days_go_by(scene: Scene) -> None:
 def a_tidying(scene: Scene) -> None:
     """Most of the service may be gone at its source by an attack; that is what it refuses for."""
     with suppress(Refused):
-        writer.tidy(scene.node(scene.writer), SERVICE)
+        writer.prune(scene.node(scene.writer), SERVICE)
         writer.push_newest(scene.node(scene.writer), SERVICE)
 
 
@@ -97,8 +97,8 @@ def a_restore_in_place(scene: Scene) -> None:
     path.write_bytes(b"written since")
     asked = order(scene, "in-place", path, archive=last.archive)
     node = scene.node(ORIGIN)
-    list(carry_out_waiting(node))
-    status = load_status(OrderFolder(node.service(SERVICE).orders, asked.id))
+    list(process_waiting(node))
+    status = load_status(RequestFolder(node.service(SERVICE).requests, asked.id))
     if status.state == "failed" and status.failure and ORIGIN in scene.owned and path.read_bytes() == b"written since":
         return  # its repository is damaged, as the page says, and nothing was replaced
     if path.read_bytes() != last.content[0][str(path.relative_to(source))]:
@@ -106,8 +106,8 @@ def a_restore_in_place(scene: Scene) -> None:
     if scene.draw.random() < 0.5:
         scene.undoable[asked.id] = node.ageing.now()
         return
-    Undoing(node.service(SERVICE).orders, asked.id).ask()
-    list(carry_out_waiting(node))
+    UndoRequest(node.service(SERVICE).requests, asked.id).ask()
+    list(process_waiting(node))
     if path.read_bytes() != b"written since":
         raise Broken(f"undoing a restore of {path} did not bring back what it replaced")
 

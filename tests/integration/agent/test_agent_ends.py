@@ -26,7 +26,7 @@ from tests.integration.agent.watch import (
     stop_borg,
     wait_until,
 )
-from tests.integration.faults.ground import HOLDERS, Ground
+from tests.integration.faults.world import HOLDERS, FaultWorld
 
 ROUNDS, ROUNDS_OF_A_SOAK = 4, 60
 
@@ -67,16 +67,16 @@ def test_kill_9_in_mid_backup_leaves_no_borg_and_the_next_agent_heals(
 
 
 @pytest.fixture
-def ground(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Ground:
+def world(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> FaultWorld:
     """`territory` before its first backup."""
-    return Ground(territory, documents, tmp_path / "work")
+    return FaultWorld(territory, documents, tmp_path / "work")
 
 
-def kill_at_moments(ground: Ground, origin: ProcessNode, draw: random.Random, rounds: int) -> None:
+def kill_at_moments(world: FaultWorld, origin: ProcessNode, draw: random.Random, rounds: int) -> None:
     """Kill the agent again and again, some time after its start or after the backup that is due has begun."""
     for number in range(rounds):
-        ground.change()
-        ground.make_due()
+        world.change()
+        world.make_due()
         begun = len(events(origin, "work-begun")) if number else 0
         origin.start_agent()
         if number % 2:
@@ -88,39 +88,39 @@ def kill_at_moments(ground: Ground, origin: ProcessNode, draw: random.Random, ro
         wait_until(lambda: not processes(origin), "nothing of this node runs")
 
 
-def assert_kept_what_was_acknowledged(ground: Ground) -> None:
+def assert_kept_what_was_acknowledged(world: FaultWorld) -> None:
     """Every generation is whole wherever a receipt was signed for it, and no counter was used twice."""
-    origin = ground.node()
+    origin = world.node()
     chain = chain_of(origin, SERVICE)
     keys = {name: member.keys.sign for name, member in origin.bundle.members.items()}
     for holder in HOLDERS:
         ids = [chain.header(name).id for name in chain.names()]
         acknowledged = [it.name for it in ids if holder in {by.holder for by in chain.receipts(it, keys)}]
-        prove_whole(ground.node(holder), SERVICE, tuple(acknowledged))
+        prove_whole(world.node(holder), SERVICE, tuple(acknowledged))
         assert ids[-1].name in acknowledged
-    ground.assert_no_counter_twice()
+    world.assert_no_counter_twice()
 
 
-def survive_kills(ground: Ground, seed: int, rounds: int) -> None:
-    territory, origin = ground.territory, ground.territory.nodes["commune-a"]
-    kill_at_moments(ground, origin, random.Random(f"agent {seed}"), rounds)
-    ground.change()
-    ground.make_due()
+def survive_kills(world: FaultWorld, seed: int, rounds: int) -> None:
+    territory, origin = world.territory, world.territory.nodes["commune-a"]
+    kill_at_moments(world, origin, random.Random(f"agent {seed}"), rounds)
+    world.change()
+    world.make_due()
     begun = len(ended(origin, "backup"))
     origin.start_agent()
     wait_until(lambda: len(ended(origin, "backup")) > begun and is_safe(territory), "a backup has ended and is safe")
     assert "error" not in ended(origin, "backup")[-1]
-    assert_kept_what_was_acknowledged(ground)
+    assert_kept_what_was_acknowledged(world)
     assert status(origin)[0] == 0
 
 
-def test_an_agent_killed_at_any_moment_loses_nothing_and_the_next_heals(ground: Ground, seed: int) -> None:
-    survive_kills(ground, seed, ROUNDS)
+def test_an_agent_killed_at_any_moment_loses_nothing_and_the_next_heals(world: FaultWorld, seed: int) -> None:
+    survive_kills(world, seed, ROUNDS)
 
 
 @pytest.mark.slow
-def test_soak_of_an_agent_killed_at_many_moments(ground: Ground, seed: int) -> None:
-    survive_kills(ground, seed, ROUNDS_OF_A_SOAK)
+def test_soak_of_an_agent_killed_at_many_moments(world: FaultWorld, seed: int) -> None:
+    survive_kills(world, seed, ROUNDS_OF_A_SOAK)
 
 
 def test_kill_9_of_a_worker_is_a_failure_that_is_told_and_tried_again(

@@ -11,7 +11,7 @@ from appliance.backup.writer import writer
 from appliance.units import MIB
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.agent.watch import SERVICE, agent_of, is_safe, status, wait_until
-from tests.integration.faults.ground import Ground
+from tests.integration.faults.world import FaultWorld
 from tests.integration.small_disk import free_bytes, on_small_disk
 
 pytestmark = pytest.mark.root
@@ -52,7 +52,7 @@ def test_a_disk_that_stays_full_gets_the_room_of_old_archives(territory: Process
         for number in range(3):
             films.write_bytes(random.Random(number).randbytes(20 * MIB))
             writer.run(territory.open(origin.name), SERVICE)
-        Ground(territory, films.parent, tmp_path).make_due()
+        FaultWorld(territory, films.parent, tmp_path).make_due()
         disk.fill()
         films.write_bytes(random.Random(9).randbytes(20 * MIB))
         origin.start_agent()

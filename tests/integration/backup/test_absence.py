@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from appliance.backup.peers.exchange import exchange
+from appliance.backup.peers.last_seen import unseen_nodes
 from appliance.backup.peers.replicate import replicate
-from appliance.backup.peers.sight import unseen_nodes
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer import writer
 from appliance.clock import SimulatedClock

@@ -70,7 +70,7 @@ def test_it_is_saved_once_outlives_pruning_and_is_held_by_a_peer(territory: Proc
     assert branch_of(branch.name) == 2
     assert branch.name not in {it.name for it in borg.archives()}
     assert save_branches(node, writer.run(node, SERVICE)) == ()
-    writer.tidy(node, SERVICE)
+    writer.prune(node, SERVICE)
     assert borg.archives(branches=True) == (branch,)
 
     held = Borg(open_best(territory.open("hermitage"), SERVICE, "standby").repository)

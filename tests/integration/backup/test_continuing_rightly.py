@@ -9,7 +9,7 @@ import pytest
 
 from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.peers.fetched_key import open_key, staging
-from appliance.backup.peers.sight import current_targets
+from appliance.backup.peers.last_seen import current_targets
 from appliance.backup.writer import writer
 from appliance.backup.writer.begin import begin, seal_envelopes
 from appliance.clock import SystemClock, utc_text

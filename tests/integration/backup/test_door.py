@@ -11,8 +11,8 @@ import pytest
 
 from appliance.backup.vault.wire import COMMAND
 from appliance.errors import Forbidden, NotFound
-from appliance.membership.sshd import vault_command, write_door
-from tests.integration.desk.desk import HOLDER, ORIGIN, Desk
+from appliance.membership.sshd import vault_command, write_sshd_config
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, VaultWorld
 
 OWNED = "import sys; sys.exit(99)\n"
 
@@ -36,8 +36,8 @@ def test_nothing_foreign_is_imported(trap: Path, variable: str, asked: str, code
 
 
 def test_the_door_gives_each_other_node_its_own_name_and_this_command(tmp_path: Path) -> None:
-    desk = Desk(tmp_path / "a desk's").create()
-    lines = write_door(desk.open(HOLDER)).read_text().splitlines()
+    vaults = VaultWorld(tmp_path / "a desk's").create()
+    lines = write_sshd_config(vaults.open(HOLDER)).read_text().splitlines()
     assert not any(line.endswith(f" {HOLDER}") for line in lines)
     assert all(line.startswith(f"restrict,command=\"'{sys.executable}' '-I' '-c'") for line in lines)
-    assert [line.rsplit(" ", 1)[1] for line in lines] == sorted(name for name in desk.clocks if name != HOLDER)
+    assert [line.rsplit(" ", 1)[1] for line in lines] == sorted(name for name in vaults.clocks if name != HOLDER)

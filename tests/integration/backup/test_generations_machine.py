@@ -17,15 +17,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from appliance.backup.peers import conversation
 from appliance.backup.peers.exchange import catch_up, exchange
+from appliance.backup.peers.last_seen import current_targets
 from appliance.backup.peers.push import Pushed
-from appliance.backup.peers.sight import current_targets
 from appliance.backup.vault.store import LIST
 from appliance.backup.writer.writer import push_newest
 from appliance.errors import ApplianceError, Unreachable
 from appliance.units import HOUR
 from appliance_lab.demo.whole import prove_whole
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk
-from tests.integration.desk.in_process import World, counter_of
+from tests.integration.vault_worlds.in_process import World, counter_of
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, VaultWorld
 
 PEERS = (STANDBY, HOLDER, SPARE)
 GENERATIONS_MAX = 12
@@ -38,10 +38,10 @@ stops = st.sampled_from(["", "", "", "sealed", "remembered"])
 class GenerationsMachine(RuleBasedStateMachine):
     """`acknowledged` are (holder, generation) with a receipt; `segments` all that ever reached a peer, by counter."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, vaults: VaultWorld) -> None:
         super().__init__()
-        self.world = World(desk)
-        self.desk = desk
+        self.world = World(vaults)
+        self.vaults = vaults
         self.acknowledged: set[tuple[str, str]] = set()
         self.segments: dict[str, bytes] = {}
         self.names: dict[tuple[int, int], str] = {}
@@ -65,7 +65,7 @@ class GenerationsMachine(RuleBasedStateMachine):
                 self._run(self._named(who), stop)
 
     def _run(self, name: str, stop: str) -> None:
-        asked = {aim.node for aim in current_targets(self.desk.open(name), SERVICE)} - self.world.down
+        asked = {aim.node for aim in current_targets(self.vaults.open(name), SERVICE)} - self.world.down
         known = {number for peer in asked for number in self._numbers(peer)}
         sealed, pushed = self.world.run(name, stop)
         self.sealed += 1
@@ -76,20 +76,20 @@ class GenerationsMachine(RuleBasedStateMachine):
     def push(self, who: str, down: tuple[str, ...], cut: dict[str, int]) -> None:
         self._with(down, cut)
         with suppress(ApplianceError):
-            self._note(push_newest(self.desk.open(self._named(who)), SERVICE))
+            self._note(push_newest(self.vaults.open(self._named(who)), SERVICE))
 
     @precondition(lambda self: len(self.images) < 3)
     @rule()
     def take_an_image(self) -> None:
         """Of the origin's whole state folder."""
-        self.images.append(self.desk.root.with_name(f"{self.desk.root.name}-image-{len(self.images)}"))
-        shutil.copytree(self.desk.layout(ORIGIN).root, self.images[-1])
+        self.images.append(self.vaults.root.with_name(f"{self.vaults.root.name}-image-{len(self.images)}"))
+        shutil.copytree(self.vaults.layout(ORIGIN).root, self.images[-1])
 
     @rule(which=st.integers(0, 2))
     def put_an_image_back(self, which: int) -> None:
         """The whole state folder, keys and counters; what the machine remembers lies beside it."""
-        shutil.rmtree(self.desk.layout(ORIGIN).root)
-        shutil.copytree(self.images[which % len(self.images)], self.desk.layout(ORIGIN).root)
+        shutil.rmtree(self.vaults.layout(ORIGIN).root)
+        shutil.copytree(self.images[which % len(self.images)], self.vaults.layout(ORIGIN).root)
 
     @rule(name=st.sampled_from((ORIGIN, STANDBY)), down=silent, at_once=st.sampled_from([True, True, False]))
     def ask_to_continue(self, name: str, down: tuple[str, ...], at_once: bool) -> None:
@@ -113,7 +113,7 @@ class GenerationsMachine(RuleBasedStateMachine):
     @rule(who=st.sampled_from(PEERS), down=silent)
     def exchange(self, who: str, down: tuple[str, ...]) -> None:
         self._with(tuple(peer for peer in down if peer != who))
-        node = self.desk.open(who)
+        node = self.vaults.open(who)
         found = exchange(node, SERVICE)
         assert not found.conflicts, "one epoch was granted twice"
         for peer, done in catch_up(node, SERVICE, found).items():
@@ -122,12 +122,12 @@ class GenerationsMachine(RuleBasedStateMachine):
 
     @rule(who=st.sampled_from(PEERS))
     def lose_a_holding(self, who: str) -> None:
-        shutil.rmtree(self.desk.holding(who).root, ignore_errors=True)
+        shutil.rmtree(self.vaults.holding(who).root, ignore_errors=True)
         self.acknowledged = {(peer, name) for peer, name in self.acknowledged if peer != who}
 
     @rule()
     def let_an_hour_pass(self) -> None:
-        self.desk.advance(HOUR)
+        self.vaults.advance(HOUR)
 
     # What must always hold
 
@@ -135,12 +135,12 @@ class GenerationsMachine(RuleBasedStateMachine):
     def all_that_was_acknowledged_is_whole(self) -> None:
         for peer in PEERS:
             wanted = tuple(name for holder, name in self.acknowledged if holder == peer)
-            prove_whole(self.desk.open(peer), SERVICE, wanted)
+            prove_whole(self.vaults.open(peer), SERVICE, wanted)
 
     @invariant()
     def no_counter_was_used_twice(self) -> None:
         for peer in PEERS:
-            for path in self.desk.holding(peer).blobs():
+            for path in self.vaults.holding(peer).blobs():
                 blob = path.read_bytes()
                 counter = counter_of(blob)
                 if counter:
@@ -150,18 +150,18 @@ class GenerationsMachine(RuleBasedStateMachine):
     def each_number_has_one_generation_with_one_list(self) -> None:
         lists: dict[str, bytes] = {}
         for peer in PEERS:
-            holding = self.desk.holding(peer)
-            for item in holding.stored():
+            replica = self.vaults.holding(peer)
+            for item in replica.stored():
                 assert self.names.setdefault((item.epoch, item.sequence), item.name) == item.name, "a fork"
                 if item.listed:
-                    listing = holding.read(item.name, LIST)
+                    listing = replica.read(item.name, LIST)
                     assert lists.setdefault(item.name, listing) == listing
 
     def _named(self, who: str) -> str:
         return self.writer if who == "present" else {ORIGIN: STANDBY, STANDBY: ORIGIN}[self.writer]
 
     def _numbers(self, peer: str) -> list[tuple[int, int]]:
-        return [(item.epoch, item.sequence) for item in self.desk.holding(peer).stored()]
+        return [(item.epoch, item.sequence) for item in self.vaults.holding(peer).stored()]
 
     def _with(self, down: tuple[str, ...], cut: dict[str, int] | None = None) -> None:
         self.world.down, self.world.cut = frozenset(down), cut or {}
@@ -184,11 +184,11 @@ def no_fsync() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, no_fsync: None) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk") / "made").create()
+def made(tmp_path_factory: pytest.TempPathFactory, no_fsync: None) -> VaultWorld:
+    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
 
 
-def play(made: Desk, folder: Path, examples: int, steps: int) -> None:
+def play(made: VaultWorld, folder: Path, examples: int, steps: int) -> None:
     number = count()
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         lambda: GenerationsMachine(made.copy(folder / str(next(number)))),
@@ -201,16 +201,16 @@ def play(made: Desk, folder: Path, examples: int, steps: int) -> None:
     )
 
 
-def test_no_order_of_events_loses_or_repeats_anything(made: Desk, tmp_path: Path) -> None:
+def test_no_order_of_events_loses_or_repeats_anything(made: VaultWorld, tmp_path: Path) -> None:
     play(made, tmp_path, examples=10, steps=25)
 
 
 @pytest.mark.slow
-def test_soak_of_generations(made: Desk, tmp_path: Path, soak_runs: int | None) -> None:
+def test_soak_of_generations(made: VaultWorld, tmp_path: Path, soak_runs: int | None) -> None:
     play(made, tmp_path, examples=soak_runs or 50, steps=40)
 
 
-def test_a_down_peer_is_unreachable(made: Desk, tmp_path: Path) -> None:
+def test_a_down_peer_is_unreachable(made: VaultWorld, tmp_path: Path) -> None:
     """The lines of this machine say what ssh says."""
     world = World(made.copy(tmp_path / "desk"), down=frozenset({HOLDER}))
     with pytest.raises(Unreachable):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.accounts.desk import Desk
+from appliance.accounts.service import AccountService
 from appliance.accounts.store import write_store
 from appliance.agent.act import perform
 from appliance.agent.decide import Intervals, decide
@@ -66,7 +66,7 @@ def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerr
     done = writer.run(node, OWN)
     assert done.safety.safe
     assert (done.left_out, done.failures) == ((), ())
-    assert set(done.safety.acknowledged) == set(node.bundle.terms(OWN).holders)
+    assert set(done.safety.acknowledged) == set(node.bundle.terms(OWN).replica_nodes)
     assert node.bundle.terms(OWN).standbys == ("hermitage",)
 
     standby = own.open("hermitage")
@@ -136,7 +136,7 @@ def test_a_standby_lets_the_people_of_a_silent_home_in_by_itself(own: ProcessTer
     home = own.open("commune-a")
     clock = SimulatedClock(now=home.clock.now() - DAY)
     standby, blind = open_node(own.nodes["hermitage"].state, clock), own.open("commune-b")
-    people = Desk(standby.layout.accounts, "hermitage", feeds=False)
+    people = AccountService(standby.layout.accounts, "hermitage", syncs=False)
     writer.run(home, OWN)
     exchange(standby, OWN)
     clock.advance(HOUR)

@@ -17,7 +17,7 @@ from appliance.backup.proofs.drill import drill
 from appliance.backup.proofs.proofs import ROOM, load_proofs
 from appliance.backup.proofs.verify import verify_data
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
@@ -43,9 +43,9 @@ def saved(territory: ProcessTerritory, documents: Path) -> ProcessTerritory:
     return territory
 
 
-def rot_largest(holding: Holding) -> None:
+def rot_largest(replica: Replica) -> None:
     """Change one byte in the middle of the largest blob."""
-    blob = max(holding.blobs(), key=lambda path: path.stat().st_size)
+    blob = max(replica.blobs(), key=lambda path: path.stat().st_size)
     blob.chmod(0o600)
     with open(blob, "r+b") as file:
         file.seek(blob.stat().st_size // 2)

@@ -18,10 +18,10 @@ from appliance.backup.chain.resync import continue_under, fetch_for_resync, requ
 from appliance.backup.peers.conversation import Conversation, connect
 from appliance.backup.peers.fetch import short_name, survey
 from appliance.backup.peers.fetched_key import open_key, staging
+from appliance.backup.peers.last_seen import lost_now
 from appliance.backup.peers.openable import open_best
 from appliance.backup.peers.safety import judge
-from appliance.backup.peers.sight import lost_now
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.borg.folder import repository_id
@@ -129,9 +129,9 @@ def test_a_stolen_standby_is_let_in_nowhere_and_can_open_nothing_new(territory: 
 
 def _old_data(node: Node) -> set[str]:
     """The hashes of the old repository's segments, at the peer that took both."""
-    holding = Holding(node.layout.root.with_name(BLIND) / "vault" / SERVICE)
-    old = min(item.name for item in holding.stored() if item.held)
-    found = {entry.sha256 for entry in holding.entries(old) if entry.path.startswith("data/")}
+    replica = Replica(node.layout.root.with_name(BLIND) / "vault" / SERVICE)
+    old = min(item.name for item in replica.stored() if item.held)
+    found = {entry.sha256 for entry in replica.entries(old) if entry.path.startswith("data/")}
     assert found
     return found
 

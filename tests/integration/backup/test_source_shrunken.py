@@ -39,14 +39,14 @@ def test_an_empty_mount_point_stays_failed_and_pauses_tidy_until_the_disk_is_bac
         assert writer.run(territory.open(ORIGIN), SERVICE).safety.safe, "its copies are in order"
         assert source_state(territory) == "failed"
     with pytest.raises(Refused, match="no archive of docs-a is deleted while most of it is missing at its source"):
-        writer.tidy(territory.open(ORIGIN), SERVICE)
+        writer.prune(territory.open(ORIGIN), SERVICE)
     assert "backup confirm docs-a" in type_at(territory, ORIGIN, "backup", "prune", SERVICE, code=8)
 
     documents.rmdir()
     (tmp_path / "unplugged").rename(documents)
     writer.run(territory.open(ORIGIN), SERVICE)
     assert source_state(territory) == "ok"
-    writer.tidy(territory.open(ORIGIN), SERVICE)
+    writer.prune(territory.open(ORIGIN), SERVICE)
 
 
 def test_a_source_that_shrank_is_known_although_the_run_was_cut_while_it_pushed(
@@ -66,7 +66,7 @@ def test_a_source_that_shrank_is_known_although_the_run_was_cut_while_it_pushed(
             writer.run(territory.open(ORIGIN), SERVICE)
     assert source_state(territory) == "failed"
     with pytest.raises(Refused, match="no archive of docs-a is deleted while most of it is missing at its source"):
-        writer.tidy(territory.open(ORIGIN), SERVICE)
+        writer.prune(territory.open(ORIGIN), SERVICE)
 
 
 def test_what_was_made_smaller_on_purpose_is_confirmed_once_and_kept_in_the_journal(
@@ -103,4 +103,4 @@ def test_on_a_disk_that_is_nearly_full_a_shrunken_service_is_tidied_all_the_same
     writer.run(territory.open(ORIGIN), SERVICE)
     nearly_full = shutil.disk_usage(documents)._replace(free=GIB)
     monkeypatch.setattr(writer.shutil, "disk_usage", lambda _: nearly_full)
-    writer.tidy(territory.open(ORIGIN), SERVICE)
+    writer.prune(territory.open(ORIGIN), SERVICE)

@@ -12,7 +12,7 @@ from appliance.backup.peers.exchange import exchange
 from appliance.backup.writer import writer
 from appliance.escrow import age
 from appliance.node.handle import open_node
-from appliance_lab.demo.stranger import Stranger, empty_and_push, steal
+from appliance_lab.demo.attacker import Attacker, empty_and_push, steal
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 
@@ -31,7 +31,7 @@ def emptied(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Pro
         (documents / f"budget-{number}.ods").write_text("the budget")
         assert writer.run(territory.open(ORIGIN), SERVICE).safety.safe
     thief = open_node(steal(territory.nodes[ORIGIN].state, tmp_path / "stolen"))
-    empty_and_push(Stranger(thief, SERVICE, STANDBY), (STANDBY, BLIND))
+    empty_and_push(Attacker(thief, SERVICE, STANDBY), (STANDBY, BLIND))
     return territory
 
 
@@ -111,9 +111,9 @@ def test_a_writer_that_holds_the_service_finds_it_in_its_exchange(territory: Pro
     grant.write_bytes(territory.grant(request.read_bytes(), STANDBY))
     type_at(territory, STANDBY, "backup", "resync", SERVICE, "--grant", str(grant))
     assert exchange(territory.open(STANDBY), SERVICE).forks == ()
-    assert not list(territory.nodes[STANDBY].layout.sight.glob("*.overtaken"))
+    assert not list(territory.nodes[STANDBY].layout.last_seen.glob("*.overtaken"))
     thief = open_node(steal(territory.nodes[STANDBY].state, tmp_path / "stolen"))
-    empty_and_push(Stranger(thief, SERVICE, BLIND), (BLIND,))
+    empty_and_push(Attacker(thief, SERVICE, BLIND), (BLIND,))
     exchange(territory.open(STANDBY), SERVICE)
     judged = status_of(territory, STANDBY, "written")
     assert judged["state"] == "failed"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from appliance.backup import ordered
+from appliance.backup import restore_requests
 from appliance.backup.writer import writer
-from appliance.restore import carry, jobs
-from appliance.restore.order import Kind, Order, load_status, order_folder, place_order, result_of
+from appliance.restore import jobs, process
 from appliance.restore.place import place_all
+from appliance.restore.request import Kind, RestoreRequest, load_status, place_request, request_folder, result_of
 from appliance.trust.act import Act
 from appliance.trust.signed import Document
 from appliance_lab.processes.territory import ProcessTerritory
@@ -34,10 +34,10 @@ def saved(territory: ProcessTerritory, documents: Path) -> ProcessTerritory:
     return territory
 
 
-def ask(saved: ProcessTerritory, documents: Path, kind: Kind, archive: str, name: str = "") -> Order:
+def ask(saved: ProcessTerritory, documents: Path, kind: Kind, archive: str, name: str = "") -> RestoreRequest:
     share = str(documents).lstrip("/")
-    return place_order(
-        saved.open("commune-a").service(SERVICE).orders,
+    return place_request(
+        saved.open("commune-a").service(SERVICE).requests,
         person="marie",
         service=SERVICE,
         kind=kind,
@@ -62,11 +62,11 @@ def test_an_attack_is_found_and_everything_put_back(saved: ProcessTerritory, doc
     done = type_at(saved, "commune-a", "internal", "restore", "process-requests", code=1)["carried"]
     assert [it["state"] for it in done] == ["ready", "failed"]
     assert "signed act" in done[1]["failure"]
-    orders = node.service(SERVICE).orders
-    assert result_of(orders, file.id).read_text() == "letter 7"
+    requests = node.service(SERVICE).requests
+    assert result_of(requests, file.id).read_text() == "letter 7"
     assert type_at(saved, "commune-a", "internal", "restore", "process-requests")["carried"] == []
-    assert ordered.rewind_act(node, SERVICE) is None
-    assert load_status(order_folder(orders, share.id)).cause == "Refused"
+    assert restore_requests.rewind_act(node, SERVICE) is None
+    assert load_status(request_folder(requests, share.id)).cause == "Refused"
     assert not (documents / "lettre 7.odt").exists()
 
 
@@ -77,15 +77,15 @@ def test_an_act_in_force_lets_the_share_be_replaced(
     safe = type_at(saved, "commune-a", "restore", "detect-attack")["attacks"][0]["safe_archive"]
     now = node.clock.now()
     act = Act("rewind", SERVICE, "any", "maintenance", "ransomware", now, now + 600, Document("", {}, "", b""))
-    monkeypatch.setattr(ordered, "load_acts", lambda folder, bundle, kind: [act] if kind == "rewind" else [])
+    monkeypatch.setattr(restore_requests, "load_acts", lambda folder, bundle, kind: [act] if kind == "rewind" else [])
     ask(saved, documents, "in-place", safe)
-    (done,) = ordered.carry_out_waiting(node)
+    (done,) = restore_requests.process_waiting(node)
     assert done.status.state == "ready"
     assert (documents / "lettre 7.odt").read_text() == "letter 7"
     assert os.path.exists(documents / "lettre 7.odt.locked"), "what came later is not removed"
     (event,) = node.journal.events("restored")
     assert (event["job"], event["in_place"]) == (done.status.job, True)
-    assert ordered.rewind_act(node, "docs-b") is None
+    assert restore_requests.rewind_act(node, "docs-b") is None
 
 
 def test_a_replacement_that_was_cut_goes_on_as_itself_and_can_be_undone(
@@ -98,9 +98,9 @@ def test_a_replacement_that_was_cut_goes_on_as_itself_and_can_be_undone(
     with monkeypatch.context() as cut:
         cut.setattr(jobs, "place_all", _placed_and_cut)
         with pytest.raises(KeyboardInterrupt):
-            list(ordered.carry_out_waiting(node))
-    (done,) = ordered.carry_out_waiting(node)
-    assert (done.order.id, done.status.state) == (asked.id, "ready")
+            list(restore_requests.process_waiting(node))
+    (done,) = restore_requests.process_waiting(node)
+    assert (done.request.id, done.status.state) == (asked.id, "ready")
     assert (documents / "lettre 7.odt").read_text() == "letter 7"
     type_at(saved, "commune-a", "restore", "undo", done.status.job)
     assert (documents / "lettre 7.odt").read_text() == "written since"
@@ -113,13 +113,13 @@ def test_a_download_that_was_cut_goes_on_as_itself(
     safe = type_at(saved, "commune-a", "restore", "detect-attack")["attacks"][0]["safe_archive"]
     asked = ask(saved, documents, "download", safe, "lettre 7.odt")
     with monkeypatch.context() as cut:
-        cut.setattr(carry, "run", _cut)
+        cut.setattr(process, "run", _cut)
         with pytest.raises(KeyboardInterrupt):
-            list(ordered.carry_out_waiting(node))
+            list(restore_requests.process_waiting(node))
     assert safe in writer.needed(node, SERVICE), "it may not be forgotten meanwhile"
-    (done,) = ordered.carry_out_waiting(node)
+    (done,) = restore_requests.process_waiting(node)
     assert done.status.state == "ready", done.status.failure
-    assert result_of(node.service(SERVICE).orders, asked.id).read_text() == "letter 7"
+    assert result_of(node.service(SERVICE).requests, asked.id).read_text() == "letter 7"
 
 
 def _placed_and_cut(*words: Any) -> None:

@@ -15,7 +15,7 @@ from appliance.backup.writer import writer
 from appliance.units import DAY
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
-from tests.integration.faults.ground import BORG, put_borg
+from tests.integration.faults.world import BORG, put_borg
 
 HERE = "commune-a"
 
@@ -74,10 +74,10 @@ def test_tidying_keeps_the_archive_that_it_began_with_until_it_has_ended(
     job = cut(saved, tmp_path, *words)
     nightly(saved, documents)
     node = saved.open(HERE)
-    assert job["archive"] not in writer.tidy(node, SERVICE)
+    assert job["archive"] not in writer.prune(node, SERVICE)
     assert type_at(saved, HERE, *words)["archive"] == job["archive"]
     nightly(saved, documents)
-    assert job["archive"] in writer.tidy(node, SERVICE)
+    assert job["archive"] in writer.prune(node, SERVICE)
 
 
 def test_a_folder_in_place_goes_on_although_the_newest_archive_is_another(

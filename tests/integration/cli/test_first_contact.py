@@ -27,7 +27,7 @@ OTHER = "SHA256:" + "A" * 43
 
 
 @dataclass
-class Desk:
+class ControlMachine:
     """The folder of territory.yml, in which commune-a is at `port` of this machine."""
 
     folder: Path
@@ -44,13 +44,13 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def control(tmp_path: Path) -> ControlMachine:
     folder = tmp_path / "desk"
     folder.mkdir()
     (port,) = free_ports(ADDRESS, 1)
     text = CASE.read_text("utf-8").replace("address: 10.77.1.10, port: 22", f"address: {ADDRESS}, port: {port}")
     (folder / "territory.yml").write_text(text, "utf-8")
-    return Desk(folder, port)
+    return ControlMachine(folder, port)
 
 
 @dataclass
@@ -85,10 +85,10 @@ class Stranger(paramiko.ServerInterface):
 
 
 @pytest.fixture
-def stranger(desk: Desk) -> Iterator[tuple[Stranger, str]]:
+def attacker(control: ControlMachine) -> Iterator[tuple[Stranger, str]]:
     """A server at the address of commune-a, and the fingerprint of its only host key."""
     server, key = Stranger(), paramiko.ECDSAKey.generate()
-    listener = socket.create_server((ADDRESS, desk.port))
+    listener = socket.create_server((ADDRESS, control.port))
     threading.Thread(target=_serve, args=(listener, server, key), daemon=True).start()
     yield server, key.fingerprint
     listener.close()
@@ -107,54 +107,58 @@ def _serve(listener: socket.socket, server: Stranger, key: paramiko.PKey) -> Non
             transport.close()
 
 
-def test_a_machine_with_another_host_key_is_told_nothing(desk: Desk, stranger: tuple[Stranger, str]) -> None:
+def test_a_machine_with_another_host_key_is_told_nothing(
+    control: ControlMachine, stranger: tuple[Stranger, str]
+) -> None:
     server, seen = stranger
-    key = _public_key(desk.folder)
-    result = desk.meet("commune-a", "--fingerprint", OTHER, "--install-key", str(key), stdin=b"of the installer\n")
+    key = _public_key(control.folder)
+    result = control.meet("commune-a", "--fingerprint", OTHER, "--install-key", str(key), stdin=b"of the installer\n")
     assert result.exit_code == 5
     assert f"host key {seen}, not {OTHER}. Nothing was sent." in result.tail()
     assert server.told == server.ran == []
-    assert not desk.known_hosts.exists()
+    assert not control.known_hosts.exists()
 
 
 def test_the_key_goes_to_the_right_machine_after_a_password_that_is_asked_for(
-    desk: Desk, stranger: tuple[Stranger, str]
+    control: ControlMachine, stranger: tuple[Stranger, str]
 ) -> None:
     server, seen = stranger
-    key = _public_key(desk.folder)
-    result = desk.meet("commune-a", "--fingerprint", seen, "--install-key", str(key), stdin=b"of the installer\n")
+    key = _public_key(control.folder)
+    result = control.meet("commune-a", "--fingerprint", seen, "--install-key", str(key), stdin=b"of the installer\n")
     assert result.exit_code == 0, result.tail()
     assert server.told == ["root:of the installer"]
     assert server.ran == [ADD_KEY.encode(), key.read_bytes()]
-    assert desk.known_hosts.read_text().startswith("commune-a ecdsa-sha2-nistp256 ")
+    assert control.known_hosts.read_text().startswith("commune-a ecdsa-sha2-nistp256 ")
 
 
-def test_a_dry_run_compares_the_key_and_says_what_would_follow(desk: Desk, stranger: tuple[Stranger, str]) -> None:
+def test_a_dry_run_compares_the_key_and_says_what_would_follow(
+    control: ControlMachine, stranger: tuple[Stranger, str]
+) -> None:
     server, seen = stranger
-    words = ("commune-a", "--install-key", str(_public_key(desk.folder)), "--dry-run", "--fingerprint")
-    told = desk.meet(*words, seen)
+    words = ("commune-a", "--install-key", str(_public_key(control.folder)), "--dry-run", "--fingerprint")
+    told = control.meet(*words, seen)
     assert told.exit_code == 0, told.tail()
     assert json.loads(told.stdout)["known"] is False
-    assert desk.meet(*words, OTHER).exit_code == 5
+    assert control.meet(*words, OTHER).exit_code == 5
     assert server.told == server.ran == []
-    assert not desk.known_hosts.exists()
-    desk.known_hosts.write_text("commune-a ssh-ed25519 AAAA\n")
-    refused = desk.meet(*words, seen)
+    assert not control.known_hosts.exists()
+    control.known_hosts.write_text("commune-a ssh-ed25519 AAAA\n")
+    refused = control.meet(*words, seen)
     assert (refused.exit_code, "--replace" in refused.tail()) == (8, True)
-    assert json.loads(desk.meet(*words, seen, "--replace").stdout)["known"] is False
-    assert desk.known_hosts.read_text() == "commune-a ssh-ed25519 AAAA\n"
+    assert json.loads(control.meet(*words, seen, "--replace").stdout)["known"] is False
+    assert control.known_hosts.read_text() == "commune-a ssh-ed25519 AAAA\n"
 
 
-def test_a_wrong_password_is_one_sentence(desk: Desk, stranger: tuple[Stranger, str]) -> None:
-    key = _public_key(desk.folder)
-    result = desk.meet("commune-a", "--fingerprint", stranger[1], "--install-key", str(key), stdin=b"guess\n")
+def test_a_wrong_password_is_one_sentence(control: ControlMachine, stranger: tuple[Stranger, str]) -> None:
+    key = _public_key(control.folder)
+    result = control.meet("commune-a", "--fingerprint", stranger[1], "--install-key", str(key), stdin=b"guess\n")
     assert result.exit_code == 6
     assert "guess" not in result.tail()
 
 
-def test_a_private_key_is_never_installed(desk: Desk, stranger: tuple[Stranger, str]) -> None:
-    key = _public_key(desk.folder).with_suffix("")
-    result = desk.meet(
+def test_a_private_key_is_never_installed(control: ControlMachine, stranger: tuple[Stranger, str]) -> None:
+    key = _public_key(control.folder).with_suffix("")
+    result = control.meet(
         "commune-a", "--fingerprint", stranger[1], "--install-key", str(key), stdin=b"of the installer\n"
     )
     assert (result.exit_code, stranger[0].told) == (2, [])
@@ -168,52 +172,54 @@ def test_a_private_key_is_never_installed(desk: Desk, stranger: tuple[Stranger, 
         (("commune-a", "--fingerprint", OTHER), 7, "no answer"),
     ],
 )
-def test_what_cannot_be_met_is_said_in_one_sentence(words: tuple[str, ...], code: int, say: str, desk: Desk) -> None:
-    result = desk.meet(*words)
+def test_what_cannot_be_met_is_said_in_one_sentence(
+    words: tuple[str, ...], code: int, say: str, control: ControlMachine
+) -> None:
+    result = control.meet(*words)
     assert (result.exit_code, say in result.tail()) == (code, True)
 
 
 @pytest.fixture
-def sshd(desk: Desk) -> Iterator[Path]:
+def sshd(control: ControlMachine) -> Iterator[Path]:
     """A real sshd at the address of commune-a that knows our key; its host key."""
     if os.geteuid() != 0:
         pytest.skip("a server that lets root in needs root")
-    machine = ProcessNode("commune-a", desk.folder / "machine", ADDRESS, desk.port)
+    machine = ProcessNode("commune-a", control.folder / "machine", ADDRESS, control.port)
     os.makedirs(machine.layout.run)
     os.makedirs(machine.layout.keys)
     os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
     create_key(machine.layout.keys / "host_ed25519")
-    (machine.layout.run / "authorized_keys").write_text(_public_key(desk.folder).read_text())
+    (machine.layout.run / "authorized_keys").write_text(_public_key(control.folder).read_text())
     machine.start_sshd()
     yield machine.layout.keys / "host_ed25519"
     machine.kill()
 
 
-def test_a_real_sshd_is_met_once_and_known_after(desk: Desk, sshd: Path) -> None:
+def test_a_real_sshd_is_met_once_and_known_after(control: ControlMachine, sshd: Path) -> None:
     public = sshd.with_name("host_ed25519.pub").read_text().strip()
-    words = ("--fingerprint", fingerprint(public), "--identity", str(desk.folder / "operator"))
-    answers = [json.loads(desk.meet(machine, *words).stdout) for machine in ("commune-a", ADDRESS)]
+    words = ("--fingerprint", fingerprint(public), "--identity", str(control.folder / "operator"))
+    answers = [json.loads(control.meet(machine, *words).stdout) for machine in ("commune-a", ADDRESS)]
     assert [answer["known"] for answer in answers] == [False, True]
     kind, key = public.split()[:2]
-    assert desk.known_hosts.read_text() == f"commune-a {kind} {key}\n"
+    assert control.known_hosts.read_text() == f"commune-a {kind} {key}\n"
 
 
 def test_another_host_key_than_before_is_refused_until_somebody_says_it_is_a_new_machine(
-    desk: Desk, sshd: Path
+    control: ControlMachine, sshd: Path
 ) -> None:
-    desk.known_hosts.write_text("commune-b ssh-ed25519 BBBB\ncommune-a ssh-ed25519 AAAA\n")
+    control.known_hosts.write_text("commune-b ssh-ed25519 BBBB\ncommune-a ssh-ed25519 AAAA\n")
     mark = fingerprint(sshd.with_name("host_ed25519.pub").read_text().strip())
-    words = ("commune-a", "--fingerprint", mark, "--identity", str(desk.folder / "operator"))
-    refused = desk.meet(*words)
+    words = ("commune-a", "--fingerprint", mark, "--identity", str(control.folder / "operator"))
+    refused = control.meet(*words)
     assert (refused.exit_code, "--replace" in refused.tail()) == (8, True)
-    assert desk.meet(*words, "--replace").exit_code == 0
-    assert desk.known_hosts.read_text().startswith("commune-b ssh-ed25519 BBBB\ncommune-a ssh-ed25519 AAAAC3")
+    assert control.meet(*words, "--replace").exit_code == 0
+    assert control.known_hosts.read_text().startswith("commune-b ssh-ed25519 BBBB\ncommune-a ssh-ed25519 AAAAC3")
 
 
-def test_a_key_the_machine_does_not_know_is_refused(desk: Desk, sshd: Path) -> None:
+def test_a_key_the_machine_does_not_know_is_refused(control: ControlMachine, sshd: Path) -> None:
     mark = fingerprint(sshd.with_name("host_ed25519.pub").read_text().strip())
-    create_key(desk.folder / "stranger")
-    result = desk.meet("commune-a", "--fingerprint", mark, "--identity", str(desk.folder / "stranger"))
+    create_key(control.folder / "stranger")
+    result = control.meet("commune-a", "--fingerprint", mark, "--identity", str(control.folder / "stranger"))
     assert (result.exit_code, "--install-key" in result.tail()) == (6, True)
 
 

@@ -12,7 +12,7 @@ from appliance.cli import main
 from appliance.host.account import as_owner
 from appliance.host.command import run
 from appliance.provision.apply import Host
-from appliance.provision.settle import Owners, settle
+from appliance.provision.setup import Owners, set_up
 from appliance.trust.identity import Identity
 from appliance.trust.keys import create_key
 from tests.unit.provision.towns import PUBLIC, bundle, town
@@ -39,7 +39,7 @@ def test_the_keys_belong_to_the_account_of_the_node_and_what_it_passes_through_t
     host: Host, tmp_path: Path
 ) -> None:
     towns = bundle([town("commune-a", 1), town("commune-b", 2)])
-    settle(Identity("commune-a", PUBLIC), STATE, host, bundle=towns, owners=OWNERS)
+    set_up(Identity("commune-a", PUBLIC), STATE, host, bundle=towns, owners=OWNERS)
     state = tmp_path / "srv/appliance/node"
     assert {"bundle", "run/authorized_keys"} <= {str(path.relative_to(state)) for path in state.rglob("*")}
     assert {path.owner() for path in (state, *state.rglob("*"))} == {ACCOUNT}
@@ -50,9 +50,9 @@ def test_the_keys_belong_to_the_account_of_the_node_and_what_it_passes_through_t
 
 def test_a_folder_of_somebody_else_is_given_back_and_nothing_else_changes(host: Host, tmp_path: Path) -> None:
     wanted = Identity("commune-a", create_key(tmp_path / "territory"))
-    made = settle(wanted, STATE, host, owners=OWNERS)
+    made = set_up(wanted, STATE, host, owners=OWNERS)
     os.chown(tmp_path / "srv/appliance/node", 0, 0)
-    mended = settle(wanted, STATE, host, owners=OWNERS)
+    mended = set_up(wanted, STATE, host, owners=OWNERS)
     assert (mended.changed, mended.keys) == ((str(STATE),), made.keys)
 
 

@@ -16,7 +16,7 @@ from appliance.config.load import load
 from appliance.territory.model import NEVER
 from appliance_lab.checkers.invariants import CHECKS
 from appliance_lab.checkers.verdict import Report, check, read
-from appliance_lab.processes.failover import BOUND_SECONDS, Stage, staged
+from appliance_lab.processes.failover import BOUND_SECONDS, FailoverWorld, failover_world
 from tests.integration.running import INVENTORY
 from tests.pace import PACE
 
@@ -30,7 +30,7 @@ DISTURBED_LEASE_SECONDS = round(6 * _SLOWER)
 class Begin(Protocol):
     def __call__(
         self, policy: str, hand_back: str = NEVER, *, disturbed: bool = False, lease_seconds: int = 0
-    ) -> Stage: ...
+    ) -> FailoverWorld: ...
 
 
 @pytest.fixture
@@ -41,7 +41,9 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
     plan = replace(plan, people={"maintenance": replace(plan.people["maintenance"], keys=(public,))})
     with contextlib.ExitStack() as stack:
 
-        def begun(policy: str, hand_back: str = NEVER, *, disturbed: bool = False, lease_seconds: int = 0) -> Stage:
+        def begun(
+            policy: str, hand_back: str = NEVER, *, disturbed: bool = False, lease_seconds: int = 0
+        ) -> FailoverWorld:
             stack.close()  # a soak begins again and again
             root = Path(tempfile.mkdtemp(dir=tmp_path))
             stack.callback(shutil.rmtree, root, ignore_errors=True)  # the logs of etcd alone are 400 MB each time
@@ -53,7 +55,7 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
                 "bound_seconds": PACE * BOUND_SECONDS,
                 "operator_key": operator_key,
             }
-            made = stack.enter_context(staged(root, plan, SERVICE, **told))
+            made = stack.enter_context(failover_world(root, plan, SERVICE, **told))
             stack.callback(_show, made)
             mirror = policy == "mirror"  # is written at home without a lease, and read elsewhere at all times
             made.wait_for("commune-a", "ISOLATED_RW" if mirror else "ACTIVE")
@@ -67,30 +69,30 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
         yield begun
 
 
-def files(stage: Stage, name: str) -> Path:
+def files(world: FailoverWorld, name: str) -> Path:
     """Where a node has the files of the service."""
-    return stage.node(name).layout.machine / stage.territory.territory.service(SERVICE).paths[0].lstrip("/")
+    return world.node(name).layout.machine / world.territory.territory.service(SERVICE).paths[0].lstrip("/")
 
 
-def save(stage: Stage, name: str) -> None:
+def save(world: FailoverWorld, name: str) -> None:
     """Until it is at all its peers: once in hundreds of times a line ends, and the agent would try within the hour."""
-    stage.wait(lambda: stage.node(name).cli("backup", "run", SERVICE).exit_code == 0, f"{name} has saved it")
+    world.wait(lambda: world.node(name).cli("backup", "run", SERVICE).exit_code == 0, f"{name} has saved it")
 
 
-def judged(stage: Stage) -> Report:
+def judged(world: FailoverWorld) -> Report:
     """What the checker says of everything that was told so far."""
-    (history,) = read(stage.history())
+    (history,) = read(world.history())
     return check(history, CHECKS)
 
 
-def violated(stage: Stage) -> dict[str, str]:
-    return {it.name: it.sentence for it in judged(stage).findings if it.verdict == "violated"}
+def violated(world: FailoverWorld) -> dict[str, str]:
+    return {it.name: it.sentence for it in judged(world).findings if it.verdict == "violated"}
 
 
-def _show(stage: Stage) -> None:
+def _show(world: FailoverWorld) -> None:
     """pytest shows it when the test failed."""
-    for name, node in stage.territory.nodes.items():
+    for name, node in world.territory.nodes.items():
         for path in (*sorted(node.layout.run.glob("*.log")), node.layout.failover_history, node.layout.journal):
             if path.exists():
                 print(f"== {name} {path.name}\n{path.read_text()[-6000:]}")
-        print(f"== {name}: {stage.told(name)}")
+        print(f"== {name}: {world.told(name)}")

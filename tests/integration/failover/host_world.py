@@ -34,7 +34,7 @@ while True:
 """
 
 
-class HostGround:
+class HostWorld:
     """`service` is served at ADDRESS once `close` was not called; a copy of it beside."""
 
     def __init__(self, root: Path, service: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from appliance.host.command import run
 from appliance.host.network import netns, nft
 from appliance.units import KIB, format_bytes
-from appliance_lab.processes.failover import Stage
+from appliance_lab.processes.failover import FailoverWorld
 from tests.integration.failover.conftest import SERVICE, Begin, files, save, violated
 
 HOME, STANDBY, SPARE = "commune-a", "hermitage", "commune-c"
@@ -25,23 +25,23 @@ TABLE = "ip bytes"
 
 @pytest.mark.root
 def test_a_move_and_the_way_home_send_what_changed_and_no_more(begin: Begin, seed: int) -> None:
-    stage = begin("exclusive", disturbed=True)
+    world = begin("exclusive", disturbed=True)
     draws = random.Random(seed)
-    size = write(files(stage, HOME), draws, FILES)
-    save(stage, HOME)
-    stage.wait_for(STANDBY, "STANDBY")
-    count(stage)
-    move(stage, STANDBY)
-    write(files(stage, STANDBY), draws, CHANGED)
-    save(stage, STANDBY)
-    move(stage, HOME)
-    save(stage, HOME)
-    between, spare = counted(stage)
+    size = write(files(world, HOME), draws, FILES)
+    save(world, HOME)
+    world.wait_for(STANDBY, "STANDBY")
+    count(world)
+    move(world, STANDBY)
+    write(files(world, STANDBY), draws, CHANGED)
+    save(world, STANDBY)
+    move(world, HOME)
+    save(world, HOME)
+    between, spare = counted(world)
     print(f"{format_bytes(between)} for {format_bytes(size)}, and {format_bytes(spare)} to and from the spare")
     assert between > CHANGED * size // FILES, "nothing was counted"
     assert 100 * between / size <= PERCENT_MAX
-    assert len(list(files(stage, HOME).glob("*.bin"))) == FILES
-    assert violated(stage) == {}
+    assert len(list(files(world, HOME).glob("*.bin"))) == FILES
+    assert violated(world) == {}
 
 
 def write(folder: Path, draws: random.Random, number: int) -> int:
@@ -50,20 +50,20 @@ def write(folder: Path, draws: random.Random, number: int) -> int:
     return number * FILE_BYTES
 
 
-def move(stage: Stage, name: str) -> None:
-    stage.tell("operator", 0, "handover", to=name)
-    stage.node(name).cli("failover", "move", SERVICE, name, "--within", "60")
-    stage.wait_for(name, "ACTIVE")
-    stage.wait_for(HOME if name == STANDBY else STANDBY, "STANDBY")
+def move(world: FailoverWorld, name: str) -> None:
+    world.tell("operator", 0, "handover", to=name)
+    world.node(name).cli("failover", "move", SERVICE, name, "--within", "60")
+    world.wait_for(name, "ACTIVE")
+    world.wait_for(HOME if name == STANDBY else STANDBY, "STANDBY")
 
 
-def count(stage: Stage) -> None:
+def count(world: FailoverWorld) -> None:
     """From now on, in the namespace that passes on everything, what goes by SSH. What is for the spare, or of it, is
     counted apart: while the standby writes, its own copy does not count, so a spare gets the whole service. That
     restores the promised number of copies, and is no part of a move."""
-    assert stage.network is not None
-    spare = stage.network.address(SPARE)
-    doors = ", ".join(str(it.port) for it in stage.territory.territory.nodes.values())
+    assert world.network is not None
+    spare = world.network.address(SPARE)
+    doors = ", ".join(str(it.port) for it in world.territory.territory.nodes.values())
     body = f"""counter between {{ }}
 counter spare {{ }}
 chain forward {{
@@ -74,13 +74,13 @@ chain forward {{
     counter name between
 }}
 """
-    nft.replace_table(TABLE, body, namespace=stage.network.hub)
+    nft.replace_table(TABLE, body, namespace=world.network.hub)
 
 
-def counted(stage: Stage) -> tuple[int, int]:
+def counted(world: FailoverWorld) -> tuple[int, int]:
     """Bytes between all others, and those of the spare."""
-    assert stage.network is not None
-    argv = netns.inside(stage.network.hub, ("nft", "--json", "list", "counters"))
+    assert world.network is not None
+    argv = netns.inside(world.network.hub, ("nft", "--json", "list", "counters"))
     told = json.loads(run(argv, timeout_seconds=30, check=True).stdout)["nftables"]
     found = {it["counter"]["name"]: int(it["counter"]["bytes"]) for it in told if "counter" in it}
     return found["between"], found["spare"]

@@ -20,7 +20,7 @@ from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
 from appliance.failover.status import failover_lock
 from appliance.host.journal import Journal
-from appliance_lab.processes.failover import Stage
+from appliance_lab.processes.failover import FailoverWorld
 from appliance_lab.processes.faults import heal, inject
 from appliance_lab.processes.run import save
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, files, violated
@@ -28,106 +28,106 @@ from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, f
 HOME, STANDBY = "commune-a", "hermitage"
 
 
-def replaced_and_ready(stage: Stage) -> float:
+def replaced_and_ready(world: FailoverWorld) -> float:
     """Its home died, the standby wrote 100, and the home has caught up; the moment of that, of the monotonic clock."""
-    stage.kill(HOME)
-    stage.wait_for(STANDBY, "ACTIVE")
-    assert stage.add(100) == STANDBY
-    stage.start(HOME)
-    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
-    stage.wait_for(HOME, "STANDBY")
+    world.kill(HOME)
+    world.wait_for(STANDBY, "ACTIVE")
+    assert world.add(100) == STANDBY
+    world.start(HOME)
+    world.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    world.wait_for(HOME, "STANDBY")
     return time.monotonic()
 
 
 @pytest.mark.slow
 def test_a_service_goes_home_by_itself_at_night_once_its_home_has_been_ready_for_twenty_leases(begin: Begin) -> None:
-    stage = begin("exclusive", hand_back=around_now())
-    ready = replaced_and_ready(stage)
-    stage.wait(lambda: stage.state(HOME) == "ACTIVE", "it is served at home again", seconds=180)
+    world = begin("exclusive", hand_back=around_now())
+    ready = replaced_and_ready(world)
+    world.wait(lambda: world.state(HOME) == "ACTIVE", "it is served at home again", seconds=180)
     assert time.monotonic() - ready > 19 * LEASE_SECONDS, "not before its home was caught up for a while"
-    assert stage.add(101) == HOME
-    assert stage.read()["numbers"] == [0, 1, 2, 100, 101], "it lost nothing"
-    stage.wait_for(STANDBY, "STANDBY")
-    assert violated(stage) == {}
+    assert world.add(101) == HOME
+    assert world.read()["numbers"] == [0, 1, 2, 100, 101], "it lost nothing"
+    world.wait_for(STANDBY, "STANDBY")
+    assert violated(world) == {}
 
 
 def test_a_person_hands_it_back_once_its_home_has_been_ready_for_twenty_leases(begin: Begin) -> None:
-    stage = begin("exclusive")
-    ready = replaced_and_ready(stage)
-    assert hand_back(stage, "--dry-run") is None
-    stage.wait(lambda: hand_back(stage, "--dry-run"), "it may be handed back", seconds=180)
+    world = begin("exclusive")
+    ready = replaced_and_ready(world)
+    assert hand_back(world, "--dry-run") is None
+    world.wait(lambda: hand_back(world, "--dry-run"), "it may be handed back", seconds=180)
     assert time.monotonic() - ready > 19 * LEASE_SECONDS, "not before its home was caught up for a while"
-    plan = hand_back(stage, "--dry-run")
+    plan = hand_back(world, "--dry-run")
     assert plan is not None
     assert (plan["origin"], plan["to"], plan["rpo_seconds"]) == (STANDBY, HOME, 0)
-    assert stage.add(101) == STANDBY, "a plan moves nothing"
-    stage.tell("operator", 0, "handover", to=HOME)
-    assert hand_back(stage) is not None
-    assert stage.add(102) == HOME
-    assert violated(stage) == {}
+    assert world.add(101) == STANDBY, "a plan moves nothing"
+    world.tell("operator", 0, "handover", to=HOME)
+    assert hand_back(world) is not None
+    assert world.add(102) == HOME
+    assert violated(world) == {}
 
 
-def hand_back(stage: Stage, *more: str) -> dict[str, Any] | None:
+def hand_back(world: FailoverWorld, *more: str) -> dict[str, Any] | None:
     """What `handback` answers; None where it is refused."""
-    told = stage.node(STANDBY).cli("failover", "handback", SERVICE, "--json", *more, check=False)
+    told = world.node(STANDBY).cli("failover", "handback", SERVICE, "--json", *more, check=False)
     return json.loads(told.stdout) if told.exit_code == 0 else None
 
 
 @pytest.mark.slow
 def test_everything_is_off_and_comes_back_in_another_order(begin: Begin) -> None:
-    stage = begin("exclusive")
-    assert stage.add(80) == HOME
+    world = begin("exclusive")
+    assert world.add(80) == HOME
     order = f"{STANDBY} commune-c {HOME} commune-b"
-    inject(stage, "everything", order)
-    assert stage.add(81) == ""
-    heal(stage, "everything", order)
-    stage.wait(lambda: stage.add(82), "somebody serves again")
-    assert violated(stage) == {}
+    inject(world, "everything", order)
+    assert world.add(81) == ""
+    heal(world, "everything", order)
+    world.wait(lambda: world.add(82), "somebody serves again")
+    assert violated(world) == {}
 
 
 @pytest.mark.root
 @pytest.mark.slow
 def test_a_disk_that_is_full_keeps_nobody_from_holding_the_service_and_is_no_reason_to_take_it(begin: Begin) -> None:
-    stage = begin("exclusive", disturbed=True)
-    epoch = stage.told(HOME)["epoch"]
-    inject(stage, "disk-full", HOME)
-    assert stage.node(HOME).cli("backup", "run", SERVICE, check=False).exit_code not in (0, 1)
+    world = begin("exclusive", disturbed=True)
+    epoch = world.told(HOME)["epoch"]
+    inject(world, "disk-full", HOME)
+    assert world.node(HOME).cli("backup", "run", SERVICE, check=False).exit_code not in (0, 1)
     full = time.monotonic() + 2 * LEASE_SECONDS
     while time.monotonic() < full:
-        stage.wait(lambda: stage.add(len(stage.added) + 200) == HOME, "it is served")
-    heal(stage, "disk-full", HOME)
-    stage.node(HOME).cli("backup", "run", SERVICE)
-    assert stage.told(STANDBY)["newest_epoch"] == epoch
-    assert violated(stage) == {}
+        world.wait(lambda: world.add(len(world.added) + 200) == HOME, "it is served")
+    heal(world, "disk-full", HOME)
+    world.node(HOME).cli("backup", "run", SERVICE)
+    assert world.told(STANDBY)["newest_epoch"] == epoch
+    assert violated(world) == {}
 
 
 def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lost(begin: Begin) -> None:
-    stage = begin("exclusive")
-    home, standby = (files(stage, name) for name in (HOME, STANDBY))
+    world = begin("exclusive")
+    home, standby = (files(world, name) for name in (HOME, STANDBY))
     for name in ("mine.txt", "both.txt", "theirs.txt", "gone.txt"):
         (home / name).write_text("as both knew it")
-    stage.node(HOME).cli("backup", "run", SERVICE)
+    world.node(HOME).cli("backup", "run", SERVICE)
     well = dict.fromkeys(("holder", "epoch", "home", "pause", "branch", "failover", "majority", "quarantine"), "ok")
-    assert checked(stage, HOME) == checked(stage, STANDBY) == well
+    assert checked(world, HOME) == checked(world, STANDBY) == well
     for name, text in (("mine.txt", "home"), ("both.txt", "home"), ("new/note.txt", "home"), ("same.txt", "alike")):
         (home / name).parent.mkdir(exist_ok=True)
         (home / name).write_text(text)
     (home / "gone.txt").unlink()
-    stage.kill(HOME)
-    stage.wait_for(STANDBY, "ACTIVE")
+    world.kill(HOME)
+    world.wait_for(STANDBY, "ACTIVE")
     for name, text in (("both.txt", "standby"), ("theirs.txt", "standby"), ("same.txt", "alike")):
         (standby / name).write_text(text)
-    stage.start(HOME)
-    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
-    node = stage.node(HOME)
-    stage.wait((node.layout.service(SERVICE).root / "branches/2").exists, "what only the dead had is kept")
-    stage.wait_for(HOME, "STANDBY")
-    stage.wait(lambda: checked(stage, HOME) == {**well, "branch": "warning"}, "the doctor tells of the branch")
-    assert checked(stage, STANDBY) == well, "a takeover is nothing to be told of"
+    world.start(HOME)
+    world.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    node = world.node(HOME)
+    world.wait((node.layout.service(SERVICE).root / "branches/2").exists, "what only the dead had is kept")
+    world.wait_for(HOME, "STANDBY")
+    world.wait(lambda: checked(world, HOME) == {**well, "branch": "warning"}, "the doctor tells of the branch")
+    assert checked(world, STANDBY) == well, "a takeover is nothing to be told of"
     early = node.cli("failover", "merge", SERVICE, check=False)
     assert early.exit_code == 8
     assert b"docs-a must be merged on the node that writes it, and hermitage writes it, not commune-a." in early.stderr
-    stage.tell("operator", 0, "handover", to=HOME)
+    world.tell("operator", 0, "handover", to=HOME)
     node.cli("failover", "move", SERVICE, HOME, "--within", "60")
     shown = node.cli("failover", "status", check=False)
     assert b"under epoch 2 waits for a merge: appliance" in shown.stdout
@@ -155,28 +155,28 @@ def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lo
     assert (again["taken"], again["both"], again["there"]) == ([], {}, [f"{below}/both.txt"])
     assert node.cli("failover", "merge", SERVICE, check=False).exit_code == 3, "none waits any more"
     assert json.loads(node.cli("failover", "status", "--json").stdout)["services"][0]["branches"] == []
-    assert checked(stage, HOME) == well
-    stage.kill(HOME)
+    assert checked(world, HOME) == well
+    world.kill(HOME)
     os.utime(failover_lock(node.layout), (1, 1))  # some minutes later
-    ended = checked(stage, HOME)
+    ended = checked(world, HOME)
     assert (ended["failover"], ended["holder"]) == ("failed", "unknown"), "and never nobody"
 
 
 def test_a_home_that_wrote_nothing_alone_leaves_nobody_a_branch_to_decide_about(begin: Begin) -> None:
-    stage = begin("exclusive")
-    node = stage.node(HOME)
-    (files(stage, HOME) / "note.txt").write_text("as both know it")
+    world = begin("exclusive")
+    node = world.node(HOME)
+    (files(world, HOME) / "note.txt").write_text("as both know it")
     node.cli("backup", "run", SERVICE)
-    stage.kill(HOME)
-    stage.wait_for(STANDBY, "ACTIVE")
-    (files(stage, STANDBY) / "note.txt").write_text("standby")
-    stage.start(HOME)
-    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    world.kill(HOME)
+    world.wait_for(STANDBY, "ACTIVE")
+    (files(world, STANDBY) / "note.txt").write_text("standby")
+    world.start(HOME)
+    world.tell("nemesis", 0, "heal", fault="kill", target=HOME)
     branch = node.layout.service(SERVICE).root / "branches/2"
-    stage.wait(branch.exists, "what the dead had is kept")
-    stage.wait_for(HOME, "STANDBY")
+    world.wait(branch.exists, "what the dead had is kept")
+    world.wait_for(HOME, "STANDBY")
     assert b"under epoch 2 waits for a merge: appliance" in node.cli("failover", "status", check=False).stdout
-    stage.tell("operator", 0, "handover", to=HOME)
+    world.tell("operator", 0, "handover", to=HOME)
     node.cli("failover", "move", SERVICE, HOME, "--within", "60")
     node.cli("backup", "run", SERVICE)
     assert json.loads(node.cli("failover", "status", "--json").stdout)["services"][0]["branches"] == []
@@ -187,9 +187,9 @@ def test_a_home_that_wrote_nothing_alone_leaves_nobody_a_branch_to_decide_about(
     assert len(list(Journal(node.layout.journal, SystemClock()).events("branch-settled"))) == 1, "once"
 
 
-def checked(stage: Stage, name: str) -> dict[str, str]:
+def checked(world: FailoverWorld, name: str) -> dict[str, str]:
     """What the doctor of a node says of failover: the state of each check."""
-    answers = json.loads(stage.node(name).cli("doctor", "--all", "--json", check=False).stdout)["checks"]
+    answers = json.loads(world.node(name).cli("doctor", "--all", "--json", check=False).stdout)["checks"]
     about = ("failover", "majority", "quarantine")
     return {it["check"]: it["state"] for it in answers if it["role"] == "failover" or it["check"] in about}
 
@@ -202,25 +202,25 @@ def around_now() -> str:
 
 def test_a_claim_that_never_got_a_grant_keeps_nobody_from_the_next_one(begin: Begin) -> None:
     """Whoever claimed the service and died before brokers signed leaves an owner of whom no grant speaks."""
-    stage = begin("exclusive")
-    stage.kill(HOME)
-    stage.wait_for(STANDBY, "ACTIVE")
-    save(stage, STANDBY)
-    stage.start(HOME)
-    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
-    stage.wait_for(HOME, "STANDBY")
-    stage.end(HOME)
-    stage.kill(STANDBY)
-    asyncio.run(_claim(stage, HOME))
-    stage.start(HOME)
-    stage.wait_for(HOME, "ACTIVE")
-    assert stage.read()["epoch"] == 7, "5 may have been signed for the claim"
-    assert stage.add(100) == HOME
+    world = begin("exclusive")
+    world.kill(HOME)
+    world.wait_for(STANDBY, "ACTIVE")
+    save(world, STANDBY)
+    world.start(HOME)
+    world.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    world.wait_for(HOME, "STANDBY")
+    world.end(HOME)
+    world.kill(STANDBY)
+    asyncio.run(_claim(world, HOME))
+    world.start(HOME)
+    world.wait_for(HOME, "ACTIVE")
+    assert world.read()["epoch"] == 7, "5 may have been signed for the claim"
+    assert world.add(100) == HOME
 
 
-async def _claim(stage: Stage, name: str) -> None:
+async def _claim(world: FailoverWorld, name: str) -> None:
     """What a program does that ends right after it."""
-    store = Etcd(stage.etcd.addresses, SystemClock())
+    store = Etcd(world.etcd.addresses, SystemClock())
     while (record := await store.read(SERVICE)).holder is not None:
         await asyncio.sleep(0.1)
     lease, now = new_lease(name, 7), utc_text(SystemClock().now())

@@ -25,7 +25,7 @@ from appliance.errors import ApplianceError, NotFound
 from appliance.host.command import Result, run
 from appliance.host.postgresql import answers
 from appliance.provision import failover
-from appliance.territory.served import database_socket, folder_of
+from appliance.territory.service_forms import database_socket, folder_of
 from appliance_lab.processes.node import free_ports
 from tests.integration.backup.test_sources_postgresql import programs
 from tests.pace import PACE
@@ -58,7 +58,7 @@ pytestmark = [pytest.mark.root, pytest.mark.skipif(not Path(PROXY).exists(), rea
 
 
 @dataclass(frozen=True)
-class Ground:
+class ClusterWorld:
     """The folder of the database on one node; a server on it has the settings that the bundle gives."""
 
     root: Path
@@ -172,19 +172,19 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def folder() -> Iterator[Ground]:
+def folder() -> Iterator[ClusterWorld]:
     """One with a short name, for a Unix socket lies in it."""
     root = Path(tempfile.mkdtemp(prefix="db"))
     root.chmod(0o755)
     shutil.chown(root, "postgres")
     try:
-        yield Ground(root)
+        yield ClusterWorld(root)
     finally:
         shutil.rmtree(root)
 
 
 @pytest.fixture(scope="module")
-def home() -> Iterator[Ground]:
+def home() -> Iterator[ClusterWorld]:
     with folder() as made:
         assert made.work("make").exit_code == 0
         with made.served():
@@ -193,13 +193,13 @@ def home() -> Iterator[Ground]:
 
 
 @pytest.fixture
-def elsewhere() -> Iterator[Ground]:
+def elsewhere() -> Iterator[ClusterWorld]:
     with folder() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def dump(home: Ground) -> Iterator[Path]:
+def dump(home: ClusterWorld) -> Iterator[Path]:
     """What a backup takes, as the role that only reads."""
     with tempfile.TemporaryDirectory() as place:
         with home.served():
@@ -207,25 +207,27 @@ def dump(home: Ground) -> Iterator[Path]:
         yield Path(place, "postgresql")
 
 
-def test_one_that_is_there_is_not_made_again(home: Ground) -> None:
+def test_one_that_is_there_is_not_made_again(home: ClusterWorld) -> None:
     before = home.data.stat().st_ino
     assert home.work("make").exit_code == 0
     assert home.data.stat().st_ino == before
 
 
-def test_one_that_was_cut_while_another_took_its_place_is_not_made_empty(elsewhere: Ground) -> None:
+def test_one_that_was_cut_while_another_took_its_place_is_not_made_empty(elsewhere: ClusterWorld) -> None:
     assert elsewhere.work("make").exit_code == 0
     elsewhere.data.rename(elsewhere.data.with_name("before"))
     assert elsewhere.work("make").exit_code == 0
     assert not elsewhere.data.exists()
 
 
-def test_names_are_sorted_as_in_french(home: Ground) -> None:
+def test_names_are_sorted_as_in_french(home: ClusterWorld) -> None:
     with home.served():
         assert home.sql("SELECT string_agg(nom, ' ' ORDER BY nom) FROM acte") == "Éluard Lefèvre Zola"
 
 
-def test_who_comes_by_the_door_comes_in_with_a_password_and_as_nobody_who_reads_or_rules_all(home: Ground) -> None:
+def test_who_comes_by_the_door_comes_in_with_a_password_and_as_nobody_who_reads_or_rules_all(
+    home: ClusterWorld,
+) -> None:
     with home.served(), home.door() as port:
         assert come_in(port, "etat_civil", "ouvert") == "3"
         with pytest.raises(ApplianceError, match="password authentication failed"):
@@ -234,7 +236,7 @@ def test_who_comes_by_the_door_comes_in_with_a_password_and_as_nobody_who_reads_
             come_in(port, "postgres", "ouvert")
 
 
-def test_the_role_that_backs_up_reads_all_and_changes_nothing(home: Ground) -> None:
+def test_the_role_that_backs_up_reads_all_and_changes_nothing(home: ClusterWorld) -> None:
     with home.served():
         for statement in ("DELETE FROM acte", "CREATE TABLE t (i int)", "ALTER ROLE etat_civil PASSWORD 'x'"):
             with pytest.raises(ApplianceError, match=r"permission denied|must"):
@@ -242,7 +244,7 @@ def test_the_role_that_backs_up_reads_all_and_changes_nothing(home: Ground) -> N
 
 
 def test_filled_elsewhere_it_has_its_rows_its_people_with_their_passwords_and_what_backs_it_up(
-    dump: Path, elsewhere: Ground, tmp_path: Path
+    dump: Path, elsewhere: ClusterWorld, tmp_path: Path
 ) -> None:
     elsewhere.offer(dump, "word")
     assert elsewhere.work("fill").exit_code == 0
@@ -256,7 +258,7 @@ def test_filled_elsewhere_it_has_its_rows_its_people_with_their_passwords_and_wh
         assert postgresql.dump(elsewhere.as_agent, DATABASE, tmp_path / "again") == ()
 
 
-def test_statistics_come_while_the_filled_database_serves_and_once(dump: Path, elsewhere: Ground) -> None:
+def test_statistics_come_while_the_filled_database_serves_and_once(dump: Path, elsewhere: ClusterWorld) -> None:
     """A dump holds none, and no client waits for them: plans were made without until autovacuum came."""
     elsewhere.offer(dump)
     assert elsewhere.work("fill").exit_code == 0
@@ -270,7 +272,7 @@ def test_statistics_come_while_the_filled_database_serves_and_once(dump: Path, e
     assert not mark.exists()
 
 
-def test_an_extension_that_a_standby_lacks_is_told_with_what_to_install(dump: Path, elsewhere: Ground) -> None:
+def test_an_extension_that_a_standby_lacks_is_told_with_what_to_install(dump: Path, elsewhere: ClusterWorld) -> None:
     elsewhere.offer(dump)
     file = elsewhere.root / "offered/postgresql/etat_civil.dump"
     whole = file.read_bytes()
@@ -281,7 +283,7 @@ def test_an_extension_that_a_standby_lacks_is_told_with_what_to_install(dump: Pa
     assert "apt-cache search postgresql citexu" in elsewhere.outcome["error"]
 
 
-def test_what_lay_there_is_kept_beside_until_the_next_one(dump: Path, elsewhere: Ground) -> None:
+def test_what_lay_there_is_kept_beside_until_the_next_one(dump: Path, elsewhere: ClusterWorld) -> None:
     elsewhere.work("make")
     first = elsewhere.data.stat().st_ino
     elsewhere.offer(dump)
@@ -292,7 +294,7 @@ def test_what_lay_there_is_kept_beside_until_the_next_one(dump: Path, elsewhere:
     assert elsewhere.data.with_name("before").stat().st_ino == second
 
 
-def test_a_dump_that_is_none_changes_nothing_and_is_told(dump: Path, elsewhere: Ground) -> None:
+def test_a_dump_that_is_none_changes_nothing_and_is_told(dump: Path, elsewhere: ClusterWorld) -> None:
     elsewhere.work("make")
     before = elsewhere.data.stat().st_ino
     elsewhere.offer(dump)
@@ -303,7 +305,7 @@ def test_a_dump_that_is_none_changes_nothing_and_is_told(dump: Path, elsewhere: 
     assert sorted(it.name for it in (elsewhere.root / "cluster").iterdir()) == ["data"]
 
 
-def test_a_command_of_psql_among_the_roles_is_refused_and_never_run(dump: Path, elsewhere: Ground) -> None:
+def test_a_command_of_psql_among_the_roles_is_refused_and_never_run(dump: Path, elsewhere: ClusterWorld) -> None:
     """Of a setting of several lines of a role that is there already, only the first line was dropped."""
     elsewhere.offer(dump)
     setting = f"ALTER ROLE postgres SET app.note TO '\n\\! touch {elsewhere.root}/run-by-psql\n';\n"
@@ -315,7 +317,7 @@ def test_a_command_of_psql_among_the_roles_is_refused_and_never_run(dump: Path, 
     assert not elsewhere.data.exists()
 
 
-def test_a_dump_that_is_not_there_is_told(elsewhere: Ground, tmp_path: Path) -> None:
+def test_a_dump_that_is_not_there_is_told(elsewhere: ClusterWorld, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     elsewhere.offer(tmp_path / "none")
     assert elsewhere.work("fill").exit_code == NotFound.exit_code
@@ -323,7 +325,7 @@ def test_a_dump_that_is_not_there_is_told(elsewhere: Ground, tmp_path: Path) -> 
 
 
 def test_what_was_written_before_the_power_went_is_in_the_dump_that_is_kept_and_the_cluster_stays_as_it_was_left(
-    dump: Path, elsewhere: Ground
+    dump: Path, elsewhere: ClusterWorld
 ) -> None:
     elsewhere.offer(dump)
     elsewhere.work("fill")

@@ -52,7 +52,7 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as line:
 """
 
 
-class Ground:
+class AnswerWorld:
     """Two machines with a line between them, the one that serves with the address of a share."""
 
     def __init__(self, folder: Path) -> None:
@@ -93,8 +93,8 @@ class Ground:
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
-    made = Ground(tmp_path)
+def world(tmp_path: Path) -> Iterator[AnswerWorld]:
+    made = AnswerWorld(tmp_path)
     try:
         yield made
     finally:
@@ -102,21 +102,21 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
 
 
 def test_a_request_that_came_before_the_hold_is_carried_out_and_its_client_hears_nothing_until_it_may(
-    ground: Ground,
+    world: AnswerWorld,
 ) -> None:
-    server = ground.starts(ground.serving, SERVER)
+    server = world.starts(world.serving, SERVER)
     client = None
     try:
         assert said(server) == "listens"
-        client = ground.starts(ground.asking, ASKING)
+        client = world.starts(world.asking, ASKING)
         assert said(client) == "asked"
-        assert ground.obeys("hold").returncode == 0
-        assert ground.obeys("check-held").returncode == 0
+        assert world.obeys("hold").returncode == 0
+        assert world.obeys("check-held").returncode == 0
         tell(server)
         assert said(server) == "write it", "it lay in the server's queue when the last backup was made"
         with pytest.raises(subprocess.TimeoutExpired):
             client.wait(1)
-        assert ground.obeys("resume").returncode == 0
+        assert world.obeys("resume").returncode == 0
         assert said(client) == "done", "the hand-over failed, and it is served on"
     finally:
         for program in (server, client):
@@ -124,10 +124,10 @@ def test_a_request_that_came_before_the_hold_is_carried_out_and_its_client_hears
                 end(program)
 
 
-def test_a_filter_that_was_flushed_in_the_middle_of_a_hold_is_found(ground: Ground) -> None:
-    assert ground.obeys("hold").returncode == 0
-    ground.did(ground.serving, "nft", "flush", "ruleset")
-    found = ground.obeys("check-held")
+def test_a_filter_that_was_flushed_in_the_middle_of_a_hold_is_found(world: AnswerWorld) -> None:
+    assert world.obeys("hold").returncode == 0
+    world.did(world.serving, "nft", "flush", "ruleset")
+    found = world.obeys("check-held")
     assert found.returncode != 0
     assert "Refused" in found.stderr
 

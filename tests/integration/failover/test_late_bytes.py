@@ -15,11 +15,11 @@ import pytest
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.peers.conversation import Conversation, connect
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.errors import ApplianceError
 from appliance.trust.generation import Entry, make_header, render_list
 from appliance.trust.keys import load_key
-from appliance_lab.processes.failover import Stage
+from appliance_lab.processes.failover import FailoverWorld
 from tests.integration.failover.conftest import SERVICE, Begin, save, violated
 from tests.integration.failover.test_takeover import HOME, STANDBY, assert_the_vault_refuses_the_old_epoch
 
@@ -32,11 +32,11 @@ class UnderWay:
     """A generation of the home, all of whose bytes are sent and none read: the peer's vault stands still."""
 
     conversation: Conversation
-    holding: Holding
+    replica: Replica
     vault: int
 
     def held(self) -> list[str]:
-        return [it.name for it in self.holding.stored() if it.held]
+        return [it.name for it in self.replica.stored() if it.held]
 
     def vault_has_gone(self) -> bool:
         try:
@@ -50,8 +50,8 @@ class UnderWay:
 
 
 @contextmanager
-def under_way(stage: Stage) -> Iterator[UnderWay]:
-    home, holding = stage.territory.open(HOME), replica_of(stage.territory.open(PEER), SERVICE)
+def under_way(world: FailoverWorld) -> Iterator[UnderWay]:
+    home, replica = world.territory.open(HOME), replica_of(world.territory.open(PEER), SERVICE)
     newest, data = chain_of(home, SERVICE).newest(), os.urandom(BYTES)
     assert newest is not None
     entries = (Entry("data/0/0", hashlib.sha256(data).hexdigest(), len(data)),)
@@ -63,10 +63,10 @@ def under_way(stage: Stage) -> Iterator[UnderWay]:
         conversation.ask("put", SERVICE, headers=[header.decode()], list_bytes=len(listing))
         conversation.channel.write(listing)
         assert conversation.channel.read_frame()["need"]
-        vault = int(json.loads((holding.root / "session.lock").read_text())["pid"])
+        vault = int(json.loads((replica.root / "session.lock").read_text())["pid"])
         os.kill(vault, signal.SIGSTOP)
         conversation.channel.write(data)
-        yield UnderWay(conversation, holding, vault)
+        yield UnderWay(conversation, replica, vault)
 
 
 def test_what_arrives_late_is_taken_while_nobody_else_has_its_epoch(begin: Begin) -> None:
@@ -79,16 +79,16 @@ def test_what_arrives_late_is_taken_while_nobody_else_has_its_epoch(begin: Begin
 
 
 def test_what_a_dead_writer_had_under_way_is_never_taken_once_another_has_its_epoch(begin: Begin) -> None:
-    stage = begin("exclusive")
-    with under_way(stage) as late:
+    world = begin("exclusive")
+    with under_way(world) as late:
         before = late.held()
-        stage.kill(HOME)
-        stage.wait_for(STANDBY, "ACTIVE")
-        stage.wait(late.vault_has_gone, "who showed the new epoch ended the session of the old one")
-        save(stage, STANDBY)
+        world.kill(HOME)
+        world.wait_for(STANDBY, "ACTIVE")
+        world.wait(late.vault_has_gone, "who showed the new epoch ended the session of the old one")
+        save(world, STANDBY)
         with pytest.raises(ApplianceError):
             late.conversation.channel.read_frame()
         assert [it for it in late.held() if it.startswith("00002.")] == before
         assert late.held()[-1].startswith("00003."), "and the present writer is kept out by nobody"
-    assert_the_vault_refuses_the_old_epoch(stage)
-    assert violated(stage) == {}
+    assert_the_vault_refuses_the_old_epoch(world)
+    assert violated(world) == {}

@@ -24,7 +24,7 @@ from appliance.host.layout import NodeLayout
 from appliance.programs import watchdog
 from appliance_lab.doubles.memory_machine import MemoryMachine
 from appliance_lab.processes.node import free_ports
-from tests.integration.failover.host_world import HostGround
+from tests.integration.failover.host_world import HostWorld
 from tests.pace import PACE
 
 SERVICE = "docs-a"
@@ -102,7 +102,7 @@ class AsHost(Machine):
         self.clock = SystemClock()
         self.run = root / "run"
         self.run.mkdir()
-        self._own = HostGround(root, SERVICE)
+        self._own = HostWorld(root, SERVICE)
         paths = self._own.paths
         self.services = services = HostServices(self.run, paths)
         self.network = HostNetwork(paths)

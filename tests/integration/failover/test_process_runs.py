@@ -42,11 +42,11 @@ def test_a_run_with_faults_drawn_by_the_seed_of_the_day_keeps_every_promise(begi
 def _one(begin: Begin, seed: int) -> Counter[str]:
     """Judge the run of `seed`; how often what came about in it."""
     policy = random.Random(seed).choice(("exclusive", "local-first"))
-    stage = begin(policy, disturbed=True)
-    report = play(stage, seed)
+    world = begin(policy, disturbed=True)
+    report = play(world, seed)
     broken = {it.name: it.sentence for it in report.findings if it.verdict == "violated"}
     unknown = [it.name for it in report.findings if it.verdict == "unknown"]
-    history = stage.history()
+    history = world.history()
     FOLDER.mkdir(parents=True, exist_ok=True)
     if broken:
         (FOLDER / f"processes-{seed}.jsonl").write_text("\n".join(history) + "\n")

@@ -44,35 +44,35 @@ REFUSED: tuple[tuple[str, str, int, str], ...] = (
 
 
 def test_what_cannot_be_is_refused_in_one_sentence_and_what_is_asked_is_shown(begin: Begin) -> None:
-    stage = begin("local-first")
+    world = begin("local-first")
     for name, words, code, sentence in REFUSED:
-        told = stage.node(name).cli(*words.split(), check=False)
+        told = world.node(name).cli(*words.split(), check=False)
         assert (told.exit_code, told.stdout) == (code, b""), words
         assert sentence in told.stderr.decode(), words
         assert told.stderr.count(b"\n") == 1, words
-    shown = json.loads(stage.node(HOME).cli("failover", "status", "--json").stdout)
+    shown = json.loads(world.node(HOME).cli("failover", "status", "--json").stdout)
     (docs,) = (it for it in shown["services"] if it["service"] == SERVICE)
     assert (docs["holder"], docs["writer"], docs["epoch"], docs["state"]) == (HOME, HOME, 2, "ACTIVE")
-    moved = json.loads(stage.node(HOME).cli("failover", "history", SERVICE, "--json").stdout)
+    moved = json.loads(world.node(HOME).cli("failover", "history", SERVICE, "--json").stdout)
     assert [it["node"] for it in moved["history"]] == [HOME]
-    stage.node(STANDBY).cli("failover", "pause", SERVICE, "--minutes", "1")
-    second = stage.node(HOME).cli("failover", "move", SERVICE, STANDBY, check=False)
+    world.node(STANDBY).cli("failover", "pause", SERVICE, "--minutes", "1")
+    second = world.node(HOME).cli("failover", "move", SERVICE, STANDBY, check=False)
     assert second.exit_code == 8
     assert b"an operator at hermitage already intends to pause docs-a" in second.stderr
-    told = stage.node(HOME).cli("failover", "status")
+    told = world.node(HOME).cli("failover", "status")
     assert b"docs-a: pause, announced by an operator at hermitage: maintenance\n" in told.stdout
-    theirs = stage.node(HOME).cli("failover", "pause", SERVICE, "--end", check=False)
+    theirs = world.node(HOME).cli("failover", "pause", SERVICE, "--end", check=False)
     assert theirs.exit_code == 8
     assert b"docs-a is paused by an operator at hermitage. End it there" in theirs.stderr
     for dry_run, paused in ((("--dry-run",), True), ((), False)):
-        stage.node(STANDBY).cli("failover", "pause", SERVICE, "--end", *dry_run)
-        assert (b"docs-a: pause" in stage.node(HOME).cli("failover", "status").stdout) is paused
-    for voter in stage.etcd.voters:
+        world.node(STANDBY).cli("failover", "pause", SERVICE, "--end", *dry_run)
+        assert (b"docs-a: pause" in world.node(HOME).cli("failover", "status").stdout) is paused
+    for voter in world.etcd.voters:
         voter.kill()
-    told = stage.node(STANDBY).cli("failover", "status", check=False)
+    told = world.node(STANDBY).cli("failover", "status", check=False)
     assert told.exit_code == 1
     assert b"No majority of the voters answers:" in told.stdout
     for words in ("move docs-a hermitage", "evacuate valley", "history docs-a"):
-        told = stage.node(STANDBY).cli("failover", *words.split(), check=False)
+        told = world.node(STANDBY).cli("failover", *words.split(), check=False)
         assert (told.exit_code, told.stdout) == (7, b""), words
         assert b"no voter's broker can answer: " in told.stderr, words

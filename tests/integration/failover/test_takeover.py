@@ -34,46 +34,46 @@ from appliance.node.handle import Node
 from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import load_key, public_line
 from appliance.voter.etcd_admin import EtcdAdmin
-from appliance_lab.processes.failover import VOTERS, Stage
+from appliance_lab.processes.failover import VOTERS, FailoverWorld
 from appliance_lab.processes.faults import heal, inject
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
 
 HOME, STANDBY = "commune-a", "hermitage"
 
 
-def epochs(stage: Stage, name: str) -> tuple[int, ...]:
+def epochs(world: FailoverWorld, name: str) -> tuple[int, ...]:
     """The epochs whose grants the vault of `name` knows."""
-    return replica_of(stage.territory.open(name), SERVICE).epochs()
+    return replica_of(world.territory.open(name), SERVICE).epochs()
 
 
 def test_the_standby_of_a_dead_holder_serves_under_a_voted_grant_and_vaults_refuse_the_old_epoch(begin: Begin) -> None:
-    stage = begin("exclusive")
+    world = begin("exclusive")
     lost = 99
-    stage.add(lost)
-    stage.kill(HOME)
-    stage.wait_for(STANDBY, "ACTIVE")
-    assert stage.add(100) == STANDBY
-    assert stage.read()["numbers"] == [0, 1, 2, 100], "all that was saved; what was not is within the RPO"
-    assert stage.read()["epoch"] == 3
-    assert epochs(stage, "commune-b") == (2, 3)
-    stage.start(HOME)
-    stage.tell("nemesis", 0, "heal", fault="kill", target=HOME)
-    branch = stage.node(HOME).layout.service(SERVICE).root / "branches/2"
-    stage.wait(branch.exists, "what only the dead had is kept")
+    world.add(lost)
+    world.kill(HOME)
+    world.wait_for(STANDBY, "ACTIVE")
+    assert world.add(100) == STANDBY
+    assert world.read()["numbers"] == [0, 1, 2, 100], "all that was saved; what was not is within the RPO"
+    assert world.read()["epoch"] == 3
+    assert epochs(world, "commune-b") == (2, 3)
+    world.start(HOME)
+    world.tell("nemesis", 0, "heal", fault="kill", target=HOME)
+    branch = world.node(HOME).layout.service(SERVICE).root / "branches/2"
+    world.wait(branch.exists, "what only the dead had is kept")
     assert str(lost) in next(branch.rglob("numbers")).read_text().split()
-    stage.wait_for(HOME, "STANDBY")
-    refused = stage.node(HOME).cli("backup", "run", SERVICE, check=False)
+    world.wait_for(HOME, "STANDBY")
+    refused = world.node(HOME).cli("backup", "run", SERVICE, check=False)
     assert refused.exit_code == 8
     assert b"docs-a is written by hermitage, not by this node" in refused.stderr
-    assert_the_vault_refuses_the_old_epoch(stage)
-    assert violated(stage) == {}
+    assert_the_vault_refuses_the_old_epoch(world)
+    assert violated(world) == {}
 
 
 def test_what_was_laid_out_ahead_is_renamed_into_place(begin: Begin) -> None:
-    stage = begin("exclusive")
-    standby = stage.territory.open(STANDBY)
+    world = begin("exclusive")
+    standby = world.territory.open(STANDBY)
     assert [it.service for it in ahead_of(standby)] == [SERVICE]
-    assert not ahead_of(stage.territory.open(HOME)), "its own files are there"
+    assert not ahead_of(world.territory.open(HOME)), "its own files are there"
     opening = standby.service(SERVICE).opening
     make_private_folder(opening.parent)
     opening.touch()
@@ -82,19 +82,19 @@ def test_what_was_laid_out_ahead_is_renamed_into_place(begin: Begin) -> None:
     assert perform(standby, Ready(SERVICE, "a test", "newest")).figures == {"ahead": 1, "whole": 1}
     tree = tree_of(standby, SERVICE).folder
     inode = next(tree.rglob("numbers")).stat().st_ino
-    stage.kill(HOME)
-    stage.wait_for(STANDBY, "ACTIVE")
+    world.kill(HOME)
+    world.wait_for(STANDBY, "ACTIVE")
     [path] = standby.bundle.terms(SERVICE).service.paths
     assert next(files_of(standby, path).rglob("numbers")).stat().st_ino == inode
     assert not tree.exists()
     assert not ahead_of(standby)
-    assert stage.add(100) == STANDBY
-    assert stage.read()["numbers"] == [0, 1, 2, 100]
-    stage.start(HOME)
-    stage.wait_for(HOME, "STANDBY")
-    stage.node(STANDBY).cli("failover", "move", SERVICE, HOME)
-    stage.wait_for(HOME, "ACTIVE")
-    stage.node(HOME).cli("backup", "run", SERVICE)
+    assert world.add(100) == STANDBY
+    assert world.read()["numbers"] == [0, 1, 2, 100]
+    world.start(HOME)
+    world.wait_for(HOME, "STANDBY")
+    world.node(STANDBY).cli("failover", "move", SERVICE, HOME)
+    world.wait_for(HOME, "ACTIVE")
+    world.node(HOME).cli("backup", "run", SERVICE)
     assert [it.service for it in ahead_of(standby)] == [SERVICE], "for the next time its home is lost"
     assert not written_by(standby), "nothing of it is to be saved from here any more"
 
@@ -107,19 +107,19 @@ def ahead_of(node: Node) -> tuple[Ahead, ...]:
     return Observer().look(node, now_of(node), Memory()).ahead
 
 
-def assert_the_vault_refuses_the_old_epoch(stage: Stage) -> None:
+def assert_the_vault_refuses_the_old_epoch(world: FailoverWorld) -> None:
     """Whatever the former writer knows by now, its next generation of the old epoch would get no further."""
     with pytest.raises(Refused, match="epoch 2 of docs-a ended: epoch 3 belongs to hermitage"):
-        offer_again(stage)
+        offer_again(world)
 
 
-def offer_again(stage: Stage) -> None:
+def offer_again(world: FailoverWorld) -> None:
     """The home offers its first generation to the vault of commune-b once more."""
-    home = stage.territory.open(HOME)
+    home = world.territory.open(HOME)
     chain = chain_of(home, SERVICE)
     (name,) = (it for it in chain.names() if it.startswith("00002."))
     header = chain.header(name).document.raw.decode()
-    listing = replica_of(stage.territory.open("commune-b"), SERVICE).read(name, LIST)
+    listing = replica_of(world.territory.open("commune-b"), SERVICE).read(name, LIST)
     with connect(home, "commune-b") as conversation:
         grants = [chain.grants()[2].document.raw.decode()]
         conversation.ask("put", SERVICE, grants=grants, headers=[header], list_bytes=len(listing), acknowledge=True)
@@ -128,65 +128,65 @@ def offer_again(stage: Stage) -> None:
 
 
 def test_a_hung_agent_has_its_service_stopped_by_the_watchdog_before_its_lease_ends(begin: Begin) -> None:
-    stage = begin("exclusive")
-    assert stage.program(HOME).running()
-    stage.hang(HOME)
-    stage.wait(lambda: stage.program(HOME).running() is None, "the watchdog ended it")
-    assert stage.state(STANDBY) in ("STANDBY", "GRACE"), "before anybody else could begin"
-    stage.wait_for(STANDBY, "ACTIVE")
-    assert stage.add(100) == STANDBY
-    stage.thaw(HOME)
-    stage.wait_for(HOME, "STANDBY")
-    assert stage.add(101) == STANDBY
-    assert violated(stage) == {}
+    world = begin("exclusive")
+    assert world.program(HOME).running()
+    world.hang(HOME)
+    world.wait(lambda: world.program(HOME).running() is None, "the watchdog ended it")
+    assert world.state(STANDBY) in ("STANDBY", "GRACE"), "before anybody else could begin"
+    world.wait_for(STANDBY, "ACTIVE")
+    assert world.add(100) == STANDBY
+    world.thaw(HOME)
+    world.wait_for(HOME, "STANDBY")
+    assert world.add(101) == STANDBY
+    assert violated(world) == {}
 
 
 def test_the_loss_of_the_majority_is_no_failover_and_the_holder_goes_on_under_its_epoch(begin: Begin) -> None:
     """At once, with the lease that it had: a new leader lets that last anew, and at its end anybody may be faster."""
-    stage = begin("exclusive", lease_seconds=2 * LEASE_SECONDS)
-    for voter in stage.etcd.voters[1:]:
+    world = begin("exclusive", lease_seconds=2 * LEASE_SECONDS)
+    for voter in world.etcd.voters[1:]:
         voter.kill()
-    stage.wait_for(HOME, "RO_ISOLATED")
-    assert stage.add(50) == ""
-    stage.wait(lambda: stage.read_copy(HOME), "its own site may read what is here")
-    assert stage.state(STANDBY) == "STANDBY"
-    for voter in stage.etcd.voters[1:]:
+    world.wait_for(HOME, "RO_ISOLATED")
+    assert world.add(50) == ""
+    world.wait(lambda: world.read_copy(HOME), "its own site may read what is here")
+    assert world.state(STANDBY) == "STANDBY"
+    for voter in world.etcd.voters[1:]:
         voter.start()
-    stage.wait_for(HOME, "ACTIVE")
-    assert stage.add(51) == HOME
-    assert stage.read()["epoch"] == 2
-    assert stage.told(STANDBY)["newest_epoch"] == 2
-    assert not [line for line in stage.history() if '"holder-deleted"' in line]
-    assert violated(stage) == {}
+    world.wait_for(HOME, "ACTIVE")
+    assert world.add(51) == HOME
+    assert world.read()["epoch"] == 2
+    assert world.told(STANDBY)["newest_epoch"] == 2
+    assert not [line for line in world.history() if '"holder-deleted"' in line]
+    assert violated(world) == {}
 
 
 def test_the_others_go_on_when_a_voter_is_revoked(begin: Begin) -> None:
     """Two of three sign. Its box still runs, and is asked nothing."""
-    stage = begin("exclusive")
+    world = begin("exclusive")
     revoked = "commune-c"
-    del stage.territory.members[revoked]
-    stage.territory.sign([name for name in stage.territory.nodes if name != revoked])
-    stage.kill(HOME)
-    stage.wait_for(STANDBY, "ACTIVE")
-    assert stage.add(100) == STANDBY
-    assert violated(stage) == {}
+    del world.territory.members[revoked]
+    world.territory.sign([name for name in world.territory.nodes if name != revoked])
+    world.kill(HOME)
+    world.wait_for(STANDBY, "ACTIVE")
+    assert world.add(100) == STANDBY
+    assert violated(world) == {}
 
 
 def test_brokers_see_to_their_voters_and_the_lead_is_where_the_territory_wants_it(begin: Begin) -> None:
-    stage = begin("exclusive")
+    world = begin("exclusive")
     for name in VOTERS:
-        care = stage.node(name).layout.voter_maintenance
-        stage.wait(lambda care=care: list(care.glob("*.snapshot")), f"{name} has copied its store")  # type: ignore[misc]
-        stage.wait((care / "care.json").exists, f"{name} has said how its voter is")
+        care = world.node(name).layout.voter_maintenance
+        world.wait(lambda care=care: list(care.glob("*.snapshot")), f"{name} has copied its store")  # type: ignore[misc]
+        world.wait((care / "care.json").exists, f"{name} has said how its voter is")
     # A broker looks once a minute, and gives a lead that it has just got at its next look.
-    stage.wait(lambda: asyncio.run(_leader(stage)) == STANDBY, "the lead is handed over", seconds=180)
-    answers = json.loads(stage.node(STANDBY).cli("--json", "doctor", check=False).stdout)
+    world.wait(lambda: asyncio.run(_leader(world)) == STANDBY, "the lead is handed over", seconds=180)
+    answers = json.loads(world.node(STANDBY).cli("--json", "doctor", check=False).stdout)
     (voter,) = (it for it in answers["checks"] if it["check"] == "voter")
     assert voter["state"] == "ok"
 
 
-async def _leader(stage: Stage) -> str:
-    admin = EtcdAdmin(stage.etcd.addresses[0])
+async def _leader(world: FailoverWorld) -> str:
+    admin = EtcdAdmin(world.etcd.addresses[0])
     numbers = {number: name for name, number in (await admin.members()).items()}
     status = await admin.status()
     await admin.close()
@@ -196,63 +196,63 @@ async def _leader(stage: Stage) -> str:
 def test_a_local_first_home_goes_on_without_voters_and_its_standby_serves_a_dated_copy_when_it_dies(
     begin: Begin,
 ) -> None:
-    stage = begin("local-first")
-    for voter in stage.etcd.voters[1:]:
+    world = begin("local-first")
+    for voter in world.etcd.voters[1:]:
         voter.kill()
-    stage.wait_for(HOME, "ISOLATED_RW")
-    assert stage.add(50) == HOME
-    for voter in stage.etcd.voters[1:]:
+    world.wait_for(HOME, "ISOLATED_RW")
+    assert world.add(50) == HOME
+    for voter in world.etcd.voters[1:]:
         voter.start()
-    stage.wait_for(HOME, "ACTIVE")
-    stage.kill(HOME)
-    stage.wait_for(STANDBY, "RO_SERVE")
-    stage.wait(lambda: stage.read_copy(STANDBY), "the copy is served")
-    copy = stage.read_copy(STANDBY)
+    world.wait_for(HOME, "ACTIVE")
+    world.kill(HOME)
+    world.wait_for(STANDBY, "RO_SERVE")
+    world.wait(lambda: world.read_copy(STANDBY), "the copy is served")
+    copy = world.read_copy(STANDBY)
     assert copy is not None
     assert (copy["copy"], copy["numbers"]) == (True, [0, 1, 2])
-    assert stage.add(51) == "", "nobody writes it without a signed act"
+    assert world.add(51) == "", "nobody writes it without a signed act"
 
 
 def test_a_mirror_is_read_at_its_standby_at_all_times_and_follows_each_save_there(begin: Begin) -> None:
-    stage = begin("mirror")
+    world = begin("mirror")
     for number in (50, 51):
-        assert stage.add(number) == HOME
-        stage.node(HOME).cli("backup", "run", SERVICE)
-        stage.wait(lambda n=number: n in (stage.read_copy(STANDBY) or {}).get("numbers", ()), f"{number} is shown")  # type: ignore[misc]
-    copy = stage.read_copy(STANDBY)
+        assert world.add(number) == HOME
+        world.node(HOME).cli("backup", "run", SERVICE)
+        world.wait(lambda n=number: n in (world.read_copy(STANDBY) or {}).get("numbers", ()), f"{number} is shown")  # type: ignore[misc]
+    copy = world.read_copy(STANDBY)
     assert copy is not None
     assert copy["numbers"] == [0, 1, 2, 50, 51]
-    assert stage.state(STANDBY) == "RO_SERVE"
-    assert stage.told(HOME)["trouble"] == {}, "nobody holds a mirror, so nobody asks to"
-    assert violated(stage) == {}
+    assert world.state(STANDBY) == "RO_SERVE"
+    assert world.told(HOME)["trouble"] == {}, "nobody holds a mirror, so nobody asks to"
+    assert violated(world) == {}
 
 
 @pytest.mark.parametrize("policy", ["local-first", "exclusive"])
 def test_a_takeover_forged_into_etcd_gets_no_grant_while_the_holder_lives(policy: str, begin: Begin) -> None:
     """Whoever has one voter writes into the store what it likes, and asks the brokers with a candidate's own key."""
-    stage = begin(policy)
-    inject(stage, "hang", STANDBY)  # its own program would give the lease back
-    asyncio.run(_forge(stage))
+    world = begin(policy)
+    inject(world, "hang", STANDBY)  # its own program would give the lease back
+    asyncio.run(_forge(world))
     ends = SystemClock().boottime() + 3 * LEASE_SECONDS
     why = "did not release docs-a" if policy == "local-first" else "commune-a has not been silent to this broker"
     while SystemClock().boottime() < ends:
-        found = asyncio.run(_ask_for_grant(stage))
+        found = asyncio.run(_ask_for_grant(world))
         assert found.grant is None
         assert set(found.reasons) == set(VOTERS)
         assert all(why in reason for reason in found.reasons.values()), found.reasons
-        server = stage.add(60)
+        server = world.add(60)
         assert server == HOME or policy == "exclusive", "the home never stopped"
     assert (server == HOME) == (policy == "local-first"), "who lost its lease has stopped"
-    assert epochs(stage, "commune-b") == (2,), "no vault heard of another one"
-    heal(stage, "hang", STANDBY)
-    stage.wait(lambda: stage.told(HOME)["holder"] == HOME, "its home holds it again")
-    stage.wait(lambda: stage.add(61) == HOME, "its home serves it")
-    assert stage.program(STANDBY).running() is None
-    assert violated(stage) == {}
+    assert epochs(world, "commune-b") == (2,), "no vault heard of another one"
+    heal(world, "hang", STANDBY)
+    world.wait(lambda: world.told(HOME)["holder"] == HOME, "its home holds it again")
+    world.wait(lambda: world.add(61) == HOME, "its home serves it")
+    assert world.program(STANDBY).running() is None
+    assert violated(world) == {}
 
 
-async def _forge(stage: Stage) -> None:
-    store = Etcd(stage.etcd.addresses, SystemClock())
+async def _forge(world: FailoverWorld) -> None:
+    store = Etcd(world.etcd.addresses, SystemClock())
     record = await store.read(SERVICE)
     assert record.holder is not None
     lease, now = new_lease(STANDBY, 7), utc_text(SystemClock().now())
@@ -261,8 +261,8 @@ async def _forge(stage: Stage) -> None:
     await store.close()
 
 
-async def _ask_for_grant(stage: Stage) -> Round:
-    node = stage.territory.open(STANDBY)
+async def _ask_for_grant(world: FailoverWorld) -> Round:
+    node = world.territory.open(STANDBY)
     key = load_key(node.signing_key)
     present = node.bundle.granters.read(replica_of(node, SERVICE).grant(2))
     fields = {"service": SERVICE, "repository": present.repository, "writer": STANDBY, "reason": "forged"}
@@ -284,60 +284,60 @@ async def _ask_for_grant(stage: Stage) -> Round:
 @pytest.mark.parametrize("policy", ["local-first", "exclusive"])
 def test_whoever_empties_the_voters_store_gives_no_other_node_an_epoch(policy: str, begin: Begin) -> None:
     """The standby may be the first to ask an empty store: it gets no grant, gives up, and the home begins another."""
-    stage = begin(policy)
-    asyncio.run(_empty(stage))
+    world = begin(policy)
+    asyncio.run(_empty(world))
     ends = SystemClock().boottime() + 2 * LEASE_SECONDS
     while SystemClock().boottime() < ends:
-        assert stage.add(70) == HOME or policy == "exclusive", "the home never stopped"
-    stage.wait(lambda: stage.add(71) == HOME, "its home serves it", seconds=120)
-    stage.wait(lambda: stage.told(HOME)["holder"] == HOME, "its home holds it again")
-    assert stage.told(HOME)["writer"] == HOME
-    assert stage.told(HOME)["epoch"] == epochs(stage, "commune-b")[-1], "the newest that a vault knows is the home's"
-    assert stage.program(STANDBY).running() is None
-    broken = violated(stage)
+        assert world.add(70) == HOME or policy == "exclusive", "the home never stopped"
+    world.wait(lambda: world.add(71) == HOME, "its home serves it", seconds=120)
+    world.wait(lambda: world.told(HOME)["holder"] == HOME, "its home holds it again")
+    assert world.told(HOME)["writer"] == HOME
+    assert world.told(HOME)["epoch"] == epochs(world, "commune-b")[-1], "the newest that a vault knows is the home's"
+    assert world.program(STANDBY).running() is None
+    broken = violated(world)
     assert broken.pop("F6") == "the lease of commune-a ended before its time.", "which is what was done"
     assert broken.keys() <= {"F10"}, "the history was told of no fault: a takeover by the home has no reason in it"
 
 
-async def _empty(stage: Stage) -> None:
-    gateway = Gateway(stage.etcd.addresses)
+async def _empty(world: FailoverWorld) -> None:
+    gateway = Gateway(world.etcd.addresses)
     everything = base64.b64encode(b"\0").decode()
     assert int((await gateway.ask("/v3/kv/deleterange", {"key": everything, "range_end": everything}))["deleted"]) > 0  # type: ignore[arg-type]
     await gateway.close()
 
 
 def test_a_planned_move_refuses_no_write_and_loses_none(begin: Begin) -> None:
-    stage = begin("local-first")
-    told = stage.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--dry-run").stdout.decode()
+    world = begin("local-first")
+    told = world.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--dry-run").stdout.decode()
     assert "docs-a: commune-a -> hermitage" in told
     assert "Lost: nothing" in told
-    written = Client(stage)
+    written = Client(world)
     written.start()
-    stage.tell("operator", 0, "handover", to=STANDBY)
-    moved = stage.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--json", "--within", "30", check=False)
+    world.tell("operator", 0, "handover", to=STANDBY)
+    moved = world.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--json", "--within", "30", check=False)
     assert moved.exit_code == 0, moved.stderr
     written.wait_for(STANDBY)
-    stage.wait_for(HOME, "STANDBY")
-    early = stage.node(STANDBY).cli("failover", "handback", SERVICE, check=False)
+    world.wait_for(HOME, "STANDBY")
+    early = world.node(STANDBY).cli("failover", "handback", SERVICE, check=False)
     assert early.exit_code == 8
     assert b"`failover move docs-a commune-a` does not wait" in early.stderr
-    stage.tell("operator", 0, "handover", to=HOME)
-    back = stage.node(HOME).cli("failover", "move", SERVICE, HOME, "--within", "30", check=False)
+    world.tell("operator", 0, "handover", to=HOME)
+    back = world.node(HOME).cli("failover", "move", SERVICE, HOME, "--within", "30", check=False)
     assert back.exit_code == 0, back.stderr
     written.wait_for(HOME)
     written.end()
-    stage.wait_for(HOME, "ACTIVE")
-    assert sorted(stage.read()["numbers"]) == sorted(stage.added)
+    world.wait_for(HOME, "ACTIVE")
+    assert sorted(world.read()["numbers"]) == sorted(world.added)
     assert written.given_up == []
-    assert violated(stage) == {}
+    assert violated(world) == {}
 
 
 class Client(threading.Thread):
     """Writes all the time, each number again until it is acknowledged."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, world: FailoverWorld) -> None:
         super().__init__(daemon=True)  # a test that fails does not wait for it
-        self.stage, self.ended, self.seen = stage, threading.Event(), threading.Event()
+        self.world, self.ended, self.seen = world, threading.Event(), threading.Event()
         self.given_up: list[int] = []
         self.last = ""
 
@@ -346,7 +346,7 @@ class Client(threading.Thread):
         while not self.ended.is_set():
             number += 1
             tries = iter(range(600))
-            while not (node := self.stage.add(number)) and next(tries, None) is not None:
+            while not (node := self.world.add(number)) and next(tries, None) is not None:
                 self.ended.wait(0.05)
             if node:
                 self.last = node
@@ -354,7 +354,7 @@ class Client(threading.Thread):
                 self.given_up.append(number)
 
     def wait_for(self, node: str) -> None:
-        self.stage.wait(lambda: self.last == node, f"a client is served by {node}")
+        self.world.wait(lambda: self.last == node, f"a client is served by {node}")
 
     def end(self) -> None:
         self.ended.set()

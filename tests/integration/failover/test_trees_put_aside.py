@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from appliance.agent.act import perform
-from appliance.agent.decisions import Tidy
+from appliance.agent.decisions import Prune
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.chain.resync import fetch_for_resync, request_after_fetch
 from appliance.backup.peers.conversation import Lines
@@ -84,7 +84,7 @@ class Moves:
             takeover.branch(node, SERVICE, str(max(chain_of(node, SERVICE).grants())), lines)
 
     def tidy(self) -> None:
-        assert perform(self.node(), Tidy(SERVICE, "a test")).error == ""
+        assert perform(self.node(), Prune(SERVICE, "a test")).error == ""
 
 
 @pytest.fixture

@@ -23,8 +23,8 @@ STANDBY = "hermitage"
 def test_a_worker_that_was_called_gets_the_next_order_and_one_that_has_gone_is_replaced(
     begin: Begin,
 ) -> None:
-    stage = begin("exclusive")
-    standby = stage.territory.open(STANDBY)
+    world = begin("exclusive")
+    standby = world.territory.open(STANDBY)
 
     async def play() -> None:
         copies = BackupCopies(Current(standby.layout.root))
@@ -69,23 +69,23 @@ def test_a_worker_that_was_called_gets_the_next_order_and_one_that_has_gone_is_r
 
 
 def test_a_worker_is_at_hand_before_the_lease_of_a_silent_writer_ends(begin: Begin) -> None:
-    stage = begin("exclusive", lease_seconds=15)
-    state = str(stage.territory.open(STANDBY).layout.root)
-    told_at_home = stage.node("commune-a").layout.failover_history
-    stage.wait(lambda: told_at_home.read_text().count("renewal-proven") > 2, "brokers have told who serves it")
+    world = begin("exclusive", lease_seconds=15)
+    state = str(world.territory.open(STANDBY).layout.root)
+    told_at_home = world.node("commune-a").layout.failover_history
+    world.wait(lambda: told_at_home.read_text().count("renewal-proven") > 2, "brokers have told who serves it")
     for early in workers(state):
         os.kill(early, signal.SIGKILL)
-    stage.wait(lambda: not workers(state), "nobody is called")
-    stage.kill("commune-a")
-    stage.wait(lambda: workers(state), "a worker is called")
-    told = stage.told(STANDBY)
+    world.wait(lambda: not workers(state), "nobody is called")
+    world.kill("commune-a")
+    world.wait(lambda: workers(state), "a worker is called")
+    told = world.told(STANDBY)
     assert (told["state"], told["holder"]) == ("STANDBY", "commune-a")
 
 
 def test_whoever_waits_for_a_service_waits_for_a_silent_peer_once(begin: Begin) -> None:
-    stage = begin("exclusive")
-    standby = stage.territory.open(STANDBY)
-    sshd = next(it for it in stage.node("commune-b").processes if str(SSHD) in str(it.args))
+    world = begin("exclusive")
+    standby = world.territory.open(STANDBY)
+    sshd = next(it for it in world.node("commune-b").processes if str(SSHD) in str(it.args))
     sshd.send_signal(signal.SIGSTOP)
     try:
         with Lines(standby, hurried=True) as lines:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.faults.ground import Ground
+from tests.integration.faults.world import FaultWorld
 
 
 @pytest.fixture
@@ -22,11 +22,11 @@ def documents(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ground(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Iterator[Ground]:
+def world(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Iterator[FaultWorld]:
     """`territory` with its first backup made. At its end no counter was used twice in all pools together."""
     work = tmp_path / "work"
     work.mkdir()
-    made = Ground(territory, documents, work)
+    made = FaultWorld(territory, documents, work)
     made.assert_healed()
     yield made
     made.assert_no_counter_twice()

@@ -79,7 +79,7 @@ def main() -> None:
         from appliance.backup.writer import writer
 
         arm(last, tell)
-        {"backup": writer.run, "tidy": writer.tidy}[action](node, words[1])
+        {"backup": writer.run, "tidy": writer.prune}[action](node, words[1])
     elif action == "takeover":
         from appliance.backup.peers.conversation import Lines
         from appliance.failover import takeover

@@ -17,19 +17,19 @@ from appliance.monitor.written import judge_written
 from appliance.portal.freshness import freshness
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import type_at
-from tests.integration.faults.ground import ORIGIN, SERVICE, STANDBY, Ground
 from tests.integration.faults.test_odd_files import without_bytes
+from tests.integration.faults.world import ORIGIN, SERVICE, STANDBY, FaultWorld
 
 pytestmark = pytest.mark.root
 EIO = "read: [Errno 5] Input/output error"
 
 
 @pytest.fixture
-def rotten(ground: Ground) -> Iterator[Path]:
+def rotten(world: FaultWorld) -> Iterator[Path]:
     """A file that was saved once, and whose sector has died since."""
-    path = ground.documents / "secteur défectueux.odt"
+    path = world.documents / "secteur défectueux.odt"
     path.write_bytes(b"lisible" * 1000)
-    ground.save()
+    world.save()
     with without_bytes(path):
         yield path
 
@@ -39,49 +39,49 @@ def confirm(territory: ProcessTerritory, *paths: Path, code: int = 0, more: tupl
     return type_at(territory, ORIGIN, "backup", "confirm", SERVICE, *words, *more, code=code)
 
 
-def summary(ground: Ground) -> str:
-    node = ground.node()
+def summary(world: FaultWorld) -> str:
+    node = world.node()
     now = now_of(node)
     view = Observer().look(node, now, Memory(), thorough=True)
     return judge_written(next(it for it in view.written if it.service == SERVICE), view, now).summary
 
 
 def test_a_service_with_an_unreadable_file_is_whole_without_it_once_an_operator_accepted_that(
-    territory: ProcessTerritory, ground: Ground, rotten: Path
+    territory: ProcessTerritory, world: FaultWorld, rotten: Path
 ) -> None:
-    assert not writer.run(ground.node(), SERVICE).safety.safe
-    with Lines(ground.node()) as lines, pytest.raises(Refused, match=r"secteur défectueux.odt \(read:") as refused:
-        sync(ground.node(), SERVICE, "", lines)
+    assert not writer.run(world.node(), SERVICE).safety.safe
+    with Lines(world.node()) as lines, pytest.raises(Refused, match=r"secteur défectueux.odt \(read:") as refused:
+        sync(world.node(), SERVICE, "", lines)
     assert f"--left-out '{rotten}'" in refused.value.remedy, "it can be typed as it is printed"
 
     assert "did not leave out /srv/other" in str(confirm(territory, Path("/srv/other"), code=2))
     confirm(territory, rotten, more=("--dry-run",))
-    assert not writer.run(ground.node(), SERVICE).safety.safe, "nothing was accepted yet"
+    assert not writer.run(world.node(), SERVICE).safety.safe, "nothing was accepted yet"
     confirm(territory, rotten)
-    (event,) = ground.node().journal.events("left-out-accepted")
+    (event,) = world.node().journal.events("left-out-accepted")
     assert (event["path"], event["reason"]) == (str(rotten), EIO)
     assert event["by"]
 
-    done = writer.run(ground.node(), SERVICE)
+    done = writer.run(world.node(), SERVICE)
     assert (done.safety.safe, done.sealed.header.whole, done.sealed.header.missing) == (True, True, ())
     assert (done.left_out, [it.path for it in done.manifest.accepted]) == ((), [str(rotten)])
-    assert f"without {rotten} since 20" in summary(ground)
-    assert "accepted by an operator on 20" in summary(ground)
-    assert freshness(ground.node(), (SERVICE,))[SERVICE].without[0][0] == str(rotten)
+    assert f"without {rotten} since 20" in summary(world)
+    assert "accepted by an operator on 20" in summary(world)
+    assert freshness(world.node(), (SERVICE,))[SERVICE].without[0][0] == str(rotten)
     assert str(rotten).encode() not in done.sealed.header.document.raw
-    with Lines(ground.node()) as lines:
-        assert sync(ground.node(), SERVICE, "", lines)["has"], "it can be moved"
+    with Lines(world.node()) as lines:
+        assert sync(world.node(), SERVICE, "", lines)["has"], "it can be moved"
 
 
 def test_a_restore_brings_what_was_accepted_from_the_last_backup_that_has_it_and_says_so(
-    territory: ProcessTerritory, ground: Ground, rotten: Path, tmp_path: Path
+    territory: ProcessTerritory, world: FaultWorld, rotten: Path, tmp_path: Path
 ) -> None:
-    never = ground.documents / "jamais lu.odt"
+    never = world.documents / "jamais lu.odt"
     never.write_bytes(b"lisible" * 1000)
     with without_bytes(never):
-        writer.run(ground.node(), SERVICE)
+        writer.run(world.node(), SERVICE)
         confirm(territory, rotten, never)
-        writer.run(ground.node(), SERVICE)
+        writer.run(world.node(), SERVICE)
     told = type_at(territory, ORIGIN, "restore", "all", "--to", str(tmp_path / "back"), code=1)
     back = tmp_path / "back" / str(rotten).lstrip("/")
     assert back.read_bytes() == b"lisible" * 1000
@@ -95,21 +95,21 @@ def test_a_restore_brings_what_was_accepted_from_the_last_backup_that_has_it_and
 
 
 def test_another_name_or_reason_makes_it_partial_again_and_what_is_read_is_accepted_no_more(
-    territory: ProcessTerritory, ground: Ground
+    territory: ProcessTerritory, world: FaultWorld
 ) -> None:
-    first, second = (ground.documents / name for name in ("un.odt", "deux.odt"))
+    first, second = (world.documents / name for name in ("un.odt", "deux.odt"))
     for path in (first, second):
         path.write_bytes(b"lisible" * 1000)
     with without_bytes(first):
-        writer.run(ground.node(), SERVICE)
+        writer.run(world.node(), SERVICE)
         confirm(territory, first)
-        assert writer.run(ground.node(), SERVICE).safety.safe
+        assert writer.run(world.node(), SERVICE).safety.safe
         with without_bytes(second):
-            done = writer.run(ground.node(), SERVICE)
+            done = writer.run(world.node(), SERVICE)
             assert not done.safety.safe
             assert [it.path for it in done.left_out] == [str(second)]
-    assert writer.run(ground.node(), SERVICE).manifest.accepted == ()
-    (event,) = ground.node().journal.events("left-out-ended")
+    assert writer.run(world.node(), SERVICE).manifest.accepted == ()
+    (event,) = world.node().journal.events("left-out-ended")
     assert event["path"] == str(first)
     with without_bytes(first):
-        assert not writer.run(ground.node(), SERVICE).safety.safe, "it was read in between: this is news"
+        assert not writer.run(world.node(), SERVICE).safety.safe, "it was read in between: this is news"

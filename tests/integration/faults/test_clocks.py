@@ -22,7 +22,7 @@ from appliance.territory.model import Retention
 from appliance.trust.bundle import Bundle, Terms
 from appliance.units import DAY
 from appliance_lab.checkers.tree_record import take
-from tests.integration.faults.ground import BLIND, BORG, ORIGIN, SERVICE, Ground, put_borg
+from tests.integration.faults.world import BLIND, BORG, ORIGIN, SERVICE, FaultWorld, put_borg
 
 YEAR = 365 * DAY
 
@@ -37,7 +37,7 @@ class WrongClock(SystemClock):
         return super().now() + self.seconds
 
 
-def run_at(ground: Ground, off_seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_at(world: FaultWorld, off_seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run on a machine whose clock is off, borg's included."""
     clock = WrongClock(off_seconds)
     stamp = utc_text(clock.now()).removesuffix("Z")
@@ -46,46 +46,46 @@ def run_at(ground: Ground, off_seconds: float, monkeypatch: pytest.MonkeyPatch) 
         f'    at = words.index("create") + 1\n    words[at:at] = ["--timestamp", {stamp!r}]\n'
         f"os.execv({BORG!r}, [{BORG!r}, *words])\n"
     )
-    folder = put_borg(ground.work, script)
-    record = take(ground.documents, as_root=False)
+    folder = put_borg(world.work, script)
+    record = take(world.documents, as_root=False)
     with monkeypatch.context() as patched:
         patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        done = writer.run(open_node(ground.node().layout.root, clock), SERVICE)
+        done = writer.run(open_node(world.node().layout.root, clock), SERVICE)
     assert done.safety.safe
-    ground.remember(done, record)
+    world.remember(done, record)
 
 
 @pytest.mark.parametrize("first", [-YEAR, YEAR])
 def test_a_clock_that_jumps_a_year_and_back_changes_no_order(
-    ground: Ground, first: int, monkeypatch: pytest.MonkeyPatch
+    world: FaultWorld, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for off in (first, 0, -first, 0):
-        ground.change()
-        run_at(ground, off, monkeypatch)
-    ground.change()
-    ground.assert_healed()
-    names = chain_of(ground.node(), SERVICE).names()
+        world.change()
+        run_at(world, off, monkeypatch)
+    world.change()
+    world.assert_healed()
+    names = chain_of(world.node(), SERVICE).names()
     assert [int(name.split(".")[1]) for name in names] == [1, 2, 3, 4, 5, 6]
-    times = [utc_seconds(chain_of(ground.node(), SERVICE).header(name).time) for name in names]
+    times = [utc_seconds(chain_of(world.node(), SERVICE).header(name).time) for name in names]
     assert times != sorted(times), "the headers say what the clock said"
-    ground.assert_nothing_lost(extract=3)
+    world.assert_nothing_lost(extract=3)
 
 
 def test_the_newest_of_a_restore_is_the_last_that_was_saved_not_the_latest_by_the_clock(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
+    world: FaultWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The clock was a year ahead for one run, then right again."""
-    run_at(ground, YEAR, monkeypatch)
-    (ground.documents / "journal.txt").write_text("le dernier état")
-    run_at(ground, 0, monkeypatch)
-    to = ground.work / "restored"
-    ground.territory.nodes[ORIGIN].cli("restore", "all", "--service", SERVICE, "--to", str(to))
-    restored = to / str(ground.documents).lstrip("/")
+    run_at(world, YEAR, monkeypatch)
+    (world.documents / "journal.txt").write_text("le dernier état")
+    run_at(world, 0, monkeypatch)
+    to = world.work / "restored"
+    world.territory.nodes[ORIGIN].cli("restore", "all", "--service", SERVICE, "--to", str(to))
+    restored = to / str(world.documents).lstrip("/")
     assert (restored / "journal.txt").read_text() == "le dernier état"
 
 
 def test_tidying_while_the_clock_is_behind_keeps_the_newest_backup(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
+    world: FaultWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """L1: after a blackout the clock began a year before; each evening's tidy forgot that evening's backup."""
     terms = Bundle.terms
@@ -96,21 +96,23 @@ def test_tidying_while_the_clock_is_behind_keeps_the_newest_backup(
 
     monkeypatch.setattr(Bundle, "terms", with_one_day)
     for off in (0, -YEAR, -YEAR + DAY):
-        ground.change()
-        run_at(ground, off, monkeypatch)
-        writer.tidy(ground.node(), SERVICE)
-        left = [item.name for item in Borg(own_repository(ground.layout())).archives()]
-        assert ground.acknowledged[-1].archive in left
+        world.change()
+        run_at(world, off, monkeypatch)
+        writer.prune(world.node(), SERVICE)
+        left = [item.name for item in Borg(own_repository(world.layout())).archives()]
+        assert world.acknowledged[-1].archive in left
 
 
-def test_tidying_with_a_wrong_clock_keeps_what_the_peers_hold(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tidying_with_a_wrong_clock_keeps_what_the_peers_hold(
+    world: FaultWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for off in (0, YEAR, -YEAR, 0):
-        ground.change()
-        run_at(ground, off, monkeypatch)
-    writer.tidy(ground.node(), SERVICE)
-    ground.change()
-    ground.assert_healed()
-    newest = ground.acknowledged[-1]
-    assert newest.archive in {item.name for item in Borg(open_best(ground.node(), SERVICE).repository).archives()}
-    ground.assert_nothing_lost(extract=2)
-    ground.assert_verified(BLIND)
+        world.change()
+        run_at(world, off, monkeypatch)
+    writer.prune(world.node(), SERVICE)
+    world.change()
+    world.assert_healed()
+    newest = world.acknowledged[-1]
+    assert newest.archive in {item.name for item in Borg(open_best(world.node(), SERVICE).repository).archives()}
+    world.assert_nothing_lost(extract=2)
+    world.assert_verified(BLIND)

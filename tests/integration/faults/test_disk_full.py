@@ -20,7 +20,7 @@ from appliance.host.disks import reserve
 from appliance.trust.generation import Header
 from appliance.units import MIB
 from tests.integration.faults.cut import fill
-from tests.integration.faults.ground import ORIGIN, SERVICE, Ground
+from tests.integration.faults.world import ORIGIN, SERVICE, FaultWorld
 from tests.integration.small_disk import free_bytes, mount, on_small_disk
 
 pytestmark = pytest.mark.root
@@ -31,13 +31,13 @@ STEPS = 5
 
 
 @pytest.fixture
-def tight(ground: Ground) -> Iterator[Ground]:
+def tight(world: FaultWorld) -> Iterator[FaultWorld]:
     """The origin's whole state folder on a small disk of its own."""
-    with on_small_disk(ground.node().layout.root, SIZE):
-        yield ground
+    with on_small_disk(world.node().layout.root, SIZE):
+        yield world
 
 
-def test_more_data_than_room_is_said_and_saved_once_there_is_room(tight: Ground) -> None:
+def test_more_data_than_room_is_said_and_saved_once_there_is_room(tight: FaultWorld) -> None:
     big = tight.documents / "vidéo du conseil.mp4"
     big.write_bytes(random.Random(1).randbytes(60 * MIB))
     said = tight.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
@@ -51,7 +51,7 @@ def test_more_data_than_room_is_said_and_saved_once_there_is_room(tight: Ground)
     tight.assert_nothing_lost()
 
 
-def test_what_did_not_fit_can_also_be_taken_away(tight: Ground) -> None:
+def test_what_did_not_fit_can_also_be_taken_away(tight: FaultWorld) -> None:
     big = tight.documents / "vidéo du conseil.mp4"
     big.write_bytes(random.Random(1).randbytes(60 * MIB))
     with pytest.raises(DiskFull):
@@ -61,7 +61,7 @@ def test_what_did_not_fit_can_also_be_taken_away(tight: Ground) -> None:
     tight.assert_nothing_lost()
 
 
-def test_a_disk_that_fills_up_at_any_step_costs_that_run_only(tight: Ground, seed: int) -> None:
+def test_a_disk_that_fills_up_at_any_step_costs_that_run_only(tight: FaultWorld, seed: int) -> None:
     mount(tight.node().layout.root, 2 * SIZE, "remount")
     filler = tight.node().layout.root / "filler"
     tight.change()
@@ -77,7 +77,7 @@ def test_a_disk_that_fills_up_at_any_step_costs_that_run_only(tight: Ground, see
     tight.assert_nothing_lost(extract=2)
 
 
-def test_a_disk_full_before_the_run_is_said(tight: Ground) -> None:
+def test_a_disk_full_before_the_run_is_said(tight: FaultWorld) -> None:
     filler = tight.node().layout.root / "filler"
     fill(filler)
     said = tight.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
@@ -92,7 +92,7 @@ FILM_BYTES = 40 * MIB
 FILMS = 3
 
 
-def films(tight: Ground) -> None:
+def films(tight: FaultWorld) -> None:
     """Three versions of a film in the repository, of which the retention keeps the newest, and room for no fourth."""
     mount(tight.node().layout.root, 4 * SIZE, "remount")
     for number in range(FILMS):
@@ -103,43 +103,43 @@ def films(tight: Ground) -> None:
     leave_free(tight, FILM_BYTES + 32 * MIB)
 
 
-def fill_all(tight: Ground) -> None:
+def fill_all(tight: FaultWorld) -> None:
     """Somebody takes what was kept back, too."""
     reserve.give(tight.node().layout.services_reserve)
     fill(tight.layout().root / "filler")
 
 
-def replace_film(tight: Ground, number: int) -> None:
+def replace_film(tight: FaultWorld, number: int) -> None:
     (tight.documents / "film du conseil.mp4").write_bytes(random.Random(number).randbytes(FILM_BYTES))
 
 
-def leave_free(tight: Ground, size: int) -> None:
+def leave_free(tight: FaultWorld, size: int) -> None:
     filler = tight.node().layout.root / "filler"
     filler.unlink(missing_ok=True)
     disk = os.statvfs(filler.parent)
     filler.write_bytes(bytes(max(0, disk.f_bavail * disk.f_frsize - size)))
 
 
-def newest_header(tight: Ground) -> Header:
+def newest_header(tight: FaultWorld) -> Header:
     newest = chain_of(tight.node(), SERVICE).newest()
     assert newest is not None
     return newest.header
 
 
-def test_tidying_that_frees_nothing_seals_nothing(tight: Ground) -> None:
+def test_tidying_that_frees_nothing_seals_nothing(tight: FaultWorld) -> None:
     before = newest_header(tight)
-    writer.tidy(tight.node(), SERVICE)
+    writer.prune(tight.node(), SERVICE)
     assert newest_header(tight) == before
     tight.assert_healed()
 
 
-def test_tidying_gives_a_full_disk_the_room_of_what_it_forgets(tight: Ground) -> None:
+def test_tidying_gives_a_full_disk_the_room_of_what_it_forgets(tight: FaultWorld) -> None:
     """What was sealed names every segment that compaction removes, so nothing is free before the next seal."""
     films(tight)
     with pytest.raises(DiskFull):
         writer.run(tight.node(), SERVICE)
     before, sealed = free_bytes(tight.layout().root), newest_header(tight)
-    forgotten = writer.tidy(tight.node(), SERVICE)
+    forgotten = writer.prune(tight.node(), SERVICE)
     assert len(forgotten) >= FILMS - 1
     assert free_bytes(tight.layout().root) > before + FILM_BYTES
     after = newest_header(tight)
@@ -148,19 +148,19 @@ def test_tidying_gives_a_full_disk_the_room_of_what_it_forgets(tight: Ground) ->
     tight.assert_nothing_lost()
 
 
-def test_tidying_needs_no_room_that_borg_keeps_back(tight: Ground) -> None:
+def test_tidying_needs_no_room_that_borg_keeps_back(tight: FaultWorld) -> None:
     films(tight)
     config = tight.layout().repository / "config"
     reserved = config.read_bytes()
     leave_free(tight, 32 * MIB)
-    writer.tidy(tight.node(), SERVICE)
+    writer.prune(tight.node(), SERVICE)
     assert config.read_bytes() == reserved
     assert free_bytes(tight.layout().root) > FILM_BYTES
     tight.assert_nothing_lost()
 
 
 def test_a_disk_that_fills_before_the_seal_after_compaction_lets_go_of_sealed_files_and_tries_again(
-    tight: Ground, monkeypatch: pytest.MonkeyPatch
+    tight: FaultWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The room comes from what only the sealed folder names: the file that filled the disk stays."""
     films(tight)
@@ -177,7 +177,7 @@ def test_a_disk_that_fills_before_the_seal_after_compaction_lets_go_of_sealed_fi
 
     monkeypatch.setattr(writer, "seal_compacted", on_a_full_disk)
     monkeypatch.setattr(compacted, "seal", counted)
-    assert len(writer.tidy(tight.node(), SERVICE)) >= FILMS - 1
+    assert len(writer.prune(tight.node(), SERVICE)) >= FILMS - 1
     assert len(tries) == 2
     assert tries[0] < FILM_BYTES < tries[1]
     assert newest_header(tight).sequence == before.sequence + 1
@@ -187,7 +187,7 @@ def test_a_disk_that_fills_before_the_seal_after_compaction_lets_go_of_sealed_fi
     tight.assert_nothing_lost()
 
 
-def test_without_an_announced_compaction_no_sealed_file_goes_however_full_the_disk_is(tight: Ground) -> None:
+def test_without_an_announced_compaction_no_sealed_file_goes_however_full_the_disk_is(tight: FaultWorld) -> None:
     """A segment that is missing in the repository is lost then, and the sealed folder has its last copy here."""
     layout = tight.layout()
     sealed = sorted(layout.sealed.glob("*/data/*/*"))
@@ -198,10 +198,10 @@ def test_without_an_announced_compaction_no_sealed_file_goes_however_full_the_di
     assert sorted(layout.sealed.glob("*/data/*/*")) == sealed
 
 
-def test_tidying_gives_room_back_on_a_disk_without_one_free_byte(tight: Ground) -> None:
+def test_tidying_gives_room_back_on_a_disk_without_one_free_byte(tight: FaultWorld) -> None:
     """Others write on the same disk, to its end: nobody takes the film that filled it away."""
     films(tight)
-    writer.tidy(tight.node(), SERVICE)
+    writer.prune(tight.node(), SERVICE)
     films(tight)
     leave_free(tight, 0)
     assert free_bytes(tight.layout().root) == 0
@@ -213,19 +213,19 @@ def test_tidying_gives_room_back_on_a_disk_without_one_free_byte(tight: Ground) 
     tight.assert_nothing_lost()
 
 
-def test_tidying_settles_a_run_that_was_cut_on_a_disk_without_one_free_byte(tight: Ground) -> None:
+def test_tidying_settles_a_run_that_was_cut_on_a_disk_without_one_free_byte(tight: FaultWorld) -> None:
     """What the archive of that run lacks is said in a companion, which borg has to write first."""
     films(tight)
     newest = Borg(own_repository(tight.layout())).archives()[-1].name
     saved.begin(tight.layout(), newest)
     leave_free(tight, 0)
-    assert len(writer.tidy(tight.node(), SERVICE)) >= FILMS - 1
+    assert len(writer.prune(tight.node(), SERVICE)) >= FILMS - 1
     assert saved.load(tight.layout()).saving == ""
     assert free_bytes(tight.layout().root) > FILM_BYTES
     tight.assert_nothing_lost()
 
 
-def test_a_disk_that_fills_up_at_any_step_of_tidying_costs_that_tidying_only(tight: Ground, seed: int) -> None:
+def test_a_disk_that_fills_up_at_any_step_of_tidying_costs_that_tidying_only(tight: FaultWorld, seed: int) -> None:
     mount(tight.node().layout.root, 2 * SIZE, "remount")
     tight.keep_little()
     filler = tight.node().layout.root / "filler"
@@ -235,13 +235,13 @@ def test_a_disk_that_fills_up_at_any_step_of_tidying_costs_that_tidying_only(tig
         assert ended.exit_code in (0, NoSpace.exit_code), (number, ended.stderr.decode())
         assert ended.exit_code == 0 or "the disk is full" in ended.tail(), (number, ended.tail())
         assert b"Traceback" not in ended.stderr
-        writer.tidy(tight.node(), SERVICE)  # what filled the disk is still there, and left what is kept back
+        writer.prune(tight.node(), SERVICE)  # what filled the disk is still there, and left what is kept back
         filler.unlink(missing_ok=True)
         tight.assert_healed()
     tight.assert_nothing_lost(extract=2)
 
 
-def refill_and_tidy(tight: Ground, last: int | str) -> tuple[Result, int]:
+def refill_and_tidy(tight: FaultWorld, last: int | str) -> tuple[Result, int]:
     """Tidy with something to forget, compact and seal."""
     for _ in range(2):
         (tight.documents / "film du conseil.mp4").write_bytes(os.urandom(4 * MIB))

@@ -14,7 +14,7 @@ from appliance.failover.takeover import GRANTED
 from appliance.host.command import Result
 from appliance.units import MIB
 from appliance_lab.checkers.tree_record import compare, take
-from tests.integration.faults.ground import SERVICE, STANDBY, Ground
+from tests.integration.faults.world import SERVICE, STANDBY, FaultWorld
 from tests.integration.small_disk import on_small_disk
 
 pytestmark = pytest.mark.root
@@ -24,16 +24,16 @@ STEPS = 4
 
 
 @pytest.fixture
-def tight(ground: Ground) -> Iterator[Ground]:
+def tight(world: FaultWorld) -> Iterator[FaultWorld]:
     """The standby's whole state folder on a small disk of its own, with the files that it serves."""
-    ground.node(STANDBY).layout.machine.mkdir()
-    (ground.documents / "cadastre.tif").write_bytes(random.Random(1).randbytes(2 * MIB))
-    ground.save()
-    with on_small_disk(ground.node(STANDBY).layout.root, SIZE):
-        yield ground
+    world.node(STANDBY).layout.machine.mkdir()
+    (world.documents / "cadastre.tif").write_bytes(random.Random(1).randbytes(2 * MIB))
+    world.save()
+    with on_small_disk(world.node(STANDBY).layout.root, SIZE):
+        yield world
 
 
-def grant(tight: Ground) -> None:
+def grant(tight: FaultWorld) -> None:
     """The standby has the newest generation and a grant that waits, as once its voters signed it. It may have written
     that generation itself: a small disk holds nothing for another writer, so none has it back in between.
     """
@@ -41,11 +41,11 @@ def grant(tight: Ground) -> None:
     shutil.copy(tight.grant_file, tight.layout(STANDBY).root / GRANTED)
 
 
-def take_over(tight: Ground, last: int | str) -> tuple[Result, int]:
+def take_over(tight: FaultWorld, last: int | str) -> tuple[Result, int]:
     return tight.cut(last, "takeover", str(tight.node(STANDBY).layout.root), SERVICE)
 
 
-def assert_taken_over(tight: Ground) -> None:
+def assert_taken_over(tight: FaultWorld) -> None:
     """The next try has all files in place, and the first backup of the standby seals and is acknowledged."""
     ended, _ = take_over(tight, 0)
     assert ended.exit_code == 0, ended.stderr.decode()
@@ -62,11 +62,11 @@ def assert_told(ended: Result, number: int) -> None:
     assert b"Traceback" not in ended.stderr
 
 
-def filler_of(tight: Ground) -> Path:
+def filler_of(tight: FaultWorld) -> Path:
     return tight.node(STANDBY).layout.root / "filler"
 
 
-def test_a_disk_that_fills_up_at_any_step_of_a_takeover_costs_that_try_only(tight: Ground, seed: int) -> None:
+def test_a_disk_that_fills_up_at_any_step_of_a_takeover_costs_that_try_only(tight: FaultWorld, seed: int) -> None:
     filler = filler_of(tight)
     grant(tight)
     _, steps = take_over(tight, 0)
@@ -80,7 +80,7 @@ def test_a_disk_that_fills_up_at_any_step_of_a_takeover_costs_that_try_only(tigh
     tight.assert_nothing_lost(extract=2)
 
 
-def test_a_full_disk_in_the_middle_of_a_takeover_and_then_a_power_cut(tight: Ground, seed: int) -> None:
+def test_a_full_disk_in_the_middle_of_a_takeover_and_then_a_power_cut(tight: FaultWorld, seed: int) -> None:
     filler, draw = filler_of(tight), random.Random(seed)
     grant(tight)
     _, steps = take_over(tight, 0)
@@ -95,7 +95,7 @@ def test_a_full_disk_in_the_middle_of_a_takeover_and_then_a_power_cut(tight: Gro
     tight.assert_nothing_lost(extract=2)
 
 
-def test_a_disk_that_fills_up_at_any_step_of_the_first_seal_costs_that_run_only(tight: Ground, seed: int) -> None:
+def test_a_disk_that_fills_up_at_any_step_of_the_first_seal_costs_that_run_only(tight: FaultWorld, seed: int) -> None:
     filler, draw, state = filler_of(tight), random.Random(seed), str(tight.node(STANDBY).layout.root)
     grant(tight)
     assert take_over(tight, 0)[0].exit_code == 0

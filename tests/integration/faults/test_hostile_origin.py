@@ -23,7 +23,7 @@ from appliance.errors import IntegrityError
 from appliance.failover import takeover
 from appliance.node.handle import Node
 from tests.integration.borg.hostile import file, forge, hardlink, symlink
-from tests.integration.faults.ground import SERVICE, STANDBY, Ground
+from tests.integration.faults.world import SERVICE, STANDBY, FaultWorld
 
 REFUSED = "nothing was restored"
 
@@ -32,9 +32,9 @@ def hostile_entries(keys: Path) -> list[Any]:
     return [symlink("a", keys), file("a/sign_ed25519"), hardlink("b", f"../../../../../..{keys}/age")]
 
 
-def save_hostile(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def save_hostile(world: FaultWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run of the origin, sealed and pushed as ever, whose borg was made to save what its root wanted."""
-    keys = ground.node(STANDBY).layout.keys
+    keys = world.node(STANDBY).layout.keys
 
     def create(borg: Borg, archive: str, paths: object, **options: object) -> Created:
         forge(borg.repository, archive, hostile_entries(keys))
@@ -42,9 +42,9 @@ def save_hostile(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patched:
         patched.setattr(Borg, "create", create)
-        ground.change()
-        ground.save()
-    ground.acknowledged.pop()  # it gives nothing back, and is to be refused
+        world.change()
+        world.save()
+    world.acknowledged.pop()  # it gives nothing back, and is to be refused
 
 
 def lay_ahead(node: Node) -> str:
@@ -79,20 +79,20 @@ def seen(folder: Path) -> dict[str, tuple[bytes, int, int]]:
 
 
 def test_every_work_of_a_standby_refuses_what_a_broken_into_origin_saved(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
+    world: FaultWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    node = ground.node(STANDBY)
+    node = world.node(STANDBY)
     before = seen(node.layout.keys)
     assert before
     assert lay_ahead(node) == ""
-    save_hostile(ground, monkeypatch)
+    save_hostile(world, monkeypatch)
     for name, work in LAYING.items():
         assert REFUSED in work(node), name
         assert seen(node.layout.keys) == before, name
     _verification_names_the_archive_and_goes_on(node)
     _catalogue_keeps_its_names_and_follows_none(node)
     assert seen(node.layout.keys) == before
-    ground.save()
+    world.save()
     assert lay_ahead(node) == ""
     assert perform(node, Drill(SERVICE, "a test")).error == ""
 

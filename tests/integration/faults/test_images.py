@@ -27,13 +27,13 @@ from appliance.errors import Refused
 from appliance.host.command import run
 from appliance.node.handle import Node, open_node
 from appliance_lab.demo.whole import held_names
-from tests.integration.faults.ground import BLIND, HOLDERS, ORIGIN, SERVICE, STANDBY, Ground
+from tests.integration.faults.world import BLIND, HOLDERS, ORIGIN, SERVICE, STANDBY, FaultWorld
 
 
-def image(ground: Ground) -> Callable[[], None]:
+def image(world: FaultWorld) -> Callable[[], None]:
     """An image of the origin's state folder as it is now; calling it puts the folder back to that."""
-    state = ground.node().layout.root
-    archive = ground.work / "image.tar"
+    state = world.node().layout.root
+    archive = world.work / "image.tar"
     run(("tar", "-C", str(state.parent), "-cf", str(archive), state.name), timeout_seconds=60, check=True)
 
     def put_back() -> None:
@@ -43,9 +43,9 @@ def image(ground: Ground) -> Callable[[], None]:
     return put_back
 
 
-def whole_image(ground: Ground) -> Callable[[], None]:
+def whole_image(world: FaultWorld) -> Callable[[], None]:
     """The same of the whole machine, with what it remembers beside its state folder."""
-    lineage, put_back_state = ground.node().layout.lineage, image(ground)
+    lineage, put_back_state = world.node().layout.lineage, image(world)
     remembered = lineage.read_bytes()
 
     def put_back() -> None:
@@ -65,285 +65,285 @@ class Boot(SystemClock):
         return self.name
 
 
-def booted(ground: Ground, name: str) -> Node:
-    return open_node(ground.node().layout.root, Boot(name))
+def booted(world: FaultWorld, name: str) -> Node:
+    return open_node(world.node().layout.root, Boot(name))
 
 
-def clone(ground: Ground) -> Path:
+def clone(world: FaultWorld) -> Path:
     """The origin's state folder a second time, keys and all, as on a machine set up from its backup."""
-    copy = ground.work / "clone" / ORIGIN
-    shutil.copytree(ground.node().layout.root, copy, symlinks=True)
+    copy = world.work / "clone" / ORIGIN
+    shutil.copytree(world.node().layout.root, copy, symlinks=True)
     return copy
 
 
-def assert_refused_untouched(ground: Ground, sentence: str) -> None:
+def assert_refused_untouched(world: FaultWorld, sentence: str) -> None:
     """The run is refused before borg writes: neither a counter nor a segment of the repository has moved."""
-    repository = ground.layout().repository
+    repository = world.layout().repository
     before = read_nonce(repository), sorted(repository.glob("data/*/*"))
     with pytest.raises(Refused, match=sentence):
-        writer.run(ground.node(), SERVICE)
+        writer.run(world.node(), SERVICE)
     assert (read_nonce(repository), sorted(repository.glob("data/*/*"))) == before
 
 
-def test_an_older_image_is_refused_by_the_peers_and_continued_under_a_new_grant(ground: Ground) -> None:
-    put_back = image(ground)
+def test_an_older_image_is_refused_by_the_peers_and_continued_under_a_new_grant(world: FaultWorld) -> None:
+    put_back = image(world)
     for _ in range(2):
-        ground.change()
-        ground.save()
+        world.change()
+        world.save()
     put_back()
-    refused = ground.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
+    refused = world.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
     assert refused.exit_code == 8
     assert "older image" in refused.tail()
     assert "appliance backup resync" in refused.tail()
-    assert_refused_untouched(ground, "older image")
-    ground.fetch_to_continue()
-    ground.adopt()
-    ground.change()
-    ground.assert_healed()
-    archives = {archive.name for archive in Borg(writer.own_repository(ground.layout())).archives()}
-    assert {item.archive for item in ground.acknowledged} <= archives, "what was saved after the image is not lost"
-    ground.assert_nothing_lost(extract=4)
+    assert_refused_untouched(world, "older image")
+    world.fetch_to_continue()
+    world.adopt()
+    world.change()
+    world.assert_healed()
+    archives = {archive.name for archive in Borg(writer.own_repository(world.layout())).archives()}
+    assert {item.archive for item in world.acknowledged} <= archives, "what was saved after the image is not lost"
+    world.assert_nothing_lost(extract=4)
 
 
-def test_an_older_image_is_refused_by_the_machine_itself_when_no_peer_answers(ground: Ground) -> None:
-    put_back = image(ground)
-    ground.change()
-    ground.save()
+def test_an_older_image_is_refused_by_the_machine_itself_when_no_peer_answers(world: FaultWorld) -> None:
+    put_back = image(world)
+    world.change()
+    world.save()
     put_back()
-    ground.stop(*HOLDERS)
-    assert_refused_untouched(ground, "this machine sealed a newer generation of docs-a than its state folder has")
-    ground.start(*HOLDERS)
-    ground.fetch_to_continue()
-    ground.adopt()
-    ground.assert_healed()
-    ground.assert_nothing_lost()
+    world.stop(*HOLDERS)
+    assert_refused_untouched(world, "this machine sealed a newer generation of docs-a than its state folder has")
+    world.start(*HOLDERS)
+    world.fetch_to_continue()
+    world.adopt()
+    world.assert_healed()
+    world.assert_nothing_lost()
 
 
-def test_an_older_image_is_refused_when_only_a_peer_answers_that_is_as_old(ground: Ground) -> None:
+def test_an_older_image_is_refused_when_only_a_peer_answers_that_is_as_old(world: FaultWorld) -> None:
     """The newest generation reached one peer, which is down; the one that answers sees nothing wrong."""
-    put_back = image(ground)
-    ground.stop(BLIND)
-    ground.change()
-    lonely = writer.run(ground.node(), SERVICE)
+    put_back = image(world)
+    world.stop(BLIND)
+    world.change()
+    lonely = writer.run(world.node(), SERVICE)
     assert not lonely.safety.safe
     put_back()
-    ground.start(BLIND)
-    ground.stop(STANDBY)
-    assert_refused_untouched(ground, "this machine sealed a newer generation of docs-a than its state folder has")
-    ground.start(STANDBY)
-    ground.fetch_to_continue()
-    ground.adopt()
-    ground.assert_healed()
-    assert held_names(ground.node(STANDBY), SERVICE)[-2] == lonely.sealed.header.id.name
-    ground.assert_nothing_lost()
+    world.start(BLIND)
+    world.stop(STANDBY)
+    assert_refused_untouched(world, "this machine sealed a newer generation of docs-a than its state folder has")
+    world.start(STANDBY)
+    world.fetch_to_continue()
+    world.adopt()
+    world.assert_healed()
+    assert held_names(world.node(STANDBY), SERVICE)[-2] == lonely.sealed.header.id.name
+    world.assert_nothing_lost()
 
 
-def test_without_any_peer_a_machine_that_remembers_goes_on_and_one_that_does_not_waits(ground: Ground) -> None:
-    ground.stop(*HOLDERS)
-    ground.change()
-    assert not writer.run(ground.node(), SERVICE).safety.safe
-    lineage = ground.node().layout.lineage
+def test_without_any_peer_a_machine_that_remembers_goes_on_and_one_that_does_not_waits(world: FaultWorld) -> None:
+    world.stop(*HOLDERS)
+    world.change()
+    assert not writer.run(world.node(), SERVICE).safety.safe
+    lineage = world.node().layout.lineage
     remembered = lineage.read_bytes()
     lineage.unlink()
-    assert_refused_untouched(ground, "no peer answers")
+    assert_refused_untouched(world, "no peer answers")
     lineage.write_bytes(json.dumps({**json.loads(remembered), "machine": "another"}).encode())
-    assert_refused_untouched(ground, "no peer answers")
+    assert_refused_untouched(world, "no peer answers")
     lineage.write_bytes(remembered)
-    assert not writer.run(ground.node(), SERVICE).safety.safe
-    ground.start(*HOLDERS)
-    ground.assert_healed()
-    ground.assert_nothing_lost()
+    assert not writer.run(world.node(), SERVICE).safety.safe
+    world.start(*HOLDERS)
+    world.assert_healed()
+    world.assert_nothing_lost()
 
 
-def test_a_run_cut_between_sealing_and_remembering_goes_on_alone(ground: Ground) -> None:
-    lineage = ground.node().layout.lineage
+def test_a_run_cut_between_sealing_and_remembering_goes_on_alone(world: FaultWorld) -> None:
+    lineage = world.node().layout.lineage
     remembered = lineage.read_bytes()
-    ground.stop(*HOLDERS)
-    ground.change()
-    writer.run(ground.node(), SERVICE)
+    world.stop(*HOLDERS)
+    world.change()
+    writer.run(world.node(), SERVICE)
     lineage.write_bytes(remembered)
-    writer.run(ground.node(), SERVICE)
-    ground.start(*HOLDERS)
-    ground.assert_healed()
+    writer.run(world.node(), SERVICE)
+    world.start(*HOLDERS)
+    world.assert_healed()
 
 
-def test_of_two_clones_the_second_to_write_is_refused(ground: Ground) -> None:
-    copy = clone(ground)
-    ground.change()
+def test_of_two_clones_the_second_to_write_is_refused(world: FaultWorld) -> None:
+    copy = clone(world)
+    world.change()
     first = writer.run(open_node(copy), SERVICE)
     assert first.safety.safe
     assert_refused_untouched(
-        ground, "restored from an older image, it was cloned, or another machine wrote with its key"
+        world, "restored from an older image, it was cloned, or another machine wrote with its key"
     )
     assert writer.run(open_node(copy), SERVICE).safety.safe, "the one that wrote goes on"
-    assert ground.forks() == set()
-    ground.fetch_to_continue()
-    ground.adopt()
-    ground.assert_healed()
+    assert world.forks() == set()
+    world.fetch_to_continue()
+    world.adopt()
+    world.assert_healed()
     with pytest.raises(Refused, match="knows epoch 4 of docs-a"):
         writer.run(open_node(copy), SERVICE)
-    ground.assert_nothing_lost()
+    world.assert_nothing_lost()
 
 
-def test_a_clone_that_no_peer_answers_does_not_write(ground: Ground) -> None:
-    copy = clone(ground)
-    ground.stop(*HOLDERS)
+def test_a_clone_that_no_peer_answers_does_not_write(world: FaultWorld) -> None:
+    copy = clone(world)
+    world.stop(*HOLDERS)
     with pytest.raises(Refused, match="no peer answers"):
         writer.run(open_node(copy), SERVICE)
 
 
-def test_a_clone_that_not_all_peers_answer_does_not_write(ground: Ground) -> None:
+def test_a_clone_that_not_all_peers_answer_does_not_write(world: FaultWorld) -> None:
     """Only the peer that is down may know what the other copy wrote."""
-    copy = clone(ground)
-    ground.stop(BLIND)
-    ground.change()
-    writer.run(ground.node(), SERVICE)
-    ground.start(BLIND)
-    ground.stop(STANDBY)
+    copy = clone(world)
+    world.stop(BLIND)
+    world.change()
+    writer.run(world.node(), SERVICE)
+    world.start(BLIND)
+    world.stop(STANDBY)
     with pytest.raises(Refused, match=f"not all peers answer .{STANDBY} does not., and nothing"):
         writer.run(open_node(copy), SERVICE)
 
 
-def test_clones_that_wrote_at_once_are_a_fork_both_sides_of_which_are_kept(ground: Ground) -> None:
+def test_clones_that_wrote_at_once_are_a_fork_both_sides_of_which_are_kept(world: FaultWorld) -> None:
     """A whole disk was copied, what the machine remembers included, and each copy reached one peer only: two headers
     for one sequence. A new grant ends it; nothing is thrown away. Each was answered by another peer, so their counters
     lie in two lanes; the fixture looks that none was used twice."""
-    copy = clone(ground)
-    shutil.copy(ground.node().layout.lineage, open_node(copy).layout.lineage)
-    ground.stop(BLIND)
-    ground.change()
-    ours = writer.run(ground.node(), SERVICE).sealed
-    ground.start(BLIND)
-    ground.stop(STANDBY)
+    copy = clone(world)
+    shutil.copy(world.node().layout.lineage, open_node(copy).layout.lineage)
+    world.stop(BLIND)
+    world.change()
+    ours = writer.run(world.node(), SERVICE).sealed
+    world.start(BLIND)
+    world.stop(STANDBY)
     theirs = writer.run(open_node(copy), SERVICE).sealed
-    ground.start(STANDBY)
+    world.start(STANDBY)
     assert (ours.header.epoch, ours.header.sequence) == (theirs.header.epoch, theirs.header.sequence)
-    for node in (ground.node(), open_node(copy)):
+    for node in (world.node(), open_node(copy)):
         with pytest.raises(Refused, match="it was cloned"):
             writer.run(node, SERVICE)
     for holder in HOLDERS:
-        catch_up(ground.node(holder), SERVICE, exchange(ground.node(holder), SERVICE))
-    assert ground.forks() == {str(ours.header.id)}
+        catch_up(world.node(holder), SERVICE, exchange(world.node(holder), SERVICE))
+    assert world.forks() == {str(ours.header.id)}
     for holder in HOLDERS:
-        assert {ours.header.id.name, theirs.header.id.name} <= set(held_names(ground.node(holder), SERVICE))
-    ground.fetch_to_continue()
-    ground.adopt()
-    ground.change()
-    ground.save()
-    assert ground.forks() == set(), "the newer epoch says which side goes on"
+        assert {ours.header.id.name, theirs.header.id.name} <= set(held_names(world.node(holder), SERVICE))
+    world.fetch_to_continue()
+    world.adopt()
+    world.change()
+    world.save()
+    assert world.forks() == set(), "the newer epoch says which side goes on"
     for holder in HOLDERS:
-        assert {ours.header.id.name, theirs.header.id.name} <= set(held_names(ground.node(holder), SERVICE))
+        assert {ours.header.id.name, theirs.header.id.name} <= set(held_names(world.node(holder), SERVICE))
 
 
-def test_a_fork_half_resynchronised_is_still_refused(ground: Ground) -> None:
+def test_a_fork_half_resynchronised_is_still_refused(world: FaultWorld) -> None:
     """Fetching brings the other side's headers here; knowing them is not continuing them."""
-    copy = clone(ground)
+    copy = clone(world)
     writer.run(open_node(copy), SERVICE)
-    ground.stop(*HOLDERS)
-    ground.change()
-    writer.run(ground.node(), SERVICE)
-    ground.start(*HOLDERS)
-    ground.fetch_to_continue()
-    chain = chain_of(ground.node(), SERVICE)
+    world.stop(*HOLDERS)
+    world.change()
+    writer.run(world.node(), SERVICE)
+    world.start(*HOLDERS)
+    world.fetch_to_continue()
+    chain = chain_of(world.node(), SERVICE)
     assert len([name for name in chain.names() if name.startswith("00002.0000000002.")]) == 2
     assert all(chain.raw_header(name) for name in chain.names())
-    assert_refused_untouched(ground, "it was cloned")
-    ground.adopt()
-    ground.assert_healed()
+    assert_refused_untouched(world, "it was cloned")
+    world.adopt()
+    world.assert_healed()
 
 
 @pytest.mark.parametrize("boot", ["", "another"], ids=["thawed", "booted"])
 def test_a_machine_put_back_whole_while_the_holder_of_the_newest_is_silent_uses_no_counter_twice(
-    ground: Ground, boot: str
+    world: FaultWorld, boot: str
 ) -> None:
     """Nothing on the machine can tell, and who answers knows no better: it goes on, with other counters. Where it was
     thawed there is not even another start to tell."""
-    put_back = whole_image(ground)
-    ground.stop(STANDBY)
-    ground.change()
-    before = writer.run(ground.node(), SERVICE)
+    put_back = whole_image(world)
+    world.stop(STANDBY)
+    world.change()
+    before = writer.run(world.node(), SERVICE)
     put_back()
-    ground.start(STANDBY)
-    ground.stop(BLIND)
-    ground.change()
-    after = writer.run(booted(ground, boot) if boot else ground.node(), SERVICE)
+    world.start(STANDBY)
+    world.stop(BLIND)
+    world.change()
+    after = writer.run(booted(world, boot) if boot else world.node(), SERVICE)
     assert [took_it(done) for done in (before, after)] == [{BLIND}, {STANDBY}]
-    ground.assert_no_counter_twice()
-    ground.start(BLIND)
+    world.assert_no_counter_twice()
+    world.start(BLIND)
     with pytest.raises(Refused, match="restored from an older image"):
-        writer.run(ground.node(), SERVICE)
-    ground.fetch_to_continue()
-    ground.adopt()
-    ground.change()
-    ground.save()
+        writer.run(world.node(), SERVICE)
+    world.fetch_to_continue()
+    world.adopt()
+    world.change()
+    world.save()
 
 
 def took_it(done: Run) -> set[str]:
     return {pushed.peer for pushed in done.pushed if pushed.receipt}
 
 
-def test_two_branches_that_were_written_alone_and_sent_to_two_holders_use_no_counter_twice(ground: Ground) -> None:
+def test_two_branches_that_were_written_alone_and_sent_to_two_holders_use_no_counter_twice(world: FaultWorld) -> None:
     """What remains is the draw: two runs of this size meet once in a million such sequences, after a boot."""
-    put_back = whole_image(ground)
+    put_back = whole_image(world)
     for boot, holder in (("second", BLIND), ("third", STANDBY)):
-        ground.stop(*HOLDERS)
-        ground.change()
-        assert took_it(writer.run(booted(ground, boot), SERVICE)) == set()
-        ground.start(holder)
-        assert [it.peer for it in writer.push_newest(ground.node(), SERVICE) if it.receipt] == [holder]
+        world.stop(*HOLDERS)
+        world.change()
+        assert took_it(writer.run(booted(world, boot), SERVICE)) == set()
+        world.start(holder)
+        assert [it.peer for it in writer.push_newest(world.node(), SERVICE) if it.receipt] == [holder]
         put_back()
-    ground.assert_no_counter_twice()
+    world.assert_no_counter_twice()
 
 
-def test_after_two_hundred_boots_without_a_line_the_grant_still_lets_borg_write(ground: Ground) -> None:
+def test_after_two_hundred_boots_without_a_line_the_grant_still_lets_borg_write(world: FaultWorld) -> None:
     """Each boot is a sign, and sets the counter on by a draw; borg itself writes at each twentieth."""
-    ground.stop(*HOLDERS)
+    world.stop(*HOLDERS)
     for boot in range(200):
-        node = booted(ground, f"boot-{boot}")
+        node = booted(world, f"boot-{boot}")
         if boot % 20:
-            set_counter(ground.layout(), node.clock, 2, HOLDERS, ())
+            set_counter(world.layout(), node.clock, 2, HOLDERS, ())
         else:
-            ground.change()
+            world.change()
             writer.run(node, SERVICE)
-    value = next_nonce(writer.own_repository(ground.layout()))
+    value = next_nonce(writer.own_repository(world.layout()))
     check_nonce(value, 2)
     assert floor_of(3) - (value or 0) > ECONOMY
-    ground.start(*HOLDERS)
-    ground.assert_healed()
+    world.start(*HOLDERS)
+    world.assert_healed()
 
 
-def adopt_again(ground: Ground) -> None:
+def adopt_again(world: FaultWorld) -> None:
     """What was fetched last, under the grant of before: its sentence refuses, whatever the state folder says."""
-    node = ground.node()
+    node = world.node()
     key = key_of(node, SERVICE, staging(node, SERVICE), None)
     with pytest.raises(Refused, match="docs-a was already written under the grant of epoch 4"):
-        continue_under(node, SERVICE, load_fetched(node, SERVICE), ground.grant_file.read_bytes(), key)
+        continue_under(node, SERVICE, load_fetched(node, SERVICE), world.grant_file.read_bytes(), key)
 
 
 @pytest.mark.parametrize("knows", [True, False], ids=["one-generation-of-it", "nothing-of-it"])
 def test_a_grant_is_not_adopted_twice_after_an_image_though_the_newest_holder_is_silent(
-    ground: Ground, knows: bool
+    world: FaultWorld, knows: bool
 ) -> None:
     """The image is of before the grant, and who answers knows one generation under it, or nothing of it."""
-    put_back = image(ground)
-    ground.fetch_to_continue()
-    ground.adopt()
+    put_back = image(world)
+    world.fetch_to_continue()
+    world.adopt()
     if knows:
-        ground.change()
-        ground.save()
-    ground.stop(STANDBY)
-    ground.change()
-    writer.run(ground.node(), SERVICE)
+        world.change()
+        world.save()
+    world.stop(STANDBY)
+    world.change()
+    writer.run(world.node(), SERVICE)
     put_back()
-    ground.start(STANDBY)
-    ground.stop(BLIND)
-    assert_refused_untouched(ground, "the folder is an older image")
-    sealed, _ = fetch_for_resync(ground.node(), SERVICE)
+    world.start(STANDBY)
+    world.stop(BLIND)
+    assert_refused_untouched(world, "the folder is an older image")
+    sealed, _ = fetch_for_resync(world.node(), SERVICE)
     assert sealed.header.epoch == (4 if knows else 2)
-    remember_fetched(ground.node(), SERVICE, sealed)
-    adopt_again(ground)
-    ground.start(BLIND)
-    ground.fetch_to_continue()
-    ground.adopt()
-    assert chain_of(ground.node(), SERVICE).grant().epoch == 6
-    ground.assert_healed()
+    remember_fetched(world.node(), SERVICE, sealed)
+    adopt_again(world)
+    world.start(BLIND)
+    world.fetch_to_continue()
+    world.adopt()
+    assert chain_of(world.node(), SERVICE).grant().epoch == 6
+    world.assert_healed()

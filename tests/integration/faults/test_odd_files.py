@@ -32,8 +32,8 @@ from appliance.units import GIB, MIB, format_bytes
 from appliance_lab.checkers.tree_record import compare, take
 from appliance_lab.checkout import appliance_argv, code_folder
 from tests.integration.agent.watch import wait_until
-from tests.integration.faults.ground import BLIND, BORG, SERVICE, STANDBY, Ground, put_borg
 from tests.integration.faults.relay import relayed
+from tests.integration.faults.world import BLIND, BORG, SERVICE, STANDBY, FaultWorld, put_borg
 
 AS_ROOT = os.geteuid() == 0
 UNREADABLE = "/sys/devices/virtual/mem/null/power/autosuspend_delay_ms"
@@ -59,12 +59,12 @@ NAMES = (
 )
 
 
-def through_a_peer(ground: Ground, into: Path) -> Path:
+def through_a_peer(world: FaultWorld, into: Path) -> Path:
     """Lose the writer's repository; restore the newest archive from what the blind peer has. The documents restored."""
-    shutil.rmtree(ground.layout().repository)
-    borg = Borg(open_best(ground.node(), SERVICE, f"peer:{BLIND}").repository)
+    shutil.rmtree(world.layout().repository)
+    borg = Borg(open_best(world.node(), SERVICE, f"peer:{BLIND}").repository)
     assert borg.extract(borg.archives()[-1].name, [], into) == ()
-    return into / str(ground.documents).lstrip("/")
+    return into / str(world.documents).lstrip("/")
 
 
 def put_socket(path: Path) -> None:
@@ -107,44 +107,44 @@ def put_oddities(folder: Path) -> None:
         os.chown(folder / "second", 12345, 23456)
 
 
-def test_odd_names_and_kinds_come_back_identical_through_a_blind_peer(ground: Ground, tmp_path: Path) -> None:
-    put_oddities(ground.documents)
-    (ground.documents / "latin-1 \udce9t\udce9").mkdir()
-    sockets = [ground.documents / "prise", ground.documents / "latin-1 \udce9t\udce9" / "prise\nelectrique"]
+def test_odd_names_and_kinds_come_back_identical_through_a_blind_peer(world: FaultWorld, tmp_path: Path) -> None:
+    put_oddities(world.documents)
+    (world.documents / "latin-1 \udce9t\udce9").mkdir()
+    sockets = [world.documents / "prise", world.documents / "latin-1 \udce9t\udce9" / "prise\nelectrique"]
     for path in sockets:
         put_socket(path)
-    before = take(ground.documents, as_root=AS_ROOT)
-    done = writer.run(ground.node(), SERVICE)
+    before = take(world.documents, as_root=AS_ROOT)
+    done = writer.run(world.node(), SERVICE)
     assert done.safety.safe
     assert set(done.left_out) == {LeftOut(str(path), "socket") for path in sockets}
-    restored = through_a_peer(ground, tmp_path / "restored")
+    restored = through_a_peer(world, tmp_path / "restored")
     after = take(restored, as_root=AS_ROOT)
     assert compare(before, after) == ()
     assert after.left_out == ()
     assert (restored / "creux").stat().st_blocks * 512 < 20 * MIB, "holes come back as holes"
 
 
-def test_a_time_that_borg_cannot_hold_comes_back_as_the_nearest_that_it_can(ground: Ground, tmp_path: Path) -> None:
+def test_a_time_that_borg_cannot_hold_comes_back_as_the_nearest_that_it_can(world: FaultWorld, tmp_path: Path) -> None:
     """A limit of borg 1.4, and the only one that this suite knows of."""
-    put_time(ground.documents / "1935", -1_100_000_000)
-    put_time(ground.documents / "2200", 7_258_118_400)
-    before = take(ground.documents, as_root=AS_ROOT)
-    writer.run(ground.node(), SERVICE)
-    after = take(through_a_peer(ground, tmp_path / "restored"), as_root=AS_ROOT)
+    put_time(world.documents / "1935", -1_100_000_000)
+    put_time(world.documents / "2200", 7_258_118_400)
+    before = take(world.documents, as_root=AS_ROOT)
+    writer.run(world.node(), SERVICE)
+    after = take(through_a_peer(world, tmp_path / "restored"), as_root=AS_ROOT)
     found = {(item.path, item.what, item.after) for item in compare(before, after)}
     assert found == {("1935", "mtime_ns", "0"), ("2200", "mtime_ns", str(LAST_SECOND * 10**9))}
 
 
-def test_a_hole_of_five_gigabytes_comes_back_as_a_hole(ground: Ground, tmp_path: Path) -> None:
-    path = ground.documents / "disque.img"
+def test_a_hole_of_five_gigabytes_comes_back_as_a_hole(world: FaultWorld, tmp_path: Path) -> None:
+    path = world.documents / "disque.img"
     with open(path, "wb") as file:
         file.write(b"debut")
         file.seek(5 * GIB - 3)
         file.write(b"fin")
-    done = writer.run(ground.node(), SERVICE)
+    done = writer.run(world.node(), SERVICE)
     assert done.left_out == ()
     assert max(outcome.bytes_sent for outcome in done.pushed) < MIB
-    restored = through_a_peer(ground, tmp_path / "restored") / "disque.img"
+    restored = through_a_peer(world, tmp_path / "restored") / "disque.img"
     status = restored.stat()
     assert (status.st_size, status.st_mtime_ns) == (5 * GIB, path.stat().st_mtime_ns)
     assert status.st_blocks * 512 < 32 * MIB
@@ -157,25 +157,25 @@ def test_a_hole_of_five_gigabytes_comes_back_as_a_hole(ground: Ground, tmp_path:
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_five_gigabytes_that_nothing_compresses_come_back_though_the_line_was_cut(
-    ground: Ground, tmp_path: Path, seed: int
+    world: FaultWorld, tmp_path: Path, seed: int
 ) -> None:
     size, cut = 5 * GIB, 2 * GIB + 12_345_678
     if shutil.disk_usage(tmp_path).free < 6 * size:
         pytest.skip(f"five copies and some room: this needs {format_bytes(6 * size)} of free disk")
-    ground.make_room(4 * size)
-    path = ground.documents / "vidéo du conseil.mkv"
+    world.make_room(4 * size)
+    path = world.documents / "vidéo du conseil.mkv"
     written = put_random_bytes(path, size, seed)
-    with relayed(ground.territory, BLIND) as relay:
+    with relayed(world.territory, BLIND) as relay:
         relay.up.cut_after = cut
-        failed = {outcome.peer: outcome.error for outcome in writer.run(ground.node(), SERVICE).pushed}
+        failed = {outcome.peer: outcome.error for outcome in writer.run(world.node(), SERVICE).pushed}
     assert failed[STANDBY] is None
     assert isinstance(failed[BLIND], Unreachable), failed[BLIND]
-    done = ground.save()
+    done = world.save()
     sent = {outcome.peer: outcome.bytes_sent for outcome in done.pushed}
     assert size - cut < sent[BLIND] < size - cut + 16 * MIB, "what came before the cut is not sent again"
     assert sent[STANDBY] < MIB
     path.unlink()
-    restored = through_a_peer(ground, tmp_path / "restored") / path.name
+    restored = through_a_peer(world, tmp_path / "restored") / path.name
     assert restored.stat().st_size == size
     assert sha256_file(restored) == written
 
@@ -214,16 +214,16 @@ def written_all_the_time(path: Path) -> Iterator[None]:
         thread.join()
 
 
-def test_a_file_that_changes_while_it_is_read_is_saved_and_named(ground: Ground, tmp_path: Path) -> None:
-    path = ground.documents / "ouvert.ods"
+def test_a_file_that_changes_while_it_is_read_is_saved_and_named(world: FaultWorld, tmp_path: Path) -> None:
+    path = world.documents / "ouvert.ods"
     path.write_bytes(bytes(20 * MIB))
     with written_all_the_time(path):
-        done = writer.run(ground.node(), SERVICE)
+        done = writer.run(world.node(), SERVICE)
     assert [(item.path.lstrip("/"), "changed while" in item.reason) for item in done.left_out] == [
         (str(path).lstrip("/"), True)
     ]
     assert done.safety.safe
-    restored = through_a_peer(ground, tmp_path / "restored")
+    restored = through_a_peer(world, tmp_path / "restored")
     assert (restored / "ouvert.ods").stat().st_size == 20 * MIB
 
 
@@ -251,43 +251,43 @@ def remove_when_asked(path: Path, asked: Path) -> None:
     path.unlink()
 
 
-def run_with_borg(ground: Ground, monkeypatch: pytest.MonkeyPatch, code: str) -> Run:
+def run_with_borg(world: FaultWorld, monkeypatch: pytest.MonkeyPatch, code: str) -> Run:
     """A run whose borg is started by `code`."""
-    (ground.work / "started.py").write_text(code)
-    folder = put_borg(ground.work, f'#!/bin/sh\nexec {sys.executable} {ground.work / "started.py"} "$@"\n')
+    (world.work / "started.py").write_text(code)
+    folder = put_borg(world.work, f'#!/bin/sh\nexec {sys.executable} {world.work / "started.py"} "$@"\n')
     with monkeypatch.context() as patched:
         patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        return writer.run(ground.node(), SERVICE)
+        return writer.run(world.node(), SERVICE)
 
 
 def test_a_file_that_vanishes_between_listing_and_reading_is_named(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
+    world: FaultWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = ground.documents / "brouillon éphémère.odt"
+    path = world.documents / "brouillon éphémère.odt"
     path.write_text("x")
-    asked = ground.work / "asked"
+    asked = world.work / "asked"
     asked.touch()
     with ThreadPoolExecutor(1) as other:
         removed = other.submit(remove_when_asked, path, asked)
-        done = run_with_borg(ground, monkeypatch, VANISH.format(name=path.name, borg=BORG, asked=str(asked)))
+        done = run_with_borg(world, monkeypatch, VANISH.format(name=path.name, borg=BORG, asked=str(asked)))
         removed.result()
     assert [item.path.lstrip("/") for item in done.left_out] == [str(path).lstrip("/")]
     assert "No such file" in done.left_out[0].reason
     assert done.safety.safe, "it is gone at its source, too"
-    ground.assert_healed()
+    world.assert_healed()
 
 
-def test_what_may_not_be_read_is_named_and_the_rest_is_saved(ground: Ground) -> None:
+def test_what_may_not_be_read_is_named_and_the_rest_is_saved(world: FaultWorld) -> None:
     """Root may read all, so it runs without the right that lets it."""
-    closed = ground.documents / "confidentiel.odt"
+    closed = world.documents / "confidentiel.odt"
     closed.write_text("x")
     closed.chmod(0)
-    folder = ground.documents / "dossier fermé"
+    folder = world.documents / "dossier fermé"
     folder.mkdir()
     (folder / "dedans").write_text("x")
     folder.chmod(0)
     drop = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search")
-    words = (*appliance_argv(), "--json", "--state", str(ground.node().layout.root), "backup", "run", SERVICE)
+    words = (*appliance_argv(), "--json", "--state", str(world.node().layout.root), "backup", "run", SERVICE)
     said = run(
         (*(drop if AS_ROOT else ()), *words), timeout_seconds=60, env={"PYTHONPATH": str(code_folder())}, stdin=b""
     )
@@ -298,8 +298,8 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_saved(ground: Ground) -> 
     assert {item["path"] for item in answer["left_out"]} == {str(closed), str(folder)}
     assert not answer["safety"]["safe"], "a backup without them is partial"
     assert len(answer["safety"]["counted"]) == 2
-    ground.assert_healed()
-    ground.assert_nothing_lost()
+    world.assert_healed()
+    world.assert_nothing_lost()
 
 
 @contextmanager
@@ -316,19 +316,19 @@ def without_bytes(path: Path) -> Iterator[None]:
 
 
 @pytest.mark.root
-def test_a_file_that_opens_and_cannot_be_read_is_named_and_the_rest_is_saved(ground: Ground, tmp_path: Path) -> None:
-    path = ground.documents / "secteur défectueux.odt"
+def test_a_file_that_opens_and_cannot_be_read_is_named_and_the_rest_is_saved(world: FaultWorld, tmp_path: Path) -> None:
+    path = world.documents / "secteur défectueux.odt"
     path.write_bytes(b"lisible" * 1000)
     with without_bytes(path), open(path, "rb") as file, pytest.raises(OSError, match="Input/output error"):
         file.read(1)
     with without_bytes(path):
-        ground.change()
-        done = writer.run(ground.node(), SERVICE)
+        world.change()
+        done = writer.run(world.node(), SERVICE)
     assert done.left_out == (LeftOut(str(path), "read: [Errno 5] Input/output error"),)
     assert str(done.safety) == "partial: 2 of 2 (commune-b, hermitage)"
     assert done.sealed.header.missing == (0,)
-    ground.change()
-    before = take(ground.documents, as_root=AS_ROOT)
-    ground.assert_healed()
-    after = take(through_a_peer(ground, tmp_path / "restored"), as_root=AS_ROOT)
+    world.change()
+    before = take(world.documents, as_root=AS_ROOT)
+    world.assert_healed()
+    after = take(through_a_peer(world, tmp_path / "restored"), as_root=AS_ROOT)
     assert compare(before, after) == ()

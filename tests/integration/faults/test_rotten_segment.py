@@ -20,21 +20,21 @@ from appliance.errors import IntegrityError
 from appliance.host.files import sha256_file
 from appliance.node.handle import open_node
 from appliance.units import KIB
-from tests.integration.faults.ground import BLIND, HOLDERS, ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from tests.integration.faults.world import BLIND, HOLDERS, ORIGIN, SERVICE, SPARE, STANDBY, FaultWorld
 
 
 @pytest.fixture
-def grown(ground: Ground) -> Ground:
+def grown(world: FaultWorld) -> FaultWorld:
     """A few generations, so that there are old segments."""
-    ground.change(random_bytes=300 * KIB)
-    ground.save()
-    ground.change()
-    ground.save()
-    return ground
+    world.change(random_bytes=300 * KIB)
+    world.save()
+    world.change()
+    world.save()
+    return world
 
 
-def old_segment(ground: Ground) -> Path:
-    return max(ground.layout().repository.glob("data/*/*"), key=lambda path: path.stat().st_size)
+def old_segment(world: FaultWorld) -> Path:
+    return max(world.layout().repository.glob("data/*/*"), key=lambda path: path.stat().st_size)
 
 
 def rot(path: Path) -> None:
@@ -58,22 +58,22 @@ class LaterClock(SystemClock):
         return super().now() + self.seconds
 
 
-def mend(ground: Ground) -> str:
-    done = ground.territory.nodes[ORIGIN].cli("backup", "repair", SERVICE, check=False)
+def mend(world: FaultWorld) -> str:
+    done = world.territory.nodes[ORIGIN].cli("backup", "repair", SERVICE, check=False)
     assert done.exit_code == 0, done.tail()
     return done.stdout.decode()
 
 
-def assert_sound(ground: Ground) -> None:
-    borg = Borg(own_repository(ground.layout()))
+def assert_sound(world: FaultWorld) -> None:
+    borg = Borg(own_repository(world.layout()))
     borg.check_repository()
     borg.check_archives(verify_data=True)
-    ground.change()
-    ground.assert_healed()
-    ground.assert_nothing_lost(extract=3)
+    world.change()
+    world.assert_healed()
+    world.assert_nothing_lost(extract=3)
 
 
-def test_rot_is_refused_when_the_memory_of_hashes_is_lost_and_mended_from_a_peer(grown: Ground) -> None:
+def test_rot_is_refused_when_the_memory_of_hashes_is_lost_and_mended_from_a_peer(grown: FaultWorld) -> None:
     segment = old_segment(grown)
     good = sha256_file(segment)
     rot(segment)
@@ -91,7 +91,7 @@ def test_rot_is_refused_when_the_memory_of_hashes_is_lost_and_mended_from_a_peer
     assert_sound(grown)
 
 
-def test_rot_that_no_time_stamp_shows_is_found_when_the_file_is_read_again(grown: Ground) -> None:
+def test_rot_that_no_time_stamp_shows_is_found_when_the_file_is_read_again(grown: FaultWorld) -> None:
     """Until then what is sealed is still what the peers hold: the hash in the list is the good one's."""
     segment = old_segment(grown)
     rot(segment)
@@ -110,7 +110,7 @@ def test_rot_that_no_time_stamp_shows_is_found_when_the_file_is_read_again(grown
     assert_sound(grown)
 
 
-def test_rot_that_is_sent_to_a_new_peer_is_refused_there_and_mended(grown: Ground) -> None:
+def test_rot_that_is_sent_to_a_new_peer_is_refused_there_and_mended(grown: FaultWorld) -> None:
     """The peers that have the segment never ask for it again; one that does not, proves its hash."""
     rot(old_segment(grown))
     grown.territory.nodes[BLIND].wipe()
@@ -129,7 +129,7 @@ def test_rot_that_is_sent_to_a_new_peer_is_refused_there_and_mended(grown: Groun
     assert_sound(grown)
 
 
-def test_what_no_peer_has_is_told_and_left_as_it_is(grown: Ground) -> None:
+def test_what_no_peer_has_is_told_and_left_as_it_is(grown: FaultWorld) -> None:
     segment = old_segment(grown)
     rot(segment)
     for name in (*HOLDERS, SPARE):
@@ -144,7 +144,7 @@ def test_what_no_peer_has_is_told_and_left_as_it_is(grown: Ground) -> None:
     assert_sound(grown)
 
 
-def test_rot_that_borg_meets_itself_names_the_remedy(grown: Ground) -> None:
+def test_rot_that_borg_meets_itself_names_the_remedy(grown: FaultWorld) -> None:
     """The last segment holds the list of archives, which each run reads first."""
     segment = max(grown.layout().repository.glob("data/*/*"), key=lambda path: int(path.name))
     manifest = max(

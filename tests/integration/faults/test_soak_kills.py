@@ -26,17 +26,9 @@ from appliance.units import KIB, MIB
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.processes.node import ProcessNode
 from tests.integration.agent.watch import kill_agent, processes, wait_until
-from tests.integration.faults.ground import (
-    BLIND,
-    ORIGIN,
-    SERVICE,
-    STANDBY,
-    Ground,
-    put_cut_borg,
-    remove_borg,
-)
 from tests.integration.faults.relay import relayed
 from tests.integration.faults.results import Results, runs_wanted
+from tests.integration.faults.world import BLIND, ORIGIN, SERVICE, STANDBY, FaultWorld, put_cut_borg, remove_borg
 
 SAMPLE = 6
 STEPS_MAX = 95
@@ -50,14 +42,14 @@ SOAKED = [f"{DAY_SEED}-{number}" for number in range(runs_wanted(SAMPLE))]
 
 @dataclass
 class Fault:
-    """What is done to `ground`, with the choices of `draw`; each fault of FAULTS returns what it did in a few words."""
+    """What is done to `world`, with the choices of `draw`; each fault of FAULTS returns what it did in a few words."""
 
-    ground: Ground
+    world: FaultWorld
     draw: random.Random
 
     def backup(self) -> subprocess.Popen[bytes]:
         """A backup as the command line does it, in a process group of its own."""
-        words = (*appliance_argv(), "--state", str(self.ground.node().layout.root), "backup", "run", SERVICE)
+        words = (*appliance_argv(), "--state", str(self.world.node().layout.root), "backup", "run", SERVICE)
         environment = {**os.environ, "PYTHONPATH": str(code_folder())}
         return subprocess.Popen(
             words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
@@ -65,14 +57,14 @@ class Fault:
 
     def ours_at_a_step(self) -> str:
         step = self.draw.randrange(1, STEPS_MAX)
-        self.ground.cut_backup(step)
+        self.world.cut_backup(step)
         return f"backup killed at step {step}"
 
     def borg_at_a_step(self) -> str:
         step = self.draw.randrange(1, STEPS_MAX)
-        put_cut_borg(self.ground.work, step)
-        self.ground.cut_backup(0)
-        remove_borg(self.ground.work)
+        put_cut_borg(self.world.work, step)
+        self.world.cut_backup(0)
+        remove_borg(self.world.work)
         return f"borg killed at step {step}"
 
     def ours_at_a_moment(self) -> str:
@@ -91,35 +83,35 @@ class Fault:
     def agent_at_a_moment(self) -> str:
         """An agent that has a backup to make; what it started must end with it."""
         seconds = self.draw.uniform(0.2, 2.2)
-        node = self.ground.territory.nodes[ORIGIN]
-        self.ground.make_due()
+        node = self.world.territory.nodes[ORIGIN]
+        self.world.make_due()
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(EVERY_VARIABLE, "0.3")
             node.start_agent()
         time.sleep(seconds)  # the fault itself: no state is waited for
         kill_agent(node)
         wait_until(lambda: not processes(node), "nothing of this node runs")
-        wait_until(self.ground.is_free, "nothing holds the service: who dies loses its command line before its locks")
+        wait_until(self.world.is_free, "nothing holds the service: who dies loses its command line before its locks")
         return f"agent killed after {seconds:.2f} s"
 
     def tidy_at_a_step(self) -> str:
         """Ours, or one of the borgs that it starts, while it forgets what was saved before and frees its room."""
         verb = self.draw.choice(("", "delete", "compact"))
         step = self.draw.randrange(1, TIDYING_STEPS_MAX[verb])
-        self.ground.keep_little()
-        self.ground.replace_map()
-        self.ground.save()
+        self.world.keep_little()
+        self.world.replace_map()
+        self.world.save()
         if verb:
-            put_cut_borg(self.ground.work, step, verb)
-        self.ground.cut_tidy(0 if verb else step)
-        remove_borg(self.ground.work)
+            put_cut_borg(self.world.work, step, verb)
+        self.world.cut_tidy(0 if verb else step)
+        remove_borg(self.world.work)
         return f"{verb or 'tidying'} killed at step {step}"
 
     def sshd_at_a_byte(self) -> str:
         """The peer's sshd, with its sessions, in the middle of what comes to it."""
         at = self.draw.randrange(1, 2 * MIB)
         peer = self._stalled(at, lambda node: node.kill())
-        self.ground.territory.nodes[peer].start_sshd()
+        self.world.territory.nodes[peer].start_sshd()
         return f"sshd of {peer} killed at byte {at}"
 
     def vault_at_a_byte(self) -> str:
@@ -132,13 +124,13 @@ class Fault:
     def _stalled(self, at: int, kill: Callable[[ProcessNode], object]) -> str:
         """Do `kill` at a peer whose line stands still at byte `at`, if as many come; which peer it was."""
         peer = self.draw.choice((STANDBY, BLIND))
-        with relayed(self.ground.territory, peer) as relay:
+        with relayed(self.world.territory, peer) as relay:
             relay.up.stall_after = at
             with self.backup() as process:
                 deadline = time.monotonic() + 20
                 while relay.up.carried < at and process.poll() is None and time.monotonic() < deadline:
                     time.sleep(0.005)
-                kill(self.ground.territory.nodes[peer])
+                kill(self.world.territory.nodes[peer])
                 relay.heal()
                 process.wait(60)
         return peer
@@ -146,7 +138,7 @@ class Fault:
     def line_at_a_byte(self) -> str:
         peer = self.draw.choice((STANDBY, BLIND))
         at = self.draw.randrange(1, 2 * MIB)
-        with relayed(self.ground.territory, peer) as relay:
+        with relayed(self.world.territory, peer) as relay:
             way = self.draw.choice(("up", "down"))
             getattr(relay, way).cut_after = at if way == "up" else at % (8 * KIB) + 1
             with self.backup() as process:
@@ -178,17 +170,17 @@ FAULTS = (
 )
 
 
-def survive(ground: Ground, seed: str) -> str:
+def survive(world: FaultWorld, seed: str) -> str:
     """One fault, or two in a row, drawn from `seed`; then what must hold. What was done, in words."""
-    fault = Fault(ground, random.Random(f"kills {seed}"))
+    fault = Fault(world, random.Random(f"kills {seed}"))
     told: list[str] = []
     try:
         for _ in range(fault.draw.choice((1, 1, 2))):
-            ground.change(random_bytes=fault.draw.choice((2 * KIB, 2 * MIB)))
+            world.change(random_bytes=fault.draw.choice((2 * KIB, 2 * MIB)))
             told.append(fault.draw.choice(FAULTS)(fault))
-        ground.change()
-        ground.assert_healed()
-        ground.assert_nothing_lost()
+        world.change()
+        world.assert_healed()
+        world.assert_nothing_lost()
     except BaseException as error:
         number = int(seed.split("-")[1]) + 1
         error.add_note(f"after: {', '.join(told) or 'nothing yet'}")
@@ -198,8 +190,8 @@ def survive(ground: Ground, seed: str) -> str:
 
 
 @pytest.mark.parametrize("drawn", SAMPLED)
-def test_a_fault_of_the_day_is_survived(ground: Ground, drawn: str) -> None:
-    print(survive(ground, drawn))
+def test_a_fault_of_the_day_is_survived(world: FaultWorld, drawn: str) -> None:
+    print(survive(world, drawn))
 
 
 @pytest.fixture(scope="session")
@@ -213,7 +205,7 @@ def test_soak_of_kills(request: pytest.FixtureRequest, results: Results, drawn: 
     if results.has(drawn):
         pytest.skip("held in an earlier part of this soak")
     started = time.monotonic()
-    done = survive(request.getfixturevalue("ground"), drawn)
+    done = survive(request.getfixturevalue("world"), drawn)
     results.held(drawn, done, time.monotonic() - started)
 
 

@@ -22,48 +22,48 @@ from appliance.host.files import make_private_folder, write_atomic
 from appliance.units import KIB, MIB
 from appliance_lab.counters import reused, used_by
 from appliance_lab.demo.whole import held_names
-from tests.integration.faults.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
 from tests.integration.faults.relay import relayed
+from tests.integration.faults.world import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, FaultWorld
 
 BULK_BYTES = 6 * MIB
 FEW_BYTES = 256 * KIB
 
 
 @pytest.fixture
-def bulky(ground: Ground) -> Ground:
+def bulky(world: FaultWorld) -> FaultWorld:
     """Enough that sending it twice would show."""
-    (ground.documents / "cadastre.tif").write_bytes(random.Random(1).randbytes(BULK_BYTES))
-    ground.save()
-    return ground
+    (world.documents / "cadastre.tif").write_bytes(random.Random(1).randbytes(BULK_BYTES))
+    world.save()
+    return world
 
 
-def leave_a_tail(ground: Ground) -> str:
+def leave_a_tail(world: FaultWorld) -> str:
     """The origin seals one generation that reaches nobody; its archive."""
-    ground.stop(STANDBY, BLIND)
-    ground.change()
-    tail = writer.run(ground.node(), SERVICE)
-    ground.start(STANDBY, BLIND)
+    world.stop(STANDBY, BLIND)
+    world.change()
+    tail = writer.run(world.node(), SERVICE)
+    world.start(STANDBY, BLIND)
     assert not tail.safety.acknowledged
     return tail.created.archive
 
 
-def take_over(ground: Ground, name: str) -> int:
+def take_over(world: FaultWorld, name: str) -> int:
     """Let `name` go on under a new grant; the bytes that the blind peer sent for it."""
-    with relayed(ground.territory, BLIND) as relay:
-        ground.fetch_to_continue(name)
-        ground.adopt(name)
+    with relayed(world.territory, BLIND) as relay:
+        world.fetch_to_continue(name)
+        world.adopt(name)
         return relay.down.carried
 
 
-def left_by(ground: Ground, epoch: int) -> Borg:
+def left_by(world: FaultWorld, epoch: int) -> Borg:
     """What the origin had written when it adopted its service anew, with a base folder of its own."""
-    base = ground.work / "left-base"
-    key = read_key(ground.layout().key)
+    base = world.work / "left-base"
+    key = read_key(world.layout().key)
     write_atomic(make_private_folder(base / ".config/borg/keys") / "service", key.keyfile.reveal(), mode=0o600)
-    return Borg(Repository(ground.layout().root / f"replaced-{epoch}", base, key.passphrase))
+    return Borg(Repository(world.layout().root / f"replaced-{epoch}", base, key.passphrase))
 
 
-def test_a_service_goes_to_the_standby_and_back_as_the_same_repository(bulky: Ground) -> None:
+def test_a_service_goes_to_the_standby_and_back_as_the_same_repository(bulky: FaultWorld) -> None:
     identity = repository_id(bulky.layout().repository)
     tail = leave_a_tail(bulky)
 
@@ -96,7 +96,7 @@ def test_a_service_goes_to_the_standby_and_back_as_the_same_repository(bulky: Gr
     assert reused(used_by((*pools, *kept.repository.path.glob("data/*/*")))) == ()
 
 
-def test_who_wrote_before_is_refused_by_everybody_with_the_way_back(bulky: Ground) -> None:
+def test_who_wrote_before_is_refused_by_everybody_with_the_way_back(bulky: FaultWorld) -> None:
     leave_a_tail(bulky)
     take_over(bulky, STANDBY)
     bulky.save()
@@ -116,7 +116,7 @@ def test_who_wrote_before_is_refused_by_everybody_with_the_way_back(bulky: Groun
         assert tail.header.id.name not in held_names(bulky.node(name), SERVICE)
 
 
-def test_the_vault_of_a_standby_that_took_over_fences_before_anybody_pushes(bulky: Ground) -> None:
+def test_the_vault_of_a_standby_that_took_over_fences_before_anybody_pushes(bulky: FaultWorld) -> None:
     """The old writer may reach nobody but the new one's own vault, which no push has told of the new epoch."""
     leave_a_tail(bulky)
     bulky.stop(BLIND)
@@ -126,7 +126,7 @@ def test_the_vault_of_a_standby_that_took_over_fences_before_anybody_pushes(bulk
         writer.run(bulky.node(), SERVICE)
 
 
-def test_the_last_holder_takes_over_from_its_own_vault(bulky: Ground) -> None:
+def test_the_last_holder_takes_over_from_its_own_vault(bulky: FaultWorld) -> None:
     bulky.stop(BLIND, SPARE)
     bulky.territory.nodes[ORIGIN].stop()
     bulky.fetch_to_continue(STANDBY)
@@ -139,9 +139,9 @@ def test_the_last_holder_takes_over_from_its_own_vault(bulky: Ground) -> None:
     bulky.assert_nothing_lost()
 
 
-def test_the_last_holder_whose_copy_is_rotten_says_so_and_another_helps_when_it_is_back(bulky: Ground) -> None:
-    holding = replica_of(bulky.node(STANDBY), SERVICE)
-    blob = max(holding.blobs(), key=lambda path: path.stat().st_size)
+def test_the_last_holder_whose_copy_is_rotten_says_so_and_another_helps_when_it_is_back(bulky: FaultWorld) -> None:
+    replica = replica_of(bulky.node(STANDBY), SERVICE)
+    blob = max(replica.blobs(), key=lambda path: path.stat().st_size)
     blob.chmod(0o600)
     with open(blob, "r+b") as file:
         file.seek(MIB)
@@ -155,7 +155,7 @@ def test_the_last_holder_whose_copy_is_rotten_says_so_and_another_helps_when_it_
     bulky.assert_verified(BLIND)
 
 
-def test_after_the_hand_back_the_standby_reads_what_its_vault_holds_and_not_what_it_wrote(bulky: Ground) -> None:
+def test_after_the_hand_back_the_standby_reads_what_its_vault_holds_and_not_what_it_wrote(bulky: FaultWorld) -> None:
     take_over(bulky, STANDBY)
     bulky.save()
     take_over(bulky, ORIGIN)
@@ -165,7 +165,7 @@ def test_after_the_hand_back_the_standby_reads_what_its_vault_holds_and_not_what
     assert newest.created.archive in {archive.name for archive in Borg(opened.repository).archives()}
 
 
-def test_each_writer_stays_in_the_range_of_its_grant(bulky: Ground) -> None:
+def test_each_writer_stays_in_the_range_of_its_grant(bulky: FaultWorld) -> None:
     for name, epoch in ((STANDBY, 4), (ORIGIN, 6), (STANDBY, 8)):
         take_over(bulky, name)
         bulky.change()
@@ -176,7 +176,7 @@ def test_each_writer_stays_in_the_range_of_its_grant(bulky: Ground) -> None:
     bulky.assert_nothing_lost()
 
 
-def test_a_grant_is_used_once(bulky: Ground) -> None:
+def test_a_grant_is_used_once(bulky: FaultWorld) -> None:
     """Adopted twice, its counters would start again from the same floor."""
     bulky.fetch_to_continue()
     bulky.adopt()

@@ -11,7 +11,7 @@ from appliance.backup.chain.chain import chain_of
 from appliance.backup.writer import writer
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NotFound, Refused
 from appliance.trust.keys import create_key
-from tests.integration.faults.ground import ORIGIN, SERVICE, Ground
+from tests.integration.faults.world import ORIGIN, SERVICE, FaultWorld
 
 
 @dataclass(frozen=True)
@@ -41,22 +41,22 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_run_with_it_says_what_is_wrong_and_the_next_one_without_it_heals(ground: Ground, case: str) -> None:
+def test_a_run_with_it_says_what_is_wrong_and_the_next_one_without_it_heals(world: FaultWorld, case: str) -> None:
     wrong = CASES[case]
-    path = ground.node().layout.root / wrong.path
-    right, chain = path.read_bytes(), chain_of(ground.node(), SERVICE).names()
-    for spare in ground.layout().borg_base.glob(wrong.spares):
+    path = world.node().layout.root / wrong.path
+    right, chain = path.read_bytes(), chain_of(world.node(), SERVICE).names()
+    for spare in world.layout().borg_base.glob(wrong.spares):
         if spare != path:
             spare.unlink()
     _put(path, wrong.content)
-    said = ground.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
+    said = world.territory.nodes[ORIGIN].cli("backup", "run", SERVICE, check=False)
     assert said.exit_code == wrong.error.exit_code, said.stderr.decode()
     assert wrong.sentence in said.tail()
     assert b"Traceback" not in said.stderr
-    assert chain_of(ground.node(), SERVICE).names() == chain
+    assert chain_of(world.node(), SERVICE).names() == chain
     _put(path, right)
-    ground.assert_healed()
-    ground.assert_nothing_lost()
+    world.assert_healed()
+    world.assert_nothing_lost()
 
 
 def _put(path: Path, content: bytes | None) -> None:
@@ -65,19 +65,19 @@ def _put(path: Path, content: bytes | None) -> None:
         path.write_bytes(content)
 
 
-def test_a_node_whose_signing_key_is_another_seals_nothing(ground: Ground) -> None:
+def test_a_node_whose_signing_key_is_another_seals_nothing(world: FaultWorld) -> None:
     """No peer would take it, and neither would this node: its own chain would be closed to it for ever."""
-    keys = ground.node().layout.keys
+    keys = world.node().layout.keys
     right = (keys / "sign_ed25519").read_bytes(), (keys / "sign_ed25519.pub").read_bytes()
     for name in ("sign_ed25519", "sign_ed25519.pub"):
         (keys / name).unlink()
     create_key(keys / "sign_ed25519")
-    ground.change()
-    names = chain_of(ground.node(), SERVICE).names()
+    world.change()
+    names = chain_of(world.node(), SERVICE).names()
     with pytest.raises(Refused, match="the signing key of commune-a is not the one that the bundle names"):
-        writer.run(ground.node(), SERVICE)
-    assert chain_of(ground.node(), SERVICE).names() == names
+        writer.run(world.node(), SERVICE)
+    assert chain_of(world.node(), SERVICE).names() == names
     (keys / "sign_ed25519").write_bytes(right[0])
     (keys / "sign_ed25519.pub").write_bytes(right[1])
-    ground.assert_healed()
-    ground.assert_nothing_lost()
+    world.assert_healed()
+    world.assert_nothing_lost()

@@ -21,8 +21,8 @@ from appliance.backup.peers.adopt import open_copy
 from appliance.backup.peers.fetch import read_held, survey
 from appliance.backup.peers.fetched import load_fetched, remember_fetched
 from appliance.backup.peers.fetched_key import staging
+from appliance.backup.peers.last_seen import current_targets
 from appliance.backup.peers.openable import key_of
-from appliance.backup.peers.sight import current_targets
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer import writer
 from appliance.backup.writer.writer import Run
@@ -61,7 +61,7 @@ class Acknowledged:
 
 
 @dataclass
-class Ground:
+class FaultWorld:
     territory: ProcessTerritory
     documents: Path
     work: Path
@@ -240,9 +240,9 @@ class Ground:
         shutil.rmtree(home.root, ignore_errors=True)
         home.root.mkdir(parents=True)
         node = self.node(holder)
-        sealed, holding = read_held(node, SERVICE, item.name), replica_of(node, SERVICE)
+        sealed, replica = read_held(node, SERVICE, item.name), replica_of(node, SERVICE)
         key = read_key(self.layout(self.writer).key)
-        borg = Borg(open_copy(home, sealed, lambda entry: holding.blob(entry.sha256), key))
+        borg = Borg(open_copy(home, sealed, lambda entry: replica.blob(entry.sha256), key))
         into = home.root / "files"
         assert borg.extract(item.archive, [], into) == ()
         restored = into / str(self.documents).lstrip("/")
@@ -254,8 +254,8 @@ class Ground:
         home = ServiceLayout(self.work / "verified" / holder)
         shutil.rmtree(home.root, ignore_errors=True)
         node = self.node(holder)
-        sealed, holding = read_held(node, SERVICE), replica_of(node, SERVICE)
-        repository = open_copy(home, sealed, lambda entry: holding.blob(entry.sha256), read_key(self.layout().key))
+        sealed, replica = read_held(node, SERVICE), replica_of(node, SERVICE)
+        repository = open_copy(home, sealed, lambda entry: replica.blob(entry.sha256), read_key(self.layout().key))
         Borg(repository).check_archives(verify_data=True)
         shutil.rmtree(home.root)
 

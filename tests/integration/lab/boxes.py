@@ -23,7 +23,7 @@ from appliance.host.disks.mounts import mounts_below
 from appliance.host.network import netns
 from appliance_lab.checkout import appliance_argv
 from appliance_lab.hosts.lab import Lab, open_lab
-from appliance_lab.hosts.places import ROOT, Places
+from appliance_lab.hosts.paths import ROOT, HostPaths
 from tests.pace import PACE
 
 INVENTORY = Path(__file__).parents[3] / "inventory/lab"
@@ -58,7 +58,7 @@ class Boxes:
         return (*appliance_argv(), "lab", verb, *words, *inventory, "--name", self.name)
 
     def open(self) -> Lab:
-        return open_lab(Places(), self.name, lambda sentence: None)
+        return open_lab(HostPaths(), self.name, lambda sentence: None)
 
     def namespace(self, node: str) -> str:
         return self.open().plan.node(node).namespace

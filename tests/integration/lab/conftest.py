@@ -18,10 +18,10 @@ from appliance.host.command import run
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import machine, needs
 from appliance_lab.hosts.lab import Lab
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.plan import Node
 from appliance_lab.hosts.template import up_provisioned
-from appliance_lab.stories.ground import ORIGIN, SERVICE, Ground
+from appliance_lab.stories.context import ORIGIN, SERVICE, StoryContext
 from appliance_lab.stories.left import look
 from appliance_lab.stories.tested import LAB_KEPT, LAB_NAME
 from tests.conftest import LAB
@@ -75,18 +75,18 @@ def provisioned(request: pytest.FixtureRequest) -> Iterator[Lab]:
     if shutil.which("ansible-playbook") is None:
         pytest.skip("ansible-core is not installed: scripts/setup lab")
     own_name = request.path.stem.removeprefix("test_").replace("_", "-")[:12].rstrip("-")
-    places, name = Places(), os.environ.get(LAB_NAME, own_name)
+    paths, name = HostPaths(), os.environ.get(LAB_NAME, own_name)
     try:
-        yield up_provisioned(places, name, ROOT / "inventory/lab", print)
+        yield up_provisioned(paths, name, ROOT / "inventory/lab", print)
     finally:
         if not os.environ.get(LAB_KEPT):
-            labs.down(places, name, print)
+            labs.down(paths, name, print)
 
 
 @pytest.fixture(scope="module")
-def ground(provisioned: Lab) -> Ground:
+def context(provisioned: Lab) -> StoryContext:
     """The same lab, once the first backup of commune-a is safe."""
     name = provisioned.plan.lab
-    ground = Ground(name, Path(provisioned.state.inventory), print, look(name))
-    ground.wait_until_safe(SERVICE, ORIGIN)
-    return ground
+    context = StoryContext(name, Path(provisioned.state.inventory), print, look(name))
+    context.wait_until_safe(SERVICE, ORIGIN)
+    return context

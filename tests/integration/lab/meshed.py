@@ -15,7 +15,7 @@ from appliance.host.command import Result, run
 from appliance.host.network import netns, nft
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import machine
-from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.control_machine import ControlMachine
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.provision import sign
 from tests.pace import PACE
@@ -53,8 +53,8 @@ class Meshed:
     lab: Lab
 
     @property
-    def desk(self) -> Desk:
-        return Desk(self.lab.own.root)
+    def desk(self) -> ControlMachine:
+        return ControlMachine(self.lab.own.root)
 
     def run(self, node: str, *argv: str, stdin: bytes | None = None, check: bool = True) -> Result:
         """`argv` as root on `node`, from its console side."""

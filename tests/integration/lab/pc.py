@@ -10,7 +10,7 @@ from typing import Any
 
 from appliance.host.command import Result, run
 from appliance.host.network import netns
-from appliance_lab.stories.ground import Ground
+from appliance_lab.stories.context import StoryContext
 from tests.pace import PACE
 
 ROOT = Path(__file__).parents[3]
@@ -22,12 +22,12 @@ PASSWORD = "un chêne près du lavoir"
 class Pc:
     """In the building of `site`; `person` sits at it."""
 
-    ground: Ground
+    context: StoryContext
     site: str
     person: str
 
     def ask(self, node: str, code: str, words: str, path: str = "") -> Result:
-        lab, root = self.ground.lab, self.ground.disk(node, "/srv/appliance/node/tls/root.pem")
+        lab, root = self.context.lab, self.context.disk(node, "/srv/appliance/node/tls/root.pem")
         asked = (f"{node}.lab.internal", str(lab.plan.node(node).address), str(root), self.person, words, path)
         argv = netns.inside(lab.plan.site(self.site).namespace, (sys.executable, "-m", "tests.integration.lab.visit"))
         typed = f"{PASSWORD}\n{code}\n".encode()
@@ -40,9 +40,9 @@ class Pc:
         return found
 
 
-def let_in(ground: Ground, node: str, person: str, *groups: str) -> list[str]:
+def let_in(context: StoryContext, node: str, person: str, *groups: str) -> list[str]:
     """Give `person` an account at `node` and a sheet of paper; return its codes, each of which opens once."""
     words = [word for group in groups for word in ("--group", group)]
-    ground.did(node, "appliance", "account", "add", person, *words, stdin=f"{PASSWORD}\n".encode())
-    sheet = ground.did(node, "appliance", "account", "code-sheet", person)
+    context.did(node, "appliance", "account", "add", person, *words, stdin=f"{PASSWORD}\n".encode())
+    sheet = context.did(node, "appliance", "account", "code-sheet", person)
     return [line.split()[-1] for line in sheet.splitlines() if line.strip().startswith("[ ]")]

@@ -8,8 +8,8 @@ import pytest
 
 from appliance.backup.writer import writer
 from appliance.node.handle import open_node
-from appliance_lab.demo import stranger as attempts
-from appliance_lab.demo.stranger import Stranger, roll_back, steal
+from appliance_lab.demo import attacker as attempts
+from appliance_lab.demo.attacker import Attacker, roll_back, steal
 from appliance_lab.demo.whole import held_names
 from appliance_lab.processes.territory import ProcessTerritory
 from appliance_lab.story import Unknown, Violated
@@ -21,8 +21,8 @@ def back_up(territory: ProcessTerritory) -> None:
     assert writer.run(territory.open("commune-a"), SERVICE).safety.safe
 
 
-def stranger(territory: ProcessTerritory, to: Path) -> Stranger:
-    return Stranger(open_node(steal(territory.nodes["commune-a"].state, to / "stolen")), SERVICE, PEER)
+def stranger(territory: ProcessTerritory, to: Path) -> Attacker:
+    return Attacker(open_node(steal(territory.nodes["commune-a"].state, to / "stolen")), SERVICE, PEER)
 
 
 def test_a_peer_is_not_rolled_back_and_one_that_were_would_be_seen(

@@ -21,7 +21,7 @@ from appliance_lab.checkout import appliance_argv
 from appliance_lab.cli.lab_cmd import lab
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import machine, needs, network
-from appliance_lab.hosts.places import ROOT, Places
+from appliance_lab.hosts.paths import ROOT, HostPaths
 from tests.integration.lab.boxes import INVENTORY, Boxes, nothing_is_left, traces, until, up
 
 pytestmark = [
@@ -207,7 +207,7 @@ def test_a_disk_that_was_half_prepared_is_never_booted(crashed: Boxes) -> None:
     made = crashed.open()
     crashed.done("power-off", ONE, "--cut")
     made.pool.bury(crashed.name, ONE)
-    made.pool.conceive(made.places.pool / "bases" / made.state.base, crashed.name, ONE)
+    made.pool.conceive(made.paths.pool / "bases" / made.state.base, crashed.name, ONE)
     crashed.done("up")
     ssh = run(("ssh", "-F", str(made.own.ssh_config), ONE, "hostname"), timeout_seconds=30)
     assert ssh.stdout == b"commune-b\n", ssh.tail()
@@ -238,18 +238,18 @@ def test_groups_that_no_namespace_knows_go_and_those_of_another_lab_stay(crashed
 
 
 def test_the_last_lab_of_a_place_gives_back_its_pool_and_loop_device(tmp_path: Path) -> None:
-    places, before = Places(tmp_path / "labs"), network.FORWARD.read_text()
-    places.bases.mkdir(parents=True)
+    paths, before = HostPaths(tmp_path / "labs"), network.FORWARD.read_text()
+    paths.bases.mkdir(parents=True)
     for image in (ROOT / "bases").glob("*.tar"):
-        (places.bases / image.name).symlink_to(image)
-    devices = ("losetup", "--associated", str(places.image))
+        (paths.bases / image.name).symlink_to(image)
+    devices = ("losetup", "--associated", str(paths.image))
     try:
-        uplink = labs.up(places, "tlast", INVENTORY, lambda sentence: None).state.way.interface
+        uplink = labs.up(paths, "tlast", INVENTORY, lambda sentence: None).state.way.interface
         assert run(devices, timeout_seconds=30, check=True).stdout
     finally:
-        labs.down(places, "tlast", lambda sentence: None)
+        labs.down(paths, "tlast", lambda sentence: None)
     assert not run(devices, timeout_seconds=30, check=True).stdout
-    assert not places.pool.is_mount()
+    assert not paths.pool.is_mount()
     assert uplink not in network.interfaces(None)
     assert network.FORWARD.read_text() == before
     assert nothing_is_left("tlast")

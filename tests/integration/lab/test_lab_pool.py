@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.host.disks.mounts import mounts_below
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.pool import ARCHIVES, BTRFS, OVERLAY, Pool
 
 pytestmark = pytest.mark.root
@@ -16,24 +16,24 @@ pytestmark = pytest.mark.root
 @pytest.fixture(params=[OVERLAY, BTRFS])
 def pool(request: pytest.FixtureRequest, tmp_path: Path) -> Pool:
     """A pool on plain folders: as a btrfs pool finds what an overlay left, and the other way round."""
-    made = Pool(Places(tmp_path), OVERLAY)
+    made = Pool(HostPaths(tmp_path), OVERLAY)
     made.open()
     for folder in ("etc", str(ARCHIVES)):
         (tmp_path / "pool/bases/debian" / folder).mkdir(parents=True)
     (tmp_path / "pool/bases/debian/etc/hostname").write_text("nobody\n")
     made.conceive(tmp_path / "pool/bases/debian", "test", "commune-a")
-    return Pool(made.places, request.param)
+    return Pool(made.paths, request.param)
 
 
 def test_a_disk_that_was_not_prepared_to_its_end_is_none(pool: Pool) -> None:
     assert not pool.born("test", "commune-a")
     pool.bury("test", "commune-a")
     assert pool.buried("test") == []
-    assert mounts_below(pool.places.root) == []
+    assert mounts_below(pool.paths.root) == []
 
 
 def test_a_disk_keeps_what_was_prepared_and_leaves_the_base_alone(tmp_path: Path) -> None:
-    pool = Pool(Places(tmp_path), OVERLAY)
+    pool = Pool(HostPaths(tmp_path), OVERLAY)
     pool.open()
     base = tmp_path / "pool/bases/debian"
     (base / ARCHIVES).mkdir(parents=True)

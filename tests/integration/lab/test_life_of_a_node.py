@@ -4,89 +4,89 @@ from __future__ import annotations
 
 import pytest
 
-from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.control_machine import ControlMachine
 from appliance_lab.hosts.playbook import play
 from appliance_lab.hosts.provision import grant, meet, sign
-from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, Ground
+from appliance_lab.stories.context import BLIND, ORIGIN, SERVICE, StoryContext
 from appliance_lab.stories.replaced import replaced, wipe
 from appliance_lab.stories.upgraded import upgraded
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
 
-def write(desk: Desk, line: str, by: str) -> None:
-    file = desk.inventory / "territory.yml"
+def write(control: ControlMachine, line: str, by: str) -> None:
+    file = control.inventory / "territory.yml"
     text = file.read_text()
     assert text.count(line) == 1, line
     file.write_text(text.replace(line, by))
 
 
-def offer_nothing(desk: Desk) -> None:
+def offer_nothing(control: ControlMachine) -> None:
     """What people write about a node that will leave."""
-    write(desk, "offered: 8G", "offered: 0")
+    write(control, "offered: 8G", "offered: 0")
 
 
-def vote_elsewhere(desk: Desk) -> None:
-    write(desk, "offered: 8G, roles: [voter]", "offered: 8G")
-    write(desk, "mesh: 10.64.0.2, offered: 5G", "mesh: 10.64.0.2, offered: 5G, roles: [voter]")
+def vote_elsewhere(control: ControlMachine) -> None:
+    write(control, "offered: 8G, roles: [voter]", "offered: 8G")
+    write(control, "mesh: 10.64.0.2, offered: 5G", "mesh: 10.64.0.2, offered: 5G, roles: [voter]")
 
 
-def help_elsewhere(desk: Desk) -> None:
+def help_elsewhere(control: ControlMachine) -> None:
     """Another two open disks at boot; in a lab there are none to open."""
-    file = desk.inventory / "group_vars/all.yml"
+    file = control.inventory / "group_vars/all.yml"
     text = file.read_text()
     assert text.count(f', "{BLIND}"') == 1
     file.write_text(text.replace(f', "{BLIND}"', ""))
 
 
 @pytest.mark.slow
-def test_a_machine_in_the_place_of_a_lost_one_has_every_file_of_it(ground: Ground) -> None:
-    assert "are identical" in replaced(ground)
+def test_a_machine_in_the_place_of_a_lost_one_has_every_file_of_it(context: StoryContext) -> None:
+    assert "are identical" in replaced(context)
 
 
 @pytest.mark.slow
-def test_an_upgrade_stops_at_the_first_node_that_is_not_well(ground: Ground) -> None:
-    assert "it stopped at" in upgraded(ground)
+def test_an_upgrade_stops_at_the_first_node_that_is_not_well(context: StoryContext) -> None:
+    assert "it stopped at" in upgraded(context)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ssh", "mesh", "tls"])
-def test_a_node_goes_on_with_other_keys(ground: Ground, kind: str) -> None:
+def test_a_node_goes_on_with_other_keys(context: StoryContext, kind: str) -> None:
     rotate = ("rotate_keys", "-e", f"kind={kind}", "-e", f"node={ORIGIN}")
-    made = play(ground.desk, *rotate)
+    made = play(context.control, *rotate)
     assert made.exit_code == 0, made.tail()
     assert "waits for its keys to be signed" in made.text
-    assert sign(ground.lab, ground.desk)
-    taken = play(ground.desk, *rotate)
+    assert sign(context.lab, context.control)
+    taken = play(context.control, *rotate)
     assert taken.exit_code == 0, taken.tail()
-    ground.back_up(SERVICE)
-    assert ground.wait_until_safe(SERVICE, ORIGIN)["safety"]["safe"]
+    context.back_up(SERVICE)
+    assert context.wait_until_safe(SERVICE, ORIGIN)["safety"]["safe"]
 
 
 @pytest.mark.slow
-def test_a_node_goes_only_when_nobody_counts_on_it_any_more(ground: Ground) -> None:
-    lab, desk = ground.lab, ground.desk
+def test_a_node_goes_only_when_nobody_counts_on_it_any_more(context: StoryContext) -> None:
+    lab, control = context.lab, context.control
     leave = ("remove_node", "-e", f"node={BLIND}")
-    refused = play(desk, *leave)
+    refused = play(control, *leave)
     assert (refused.exit_code != 0, f"{BLIND} is a voter" in " ".join(refused.text.split())) == (True, True)
 
-    vote_elsewhere(desk)
-    assert sign(lab, desk)
-    refused = play(desk, *leave)
+    vote_elsewhere(control)
+    assert sign(lab, control)
+    refused = play(control, *leave)
     assert refused.exit_code != 0
     assert f"{BLIND} helps other nodes open their disks" in " ".join(refused.text.split())
 
-    help_elsewhere(desk)
-    refused = play(desk, *leave)
+    help_elsewhere(control)
+    refused = play(control, *leave)
     said = " ".join(refused.text.split())
     assert refused.exit_code != 0
     assert f"{BLIND} has to stay for now" in said
     assert f"{SERVICE}: {BLIND} must hold it" in said
-    assert ground.did(BLIND, "systemctl", "is-active", "appliance-agent.service").strip() == "active"
+    assert context.did(BLIND, "systemctl", "is-active", "appliance-agent.service").strip() == "active"
 
-    offer_nothing(desk)
-    assert sign(lab, desk)
-    left = play(desk, *leave)
+    offer_nothing(control)
+    assert sign(lab, control)
+    left = play(control, *leave)
     assert left.exit_code == 0, left.tail()
     assert "has left" in left.text
     programs = ("agent", "broker", "failover", "portal")
@@ -96,35 +96,35 @@ def test_a_node_goes_only_when_nobody_counts_on_it_any_more(ground: Ground) -> N
         "smbd.service",
         "tangd.socket",
     ):
-        assert ground.refused(BLIND, "systemctl", "is-active", unit, ">&2") == "inactive"
-    assert ground.wait_until_safe(SERVICE, ORIGIN)["safety"]["safe"]
+        assert context.refused(BLIND, "systemctl", "is-active", unit, ">&2") == "inactive"
+    assert context.wait_until_safe(SERVICE, ORIGIN)["safety"]["safe"]
 
 
 @pytest.mark.slow
-def test_a_new_commune_joins(ground: Ground) -> None:
+def test_a_new_commune_joins(context: StoryContext) -> None:
     """After the test above. Who left goes out of the file; another commune gets its place in the lab, a bare box."""
-    lab, desk, joining = ground.lab, ground.desk, "commune-d"
-    file = desk.inventory / "territory.yml"
+    lab, control, joining = context.lab, context.control, "commune-d"
+    file = control.inventory / "territory.yml"
     with_it = (
         file.read_text().replace("offered: 0", "offered: 8G").replace(BLIND, joining).replace("Commune B", "Commune D")
     )
     begin, end = (with_it.index(f"  {site}:\n    title") for site in (joining, "commune-c"))
     file.write_text(with_it[:begin] + with_it[end:])
-    assert sign(lab, desk)
-    gone = play(desk, "site")
+    assert sign(lab, control)
+    gone = play(control, "site")
     assert gone.exit_code == 0, gone.tail()
 
-    wipe(ground, BLIND)
+    wipe(context, BLIND)
     file.write_text(with_it)
     # Without -e fingerprint: the addresses of a lab exist in its own network only, where this meets it.
-    assert meet(lab, desk, lab.plan.node(BLIND), joining)
+    assert meet(lab, control, lab.plan.node(BLIND), joining)
     join = ("add_node", "-e", f"node={joining}")
     for answer in (sign, grant):
-        played = play(desk, *join)
+        played = play(control, *join)
         assert played.exit_code == 0, played.tail()
-        assert answer(lab, desk), f"nothing waits for {answer.__name__}: {played.tail()}"
-    joined = play(desk, *join)
+        assert answer(lab, control), f"nothing waits for {answer.__name__}: {played.tail()}"
+    joined = play(control, *join)
     assert joined.exit_code == 0, joined.tail()
     own = f"appliance-{joining}"
-    ground.did(BLIND, "appliance", "backup", "run", own)
-    assert ground.wait_until_safe(own, BLIND)["safety"]["safe"]
+    context.did(BLIND, "appliance", "backup", "run", own)
+    assert context.wait_until_safe(own, BLIND)["safety"]["safe"]

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.host.command import Result, run
 from appliance.host.network import netns
-from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.control_machine import ControlMachine
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.machine import enter_argv
 from appliance_lab.hosts.playbook import play_well
@@ -71,7 +71,7 @@ def holder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Holder]:
 def newer(provisioned: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Our package as nodes have it, under a version that none has."""
     place = tmp_path_factory.mktemp("newer")
-    [package] = Desk(provisioned.own.root).root.glob("packages/*.deb")
+    [package] = ControlMachine(provisioned.own.root).root.glob("packages/*.deb")
     said_here("dpkg-deb", "--raw-extract", str(package), str(place / "tree"))
     control = place / "tree/DEBIAN/control"
     text = re.sub(r"^(Version: .*)$", r"\1+newer", control.read_text(), flags=re.MULTILINE)
@@ -88,10 +88,10 @@ def said_here(*argv: str) -> str:
 @pytest.fixture(scope="module")
 def published(provisioned: Lab, holder: Holder, newer: Path) -> str:
     """A signed repository with the newer package, brought to the mirror by the playbook; the version."""
-    inventory = Desk(provisioned.own.root).inventory
+    inventory = ControlMachine(provisioned.own.root).inventory
     holder.run(str(ROOT / "scripts/repository"), str(inventory / "repository"), str(newer), "--sign", OWNER)
     (inventory / "packages.asc").write_bytes(holder.run("gpg", "--armor", "--export", OWNER))
-    played = play_well(Desk(provisioned.own.root), "site")
+    played = play_well(ControlMachine(provisioned.own.root), "site")
     assert played.changed > 0
     return newer.name.split("_")[1]
 

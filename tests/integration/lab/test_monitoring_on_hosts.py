@@ -11,7 +11,7 @@ from appliance.host.command import run
 from appliance.host.network import netns
 from appliance_lab.hosts import machine
 from appliance_lab.hosts.playbook import play_well
-from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, Ground
+from appliance_lab.stories.context import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, StoryContext
 from appliance_lab.story import waiting
 from tests.integration.lab.meshed import MESH
 from tests.integration.lab.pc import Pc, let_in
@@ -46,9 +46,9 @@ SHOWN_SECONDS_MAX = PACE * 60.0
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
 
 
-def curl(ground: Ground, at: str, cert_of: str, host: str, port: int, path: str, *words: str) -> tuple[int, str]:
+def curl(context: StoryContext, at: str, cert_of: str, host: str, port: int, path: str, *words: str) -> tuple[int, str]:
     """How curl ended on the node `at`, with the certificate of the node `cert_of`, and what it got."""
-    node, tls = ground.lab.plan.node(at), ground.disk(cert_of or at, TLS)
+    node, tls = context.lab.plan.node(at), context.disk(cert_of or at, TLS)
     own = ("--cert", str(tls / "certificate.pem"), "--key", str(tls / "key.pem")) if cert_of else ()
     name = f"{host}.lab.internal"
     there = ("--resolve", f"{name}:{port}:{MESH[host]}", f"https://{name}:{port}{path}")
@@ -57,34 +57,34 @@ def curl(ground: Ground, at: str, cert_of: str, host: str, port: int, path: str,
     return result.exit_code, result.stdout.decode()
 
 
-def query(ground: Ground, expression: str) -> dict[str, float]:
+def query(context: StoryContext, expression: str) -> dict[str, float]:
     """What Prometheus answers to `expression`, by the node that it is about."""
     words = ("--data-urlencode", f"query={expression}")
-    code, text = curl(ground, STANDBY, STANDBY, STANDBY, 9090, "/api/v1/query", *words)
+    code, text = curl(context, STANDBY, STANDBY, STANDBY, 9090, "/api/v1/query", *words)
     assert code == 0, (code, text)
     return {it["metric"]["node"]: float(it["value"][1]) for it in json.loads(text)["data"]["result"]}
 
 
-def wait_for(ground: Ground, expression: str, nodes: set[str], seconds_max: float = SCRAPES_SECONDS_MAX) -> None:
+def wait_for(context: StoryContext, expression: str, nodes: set[str], seconds_max: float = SCRAPES_SECONDS_MAX) -> None:
     with waiting(f"{expression} at {', '.join(nodes)}", seconds_max) as done:
-        while not done(nodes <= query(ground, expression).keys()):
+        while not done(nodes <= query(context, expression).keys()):
             pass
 
 
 @pytest.mark.parametrize("job", ["appliance", "node"])
-def test_every_node_tells_the_monitoring_node(ground: Ground, job: str) -> None:
-    wait_for(ground, f'up{{job="{job}"}} == 1', set(MESH))
+def test_every_node_tells_the_monitoring_node(context: StoryContext, job: str) -> None:
+    wait_for(context, f'up{{job="{job}"}} == 1', set(MESH))
 
 
-def test_origin_and_holder_both_tell_how_a_service_is(ground: Ground) -> None:
-    wait_for(ground, f'appliance_backup_newest_safe_timestamp_seconds{{backup="{SERVICE}"}} > 0', {ORIGIN})
-    wait_for(ground, f'appliance_replica_newest_archive_timestamp_seconds{{backup="{SERVICE}"}} > 0', {STANDBY})
+def test_origin_and_holder_both_tell_how_a_service_is(context: StoryContext) -> None:
+    wait_for(context, f'appliance_backup_newest_safe_timestamp_seconds{{backup="{SERVICE}"}} > 0', {ORIGIN})
+    wait_for(context, f'appliance_replica_newest_archive_timestamp_seconds{{backup="{SERVICE}"}} > 0', {STANDBY})
 
 
 @pytest.mark.parametrize("port", EXPORTERS)
-def test_who_shows_no_certificate_or_another_nodes_is_told_nothing(ground: Ground, port: int) -> None:
+def test_who_shows_no_certificate_or_another_nodes_is_told_nothing(context: StoryContext, port: int) -> None:
     def asked(at: str, cert_of: str) -> tuple[int, str]:
-        return curl(ground, at, cert_of, ORIGIN, port, "/metrics")
+        return curl(context, at, cert_of, ORIGIN, port, "/metrics")
 
     assert asked(STANDBY, STANDBY)[0] == 0
     code, text = asked(STANDBY, "")
@@ -94,58 +94,58 @@ def test_who_shows_no_certificate_or_another_nodes_is_told_nothing(ground: Groun
     assert asked(BLIND, STANDBY) == (SILENCE, ""), "by the firewall"
 
 
-def test_a_board_of_a_commune_runs_its_two_exporters_and_nothing_else_that_watches(ground: Ground) -> None:
+def test_a_board_of_a_commune_runs_its_two_exporters_and_nothing_else_that_watches(context: StoryContext) -> None:
     """NUT neither, where no UPS is declared; the monitoring node shows that the question can be answered."""
     installed = (
         "dpkg-query -Wf '${db:Status-Abbrev} ${Package}\\n' 'prometheus*' 'nut*' 2>/dev/null | sed -n 's/^ii *//p'"
     )
     for node in (ORIGIN, BLIND, SPARE):
-        assert set(ground.did(node, installed).split()) == {NODE_EXPORTER, f"{NODE_EXPORTER}-collectors"}, node
-        assert ground.did(node, "systemctl", "is-active", NODE_EXPORTER, "appliance-exporter") == "active\nactive\n"
+        assert set(context.did(node, installed).split()) == {NODE_EXPORTER, f"{NODE_EXPORTER}-collectors"}, node
+        assert context.did(node, "systemctl", "is-active", NODE_EXPORTER, "appliance-exporter") == "active\nactive\n"
     watching = {"prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter"}
-    assert watching <= set(ground.did(STANDBY, installed).split())
+    assert watching <= set(context.did(STANDBY, installed).split())
 
 
-def test_every_rule_can_be_evaluated(ground: Ground) -> None:
-    code, text = curl(ground, STANDBY, STANDBY, STANDBY, 9090, "/api/v1/rules")
+def test_every_rule_can_be_evaluated(context: StoryContext) -> None:
+    code, text = curl(context, STANDBY, STANDBY, STANDBY, 9090, "/api/v1/rules")
     rules = [rule for group in json.loads(text)["data"]["groups"] for rule in group["rules"]]
     assert code == 0
     assert {rule["health"] for rule in rules} == {"ok"}
 
 
 @pytest.fixture(scope="module")
-def codes(ground: Ground) -> list[str]:
-    return let_in(ground, STANDBY, MAINTAINER, "regie")
+def codes(context: StoryContext) -> list[str]:
+    return let_in(context, STANDBY, MAINTAINER, "regie")
 
 
-def test_the_maintenance_team_sees_every_town_on_one_page(ground: Ground, codes: list[str]) -> None:
-    page = Pc(ground, STANDBY, MAINTAINER).saw(STANDBY, codes[0], "Commune C", "/territoire")["page"]
+def test_the_maintenance_team_sees_every_town_on_one_page(context: StoryContext, codes: list[str]) -> None:
+    page = Pc(context, STANDBY, MAINTAINER).saw(STANDBY, codes[0], "Commune C", "/territoire")["page"]
     assert [town for town in ("L'Hermitage", "Commune A", "Commune B", "Commune C") if town not in page] == []
     assert "Silence depuis" not in page
 
 
-def test_a_node_that_gave_its_roles_up_watches_and_serves_nobody_and_takes_them_again(ground: Ground) -> None:
+def test_a_node_that_gave_its_roles_up_watches_and_serves_nobody_and_takes_them_again(context: StoryContext) -> None:
     there = (*WATCHES, *MIRRORS, *SHOWS)
-    assert all(ground.ssh(STANDBY, "systemctl", "is-active", unit).exit_code == 0 for unit in UNITS)
-    assert [path for path in there if not ground.disk(STANDBY, path).exists()] == []
+    assert all(context.ssh(STANDBY, "systemctl", "is-active", unit).exit_code == 0 for unit in UNITS)
+    assert [path for path in there if not context.disk(STANDBY, path).exists()] == []
     none = json.dumps({"monitoring_is_here": False, "mirror_node": "", "portal_shows": False})
-    play_well(ground.desk, "site", "--limit", STANDBY, "-e", none)
-    assert [unit for unit in UNITS if ground.ssh(STANDBY, "systemctl", "is-enabled", unit).exit_code == 0] == []
-    assert [unit for unit in UNITS if ground.ssh(STANDBY, "systemctl", "is-active", unit).exit_code == 0] == []
-    assert [path for path in there if ground.disk(STANDBY, path).exists()] == []
-    assert "3142" not in ground.did(STANDBY, "nft", "list", "ruleset")
-    play_well(ground.desk, "site", "--limit", STANDBY)
-    assert [path for path in there if not ground.disk(STANDBY, path).exists()] == []
-    assert all(ground.ssh(STANDBY, "systemctl", "is-active", unit).exit_code == 0 for unit in UNITS)
+    play_well(context.control, "site", "--limit", STANDBY, "-e", none)
+    assert [unit for unit in UNITS if context.ssh(STANDBY, "systemctl", "is-enabled", unit).exit_code == 0] == []
+    assert [unit for unit in UNITS if context.ssh(STANDBY, "systemctl", "is-active", unit).exit_code == 0] == []
+    assert [path for path in there if context.disk(STANDBY, path).exists()] == []
+    assert "3142" not in context.did(STANDBY, "nft", "list", "ruleset")
+    play_well(context.control, "site", "--limit", STANDBY)
+    assert [path for path in there if not context.disk(STANDBY, path).exists()] == []
+    assert all(context.ssh(STANDBY, "systemctl", "is-active", unit).exit_code == 0 for unit in UNITS)
 
 
-def test_a_node_that_is_off_is_told_within_a_minute(ground: Ground, codes: list[str]) -> None:
+def test_a_node_that_is_off_is_told_within_a_minute(context: StoryContext, codes: list[str]) -> None:
     """The last test: it stays off."""
-    machine.cut_power(ground.lab.plan.node(SPARE))
+    machine.cut_power(context.lab.plan.node(SPARE))
     begun = time.monotonic()
-    page = Pc(ground, STANDBY, MAINTAINER).saw(STANDBY, codes[1], "Silence depuis", "/territoire")["page"]
+    page = Pc(context, STANDBY, MAINTAINER).saw(STANDBY, codes[1], "Silence depuis", "/territoire")["page"]
     assert "Silence depuis" in page
     assert "Que faire" in page
     assert time.monotonic() - begun < SHOWN_SECONDS_MAX
-    wait_for(ground, 'up{job="appliance"} == 0', {SPARE}, SHOWN_SECONDS_MAX)
-    wait_for(ground, 'ALERTS{alertname="SiteInjoignable"}', {SPARE}, SHOWN_SECONDS_MAX)
+    wait_for(context, 'up{job="appliance"} == 0', {SPARE}, SHOWN_SECONDS_MAX)
+    wait_for(context, 'ALERTS{alertname="SiteInjoignable"}', {SPARE}, SHOWN_SECONDS_MAX)

@@ -15,7 +15,7 @@ from appliance.trust.act import make_act
 from appliance.units import DAY
 from appliance_lab.hosts import machine
 from appliance_lab.hosts.playbook import play_well
-from appliance_lab.stories.ground import BLIND, ORIGIN, SERVICE, STANDBY, Ground
+from appliance_lab.stories.context import BLIND, ORIGIN, SERVICE, STANDBY, StoryContext
 from appliance_lab.story import waiting
 from tests.integration.lab.pc import Pc, let_in
 from tests.pace import PACE
@@ -31,17 +31,17 @@ pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.time
 
 
 @pytest.fixture(scope="module")
-def codes(ground: Ground) -> list[str]:
+def codes(context: StoryContext) -> list[str]:
     """What the sheet of paper has, for the one person who works here; and a file that she changed and then lost."""
-    codes = let_in(ground, ORIGIN, PERSON)
-    ground.did(ORIGIN, f"cat >{PLAN}", stdin=a_pdf())
+    codes = let_in(context, ORIGIN, PERSON)
+    context.did(ORIGIN, f"cat >{PLAN}", stdin=a_pdf())
     for text in ("Recettes : 100", "Recettes : 120"):
-        ground.did(ORIGIN, f"cat >'{FILE}'", stdin=text.encode())
-        ground.back_up(SERVICE)
-    ground.did(ORIGIN, f"rm '{FILE}'")
-    ground.back_up(SERVICE)
-    ground.wait_until_safe(SERVICE, ORIGIN)
-    ground.back_up(f"appliance-{ORIGIN}")
+        context.did(ORIGIN, f"cat >'{FILE}'", stdin=text.encode())
+        context.back_up(SERVICE)
+    context.did(ORIGIN, f"rm '{FILE}'")
+    context.back_up(SERVICE)
+    context.wait_until_safe(SERVICE, ORIGIN)
+    context.back_up(f"appliance-{ORIGIN}")
     return codes
 
 
@@ -53,81 +53,81 @@ def a_pdf() -> bytes:
     return made.getvalue()
 
 
-def test_a_secretary_gets_her_lost_file_back_at_her_pc(ground: Ground, codes: list[str]) -> None:
-    found = Pc(ground, ORIGIN, PERSON).saw(ORIGIN, codes[0], "budget")
+def test_a_secretary_gets_her_lost_file_back_at_her_pc(context: StoryContext, codes: list[str]) -> None:
+    found = Pc(context, ORIGIN, PERSON).saw(ORIGIN, codes[0], "budget")
     assert found["signed_in"] == 303
     assert "En sécurité." in found["home"]
     assert "(supprimé)" in found["page"]
     assert "2 versions" in found["versions"]
     assert found["saved"] == "Recettes : 120"
     assert "data:image/png" in found["drawn"]
-    assert Pc(ground, ORIGIN, PERSON).saw(ORIGIN, codes[0], "budget")["signed_in"] == 401, "a printed code opens once"
+    assert Pc(context, ORIGIN, PERSON).saw(ORIGIN, codes[0], "budget")["signed_in"] == 401, "a printed code opens once"
 
 
-def test_the_pages_see_neither_keys_nor_shares(ground: Ground, codes: list[str]) -> None:
-    serving = ground.did(ORIGIN, "systemctl", "show", "-P", "MainPID", "appliance-portal.service").strip()
+def test_the_pages_see_neither_keys_nor_shares(context: StoryContext, codes: list[str]) -> None:
+    serving = context.did(ORIGIN, "systemctl", "show", "-P", "MainPID", "appliance-portal.service").strip()
     inside = ("nsenter", "--target", serving, "--mount")
     for place in HIDDEN:
         look = ("find", place, "-mindepth", "1", "-maxdepth", "1")
-        assert ground.did(ORIGIN, *look), f"{place} has nothing to hide"
-        assert ground.did(ORIGIN, *inside, *look) == "", place
-    ground.did(ORIGIN, *inside, "touch", f"{STATE}/portal/written")
+        assert context.did(ORIGIN, *look), f"{place} has nothing to hide"
+        assert context.did(ORIGIN, *inside, *look) == "", place
+    context.did(ORIGIN, *inside, "touch", f"{STATE}/portal/written")
     for place in (
         f"{STATE}/bundle",
         f"{STATE}/catalogues/{SERVICE}/catalogue.db",
         "/srv/accounts/accounts.json",
         "/etc/passwd",
     ):
-        assert "Read-only file system" in ground.refused(ORIGIN, *inside, "env", "LC_ALL=C", "touch", place)
+        assert "Read-only file system" in context.refused(ORIGIN, *inside, "env", "LC_ALL=C", "touch", place)
 
 
-def test_nobody_asks_from_another_building_or_over_the_mesh(ground: Ground, codes: list[str]) -> None:
-    refused = Pc(ground, BLIND, PERSON).ask(ORIGIN, codes[1], "budget")
+def test_nobody_asks_from_another_building_or_over_the_mesh(context: StoryContext, codes: list[str]) -> None:
+    refused = Pc(context, BLIND, PERSON).ask(ORIGIN, codes[1], "budget")
     assert refused.exit_code == 1
     assert "ConnectTimeout" in refused.stderr.decode()
     mesh = ("curl", "--silent", "--insecure", "--max-time", "5", "https://10.64.0.2/")
-    argv = netns.inside(ground.lab.plan.node(BLIND).namespace, mesh)
+    argv = netns.inside(context.lab.plan.node(BLIND).namespace, mesh)
     assert run(argv, timeout_seconds=30).exit_code == CURL_TIMED_OUT
 
 
-def test_a_node_that_opens_no_service_has_no_pages(ground: Ground) -> None:
-    assert ground.ssh(BLIND, "systemctl", "is-enabled", "appliance-portal.service").stdout.strip() == b"disabled"
-    assert ":443" not in ground.did(BLIND, "ss", "-Hltn")
+def test_a_node_that_opens_no_service_has_no_pages(context: StoryContext) -> None:
+    assert context.ssh(BLIND, "systemctl", "is-enabled", "appliance-portal.service").stdout.strip() == b"disabled"
+    assert ":443" not in context.did(BLIND, "ss", "-Hltn")
 
 
-def test_a_standby_lets_in_the_town_halls_that_the_team_names(ground: Ground, codes: list[str]) -> None:
-    assert reaches_the_pages(ground, ORIGIN) == CURL_TIMED_OUT
-    settings = ground.desk.inventory / "host_vars" / STANDBY / "portal.yml"
+def test_a_standby_lets_in_the_town_halls_that_the_team_names(context: StoryContext, codes: list[str]) -> None:
+    assert reaches_the_pages(context, ORIGIN) == CURL_TIMED_OUT
+    settings = context.control.inventory / "host_vars" / STANDBY / "portal.yml"
     settings.parent.mkdir(parents=True)
-    settings.write_text(f"---\nportal_from: [{ground.lab.plan.site(ORIGIN).network}]\n")
-    play_well(ground.desk, "site", "--limit", STANDBY)
-    assert reaches_the_pages(ground, ORIGIN) == 0
-    assert reaches_the_pages(ground, BLIND) == CURL_TIMED_OUT
+    settings.write_text(f"---\nportal_from: [{context.lab.plan.site(ORIGIN).network}]\n")
+    play_well(context.control, "site", "--limit", STANDBY)
+    assert reaches_the_pages(context, ORIGIN) == 0
+    assert reaches_the_pages(context, BLIND) == CURL_TIMED_OUT
 
 
-def reaches_the_pages(ground: Ground, site: str) -> int:
+def reaches_the_pages(context: StoryContext, site: str) -> int:
     """How curl ends that asks the standby's pages from a PC of `site`."""
-    address = ground.lab.plan.node(STANDBY).address
+    address = context.lab.plan.node(STANDBY).address
     asked = ("curl", "--silent", "--insecure", "--max-time", "5", "--output", "/dev/null", f"https://{address}/")
-    return run(netns.inside(ground.lab.plan.site(site).namespace, asked), timeout_seconds=30).exit_code
+    return run(netns.inside(context.lab.plan.site(site).namespace, asked), timeout_seconds=30).exit_code
 
 
-def test_with_the_origin_off_she_signs_in_at_the_standby_as_at_home(ground: Ground, codes: list[str]) -> None:
+def test_with_the_origin_off_she_signs_in_at_the_standby_as_at_home(context: StoryContext, codes: list[str]) -> None:
     """From her own building. The last test: the origin stays off."""
-    ground.did(STANDBY, "appliance", "vault", "exchange")
-    machine.shut_down(ground.lab.plan.node(ORIGIN))
+    context.did(STANDBY, "appliance", "vault", "exchange")
+    machine.shut_down(context.lab.plan.node(ORIGIN))
     said = {"act": "lost", "subject": ORIGIN, "service": "any", "operator": "maintenance", "reason": "burnt down"}
     now = time.time()
-    act = make_act({**said, "start": utc_text(now - 60), "end": utc_text(now + DAY)}, ground.desk.operator_key)
-    ground.did(STANDBY, "cat >/srv/lost.act", stdin=act)
-    ground.did(STANDBY, "appliance", "act", "accept", "/srv/lost.act")  # else its agent waits for three hours
+    act = make_act({**said, "start": utc_text(now - 60), "end": utc_text(now + DAY)}, context.control.operator_key)
+    context.did(STANDBY, "cat >/srv/lost.act", stdin=act)
+    context.did(STANDBY, "appliance", "act", "accept", "/srv/lost.act")  # else its agent waits for three hours
     with waiting("her account at the standby", PEOPLE_SECONDS_MAX) as done:
-        while not done(PERSON in str(ground.json(STANDBY, "account", "list")["accounts"])):
+        while not done(PERSON in str(context.json(STANDBY, "account", "list")["accounts"])):
             pass
-    ground.did(
+    context.did(
         STANDBY, "systemctl", "restart", "appliance-portal-work.service"
     )  # at a standby it looks all ten minutes
-    found = Pc(ground, ORIGIN, PERSON).saw(STANDBY, codes[2], "budget")
+    found = Pc(context, ORIGIN, PERSON).saw(STANDBY, codes[2], "budget")
     assert found["signed_in"] == 303
     assert "En sécurité." in found["home"]
     assert found["saved"] == "Recettes : 120"

@@ -18,7 +18,7 @@ from appliance_lab.checkout import code_folder
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.playbook import Played, play
 from appliance_lab.hosts.provision import COMMAND_SECONDS_MAX, meet
-from appliance_lab.stories.ground import Ground
+from appliance_lab.stories.context import StoryContext
 from appliance_lab.stories.left import look
 from appliance_lab.stories.replaced import wipe
 from tests.integration.lab.moving import (
@@ -52,12 +52,12 @@ class Town:
 
     sites: Sites
     beside: Beside
-    ground: Ground
+    context: StoryContext
 
     @classmethod
     def of(cls, lab: Lab) -> Town:
-        ground = Ground(lab.plan.lab, Path(lab.state.inventory), print, look(lab.plan.lab))
-        return cls(all_at_home(lab), Beside.of(lab), ground)
+        context = StoryContext(lab.plan.lab, Path(lab.state.inventory), print, look(lab.plan.lab))
+        return cls(all_at_home(lab), Beside.of(lab), context)
 
     def move(self, service: str, node: str) -> None:
         """By the command, typed again while the voters have not heard of everybody yet."""
@@ -84,13 +84,13 @@ class Town:
 
     def replace(self, node: str) -> list[str]:
         """Run the playbook, type what it prints, and run it again until nothing is left; return what was typed."""
-        lab, typed = self.ground.lab, list[str]()
-        assert meet(lab, self.ground.desk, lab.plan.node(node))
+        lab, typed = self.context.lab, list[str]()
+        assert meet(lab, self.context.control, lab.plan.node(node))
         for _ in range(RUNS_MAX):
-            played = play(self.ground.desk, PLAYBOOK, "-e", f"node={node}")
+            played = play(self.context.control, PLAYBOOK, "-e", f"node={node}")
             assert played.exit_code == 0, played.tail()
             for place, line in PAPER.findall(played.text):
-                self.sites.run(place, *line.split(), stdin=self.ground.desk.paper.read_bytes())
+                self.sites.run(place, *line.split(), stdin=self.context.control.paper.read_bytes())
             lines = printed(played)
             if not lines:
                 return typed
@@ -102,7 +102,7 @@ class Town:
     def type(self, line: str) -> None:
         """As whoever holds the territory's key does, who looked at a grant and confirms it."""
         said_yes = " --yes" if line.startswith("appliance territory grant") else ""
-        words = line.replace("--key KEY", f"--key {self.ground.desk.territory_key}") + said_yes
+        words = line.replace("--key KEY", f"--key {self.context.control.territory_key}") + said_yes
         done = run(
             ("sh", "-c", f'PATH="{code_folder()}/bin:$PATH"; {words}'),
             timeout_seconds=COMMAND_SECONDS_MAX,
@@ -145,7 +145,7 @@ def test_every_service_moves_and_comes_home_before_anything_is_lost(town: Town) 
 
 def test_a_replaced_voter_that_holds_copies_leaves_every_service_grantable(town: Town) -> None:
     town.save_all()
-    wipe(town.ground, OTHER)
+    wipe(town.context, OTHER)
     typed = town.replace(OTHER)
     assert any("territory sign" in line and "--previous" in line for line in typed), typed
     until(lambda: len(voters(town.sites, OTHER)) == 3, "the new machine votes")
@@ -153,14 +153,14 @@ def test_a_replaced_voter_that_holds_copies_leaves_every_service_grantable(town:
     town.take_over_and_come_home()
     for service in MOVING:
         town.sites.back_up(service)
-        assert town.ground.wait_until_safe(service, HOME)["safety"]["safe"]
+        assert town.context.wait_until_safe(service, HOME)["safety"]["safe"]
 
 
 @pytest.mark.timeout(5400)
 def test_the_home_of_what_moves_is_replaced_while_its_standby_serves_and_takes_everything_home(town: Town) -> None:
     """A share that has files, a database, sites: what failover lays and what the restore brings never meet."""
     town.save_all()
-    wipe(town.ground, HOME)
+    wipe(town.context, HOME)
     for service in (LOCAL_FIRST, DOCUMENTS):  # its home may be cut off: a person says that it is not
         act = town.sites.signed("promote", STANDBY, service)
         promoted = town.sites.appliance(STANDBY, "failover", "promote", service, "--act", act)
@@ -176,4 +176,4 @@ def test_the_home_of_what_moves_is_replaced_while_its_standby_serves_and_takes_e
     assert disbelieved(town.sites) == []
     for service in (*MOVING, MIRROR):
         town.sites.back_up(service)
-        assert town.ground.wait_until_safe(service, HOME)["safety"]["safe"]
+        assert town.context.wait_until_safe(service, HOME)["safety"]["safe"]

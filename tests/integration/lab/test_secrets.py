@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from appliance_lab.hosts.playbook import play_well
-from appliance_lab.stories.ground import ORIGIN, SERVICE, STANDBY, Ground
+from appliance_lab.stories.context import ORIGIN, SERVICE, STANDBY, StoryContext
 from tests.integration.lab.boxes import until
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
@@ -48,32 +48,32 @@ def lines_of(secret: bytes) -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def needles(ground: Ground) -> Needles:
+def needles(context: StoryContext) -> Needles:
     """Every secret of two nodes, of somebody who has an account there, of the control machine and of the safe."""
     found: dict[bytes, str] = {}
     for node in (ORIGIN, STANDBY):
-        state = ground.disk(node, STATE)
+        state = context.disk(node, STATE)
         files = [*(state / it for it in SECRETS), *state.glob("services/*/key/*")]
         assert len(files) > len(SECRETS) or node != ORIGIN
         for file in files:
             found |= dict.fromkeys(lines_of(file.read_bytes()), f"{node}:{file.relative_to(state)}")
-    ground.did(ORIGIN, "appliance", "account", "add", PERSON, stdin=f"{PASSWORD}\n".encode())
-    found |= of_accounts(ground.disk(ORIGIN, ACCOUNTS))
-    desk = ground.desk
+    context.did(ORIGIN, "appliance", "account", "add", PERSON, stdin=f"{PASSWORD}\n".encode())
+    found |= of_accounts(context.disk(ORIGIN, ACCOUNTS))
+    control = context.control
     opened = subprocess.run(
         (
             "ansible-vault",
             "view",
             "--vault-password-file",
-            desk.vault_password,
-            desk.inventory / "pki/intermediate.key",
+            control.vault_password,
+            control.inventory / "pki/intermediate.key",
         ),
         capture_output=True,
         check=True,
         env={"PAGER": "cat", "PATH": "/usr/bin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"},
     ).stdout
     found |= dict.fromkeys(lines_of(opened), "the intermediate's key")
-    for file in (desk.territory_key, desk.vault_password, desk.paper):
+    for file in (control.territory_key, control.vault_password, control.paper):
         found |= dict.fromkeys(lines_of(file.read_bytes()), file.name)
     assert len(found) > 20
     return Needles(found)
@@ -89,27 +89,27 @@ def of_accounts(folder: Path) -> dict[bytes, str]:
     return found | dict.fromkeys(lines, f"{ORIGIN}:smbpasswd")
 
 
-def test_nobody_else_on_a_node_can_read_one(ground: Ground, needles: Needles) -> None:
+def test_nobody_else_on_a_node_can_read_one(context: StoryContext, needles: Needles) -> None:
     for node in (ORIGIN, STANDBY):
         here = b"\n".join(line for line, place in needles.places.items() if place.startswith(node)) + b"\n"
         words = f"runuser -u nobody -- grep -rlaF -f - --exclude-dir=proc {PLACES} 2>/dev/null"
-        assert ground.ssh(node, words, stdin=here).stdout == b"", node
-        found = ground.ssh(node, f"grep -rlaF -f - {STATE}/keys {ACCOUNTS}", stdin=here).stdout.decode()
+        assert context.ssh(node, words, stdin=here).stdout == b"", node
+        found = context.ssh(node, f"grep -rlaF -f - {STATE}/keys {ACCOUNTS}", stdin=here).stdout.decode()
         there = {"sign_ed25519", *(("accounts.json", "smbpasswd") if node == ORIGIN else ())}
         assert there <= {Path(line).name for line in found.splitlines()}, "what is looked for would be found"
 
 
-def test_the_control_folder_holds_none_in_clear(ground: Ground, needles: Needles) -> None:
-    folder = ground.desk.inventory
+def test_the_control_folder_holds_none_in_clear(context: StoryContext, needles: Needles) -> None:
+    folder = context.control.inventory
     seen = {str(file): needles.seen_in(file.read_bytes()) for file in folder.rglob("*") if file.is_file()}
     assert {file: places for file, places in seen.items() if places} == {}
 
 
 def test_the_copy_of_it_that_is_backed_up_knows_what_was_issued_and_holds_none_in_clear(
-    ground: Ground, needles: Needles
+    context: StoryContext, needles: Needles
 ) -> None:
-    [copy] = ground.disk(STANDBY, "/srv/control").iterdir()
-    issued = {name: text for name, text in below(ground.desk.inventory / "pki").items() if "requests/" not in name}
+    [copy] = context.disk(STANDBY, "/srv/control").iterdir()
+    issued = {name: text for name, text in below(context.control.inventory / "pki").items() if "requests/" not in name}
     assert below(copy / "pki") == issued
     assert any(name.startswith("issued/") for name in issued)
     assert {name: needles.seen_in(text) for name, text in below(copy).items() if needles.seen_in(text)} == {}
@@ -152,10 +152,10 @@ def watching(needles: Needles) -> Iterator[Watched]:
         thread.join()
 
 
-def test_what_a_node_has_in_the_arguments_of_a_process_would_be_found(ground: Ground) -> None:
+def test_what_a_node_has_in_the_arguments_of_a_process_would_be_found(context: StoryContext) -> None:
     invented = secrets.token_hex(20)
     waiting = f'exec python3 -I -c "input()" {invented}\n'.encode()
-    argv = ("ssh", "-F", str(ground.places.lab(ground.name).ssh_config), ORIGIN, "sh", "-s")
+    argv = ("ssh", "-F", str(context.paths.lab(context.name).ssh_config), ORIGIN, "sh", "-s")
     needles = Needles({invented.encode(): "an invented one"})
     with watching(needles) as watched, subprocess.Popen(argv, stdin=subprocess.PIPE) as going:
         assert going.stdin is not None
@@ -168,19 +168,19 @@ def test_what_a_node_has_in_the_arguments_of_a_process_would_be_found(ground: Gr
     assert all(it.startswith("an invented one in b'python3") for it in watched.found), watched.found
 
 
-def test_a_run_that_uses_them_tells_none(ground: Ground, needles: Needles) -> None:
+def test_a_run_that_uses_them_tells_none(context: StoryContext, needles: Needles) -> None:
     """Certificates are issued anew, a node backs up, somebody gets a password: every kind of secret is used."""
-    for file in (ground.desk.inventory / "pki/nodes").glob("*.pem"):
+    for file in (context.control.inventory / "pki/nodes").glob("*.pem"):
         file.unlink()
     with watching(needles) as watched:
-        played = play_well(ground.desk, "site", "-v")
-        ground.json(ORIGIN, "backup", "run", SERVICE)
-        ground.did(ORIGIN, "appliance", "account", "passwd", PERSON, stdin=f"{PASSWORD}\n".encode())
+        played = play_well(context.control, "site", "-v")
+        context.json(ORIGIN, "backup", "run", SERVICE)
+        context.did(ORIGIN, "appliance", "account", "passwd", PERSON, stdin=f"{PASSWORD}\n".encode())
     assert played.changed > 0
     assert len(watched.seen) > 100
     assert watched.found == set()
     assert needles.seen_in(played.text.encode()) == set()
     for node in (ORIGIN, STANDBY):
-        journal = ground.ssh(node, "journalctl --no-pager -o export").stdout
+        journal = context.ssh(node, "journalctl --no-pager -o export").stdout
         assert b"appliance" in journal
         assert needles.seen_in(journal) == set(), node

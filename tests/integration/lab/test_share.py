@@ -14,7 +14,7 @@ from appliance.host.network import netns
 from appliance.secret import Secret
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.pc import NO_PASSWORD, Pc
-from appliance_lab.stories.ground import Ground
+from appliance_lab.stories.context import StoryContext
 from appliance_lab.stories.left import look
 from appliance_lab.stories.previous_versions import CLERK, previous_versions
 
@@ -51,8 +51,8 @@ def share() -> str:
 
 def test_a_clerk_gets_yesterdays_file_back_alone(provisioned: Lab) -> None:
     lab = provisioned
-    ground = Ground(lab.plan.lab, INVENTORY, print, look(lab.plan.lab))
-    said = previous_versions(ground)
+    context = StoryContext(lab.plan.lab, INVENTORY, print, look(lab.plan.lab))
+    said = previous_versions(context)
     assert "SMB 1" in said
     assert CLERK in said
     did(lab, ORIGIN, "appliance", "account", "remove", CLERK)

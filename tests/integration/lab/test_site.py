@@ -13,7 +13,7 @@ import pytest
 
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import machine
-from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.control_machine import ControlMachine
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.playbook import UNREACHABLE, play_well, read_recap
 from tests.pace import PACE
@@ -33,26 +33,26 @@ def wait_for(text: str, file: Path, playing: subprocess.Popen[bytes]) -> None:
         time.sleep(0.05)
 
 
-def start(command: list[str], desk: Desk, log: Path) -> subprocess.Popen[bytes]:
-    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(desk.root / "ansible")}
+def start(command: list[str], control: ControlMachine, log: Path) -> subprocess.Popen[bytes]:
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(control.root / "ansible")}
     with log.open("wb") as file:
         return subprocess.Popen(command, cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT)
 
 
 def test_a_second_run_changes_nothing(provisioned: Lab, capfd: pytest.CaptureFixture[str]) -> None:
-    desk = Desk(provisioned.own.root)
-    played = play_well(desk, "site")
+    control = ControlMachine(provisioned.own.root)
+    played = play_well(control, "site")
     if played.changed:
         # A copied lab has a control folder of its own, of which the role control keeps a copy; nothing else may differ.
         assert {task.partition(" : ")[0] for task in changed_tasks(played.text)} == {"control"}
-        played = play_well(desk, "site")
+        played = play_well(control, "site")
     with capfd.disabled():
         print(f"a second run of site on {len(played.recap)} nodes: {played.seconds:.0f} s", file=sys.stderr)
     assert (played.changed, changed_tasks(played.text), len(played.recap)) == (0, set(), 4)
 
 
 def test_only_looked_at_nothing_would_change(provisioned: Lab) -> None:
-    played = play_well(Desk(provisioned.own.root), "site", "--check")
+    played = play_well(ControlMachine(provisioned.own.root), "site", "--check")
     assert (played.changed, changed_tasks(played.text), len(played.recap)) == (0, set(), 4)
 
 
@@ -68,10 +68,10 @@ def changed_tasks(text: str) -> set[str]:
 
 
 def test_the_others_finish_and_the_line_that_is_printed_finishes_the_lost_one(provisioned: Lab, tmp_path: Path) -> None:
-    desk, log = Desk(provisioned.own.root), tmp_path / "site.log"
+    control, log = ControlMachine(provisioned.own.root), tmp_path / "site.log"
     lost = provisioned.plan.node(LOST)
-    site = ["ansible-playbook", "-i", str(desk.inventory), "playbooks/site.yml"]
-    playing = start(site, desk, log)
+    site = ["ansible-playbook", "-i", str(control.inventory), "playbooks/site.yml"]
+    playing = start(site, control, log)
     wait_for("TASK [base : ", log, playing)
     machine.cut_power(lost)
     assert playing.wait(SECONDS_MAX) == UNREACHABLE, log.read_text()
@@ -85,6 +85,6 @@ def test_the_others_finish_and_the_line_that_is_printed_finishes_the_lost_one(pr
     assert shlex.split(line) == [*site, "--limit", LOST]
     labs.power_on(provisioned, lost)
     labs.wait_for_ssh(provisioned, (lost,))
-    again = start(shlex.split(line), desk, log)
+    again = start(shlex.split(line), control, log)
     assert again.wait(SECONDS_MAX) == 0, log.read_text()
     assert list(read_recap(log.read_text())) == [LOST]

@@ -9,10 +9,10 @@ import pytest
 
 from appliance.host.command import Result, run
 from appliance.host.network import netns
-from appliance_lab.hosts.desk import TANG_SERVERS
+from appliance_lab.hosts.control_machine import TANG_SERVERS
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.machine import enter_argv
-from appliance_lab.stories.ground import IN_USE
+from appliance_lab.stories.context import IN_USE
 from appliance_lab.story import waiting
 
 NODE = "commune-a"
@@ -127,7 +127,7 @@ TAKEN = """
 import os, shutil
 from contextlib import ExitStack
 from pathlib import Path
-from appliance.backup.sources.moment import take
+from appliance.backup.sources.snapshot_client import take
 at = Path("{at}")
 with ExitStack() as held:
     reason = take("{source}", at / "{source}".lstrip("/"), held)

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.host.command import Result, run
 from appliance_lab.hosts import machine
-from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.control_machine import ControlMachine
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.playbook import play_well
 from tests.integration.lab.meshed import until
@@ -93,13 +93,13 @@ def test_a_voter_whose_disk_was_lost_is_taken_in_anew(lab: Lab) -> None:
     lost = "commune-c"
     assert on(lab, lost, "systemctl", "stop", UNIT).exit_code == 0
     assert on(lab, lost, "rm", "-r", "/var/lib/private/appliance-voter/etcd").exit_code == 0
-    played = play_well(Desk(lab.own.root), "site")
+    played = play_well(ControlMachine(lab.own.root), "site")
     assert played.recap["hermitage"]["failed"] == 0
     until(lambda: members(lab, lost) == set(VOTERS), "it knows the others")
     assert on(lab, "commune-b", "systemctl", "stop", UNIT).exit_code == 0
     assert members(lab, "hermitage") == set(VOTERS), "its vote counts"
     assert on(lab, "commune-b", "systemctl", "start", UNIT).exit_code == 0
-    again = play_well(Desk(lab.own.root), "site")
+    again = play_well(ControlMachine(lab.own.root), "site")
     assert again.changed == 0
 
 

@@ -30,7 +30,7 @@ from appliance.backup.peers.fetched import load_fetched, remember_fetched
 from appliance.backup.peers.safety import judge
 from appliance.backup.peers.targets import targets
 from appliance.backup.vault import session
-from appliance.backup.vault.maintenance.thinning import thin_holding
+from appliance.backup.vault.maintenance.pruning import prune_replica
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import BUCKET, LIST, RECEIPT
 from appliance.backup.vault.wire import Channel
@@ -42,21 +42,31 @@ from appliance.failover import takeover
 from appliance.host.files import sha256_file
 from appliance.node.handle import Node
 from appliance.trust.grant import Grant
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, Desk, Generation, push
-from tests.integration.desk.in_process import KEY, CutChannel, World
 from tests.integration.liar.at_once import AtOnce
 from tests.integration.liar.cheaper import make_cheaper
 from tests.integration.liar.liar import Liar
 from tests.integration.liar.lying_channel import LyingChannel
 from tests.integration.liar.retained import Came, must_stay
 from tests.integration.life.world import Broken
+from tests.integration.vault_worlds.in_process import KEY, CutChannel, World
+from tests.integration.vault_worlds.world import (
+    HOLDER,
+    ORIGIN,
+    SERVICE,
+    SPARE,
+    STANDBY,
+    STRANGER,
+    Generation,
+    VaultWorld,
+    push,
+)
 
 CYCLES = 2
 """Within so many, what was saved is at every honest holder that answers."""
 
 
 @dataclass
-class OpenDesk(Desk):
+class OpenWorld(VaultWorld):
     """A desk whose nodes are opened once for each bundle."""
 
     opened: dict[str, Node] = field(default_factory=dict)
@@ -71,7 +81,7 @@ class OpenDesk(Desk):
 class Besieged(World):
     """`down`: who does not answer. `calm`: how many cycles were made since the last fault of anybody but the liar."""
 
-    desk: OpenDesk
+    vaults: OpenWorld
     liar: Liar = field(init=False)
     writer: str = ORIGIN
     calm: int = 0
@@ -91,12 +101,12 @@ class Besieged(World):
     """The newest epoch that each honest vault was said to have taken."""
 
     def start(self, liar: str, foreign: Mapping[str, Any]) -> None:
-        self.liar = Liar(self.desk, liar, foreign, draw=random.Random(self.seed), sealed=self.sealed)
+        self.liar = Liar(self.vaults, liar, foreign, draw=random.Random(self.seed), sealed=self.sealed)
         self.begin()
         self._note_grants(chain_of(self.node(ORIGIN), SERVICE).grants())
 
     def node(self, name: str) -> Node:
-        return self.desk.open(name)
+        return self.vaults.open(name)
 
     @property
     def holders(self) -> tuple[str, ...]:
@@ -120,7 +130,7 @@ class Besieged(World):
     # What happens
 
     def time_passes(self, seconds: float) -> None:
-        self.desk.advance(seconds)
+        self.vaults.advance(seconds)
         self.elapsed += seconds
 
     def save(self) -> None:
@@ -148,7 +158,7 @@ class Besieged(World):
 
     def thin(self, name: str) -> None:
         with self._never(f"thinning at {name}"):
-            thin_holding(self.node(name), SERVICE)
+            prune_replica(self.node(name), SERVICE)
 
     def cycle(self) -> None:
         self.save()
@@ -228,11 +238,11 @@ class Besieged(World):
         if not parents:
             return
         last = max(parents, key=lambda it: it.header.id.name)
-        late = self.desk.seal(grant, self.late_files(last), after=last, time=utc_text(self.desk.clocks[at].now()))
+        late = self.vaults.seal(grant, self.late_files(last), after=last, time=utc_text(self.vaults.clocks[at].now()))
         grants = [it for it in self.granted.values() if it.epoch <= grant.epoch]
         before = [self.sealed[name] for name in sorted(self.sealed) if self.sealed[name].header.epoch <= grant.epoch]
         try:
-            with self.desk.session(at, grant.writer) as channel:
+            with self.vaults.session(at, grant.writer) as channel:
                 push(channel, late, grants, before)
         except ApplianceError as error:
             self.told.append(f"{at} refuses a late push: {error.what}")
@@ -243,7 +253,7 @@ class Besieged(World):
 
     def restore(self, name: str) -> None:
         """The newest generation comes back whole, at who may open it."""
-        node, folder = self.node(name), self.desk.root / "restored"
+        node, folder = self.node(name), self.vaults.root / "restored"
         expected = self._newest_at_hand(name)
         if not expected:
             return
@@ -298,18 +308,18 @@ class Besieged(World):
 
     def _look_at(self, name: str) -> None:
         node = self.node(name)
-        holding, now = replica_of(node, SERVICE), int(self.elapsed)
-        for epoch in holding.epochs():
+        replica, now = replica_of(node, SERVICE), int(self.elapsed)
+        for epoch in replica.epochs():
             known = self.granted.get(epoch)
-            if known is None or known.document.raw != holding.grant(epoch):
+            if known is None or known.document.raw != replica.grant(epoch):
                 raise Broken(f"{name} keeps a grant of epoch {epoch} that nobody gave")
         held = self.held(name)
         if strange := held - self.sealed.keys():
             raise Broken(f"{name} holds {strange}, which no writer sealed: {self.told[-8:]}")
         came = self.came.setdefault(name, {})
         for it in held - came.keys():
-            came[it] = now, holding.path(it, BUCKET).exists()
-        stay = must_stay((self._came(name, it, now) for it in came), now, self.desk.lock_seconds)
+            came[it] = now, replica.path(it, BUCKET).exists()
+        stay = must_stay((self._came(name, it, now) for it in came), now, self.vaults.lock_seconds)
         if lost := stay - held:
             ages = [(it, now - seconds, relayed) for it, (seconds, relayed) in sorted(came.items())]
             raise Broken(f"{name} let go of {sorted(lost)}, which it must keep, of {ages}: {self.told[-8:]}")
@@ -337,10 +347,10 @@ class Besieged(World):
         self.restore(self.writer)
 
     def _check_pool(self, name: str) -> None:
-        holding = replica_of(self.node(name), SERVICE)
+        replica = replica_of(self.node(name), SERVICE)
         for generation in self.held(name):
             for entry in self.sealed[generation].entries:
-                if sha256_file(holding.blob(entry.sha256)) != entry.sha256:
+                if sha256_file(replica.blob(entry.sha256)) != entry.sha256:
                     raise Broken(f"{name} holds {generation} with a rotten {entry.path}")
 
     def _newest_at_hand(self, name: str) -> str:

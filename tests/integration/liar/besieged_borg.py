@@ -26,16 +26,16 @@ from appliance.host.layout import ServiceLayout
 from appliance.node.handle import Node
 from appliance.territory.model import Service
 from appliance_lab.counters import reused, used_by
-from tests.integration.desk.desk import NAMES, ORIGIN, SERVICE, Generation
-from tests.integration.liar.besieged import Besieged, OpenDesk
+from tests.integration.liar.besieged import Besieged, OpenWorld
 from tests.integration.life.real_town import Content, files_below
 from tests.integration.life.world import Broken
+from tests.integration.vault_worlds.world import NAMES, ORIGIN, SERVICE, Generation
 
 FILES, FILE_BYTES = 4, 1500
 
 
 @dataclass
-class BorgDesk(OpenDesk):
+class BorgWorld(OpenWorld):
     """`source`: what the service saves, wherever it is served."""
 
     source: Path = Path()
@@ -46,13 +46,13 @@ class BorgDesk(OpenDesk):
 
 @dataclass
 class BesiegedBorg(Besieged):
-    desk: BorgDesk
+    vaults: BorgWorld
     content: dict[str, Content] = field(default_factory=dict)
     """What was in the source when a list of files was sealed, by the hash of the list."""
 
     def begin(self) -> None:
-        shutil.rmtree(self.desk.source, ignore_errors=True)
-        self.desk.source.mkdir(parents=True)
+        shutil.rmtree(self.vaults.source, ignore_errors=True)
+        self.vaults.source.mkdir(parents=True)
         node = self.node(ORIGIN)
         take_first_grant(node, SERVICE, self.grant(begin(node, SERVICE), ORIGIN))
 
@@ -62,17 +62,17 @@ class BesiegedBorg(Besieged):
         node = self.node(name)
         with Lines(node) as lines:
             sealed, *_ = writer._save_and_seal(node, SERVICE, lines, None)
-        content = files_below(self.desk.source)
+        content = files_below(self.vaults.source)
         assert content
         self.content[sealed.header.list_digest] = content
         return sealed, ()
 
     def _change(self) -> None:
         """One file more, and of many the oldest less."""
-        files = sorted(self.desk.source.iterdir())
+        files = sorted(self.vaults.source.iterdir())
         for old in files[: max(0, len(files) - FILES)]:
             old.unlink()
-        (self.desk.source / f"délibération {len(self.content):04}.odt").write_bytes(os.urandom(FILE_BYTES))
+        (self.vaults.source / f"délibération {len(self.content):04}.odt").write_bytes(os.urandom(FILE_BYTES))
 
     def key(self, node: Node) -> ServiceKey:
         return key_of(node, SERVICE, staging(node, SERVICE), None)
@@ -84,15 +84,15 @@ class BesiegedBorg(Besieged):
     def check_restored(self, folder: Path, sealed: Sealed) -> None:
         super().check_restored(folder, sealed)
         borg = self._opened(folder, sealed)
-        files = self.desk.root / "files"
+        files = self.vaults.root / "files"
         shutil.rmtree(files, ignore_errors=True)
         borg.extract(borg.archives()[-1].name, [], files)
-        found, saved = files_below(files / str(self.desk.source).lstrip("/")), self.content[sealed.header.list_digest]
+        found, saved = files_below(files / str(self.vaults.source).lstrip("/")), self.content[sealed.header.list_digest]
         if found != saved:
             raise Broken(f"a restore of {sealed.header.id} brings {sorted(found or ())}, not {sorted(saved)}")
 
     def _opened(self, folder: Path, sealed: Sealed) -> Borg:
-        home = ServiceLayout(self.desk.root / "opened")
+        home = ServiceLayout(self.vaults.root / "opened")
         shutil.rmtree(home.root, ignore_errors=True)
         home.root.mkdir()
         key = read_key(self.node(self.writer).service(SERVICE).key)
@@ -108,7 +108,7 @@ class BesiegedBorg(Besieged):
             raise Broken(f"{len(twice)} counters were used twice, first {twice[0]}")
 
     def _segments(self) -> list[Path]:
-        folders = [self.desk.layout(name).vault / SERVICE / "pool" for name in NAMES]
+        folders = [self.vaults.layout(name).vault / SERVICE / "pool" for name in NAMES]
         for name in NAMES:
-            folders += self.desk.layout(name).service(SERVICE).root.glob("re*/data")
+            folders += self.vaults.layout(name).service(SERVICE).root.glob("re*/data")
         return [it for folder in folders for it in folder.rglob("*") if it.is_file()]

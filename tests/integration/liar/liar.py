@@ -22,8 +22,19 @@ from appliance.trust.grant import Grant, make_grant, make_request, read_request
 from appliance.trust.keys import public_line
 from appliance.trust.receipt import make_receipt
 from appliance.units import DAY
-from tests.integration.desk.desk import NAMES, REPOSITORY, SERVICE, TIME, Desk, Generation, ask, offer, push, send_frame
 from tests.integration.liar.lying_channel import LyingChannel
+from tests.integration.vault_worlds.world import (
+    NAMES,
+    REPOSITORY,
+    SERVICE,
+    TIME,
+    Generation,
+    VaultWorld,
+    ask,
+    offer,
+    push,
+    send_frame,
+)
 
 ASKS_MAX = 200
 """So often it asks for the same blob again."""
@@ -43,7 +54,7 @@ ATTACKS = ("relay", "relay", "relay", "spoil", "spoil", "headers", "put", "get",
 class Liar:
     """`foreign`: documents of another service, by kind. `sealed`: all that was ever sealed of the service."""
 
-    desk: Desk
+    vaults: VaultWorld
     name: str
     foreign: Mapping[str, Sequence[str]]
     habit: str = "honest"
@@ -151,32 +162,32 @@ class Liar:
     def forged_receipt(self, header: Header | None = None, age_seconds: int | None = None) -> str:
         ages = [0, 1, self.draw.randrange(90) * int(DAY), 2**40]
         return make_receipt(
-            self.desk.signing_key(self.name),
+            self.vaults.signing_key(self.name),
             holder=self.draw.choice([self.name] * 40 + [*NAMES]),
             header=header or self.a_header(),
-            time=utc_text(self.desk.clocks[self.name].now() + self.draw.choice([0, -YEAR, YEAR])),
+            time=utc_text(self.vaults.clocks[self.name].now() + self.draw.choice([0, -YEAR, YEAR])),
             age_seconds=self.draw.choice(ages) if age_seconds is None else age_seconds,
         ).decode()
 
     def forged_header(self) -> str:
         after = self.sealed[max(self.sealed)]
         epoch, sequence = after.header.epoch + self.draw.choice([0, 0, 2, 511]), after.header.sequence + 1
-        key = self.desk.signing_key(self.name)
+        key = self.vaults.signing_key(self.name)
         previous = self.draw.choice([after.header.id.digest, after.header.previous, "0" * 64])
         said = {"epoch": epoch, "sequence": sequence, "previous": previous, "time": TIME}
         return make_header(key, service=SERVICE, listing=after.listing, entries=after.entries, **said).decode()
 
     def forged_grant(self) -> str:
-        key = self.desk.signing_key(self.name)
+        key = self.vaults.signing_key(self.name)
         asked = make_request(
             key, service=SERVICE, repository=REPOSITORY, writer=self.name, known_epoch=40, reason="mine"
         )
         return make_grant(key, read_request(asked, public_line(key))).decode()
 
     def absence(self) -> str:
-        now, days = self.desk.clocks[self.name].now(), self.draw.choice([13, 15, 400])
+        now, days = self.vaults.clocks[self.name].now(), self.draw.choice([13, 15, 400])
         return make_absence(
-            self.desk.signing_key(self.name),
+            self.vaults.signing_key(self.name),
             observer=self.draw.choice([self.name] * 3 + [*NAMES]),
             absent=self.draw.choice(NAMES),
             service=self.draw.choice([SERVICE, SERVICE, "docs-d"]),
@@ -191,7 +202,7 @@ class Liar:
         """One session with the vault of `at`; how it ended, in words."""
         attack = self.draw.choice(ATTACKS)
         try:
-            with self.desk.session(at, self.name) as channel:
+            with self.vaults.session(at, self.name) as channel:
                 _CALLS[attack](self, channel)
         except ApplianceError as error:
             return f"{attack}: {error.what}"

@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.desk.desk import HOLDER
-from tests.integration.liar.besieged_borg import BesiegedBorg, BorgDesk
+from tests.integration.liar.besieged_borg import BesiegedBorg, BorgWorld
 from tests.integration.liar.liar import HABITS
 from tests.integration.liar.test_one_liar import (
     DEFECTS,
@@ -26,6 +25,7 @@ from tests.integration.liar.test_one_liar import (
 )
 from tests.integration.life.real_town import date_archives
 from tests.integration.life.world import Broken
+from tests.integration.vault_worlds.world import HOLDER
 from tests.no_fsync import no_fsync
 from tests.soak import play_machine, soak
 
@@ -40,8 +40,8 @@ def cases() -> Iterator[Any]:
     with tempfile.TemporaryDirectory(prefix="liar.", dir=HERE) as made, pytest.MonkeyPatch.context() as patch:
         date_archives(patch)
         folder = Path(made)
-        desk = BorgDesk(folder / "made", lock_seconds=LOCK_SECONDS, source=folder / "documents")
-        yield machine(make_desks(folder, desk), folder, BesiegedBorg)
+        vaults = BorgWorld(folder / "made", lock_seconds=LOCK_SECONDS, source=folder / "documents")
+        yield machine(make_desks(folder, vaults), folder, BesiegedBorg)
 
 
 def test_liar_with_borg_breaks_no_promise(cases: Any, seed: int) -> None:

@@ -21,8 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from appliance.backup.peers.conversation import Conversation, Lines
 from appliance.backup.peers.shown import Shown
 from appliance.backup.vault.evidence import read_own_receipt
-from appliance.backup.vault.maintenance.thinning import _Received
-from appliance.backup.vault.store import BUCKET, Holding
+from appliance.backup.vault.maintenance.pruning import _Received
+from appliance.backup.vault.store import BUCKET, Replica
 from appliance.failover import takeover
 from appliance.node.handle import Node
 from appliance.trust.bundle import Member
@@ -30,10 +30,10 @@ from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
 from appliance.trust.receipt import make_receipt
 from appliance.units import DAY
-from tests.integration.desk.desk import HOLDER, ORIGIN, SPARE, STANDBY, STRANGER, Desk
-from tests.integration.liar.besieged import Besieged, OpenDesk, playing
+from tests.integration.liar.besieged import Besieged, OpenWorld, playing
 from tests.integration.liar.liar import HABITS
 from tests.integration.life.world import Broken
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SPARE, STANDBY, STRANGER, VaultWorld
 from tests.no_fsync import no_fsync
 from tests.soak import play_machine, soak
 
@@ -59,13 +59,13 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def desks(folder: Path) -> dict[str, OpenDesk]:
+def desks(folder: Path) -> dict[str, OpenWorld]:
     return make_desks(folder)
 
 
-def make_desks(folder: Path, first: OpenDesk | None = None) -> dict[str, OpenDesk]:
+def make_desks(folder: Path, first: OpenWorld | None = None) -> dict[str, OpenWorld]:
     """One for each placement; keys cost more than all the rest."""
-    first = (first or OpenDesk(folder / "made", lock_seconds=LOCK_SECONDS)).create()
+    first = (first or OpenWorld(folder / "made", lock_seconds=LOCK_SECONDS)).create()
     found = {}
     for placed, (holders, spares) in PLACED.items():
         found[placed] = first.copy(folder / placed.replace(" ", "-"))
@@ -73,13 +73,13 @@ def make_desks(folder: Path, first: OpenDesk | None = None) -> dict[str, OpenDes
     return found
 
 
-def foreign(desk: Desk, liar: str) -> dict[str, tuple[str, ...]]:
+def foreign(vaults: VaultWorld, liar: str) -> dict[str, tuple[str, ...]]:
     """True documents of another service: its grants are higher, and the liar holds it."""
-    grants = [desk.grant(STRANGER, known_epoch=known, service="docs-d") for known in (0, 62)]
-    made = [desk.chain(it, 2) for it in grants]
+    grants = [vaults.grant(STRANGER, known_epoch=known, service="docs-d") for known in (0, 62)]
+    made = [vaults.chain(it, 2) for it in grants]
     headers = [it.header for of_grant in made for it in of_grant]
     receipt = make_receipt(
-        desk.signing_key(liar), holder=liar, header=headers[-1], time="2027-01-15T08:00:00Z", age_seconds=9
+        vaults.signing_key(liar), holder=liar, header=headers[-1], time="2027-01-15T08:00:00Z", age_seconds=9
     )
     return {
         "grants": tuple(it.document.raw.decode() for it in grants),
@@ -88,7 +88,7 @@ def foreign(desk: Desk, liar: str) -> dict[str, tuple[str, ...]]:
     }
 
 
-def machine(desks: dict[str, OpenDesk], folder: Path, world: type[Besieged] = Besieged) -> type[RuleBasedStateMachine]:
+def machine(desks: dict[str, OpenWorld], folder: Path, world: type[Besieged] = Besieged) -> type[RuleBasedStateMachine]:
     class OneLiar(RuleBasedStateMachine):
         @initialize(
             drawn=st.sampled_from(DRAWN), seed=st.integers(0, 2**32), habit=st.sampled_from(HABITS), calls=st.booleans()
@@ -98,7 +98,7 @@ def machine(desks: dict[str, OpenDesk], folder: Path, world: type[Besieged] = Be
             self.world = besieged(desks, folder, placed, seed, world)
             self.playing = playing(self.world)
             self.playing.__enter__()
-            self.world.start(liar, foreign(self.world.desk, liar))
+            self.world.start(liar, foreign(self.world.vaults, liar))
             self.world.save()
             self.world.liar.habit, self.world.calls_before_pushes = habit, calls
             self.steps = 0
@@ -211,10 +211,10 @@ def any_service(granters: Granters, peer: Member, service: str, grants: Any) -> 
     return Shown(peer, service, {it.epoch: it for it in read})
 
 
-def as_old_as_it_was_said(node: Node, holding: Holding, name: str, now: int) -> _Received:
+def as_old_as_it_was_said(node: Node, replica: Replica, name: str, now: int) -> _Received:
     """Finding 3: by the word of the holder that handed it on alone."""
-    own = min(now, read_own_receipt(node, holding, name).age_seconds)
-    path = holding.path(name, BUCKET)
+    own = min(now, read_own_receipt(node, replica, name).age_seconds)
+    path = replica.path(name, BUCKET)
     there = min(own, int(path.read_bytes())) if path.exists() else own
     return _Received(there) if own == there else _Received(own, (there, there))
 
@@ -271,7 +271,7 @@ DEFECTS: dict[str, tuple[str, Any, Callable[[Besieged], None]]] = {
         foreign_grants,
     ),
     "a generation is as old as it is said": (
-        "appliance.backup.vault.maintenance.thinning._received",
+        "appliance.backup.vault.maintenance.pruning._received",
         as_old_as_it_was_said,
         false_ages,
     ),
@@ -284,12 +284,12 @@ ORDERS_MAX = 20
 
 
 def besieged(
-    desks: dict[str, OpenDesk], folder: Path, placed: str, seed: int, made_of: type[Besieged] = Besieged
+    desks: dict[str, OpenWorld], folder: Path, placed: str, seed: int, made_of: type[Besieged] = Besieged
 ) -> Besieged:
     """A territory in which nothing was saved yet, and what the liar draws from."""
     shutil.rmtree(folder / "played", ignore_errors=True)
     world = made_of(desks[placed].copy(folder / "played"))
-    world.desk.opened = {}
+    world.vaults.opened = {}
     world.seed = seed
     return world
 
@@ -297,7 +297,7 @@ def besieged(
 @pytest.mark.parametrize("put_back", [True, False], ids=["put back", "mended"])
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_a_former_defect_is_found(
-    desks: dict[str, OpenDesk], folder: Path, defect: str, put_back: bool, seed: int, monkeypatch: pytest.MonkeyPatch
+    desks: dict[str, OpenWorld], folder: Path, defect: str, put_back: bool, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That each is found where it is put back, and nothing where it is not, proves what the cases look at."""
     where, former, lives = DEFECTS[defect]
@@ -310,7 +310,7 @@ def test_a_former_defect_is_found(
 def is_broken(world: Besieged, lives: Callable[[Besieged], None]) -> bool:
     try:
         with playing(world):
-            world.start(HOLDER, foreign(world.desk, HOLDER))
+            world.start(HOLDER, foreign(world.vaults, HOLDER))
             world.save()
             lives(world)
     except Broken:
@@ -318,17 +318,17 @@ def is_broken(world: Besieged, lives: Callable[[Besieged], None]) -> bool:
     return False
 
 
-def play(desks: dict[str, OpenDesk], folder: Path, cases: int, seed: int) -> None:
+def play(desks: dict[str, OpenWorld], folder: Path, cases: int, seed: int) -> None:
     play_machine(machine(desks, folder), cases, STEPS, seed)
 
 
-def test_one_liar_breaks_no_promise(desks: dict[str, OpenDesk], folder: Path, seed: int) -> None:
+def test_one_liar_breaks_no_promise(desks: dict[str, OpenWorld], folder: Path, seed: int) -> None:
     play(desks, folder, SAMPLE, seed)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_soak_of_one_liar(desks: dict[str, OpenDesk], folder: Path, soak_runs: int | None, seed: int) -> None:
+def test_soak_of_one_liar(desks: dict[str, OpenWorld], folder: Path, soak_runs: int | None, seed: int) -> None:
     cases = soak_runs or 10 * SAMPLE
     played, seconds = soak("liar", cases, seed, partial(play, desks, folder), PLAYED, a_part=CASES_A_PART)
     print(f"{played.pop('cases')} cases, {played.pop('full')} of them of {STEPS} steps, {seconds:.0f} s of a core")

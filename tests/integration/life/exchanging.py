@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def exchange(life: Life) -> None:
     """Holders ask each other, bring what one lacks that shall have it, and note what was shown."""
     there = [it for it in life.nodes.values() if it.reachable]
-    placed, aims = life.town.bundle.terms(SERVICE).holders, life.town.aims()
+    placed, aims = life.town.bundle.terms(SERVICE).replica_nodes, life.town.aims()
     for taker in there:
         owes = taker.name != life.writer.node and taker.name in (*placed, *aims)
         if owes and (taker.name in placed or taker.held) and life.town.takes(taker.name):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from appliance.backup.chain.retention import Drop, Generation, Keep, thin
+from appliance.backup.chain.retention import Drop, Generation, Keep, prune
 from appliance.backup.vault.limits import Limits, ceiling
 from appliance.backup.vault.maintenance.bending import room_of
 from appliance.backup.vault.maintenance.relief import Word
@@ -96,7 +96,7 @@ def thinned_as_if_it_went_on(
     headers: Iterable[Generation], age: int, lock: int, goes_on: bool
 ) -> Sequence[Keep | Drop]:
     """Holders kept the newest of a service that left for ever."""
-    return thin(headers, age, lock)
+    return prune(headers, age, lock)
 
 
 def drilled_newest(archives: Sequence[Saved]) -> str:

@@ -268,7 +268,7 @@ class Oracle:
     def _look_at_former(self, holder: Holder) -> None:
         """A node that holds the service no more has nothing of it some time after the others have it all."""
         life = self.life
-        bound = {life.writer.node, *life.town.aims(), *life.town.bundle.terms(SERVICE).holders}
+        bound = {life.writer.node, *life.town.aims(), *life.town.bundle.terms(SERVICE).replica_nodes}
         if not holder.held or holder.name in bound or life.day < self.safe_by:
             self.former.pop(holder.name, None)
         elif life.day - self.former.setdefault(holder.name, life.day) > life.lock // DAY + FORMER_DAYS:

@@ -11,7 +11,7 @@ from typing import Any
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.peers.adopt import open_copy
 from appliance.backup.peers.fetch import read_held
-from appliance.backup.vault.maintenance.thinning import thin_holding
+from appliance.backup.vault.maintenance.pruning import prune_replica
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer import writer
 from appliance.borg.client import Borg
@@ -19,10 +19,10 @@ from appliance.errors import Refused
 from appliance.escrow.envelopes import read_key
 from appliance.host.layout import ServiceLayout
 from appliance.units import DAY, MINUTE
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY
 from tests.integration.life.real_oracle import Oracle, Saved
 from tests.integration.life.real_town import Content, Town, files_below
 from tests.integration.life.world import Broken
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY
 
 FILES = (5, 12)
 """How many files each path has; without those of the second more than half is gone."""
@@ -52,11 +52,11 @@ class Evenings:
         self.day = self.spent = self.calm = self.files = self.restores = 0
         self.clock_off = 0.0
         self.job: Job | None = None
-        for source, count in zip(town.desk.sources, FILES, strict=True):
+        for source, count in zip(town.vaults.sources, FILES, strict=True):
             source.mkdir(parents=True)
             for _ in range(count):
                 self._write(source)
-        town.desk.advance(DAY / 2)
+        town.vaults.advance(DAY / 2)
         town.begin()
         self.evenings(2, calm=True)
 
@@ -72,9 +72,9 @@ class Evenings:
 
     def _dusk(self) -> None:
         """A day's work was done, and it is evening again."""
-        self.town.desk.advance(DAY - self.spent)
+        self.town.vaults.advance(DAY - self.spent)
         self.day, self.spent = self.day + 1, 0
-        for source in self.town.desk.sources:
+        for source in self.town.vaults.sources:
             if source.is_dir() and any(source.iterdir()):
                 self.draw.choice(sorted(source.iterdir())).unlink()
                 self._write(source)
@@ -84,12 +84,12 @@ class Evenings:
         (folder / f"délibération {self.files}.odt").write_bytes(self.draw.randbytes(self.draw.randint(*FILE_BYTES)))
 
     def _minute(self) -> None:
-        self.town.desk.advance(MINUTE)
+        self.town.vaults.advance(MINUTE)
         self.spent += MINUTE
 
     def _night(self) -> None:
         for name in (ORIGIN, STANDBY, HOLDER, SPARE):
-            thin_holding(self.town.node(name), SERVICE)
+            prune_replica(self.town.node(name), SERVICE)
         self._look()
 
     def _run(self) -> None:
@@ -100,7 +100,7 @@ class Evenings:
     def _tidy(self) -> None:
         """A service of which most is gone at its source is not tidied."""
         try:
-            writer.tidy(self.town.node(self.writer), SERVICE)
+            writer.prune(self.town.node(self.writer), SERVICE)
             writer.push_newest(self.town.node(self.writer), SERVICE)
         except Refused as refused:
             if self.oracle.archives[-1].full or "most of it is missing" not in str(refused):
@@ -135,13 +135,13 @@ class Evenings:
         return chain_of(self._here(), SERVICE).names()[-1]
 
     def _content(self) -> tuple[Content | None, ...]:
-        return tuple(map(files_below, self.town.desk.sources))
+        return tuple(map(files_below, self.town.vaults.sources))
 
     # What a person reads and finds
 
     def _look(self) -> None:
         self.oracle.counters()
-        held = {name: list(replica_of(self.town.node(name), SERVICE).stored()) for name in self.town.desk.clocks}
+        held = {name: list(replica_of(self.town.node(name), SERVICE).stored()) for name in self.town.vaults.clocks}
         for name, items in held.items():
             node = self.town.node(name)
             self._note_receipts(name, node.ageing.now())
@@ -177,7 +177,7 @@ class Evenings:
         return ("restore", "all", *given, "--service", SERVICE, "--to", str(to)), to
 
     def _compare(self, saved: Saved, kept: list[Saved], to: Path, *, filled: bool) -> None:
-        got = tuple(files_below(to / str(source).lstrip("/")) for source in self.town.desk.sources)
+        got = tuple(files_below(to / str(source).lstrip("/")) for source in self.town.vaults.sources)
         self.oracle.restored(saved, got, kept, filled=filled)
         shutil.rmtree(to)
 
@@ -195,9 +195,9 @@ class Evenings:
         home = ServiceLayout(self.town.work / "opened")
         home.root.mkdir()
         node = self.town.node(holder)
-        sealed, holding = read_held(node, SERVICE, generation), replica_of(node, SERVICE)
+        sealed, replica = read_held(node, SERVICE, generation), replica_of(node, SERVICE)
         key = read_key(self._here().service(SERVICE).key)
-        borg = Borg(open_copy(home, sealed, lambda entry: holding.blob(entry.sha256), key))
+        borg = Borg(open_copy(home, sealed, lambda entry: replica.blob(entry.sha256), key))
         saved = self.oracle.sealed[generation][-1]
         borg.extract(saved.archive, [], home.root / "files")
         self._compare(saved, [saved], home.root / "files", filled=False)

@@ -13,10 +13,10 @@ from appliance.errors import NoSpace, NotFound, Refused, Unreachable
 from appliance.node.acts import accept_act
 from appliance.restore.unended import unended
 from appliance.units import DAY, GIB
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY
 from tests.integration.life.real_evenings import CALM_EVENINGS, Evenings, Job
 from tests.integration.life.real_town import Killed, full, killed_at
 from tests.integration.life.world import Broken
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY
 
 STEPS_OF_A_RUN, STEPS_OF_A_RESTORE = 60, 14
 
@@ -32,7 +32,7 @@ class RealLife(Evenings):
     def a_holiday(self) -> None:
         """The box is off for some days; its ageing clock stands still meanwhile."""
         seconds = self.draw.randint(3, 12) * DAY
-        for name, clock in self.town.desk.clocks.items():
+        for name, clock in self.town.vaults.clocks.items():
             if name == self.writer:
                 clock.jump_wall(seconds)
                 clock.reboot()
@@ -41,11 +41,11 @@ class RealLife(Evenings):
         self.evenings(1)
 
     def a_path_is_gone(self) -> None:
-        with self._aside(self.draw.choice(self.town.desk.sources)):
+        with self._aside(self.draw.choice(self.town.vaults.sources)):
             self.evenings(self.draw.randint(1, 2))
 
     def a_mount_point_is_empty(self) -> None:
-        source = self.town.desk.sources[1]
+        source = self.town.vaults.sources[1]
         with self._aside(source):
             source.mkdir()
             self.evenings(self.draw.randint(1, 2))
@@ -67,7 +67,7 @@ class RealLife(Evenings):
             aside.rename(source)
 
     def a_clock_is_off(self) -> None:
-        clock = self.town.desk.clocks[self.writer]
+        clock = self.town.vaults.clocks[self.writer]
         self.clock_off = self.draw.choice((-10.0, -1.0, -0.1, 0.1, 1.0)) * 365 * DAY
         clock.reboot()
         clock.jump_wall(self.clock_off)
@@ -100,7 +100,7 @@ class RealLife(Evenings):
         content = self._content()
         with contextlib.suppress(Killed), killed_at(self.draw.randint(1, STEPS_OF_A_RUN)):
             writer.run(self._here(), SERVICE)
-        self.town.desk.clocks[self.writer].reboot()
+        self.town.vaults.clocks[self.writer].reboot()
         self._settle(content, cut=True)
         self.calm = 0
         self._run()
@@ -112,8 +112,8 @@ class RealLife(Evenings):
             return self.an_ordinary_time()
         self._dusk()
         content = self._content()
-        with full(self.town.desk.layout(ORIGIN).root):
-            for act in (writer.run, writer.tidy):
+        with full(self.town.vaults.layout(ORIGIN).root):
+            for act in (writer.run, writer.prune):
                 with contextlib.suppress(NoSpace, Refused):
                     act(self._here(), SERVICE)
         self._settle(content, cut=True)
@@ -143,15 +143,15 @@ class RealLife(Evenings):
 
     def a_share_is_full(self) -> None:
         """The quota is less than what is held; an act of a person raises it."""
-        self.town.desk.sign(quota_bytes=1)
+        self.town.vaults.sign(quota_bytes=1)
         self.evenings(1)
         if self.oracle.receipts.keys() & {(HOLDER, self._newest())}:
             raise Broken("a full share took a generation")
         for name in (ORIGIN, STANDBY, HOLDER, SPARE):
-            start = self.town.desk.clocks[name].now()
-            accept_act(self.town.node(name), self.town.desk.act("quota", SERVICE, bytes=GIB, start=start))
+            start = self.town.vaults.clocks[name].now()
+            accept_act(self.town.node(name), self.town.vaults.act("quota", SERVICE, bytes=GIB, start=start))
         self.evenings(CALM_EVENINGS, calm=True)
-        self.town.desk.sign(quota_bytes=GIB)
+        self.town.vaults.sign(quota_bytes=GIB)
 
     # Moves
 
@@ -208,13 +208,13 @@ class RealLife(Evenings):
         """The home's disk is that of some evenings ago."""
         if self.writer != ORIGIN or self.tight:
             return self.an_ordinary_time()
-        root = self.town.desk.layout(ORIGIN).root
+        root = self.town.vaults.layout(ORIGIN).root
         image = root.with_name("image")
         shutil.copytree(root, image, symlinks=True)
         self.evenings(self.draw.randint(1, 2), calm=True)
         shutil.rmtree(root)
         image.rename(root)
-        self.town.desk.clocks[ORIGIN].reboot()
+        self.town.vaults.clocks[ORIGIN].reboot()
         self._must_not_write(ORIGIN)
         self._continue(ORIGIN, self.town.fetch(ORIGIN))
         return self.evenings(1)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from appliance.backup.vault.stored import Stored
 from appliance_lab.counters import reused
-from tests.integration.desk.desk import SERVICE
 from tests.integration.life.real_town import LOCK_SECONDS, RETENTION, Content, Town
 from tests.integration.life.world import Broken
+from tests.integration.vault_worlds.world import SERVICE
 
 
 @dataclass(frozen=True)

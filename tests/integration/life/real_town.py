@@ -34,9 +34,9 @@ from appliance.node.handle import Node, open_node
 from appliance.territory.model import Retention, Service
 from appliance.units import DAY, MIB
 from appliance_lab.counters import Used, used_by
-from tests.integration.desk.desk import ORIGIN, SERVICE, Desk
-from tests.integration.desk.in_process import World
 from tests.integration.faults.cut import fill
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import ORIGIN, SERVICE, VaultWorld
 
 RETENTION = Retention(hourly=0, daily=4, weekly=2, monthly=2, yearly=0)
 LOCK_SECONDS = 8 * DAY
@@ -48,7 +48,7 @@ type Content = dict[str, bytes]
 
 
 @dataclass
-class TownDesk(Desk):
+class TownWorld(VaultWorld):
     """`sources` are the two folders that the service saves."""
 
     sources: tuple[Path, ...] = ()
@@ -64,21 +64,21 @@ class Killed(BaseException):
 
 @dataclass
 class Town:
-    desk: TownDesk
+    vaults: TownWorld
     work: Path
     world: World = field(init=False)
     used: set[Used] = field(default_factory=set)
     _looked_at: dict[Path, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.world = World(self.desk)
+        self.world = World(self.vaults)
 
     def begin(self) -> None:
         node = self.node(ORIGIN)
         take_first_grant(node, SERVICE, self.world.grant(begin(node, SERVICE), ORIGIN))
 
     def node(self, name: str) -> Node:
-        return self.desk.open(name)
+        return self.vaults.open(name)
 
     def borg(self, name: str) -> Borg:
         return Borg(own_repository(self.node(name).service(SERVICE)))
@@ -87,7 +87,7 @@ class Town:
         """What `appliance --json WORDS` does at `name`: its exit code, its answer, what it told."""
         out, told = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
-            code = main.run(["--json", "--state", str(self.desk.layout(name).root), *words])
+            code = main.run(["--json", "--state", str(self.vaults.layout(name).root), *words])
         return code, json.loads(out.getvalue() or "null"), told.getvalue()
 
     def fetch(self, name: str, required: str = "", wanted: str | None = None) -> str:
@@ -114,8 +114,8 @@ class Town:
                 self.used |= used_by([path])
 
     def _folders(self) -> Iterator[Path]:
-        for name in self.desk.clocks:
-            layout = self.desk.layout(name)
+        for name in self.vaults.clocks:
+            layout = self.vaults.layout(name)
             yield layout.vault / SERVICE
             yield from layout.service(SERVICE).root.glob("repository/data")
             yield from layout.service(SERVICE).root.glob("replaced-*/data")
@@ -124,7 +124,7 @@ class Town:
 @contextlib.contextmanager
 def playing(town: Town) -> Iterator[Town]:
     """Lines are pipes, and the command line and borg go by the clock of the node that they are at."""
-    clocks = {town.desk.layout(name).root: clock for name, clock in town.desk.clocks.items()}
+    clocks = {town.vaults.layout(name).root: clock for name, clock in town.vaults.clocks.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversation, "Line", town.world.line)
         patch.setattr(this_node, "open_node", lambda state: open_node(state, clocks[state]))

@@ -223,7 +223,7 @@ def in_the_way(others: Sequence[Job], line: Line, begun: Job | None) -> Job | No
 
 PRODUCT = Rules(
     keep=kept,
-    thin=lambda headers, age, lock, goes_on: retention.thin(headers, age, lock, goes_on=goes_on),
+    thin=lambda headers, age, lock, goes_on: retention.prune(headers, age, lock, goes_on=goes_on),
     limits=lambda terms, acts, here, now: limits_by(terms, raising(acts, terms, here, now), 0),
     today=let_in,
     fits=fits,

@@ -19,11 +19,11 @@ from appliance.backup.writer.filling import Filling
 from appliance.backup.writer.forgetting import Forgotten
 from appliance.borg.client import Borg
 from appliance.territory.model import Retention
-from tests.integration.desk.desk import ORIGIN
 from tests.integration.faults.results import Results, runs_wanted
 from tests.integration.life.real_life import OPERATIONS, Operation, RealLife
-from tests.integration.life.real_town import LOCK_SECONDS, Town, TownDesk, playing, small_disk
+from tests.integration.life.real_town import LOCK_SECONDS, Town, TownWorld, playing, small_disk
 from tests.integration.life.world import Broken
+from tests.integration.vault_worlds.world import ORIGIN
 from tests.no_fsync import no_fsync
 
 __all__ = ("no_fsync",)
@@ -39,9 +39,9 @@ SOAKED = [f"{DAY_SEED}-{number}" for number in range(runs_wanted(SAMPLE))]
 def town(tmp_path: Path) -> Town:
     (tmp_path / "work").mkdir()
     sources = (tmp_path / "srv/documents", tmp_path / "srv/cadastre")
-    desk = TownDesk(tmp_path / "desk", lock_seconds=LOCK_SECONDS, sources=sources)
-    desk.create()
-    return Town(desk, tmp_path / "work")
+    vaults = TownWorld(tmp_path / "desk", lock_seconds=LOCK_SECONDS, sources=sources)
+    vaults.create()
+    return Town(vaults, tmp_path / "work")
 
 
 def forget_by_date(
@@ -72,7 +72,7 @@ DEFECTS: dict[str, tuple[str, Any, tuple[Operation, ...]]] = {
         (RealLife.a_path_is_gone,),
     ),
     "an empty mount point is green": (
-        "appliance.backup.writer.writer.tidy_paused",
+        "appliance.backup.writer.writer.pruning_paused",
         lambda *_: "",
         (RealLife.a_mount_point_is_empty,),
     ),
@@ -114,7 +114,7 @@ def live(town: Town, seed: str) -> str:
     with ExitStack() as stack:
         stack.enter_context(playing(town))
         tight = draw.random() < 0.5 and os.geteuid() == 0
-        tight = tight and stack.enter_context(small_disk(town.desk.layout(ORIGIN).root))
+        tight = tight and stack.enter_context(small_disk(town.vaults.layout(ORIGIN).root))
         try:
             life = RealLife(town, seed, tight=tight)
             for operation in draw.choices(OPERATIONS, k=STEPS):

@@ -17,7 +17,7 @@ from appliance.accounts.store import write_store
 from appliance.config.load import load
 from appliance.portal.dashboard import history, seen
 from appliance.portal.dashboard.history import QUESTIONS, WINDOWS, History
-from appliance.portal.places import Places
+from appliance.portal.paths import PortalPaths
 from appliance.territory.implicit import with_implicit
 from appliance.territory.model import Territory
 from appliance.units import HOUR
@@ -40,8 +40,8 @@ class Large(World):
         return self.territory.nodes[HERE].state
 
     @property
-    def places(self) -> Places:
-        return Places.of(self.territory.nodes[HERE].layout)
+    def places(self) -> PortalPaths:
+        return PortalPaths.of(self.territory.nodes[HERE].layout)
 
 
 @contextmanager

@@ -24,11 +24,11 @@ from appliance.host.layout import NodeLayout
 from appliance.portal.base.app import application
 from appliance.portal.base.forms import quoted
 from appliance.portal.base.person import Person
-from appliance.portal.build import make_site, routes
+from appliance.portal.build import make_web_app, routes
 from appliance.portal.freshness import Freshness
 from appliance.portal.lookup import Lookup
 from appliance.portal.opened import Opened, save
-from appliance.portal.places import Places
+from appliance.portal.paths import PortalPaths
 from appliance.restore.catalogue import catch_up
 from appliance.restore.schema import open_catalogue
 from appliance_lab.processes.territory import ProcessTerritory
@@ -74,11 +74,11 @@ class Small:
         file = self.layout.root / "catalogue.db"
         with closing(open_catalogue(file)) as catalogue:
             catch_up(catalogue, self.repository)
-            save(Places.of(self.layout).opened, {"docs-a": Opened(file, fresh)})
+            save(PortalPaths.of(self.layout).opened, {"docs-a": Opened(file, fresh)})
             lookup = Lookup(self.layout)
-            site = make_site(lookup, SystemClock())
-            token = site.sessions.begin(Person("marie", "Marie", {NODE: ()}), time.time())
-            app = application(site, routes(site, lookup))
+            web_app = make_web_app(lookup, SystemClock())
+            token = web_app.sessions.begin(Person("marie", "Marie", {NODE: ()}), time.time())
+            app = application(web_app, routes(web_app, lookup))
             with TestClient(app, "http://localhost", follow_redirects=False, cookies={"portail": token}) as client:
                 yield client
 

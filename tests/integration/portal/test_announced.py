@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.restore.order import Reached, Status, save_status, tell
+from appliance.restore.request import Reached, Status, save_status, tell
 from tests.integration.portal.browsing import open_as, tab_to
 from tests.integration.portal.world import World
 

@@ -9,9 +9,9 @@ import pytest
 from appliance.clock import SystemClock
 from appliance.host.files import make_private_folder
 from appliance.portal.base.journal import ChainedJournal
-from appliance.portal.places import Places
-from appliance.restore.order import Status, order_folder, save_status
-from appliance.restore.undoing import Undoing
+from appliance.portal.paths import PortalPaths
+from appliance.restore.request import Status, request_folder, save_status
+from appliance.restore.undo_request import UndoRequest
 from tests.integration.portal.small import SHARE, Small, small, submit
 
 
@@ -25,16 +25,16 @@ def made(tmp_path: Path) -> Small:
 def test_what_is_undone_already_says_so_to_whoever_presses_the_button_again(made: Small) -> None:
     with made.read() as marie:
         page = submit(marie, "/demandes", quoi=f"docs-a a1 {SHARE}/un.txt", action="in-place").headers["location"]
-        orders, name = made.layout.service("docs-a").orders, page.rpartition("/")[2]
-        make_private_folder(order_folder(orders, name).root)
-        save_status(order_folder(orders, name), Status("ready", job="one"))
+        requests, name = made.layout.service("docs-a").requests, page.rpartition("/")[2]
+        make_private_folder(request_folder(requests, name).root)
+        save_status(request_folder(requests, name), Status("ready", job="one"))
         for _ in range(2):
             assert submit(marie, f"{page}/annuler").headers["location"] == page
             assert "Annulation en cours." in marie.get(page).text
-        save_status(order_folder(orders, name), Status("undone", job="one"))
+        save_status(request_folder(requests, name), Status("undone", job="one"))
         assert submit(marie, f"{page}/annuler").headers["location"] == page
         assert "tout est comme avant" in marie.get(page).text
-        assert Undoing(orders, name).state == "", "nobody is asked to do it once more"
+        assert UndoRequest(requests, name).state == "", "nobody is asked to do it once more"
     assert [it["event"] for it in _told(made)].count("undone") == 1
 
 
@@ -51,6 +51,6 @@ def test_hundreds_of_ticks_are_all_in_the_journal(made: Small) -> None:
 
 
 def _told(made: Small) -> list[dict[str, object]]:
-    journal = ChainedJournal(Places.of(made.layout).journal, SystemClock())
+    journal = ChainedJournal(PortalPaths.of(made.layout).journal, SystemClock())
     journal.verify()
     return list(journal.entries())

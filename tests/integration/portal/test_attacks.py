@@ -12,7 +12,7 @@ import pytest
 
 from appliance.clock import SystemClock
 from appliance.portal.base.journal import ChainedJournal
-from appliance.portal.places import Places
+from appliance.portal.paths import PortalPaths
 from tests.integration.portal.world import OTHER, PASSWORD, Visitor, World, code_of, wait_until
 
 FORBIDDEN_WORDS = re.compile(r"Traceback|/nodes/|catalogue\.db|sqlite|borg", re.IGNORECASE)
@@ -336,7 +336,7 @@ def test_what_was_done_is_in_a_chain_that_a_command_verifies(world: World, marie
     assert b'"event": "saw-versions"' in exported
     assert b'"state": "ready"' in exported
     assert PASSWORD.encode() not in exported
-    file = Places.of(node.layout).journal
+    file = PortalPaths.of(node.layout).journal
     copy = file.with_name("changed.jsonl")
     copy.write_bytes(file.read_bytes().replace(b"ordre du jour", b"autre chose!!"))
     with pytest.raises(Exception, match="does not follow the one before"):
@@ -348,7 +348,7 @@ def test_what_was_done_is_in_a_chain_that_a_command_verifies(world: World, marie
 def test_what_the_journal_cannot_be_told_is_not_ordered(world: World, marie: Visitor) -> None:
     wish = f"docs-a monday {quote(world.archived('Budget 2026.txt'))}"
     orders = set(world.state.glob("portal/orders/*/*"))
-    journal = Places.of(world.territory.nodes["commune-a"].layout).journal
+    journal = PortalPaths.of(world.territory.nodes["commune-a"].layout).journal
     aside = journal.rename(journal.with_name("aside"))
     journal.symlink_to("/nowhere")
     try:
@@ -380,7 +380,7 @@ def _said(answer: httpx.Response) -> str:
 
 def _told(world: World) -> bytes:
     """What the worker wrote into the journal."""
-    lines = Places.of(world.territory.nodes["commune-a"].layout).worker_journal.read_bytes().splitlines()
+    lines = PortalPaths.of(world.territory.nodes["commune-a"].layout).worker_journal.read_bytes().splitlines()
     return b"".join(line for line in lines if b'"event": "ended"' in line)
 
 

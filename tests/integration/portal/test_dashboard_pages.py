@@ -189,10 +189,10 @@ def test_every_chart_has_its_values_in_a_table_and_a_gap_is_unknown(browser: Any
 def test_while_prometheus_is_down_the_present_goes_on_and_history_is_said_to_be_missing(
     browser: Any, towns: Large
 ) -> None:
-    plan, now, places = towns.territory.territory, time.time(), towns.places
-    kept = history.load(places.history)
-    seen.save(places.seen, present({**whole(plan), "prometheus": "silent"}, now))
-    history.save(places.history, History(now, "refused."))
+    plan, now, paths = towns.territory.territory, time.time(), towns.places
+    kept = history.load(paths.history)
+    seen.save(paths.seen, present({**whole(plan), "prometheus": "silent"}, now))
+    history.save(paths.history, History(now, "refused."))
     try:
         page = open_as(browser, towns, "regis")
         page.goto(ADDRESS)
@@ -208,7 +208,7 @@ def test_while_prometheus_is_down_the_present_goes_on_and_history_is_said_to_be_
         assert violations(page) == []
         page.context.close()
     finally:
-        history.save(places.history, kept)
+        history.save(paths.history, kept)
 
 
 def test_when_nobody_looks_any_more_everything_is_unknown_and_it_is_said(towns: Large) -> None:

@@ -12,8 +12,8 @@ from urllib.parse import quote, unquote
 import pytest
 
 from appliance.host.files import make_private_folder
-from appliance.host.layout import Orders
-from appliance.restore.order import OrderFolder, Status, place_order, save_status
+from appliance.host.layout import RequestFolders
+from appliance.restore.request import RequestFolder, Status, place_request, save_status
 from appliance.units import GIB, MIB
 from tests.integration.portal.world import NODE, Visitor, World, wait_until
 
@@ -38,8 +38,8 @@ def offer(world: World, tmp_path: Path) -> Offer:
 
     def offered(name: str, content: bytes, start: int) -> str:
         share = world.archived()
-        aside = Orders(tmp_path / "pages", tmp_path / "work", "docs-a")
-        order = place_order(
+        aside = RequestFolders(tmp_path / "pages", tmp_path / "work", "docs-a")
+        request = place_request(
             aside,
             person="marie",
             service="docs-a",
@@ -50,17 +50,17 @@ def offer(world: World, tmp_path: Path) -> Offer:
             share=share,
             now=time.time(),
         )
-        folder = OrderFolder(aside, order.id)
+        folder = RequestFolder(aside, request.id)
         make_private_folder(folder.result)
         with open(folder.result / name, "wb") as file:
             file.seek(start)
             file.write(content)
         save_status(folder, Status("ready", size=start + len(content), result=name))
-        there = OrderFolder(world.territory.nodes[NODE].layout.orders("docs-a"), order.id)
+        there = RequestFolder(world.territory.nodes[NODE].layout.requests("docs-a"), request.id)
         folder.file.write_bytes((folder.asked / "order.json").read_bytes())
-        os.rename(folder.root, make_private_folder(there.orders.done) / order.id)
-        os.rename(folder.asked, make_private_folder(there.orders.asked) / order.id)
-        return f"/demandes/{order.id}"
+        os.rename(folder.root, make_private_folder(there.requests.done) / request.id)
+        os.rename(folder.asked, make_private_folder(there.requests.asked) / request.id)
+        return f"/demandes/{request.id}"
 
     return offered
 

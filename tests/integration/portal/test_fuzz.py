@@ -11,7 +11,7 @@ import pytest
 from starlette.routing import Route
 
 from appliance.clock import SystemClock
-from appliance.portal.build import make_site, routes
+from appliance.portal.build import make_web_app, routes
 from appliance.portal.lookup import Lookup
 from tests.integration.portal.world import NODE, Visitor, World
 
@@ -42,7 +42,7 @@ LEAKS = re.compile(r"Traceback|/nodes/|catalogue\.db|sqlite", re.IGNORECASE)
 
 def every_route(world: World) -> list[Route]:
     lookup = Lookup(world.territory.nodes[NODE].layout)
-    return routes(make_site(lookup, SystemClock()), lookup)
+    return routes(make_web_app(lookup, SystemClock()), lookup)
 
 
 @pytest.mark.parametrize("name", ["marie", ""])

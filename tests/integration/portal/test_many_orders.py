@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from appliance.portal.ordering import WAITING_MAX
-from appliance.restore.order import place_order
+from appliance.portal.requesting import WAITING_MAX
+from appliance.restore.request import place_request
 from tests.integration.portal.world import NODE, World
 
 
@@ -32,12 +32,12 @@ def stopped_worker(world: World) -> Iterator[None]:
 def test_who_asks_without_end_is_told_to_wait_and_others_are_heard(world: World) -> None:
     """Each is a file that waits for the worker: a browser that was broken into could fill the disk with them."""
     path = world.archived("Budget 2026.txt")
-    orders = world.territory.nodes[NODE].layout.service("docs-a").orders
+    requests = world.territory.nodes[NODE].layout.service("docs-a").requests
     asked = {"service": "docs-a", "kind": "download", "archive": "wednesday", "moment_seconds": 0.0, "paths": (path,)}
     with stopped_worker(world), contextlib.ExitStack() as stack:
         for _ in range(WAITING_MAX):
-            made = place_order(orders, person="marie", share=path.rpartition("/")[0], now=time.time(), **asked)
-            stack.callback(shutil.rmtree, orders.asked / made.id)
+            made = place_request(requests, person="marie", share=path.rpartition("/")[0], now=time.time(), **asked)
+            stack.callback(shutil.rmtree, requests.asked / made.id)
         answer = world.visit("marie").submit("/demandes", quoi=f"docs-a wednesday {quote(path)}", action="copy")
         assert answer.status_code == 429
         assert "Beaucoup de vos demandes attendent déjà" in html.unescape(answer.text)

@@ -22,9 +22,9 @@ from starlette.testclient import TestClient
 from appliance.clock import SystemClock
 from appliance.config.load import load
 from appliance.portal.base.app import application
-from appliance.portal.build import make_site
-from appliance.portal.desk import Desk
+from appliance.portal.build import make_web_app
 from appliance.portal.lookup import Lookup
+from appliance.portal.page_context import PageContext
 from appliance.portal.pages import published
 from appliance.portal.pages.published import Published
 from appliance.units import MIB
@@ -62,8 +62,8 @@ class Pages:
 
     def app(self, port: int, **more: Any) -> Any:
         lookup = Lookup(self.territory.nodes[NODE].layout)
-        site = make_site(lookup, SystemClock())
-        return application(site, list(Published(Desk(site, lookup), port=port, **more).routes()))
+        web_app = make_web_app(lookup, SystemClock())
+        return application(web_app, list(Published(PageContext(web_app, lookup), port=port, **more).routes()))
 
     @contextmanager
     def read(self, port: int = 0, **more: Any) -> Iterator[TestClient]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.host.files import make_private_folder
-from appliance.restore.order import Status, order_folder, save_status
+from appliance.restore.request import Status, request_folder, save_status
 from tests.integration.portal.small import SHARE, Small, small, submit
 
 
@@ -32,7 +32,7 @@ def test_a_deleted_folder_is_counted_without_itself(made: Small) -> None:
 def test_how_far_a_request_is_agrees_with_it(made: Small, state: str, says: str) -> None:
     with made.read() as marie:
         order = submit(marie, "/demandes", quoi=f"docs-a a1 {SHARE}/reste.txt", action="in-place").headers["location"]
-        folder = order_folder(made.layout.service("docs-a").orders, order.rpartition("/")[2])
+        folder = request_folder(made.layout.service("docs-a").requests, order.rpartition("/")[2])
         make_private_folder(folder.root)
         save_status(folder, Status(state, result=f"{SHARE}/reste.txt"))  # type: ignore[arg-type]
         assert says in marie.get("/demandes").text

@@ -33,7 +33,7 @@ from appliance.clock import utc_text
 from appliance.config.load import load
 from appliance.host.files import locked
 from appliance.node.acts import keep_act
-from appliance.restore.order import OrderFolder, Reached, Status, order_folder, place_order, save_status, tell
+from appliance.restore.request import Reached, RequestFolder, Status, place_request, request_folder, save_status, tell
 from appliance.secret import Secret
 from appliance.territory.model import Person, Territory
 from appliance.trust.act import make_act
@@ -129,13 +129,13 @@ class World:
         return act
 
     @contextmanager
-    def held(self, name: str, status: Status, reached: Reached = NOWHERE) -> Iterator[OrderFolder]:
+    def held(self, name: str, status: Status, reached: Reached = NOWHERE) -> Iterator[RequestFolder]:
         """A copy of the file `name` that marie asked for, and that another process is at: the worker leaves it alone
         as long as the block takes, and brings it then."""
-        orders = self.territory.nodes[NODE].layout.service("docs-a").orders
+        requests = self.territory.nodes[NODE].layout.service("docs-a").requests
         now = time.time()
-        order = place_order(
-            orders,
+        request = place_request(
+            requests,
             person="marie",
             service="docs-a",
             kind="download",
@@ -145,7 +145,7 @@ class World:
             share=self.archived(),
             now=now,
         )
-        folder = order_folder(orders, order.id)
+        folder = request_folder(requests, request.id)
         with locked(folder.lock, what="this order", wait=True):
             save_status(folder, status)
             tell(folder, reached)

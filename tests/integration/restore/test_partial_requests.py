@@ -16,14 +16,14 @@ from appliance.borg.contents import Contents
 from appliance.borg.errors import PathMissing
 from appliance.clock import utc_seconds
 from appliance.errors import IntegrityError
-from appliance.host.layout import Orders
+from appliance.host.layout import RequestFolders
 from appliance.restore import jobs
-from appliance.restore.carry import Ground, ask_again, carry_out
 from appliance.restore.catalogue import catch_up
-from appliance.restore.ended import expire_orders
+from appliance.restore.ended import expire_requests
 from appliance.restore.fill import Fill
 from appliance.restore.gone import gone
-from appliance.restore.order import Kind, Order, load_status, order_folder, place_order, result_of
+from appliance.restore.process import RestoreEnv, ask_again, process
+from appliance.restore.request import Kind, RestoreRequest, load_status, place_request, request_folder, result_of
 from appliance.restore.schema import open_catalogue
 from appliance.restore.search import deleted, search
 from appliance.restore.undo import KEPT_SECONDS
@@ -36,26 +36,26 @@ PLAN = f"{FOLDER}/plan.tif"
 
 
 @pytest.fixture
-def ground(tmp_path: Path, share: Path, borg: Borg) -> Ground:
+def env(tmp_path: Path, share: Path, borg: Borg) -> RestoreEnv:
     """What OLD has and "tuesday" lacks is a plan."""
     (share / PLAN).write_text("the plan")
     borg.create(OLD, ["."], cwd=share)
     (share / PLAN).unlink()
-    return Ground(
-        orders=Orders(tmp_path / "state/portal", tmp_path / "state/portal-work", "docs"),
+    return RestoreEnv(
+        requests=RequestFolders(tmp_path / "state/portal", tmp_path / "state/portal-work", "docs"),
         restores=tmp_path / "state/restores",
         live=share,
         shares=("/Conseil",),
         may_replace=False,
         zone=ZoneInfo("Europe/Paris"),
         open_borg=lambda on_progress: Borg(borg.repository, on_progress),
-        fills=lambda borg, order: (Fill(PLAN, OLD),),
+        fills=lambda borg, request: (Fill(PLAN, OLD),),
     )
 
 
-def _asked(ground: Ground, kind: Kind, archive: str) -> Order:
-    return place_order(
-        ground.orders,
+def _asked(env: RestoreEnv, kind: Kind, archive: str) -> RestoreRequest:
+    return place_request(
+        env.requests,
         person="marie",
         service="docs",
         kind=kind,
@@ -69,34 +69,34 @@ def _asked(ground: Ground, kind: Kind, archive: str) -> Order:
 
 @pytest.mark.parametrize("kind", ["download", "folder"])
 def test_what_a_partial_copy_lacks_of_a_folder_comes_from_an_older_one_with_its_day(
-    ground: Ground, share: Path, kind: Kind
+    env: RestoreEnv, share: Path, kind: Kind
 ) -> None:
-    asked = _asked(ground, kind, "tuesday")
-    done = carry_out(ground, asked.id, now=NOW, age_seconds=0)
+    asked = _asked(env, kind, "tuesday")
+    done = process(env, asked.id, now=NOW, age_seconds=0)
     assert done.state == "ready"
     assert done.older == ((PLAN, str(utc_seconds("2026-11-20T07:00:00Z"))),)
-    assert load_status(order_folder(ground.orders, asked.id)).older == done.older
+    assert load_status(request_folder(env.requests, asked.id)).older == done.older
     if kind == "download":
-        with zipfile.ZipFile(result_of(ground.orders, asked.id)) as made:
+        with zipfile.ZipFile(result_of(env.requests, asked.id)) as made:
             assert {"2026/plan.tif", "2026/new.odt"} <= set(made.namelist())
     else:
         assert {it.name for it in (share / done.result).iterdir()} == {"plan.tif", "new.odt"}
 
 
 def test_a_folder_of_which_nothing_could_be_read_is_filled_like_one_of_which_some_was(
-    ground: Ground, share: Path, borg: Borg
+    env: RestoreEnv, share: Path, borg: Borg
 ) -> None:
     """The catalogue counts one entry for one path, as for a file, and a file comes from an archive that has it."""
     (share / FOLDER).rename(share.parent / "unreadable")
     (share / FOLDER).mkdir()
     borg.create("wednesday", ["."], cwd=share)
-    empty = replace(ground, known=lambda order: Contents(1, 0))
+    empty = replace(env, known=lambda request: Contents(1, 0))
     asked = _asked(empty, "download", "wednesday")
-    assert carry_out(empty, asked.id, now=NOW, age_seconds=0).older
+    assert process(empty, asked.id, now=NOW, age_seconds=0).older
 
 
 def test_an_order_that_failed_before_it_put_anything_back_holds_its_archive_as_long_as_it_is_kept(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
+    env: RestoreEnv, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its job was never ended by anybody, and no tidying could ever forget the archive."""
 
@@ -104,13 +104,13 @@ def test_an_order_that_failed_before_it_put_anything_back_holds_its_archive_as_l
         raise IntegrityError("a segment is damaged.")
 
     monkeypatch.setattr(Borg, "extract", unreadable)
-    asked = _asked(ground, "folder", "tuesday")
-    assert carry_out(ground, asked.id, now=NOW, age_seconds=1000).state == "failed"
-    assert pinned(ground.restores) == {"tuesday", OLD}
-    expire_orders(ground.orders, ground.restores, age_seconds=int(1000 + KEPT_SECONDS) - 1)
-    assert pinned(ground.restores) == {"tuesday", OLD}, "it may be asked again"
-    expire_orders(ground.orders, ground.restores, age_seconds=int(1000 + KEPT_SECONDS))
-    assert pinned(ground.restores) == frozenset()
+    asked = _asked(env, "folder", "tuesday")
+    assert process(env, asked.id, now=NOW, age_seconds=1000).state == "failed"
+    assert pinned(env.restores) == {"tuesday", OLD}
+    expire_requests(env.requests, env.restores, age_seconds=int(1000 + KEPT_SECONDS) - 1)
+    assert pinned(env.restores) == {"tuesday", OLD}, "it may be asked again"
+    expire_requests(env.requests, env.restores, age_seconds=int(1000 + KEPT_SECONDS))
+    assert pinned(env.restores) == frozenset()
 
 
 def test_what_the_newest_archive_could_not_read_is_not_called_deleted_and_what_went_before_is(
@@ -145,39 +145,39 @@ def test_what_an_archive_lacks_is_known_though_its_names_were_read_before_its_ru
 
 
 def test_what_is_wanted_alone_and_wholly_missing_comes_from_the_older_archive_alone(
-    ground: Ground, share: Path
+    env: RestoreEnv, share: Path
 ) -> None:
     """The accounts of a replaced town hall: the last backup could not read them, and nothing came back, in silence."""
-    borg = ground.open_borg(None)
-    job = jobs.plan(ground.restores, borg, "tuesday", [PLAN], now=NOW, in_place=share, fills=(Fill(PLAN, OLD),))
-    assert (job.entries, jobs.run(ground.restores, job.id, borg, age_seconds=0).state) == (1, "done")
+    borg = env.open_borg(None)
+    job = jobs.plan(env.restores, borg, "tuesday", [PLAN], now=NOW, in_place=share, fills=(Fill(PLAN, OLD),))
+    assert (job.entries, jobs.run(env.restores, job.id, borg, age_seconds=0).state) == (1, "done")
     assert (share / PLAN).read_text() == "the plan"
     with pytest.raises(PathMissing):
-        jobs.plan(ground.restores, borg, "tuesday", [PLAN, "Conseil/nowhere"], now=NOW, fills=(Fill(PLAN, OLD),))
+        jobs.plan(env.restores, borg, "tuesday", [PLAN, "Conseil/nowhere"], now=NOW, fills=(Fill(PLAN, OLD),))
 
 
 def test_a_file_that_somebody_has_open_is_replaced_once_it_is_closed_and_a_whole_share_by_its_act(
-    ground: Ground, share: Path
+    env: RestoreEnv, share: Path
 ) -> None:
     """Whoever had it open saved into the old file, which was kept aside and which nobody looked at any more."""
-    plan, alone = share / PLAN, replace(ground, fills=lambda borg, order: ())
+    plan, alone = share / PLAN, replace(env, fills=lambda borg, request: ())
     plan.write_text("another plan")
     asked = _asked(alone, "in-place", OLD)
     with plan.open("a") as file:
-        refused = carry_out(alone, asked.id, now=NOW, age_seconds=0)
+        refused = process(alone, asked.id, now=NOW, age_seconds=0)
         assert (refused.state, refused.cause) == ("failed", "FilesOpen")
         assert "plan.tif" in refused.failure
         file.write(", saved")
-        assert carry_out(alone, _asked(alone, "folder", OLD).id, now=NOW, age_seconds=0).state == "ready"
+        assert process(alone, _asked(alone, "folder", OLD).id, now=NOW, age_seconds=0).state == "ready"
     assert plan.read_text() == "another plan, saved"
-    assert ask_again(ground.orders, asked.id).state == "waiting"
-    assert carry_out(alone, asked.id, now=NOW, age_seconds=0).state == "ready"
+    assert ask_again(env.requests, asked.id).state == "waiting"
+    assert process(alone, asked.id, now=NOW, age_seconds=0).state == "ready"
     assert plan.read_text() == "the plan"
     signed = replace(alone, may_replace=True)
     plan.write_text("a ransom note")
     with plan.open("a"):
-        whole = place_order(
-            ground.orders,
+        whole = place_request(
+            env.requests,
             person="marie",
             service="docs",
             kind="in-place",
@@ -187,5 +187,5 @@ def test_a_file_that_somebody_has_open_is_replaced_once_it_is_closed_and_a_whole
             share="Conseil",
             now=NOW,
         )
-        assert carry_out(signed, whole.id, now=NOW, age_seconds=0).state == "ready", "no PC can stop it"
+        assert process(signed, whole.id, now=NOW, age_seconds=0).state == "ready", "no PC can stop it"
     assert plan.read_text() == "the plan"

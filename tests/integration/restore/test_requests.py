@@ -22,19 +22,20 @@ from appliance.borg.contents import Contents
 from appliance.borg.model import Progress, Repository
 from appliance.errors import IntegrityError, NotFound, Unreachable, UsageError
 from appliance.host.files import locked
-from appliance.host.layout import Orders
-from appliance.restore import carry, jobs
-from appliance.restore.carry import Ground, ask_again, carry_out, undo_order
-from appliance.restore.ended import RESULT_KEPT_SECONDS, expire_orders
-from appliance.restore.order import (
+from appliance.host.layout import RequestFolders
+from appliance.restore import jobs
+from appliance.restore import process as processing
+from appliance.restore.ended import RESULT_KEPT_SECONDS, expire_requests
+from appliance.restore.process import RestoreEnv, ask_again, process, undo_request
+from appliance.restore.request import (
     Kind,
-    Order,
+    RestoreRequest,
     Status,
-    all_orders,
+    all_requests,
     load_status,
-    order_folder,
-    place_order,
+    place_request,
     reached,
+    request_folder,
     result_of,
 )
 from appliance.restore.undo import KEPT_SECONDS
@@ -77,10 +78,10 @@ def borg(tmp_path: Path, live: Path) -> Borg:
 
 
 @pytest.fixture
-def ground(tmp_path: Path, live: Path, borg: Borg) -> Ground:
+def env(tmp_path: Path, live: Path, borg: Borg) -> RestoreEnv:
     state = tmp_path / "state"
-    return Ground(
-        orders=Orders(state / "portal", state / "portal-work", "docs"),
+    return RestoreEnv(
+        requests=RequestFolders(state / "portal", state / "portal-work", "docs"),
         restores=state / "restores",
         live=live,
         shares=(f"/{SHARE}",),
@@ -90,9 +91,9 @@ def ground(tmp_path: Path, live: Path, borg: Borg) -> Ground:
     )
 
 
-def order(ground: Ground, kind: Kind, *paths: str) -> Order:
-    return place_order(
-        ground.orders,
+def order(env: RestoreEnv, kind: Kind, *paths: str) -> RestoreRequest:
+    return place_request(
+        env.requests,
         person="marie",
         service="docs",
         kind=kind,
@@ -104,93 +105,93 @@ def order(ground: Ground, kind: Kind, *paths: str) -> Order:
     )
 
 
-def carried(ground: Ground, asked: Order, age: int = 0) -> Status:
-    return carry_out(ground, asked.id, now=NOW, age_seconds=age)
+def carried(env: RestoreEnv, asked: RestoreRequest, age: int = 0) -> Status:
+    return process(env, asked.id, now=NOW, age_seconds=age)
 
 
-def test_one_file_is_downloaded_as_it_is(ground: Ground) -> None:
-    asked = order(ground, "download", BUDGET)
-    assert [(it.person, status.state) for it, status in all_orders(ground.orders)] == [("marie", "waiting")]
+def test_one_file_is_downloaded_as_it_is(env: RestoreEnv) -> None:
+    asked = order(env, "download", BUDGET)
+    assert [(it.person, status.state) for it, status in all_requests(env.requests)] == [("marie", "waiting")]
     with pytest.raises(NotFound, match="nothing to download"):
-        result_of(ground.orders, asked.id)
-    done = carried(ground, asked)
+        result_of(env.requests, asked.id)
+    done = carried(env, asked)
     assert (done.state, done.result) == ("ready", "budget 2026 (version du 23 novembre 8 h).ods")
-    assert result_of(ground.orders, asked.id).read_text() == "monday's budget"
+    assert result_of(env.requests, asked.id).read_text() == "monday's budget"
     assert done.size == len("monday's budget")
-    status = result_of(ground.orders, asked.id).stat()
+    status = result_of(env.requests, asked.id).stat()
     assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o600, os.geteuid()), "whosever it was"
-    assert list(ground.restores.glob("*")) == [], "the job is not kept beside its result"
-    assert carried(ground, asked) == done
+    assert list(env.restores.glob("*")) == [], "the job is not kept beside its result"
+    assert carried(env, asked) == done
 
 
-def test_a_folder_is_downloaded_as_a_zip_without_what_no_pc_opens(ground: Ground) -> None:
-    asked = order(ground, "download", f"{SHARE}/Finances")
-    done = carried(ground, asked)
+def test_a_folder_is_downloaded_as_a_zip_without_what_no_pc_opens(env: RestoreEnv) -> None:
+    asked = order(env, "download", f"{SHARE}/Finances")
+    done = carried(env, asked)
     assert done.result == "Finances (version du 23 novembre 8 h).zip"
-    with zipfile.ZipFile(result_of(ground.orders, asked.id)) as made:
+    with zipfile.ZipFile(result_of(env.requests, asked.id)) as made:
         names = {it for it in made.namelist() if not it.endswith("/")}
     expected = {"budget 2026.ods", "factures/a_b.pdf", "factures/factureé.pdf"}
     assert {it for it in names if it.startswith("Finances/")} == {f"Finances/{it}" for it in expected}
     assert {kind for _, kind in done.left_out} >= {"lien", "tube"}
     assert done.changed_names == 2
-    several = carried(ground, order(ground, "download", BUDGET, f"{SHARE}/Conseil/ordre du jour.odt"))
+    several = carried(env, order(env, "download", BUDGET, f"{SHARE}/Conseil/ordre du jour.odt"))
     assert several.result == "fichiers (version du 23 novembre 8 h).zip"
 
 
-def test_a_copy_comes_to_lie_beside_the_original_and_is_taken_away_again(ground: Ground, live: Path) -> None:
-    first, second = (order(ground, "beside", BUDGET) for _ in range(2))
-    assert carried(ground, first).result == DATED
-    assert carried(ground, second).result == DATED.replace(".ods", " 2.ods")
+def test_a_copy_comes_to_lie_beside_the_original_and_is_taken_away_again(env: RestoreEnv, live: Path) -> None:
+    first, second = (order(env, "beside", BUDGET) for _ in range(2))
+    assert carried(env, first).result == DATED
+    assert carried(env, second).result == DATED.replace(".ods", " 2.ods")
     assert (live / BUDGET).read_text() == "a wrong budget"
     assert (live / DATED).read_text() == "monday's budget"
-    assert undo_order(ground, first.id, age_seconds=0).state == "undone"
+    assert undo_request(env, first.id, age_seconds=0).state == "undone"
     assert not (live / DATED).exists()
     assert (live / BUDGET).read_text() == "a wrong budget"
 
 
-def test_a_folder_beside_which_its_own_name_stands_is_whole(ground: Ground, live: Path) -> None:
-    done = carried(ground, order(ground, "beside", f"{SHARE}/Finances"))
+def test_a_folder_beside_which_its_own_name_stands_is_whole(env: RestoreEnv, live: Path) -> None:
+    done = carried(env, order(env, "beside", f"{SHARE}/Finances"))
     assert done.result == f"{SHARE}/Finances (version du 23 novembre 8 h)"
     assert (live / done.result / "factures/facture\udce9.pdf").read_text() == "another"
     assert (live / BUDGET).read_text() == "a wrong budget"
 
 
-def test_in_place_the_present_file_is_kept_and_undo_brings_it_back(ground: Ground, live: Path) -> None:
-    asked = order(ground, "in-place", BUDGET)
-    assert carried(ground, asked).result == BUDGET
+def test_in_place_the_present_file_is_kept_and_undo_brings_it_back(env: RestoreEnv, live: Path) -> None:
+    asked = order(env, "in-place", BUDGET)
+    assert carried(env, asked).result == BUDGET
     assert (live / BUDGET).read_text() == "monday's budget"
-    assert undo_order(ground, asked.id, age_seconds=0) == undo_order(ground, asked.id, age_seconds=0)
+    assert undo_request(env, asked.id, age_seconds=0) == undo_request(env, asked.id, age_seconds=0)
     assert (live / BUDGET).read_text() == "a wrong budget"
 
 
-def test_after_an_attack_everything_comes_into_a_new_folder_of_the_share(ground: Ground, live: Path) -> None:
-    done = carried(ground, order(ground, "folder", SHARE))
+def test_after_an_attack_everything_comes_into_a_new_folder_of_the_share(env: RestoreEnv, live: Path) -> None:
+    done = carried(env, order(env, "folder", SHARE))
     assert done.result == f"{SHARE}/Retrouvé du 23 novembre 8 h"
     assert (live / done.result / "Finances/budget 2026.ods").read_text() == "monday's budget"
     assert (live / BUDGET).read_text() == "a wrong budget"
-    some = carried(ground, order(ground, "folder", BUDGET, f"{SHARE}/Conseil"))
+    some = carried(env, order(env, "folder", BUDGET, f"{SHARE}/Conseil"))
     assert some.result == f"{SHARE}/Retrouvé du 23 novembre 8 h 2/Finances/budget 2026.ods"
     assert (live / some.result).parents[1].joinpath("Conseil/ordre du jour.odt").read_text() == "the agenda"
 
 
-def test_a_whole_share_is_replaced_with_a_signed_act_only(ground: Ground, live: Path) -> None:
-    asked = order(ground, "in-place", SHARE)
-    refused = carried(ground, asked)
+def test_a_whole_share_is_replaced_with_a_signed_act_only(env: RestoreEnv, live: Path) -> None:
+    asked = order(env, "in-place", SHARE)
+    refused = carried(env, asked)
     assert (refused.state, refused.cause) == ("failed", "Refused")
     assert (live / BUDGET).read_text() == "a wrong budget"
-    assert ask_again(ground.orders, asked.id).state == "waiting"
-    signed = dataclasses.replace(ground, may_replace=True)
+    assert ask_again(env.requests, asked.id).state == "waiting"
+    signed = dataclasses.replace(env, may_replace=True)
     assert carried(signed, asked).state == "ready"
     assert (live / BUDGET).read_text() == "monday's budget"
     assert (live / SHARE / "Conseil/ordre du jour.odt").exists()
 
 
 @pytest.mark.parametrize("path", [f"{SHARE}/Finances/lien", f"{SHARE}/Finances/tube"])
-def test_a_link_or_a_pipe_is_no_download_and_is_put_beside_as_what_it_is(ground: Ground, live: Path, path: str) -> None:
-    failed = carried(ground, order(ground, "download", path))
+def test_a_link_or_a_pipe_is_no_download_and_is_put_beside_as_it_is(env: RestoreEnv, live: Path, path: str) -> None:
+    failed = carried(env, order(env, "download", path))
     assert (failed.state, failed.cause) == ("failed", "UsageError")
     assert "a link, a device or a pipe" in failed.failure
-    beside = carried(ground, order(ground, "beside", path))
+    beside = carried(env, order(env, "beside", path))
     kind = stat.S_IFMT(os.lstat(live / path).st_mode)
     assert stat.S_IFMT(os.lstat(live / beside.result).st_mode) == kind
 
@@ -209,10 +210,10 @@ BAD_ORDERS: list[tuple[Kind, tuple[str, ...]]] = [
 
 
 @pytest.mark.parametrize(("kind", "paths"), BAD_ORDERS)
-def test_what_lies_elsewhere_is_never_ordered(ground: Ground, kind: Kind, paths: tuple[str, ...]) -> None:
+def test_what_lies_elsewhere_is_never_ordered(env: RestoreEnv, kind: Kind, paths: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
-        order(ground, kind, *paths)
-    assert list(all_orders(ground.orders)) == []
+        order(env, kind, *paths)
+    assert list(all_requests(env.requests)) == []
 
 
 FORGED = [
@@ -224,78 +225,76 @@ FORGED = [
 
 
 @pytest.mark.parametrize("change", FORGED)
-def test_who_carries_out_trusts_no_order(ground: Ground, change: dict[str, Any]) -> None:
-    asked = order(ground, "download", BUDGET)
-    file = order_folder(ground.orders, asked.id).asked / "order.json"
+def test_who_carries_out_trusts_no_order(env: RestoreEnv, change: dict[str, Any]) -> None:
+    asked = order(env, "download", BUDGET)
+    file = request_folder(env.requests, asked.id).asked / "order.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
-    assert carried(ground, asked).cause in ("Forbidden", "UsageError")
-    assert not order_folder(ground.orders, asked.id).result.exists()
+    assert carried(env, asked).cause in ("Forbidden", "UsageError")
+    assert not request_folder(env.requests, asked.id).result.exists()
 
 
 @pytest.mark.parametrize("raw", ["", "[]", '{"format": 2}', '{"format": 1, "paths": 7}'])
-def test_an_order_that_cannot_be_read_is_a_sentence(ground: Ground, raw: str) -> None:
-    asked = order(ground, "download", BUDGET)
-    (order_folder(ground.orders, asked.id).asked / "order.json").write_text(raw)
+def test_an_order_that_cannot_be_read_is_a_sentence(env: RestoreEnv, raw: str) -> None:
+    asked = order(env, "download", BUDGET)
+    (request_folder(env.requests, asked.id).asked / "order.json").write_text(raw)
     with pytest.raises(IntegrityError, match="cannot be read"):
-        carried(ground, asked)
+        carried(env, asked)
 
 
 @pytest.mark.parametrize("name", ["", "..", "x", "../restores", "0" * 31, "0" * 32, "A" * 32])
-def test_a_forged_name_is_no_order(ground: Ground, name: str) -> None:
-    for ask in (lambda: carry_out(ground, name, now=NOW, age_seconds=0), lambda: result_of(ground.orders, name)):
+def test_a_forged_name_is_no_order(env: RestoreEnv, name: str) -> None:
+    for ask in (lambda: process(env, name, now=NOW, age_seconds=0), lambda: result_of(env.requests, name)):
         with pytest.raises(NotFound, match="does not exist"):
             ask()
 
 
-def test_a_peer_that_stalls_is_told_and_the_order_goes_on_later(ground: Ground) -> None:
+def test_a_peer_that_stalls_is_told_and_the_order_goes_on_later(env: RestoreEnv) -> None:
     def stalled(on_progress: Callable[[Progress], None] | None) -> Borg:
         raise Unreachable("commune-b did not answer for 60 s.", remedy="Try again later.")
 
-    asked = order(ground, "download", BUDGET)
-    failed = carried(dataclasses.replace(ground, open_borg=stalled), asked)
+    asked = order(env, "download", BUDGET)
+    failed = carried(dataclasses.replace(env, open_borg=stalled), asked)
     assert (failed.cause, failed.failure, failed.remedy) == (
         "Unreachable",
         "commune-b did not answer for 60 s.",
         "Try again later.",
     )
     with pytest.raises(UsageError, match="changed nothing"):
-        undo_order(ground, asked.id, age_seconds=0)
-    ask_again(ground.orders, asked.id)
-    assert carried(ground, asked).state == "ready"
+        undo_request(env, asked.id, age_seconds=0)
+    ask_again(env.requests, asked.id)
+    assert carried(env, asked).state == "ready"
     with pytest.raises(UsageError, match="did not fail"):
-        ask_again(ground.orders, asked.id)
+        ask_again(env.requests, asked.id)
 
 
-def test_without_room_it_is_said_before_anything_is_written(ground: Ground) -> None:
-    large = dataclasses.replace(ground, known=lambda order: Contents(1, 2**60))
-    failed = carried(large, order(ground, "download", BUDGET))
+def test_without_room_it_is_said_before_anything_is_written(env: RestoreEnv) -> None:
+    large = dataclasses.replace(env, known=lambda request: Contents(1, 2**60))
+    failed = carried(large, order(env, "download", BUDGET))
     assert failed.cause == "NoSpace"
     assert "more must be free" in failed.failure
-    assert not ground.restores.exists()
+    assert not env.restores.exists()
 
 
-def test_the_room_is_counted_on_the_disk_of_the_share(
-    ground: Ground, live: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_room_is_counted_on_the_disk_of_the_share(env: RestoreEnv, live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked_of: list[Path] = []
     monkeypatch.setattr(jobs, "check_room", lambda place, size: asked_of.append(place))
     monkeypatch.setattr(jobs, "_on_one_disk", lambda *words: False)
-    assert carried(ground, order(ground, "beside", f"{SHARE}/Conseil/ordre du jour.odt")).state == "ready"
+    assert carried(env, order(env, "beside", f"{SHARE}/Conseil/ordre du jour.odt")).state == "ready"
     assert live / SHARE in asked_of, "the folder is gone, the share is there"
     assert live not in asked_of
 
 
-def test_what_is_ticked_twice_comes_back_once(ground: Ground, live: Path) -> None:
-    asked = order(ground, "folder", f"{SHARE}/Finances/factures/a:b.pdf", BUDGET, f"{SHARE}/Finances", BUDGET)
+def test_what_is_ticked_twice_comes_back_once(env: RestoreEnv, live: Path) -> None:
+    asked = order(env, "folder", f"{SHARE}/Finances/factures/a:b.pdf", BUDGET, f"{SHARE}/Finances", BUDGET)
     assert asked.paths == (f"{SHARE}/Finances",)
-    assert (live / carried(ground, asked).result / "factures/a:b.pdf").read_text() == "an invoice"
+    assert (live / carried(env, asked).result / "factures/a:b.pdf").read_text() == "an invoice"
 
 
-def test_where_the_share_is_not_nothing_is_put_in_place(ground: Ground, tmp_path: Path) -> None:
-    standby = dataclasses.replace(ground, live=tmp_path / "standby")
-    failed = carried(standby, order(ground, "in-place", BUDGET))
+def test_where_the_share_is_not_nothing_is_put_in_place(env: RestoreEnv, tmp_path: Path) -> None:
+    standby = dataclasses.replace(env, live=tmp_path / "standby")
+    failed = carried(standby, order(env, "in-place", BUDGET))
     assert (failed.cause, failed.failure) == ("NotFound", "the shared folder is not on this machine.")
-    assert carried(standby, order(ground, "download", BUDGET)).state == "ready"
+    assert carried(standby, order(env, "download", BUDGET)).state == "ready"
 
 
 CUTS = ["tell", "plan", "run", "pack", "fsync_folder", "discard"]
@@ -304,97 +303,97 @@ CUTS = ["tell", "plan", "run", "pack", "fsync_folder", "discard"]
 @pytest.mark.parametrize("where", CUTS)
 @pytest.mark.parametrize("kind", ["download", "beside"])
 def test_a_killed_process_loses_nothing_and_the_next_goes_on(
-    ground: Ground, live: Path, monkeypatch: pytest.MonkeyPatch, where: str, kind: Kind
+    env: RestoreEnv, live: Path, monkeypatch: pytest.MonkeyPatch, where: str, kind: Kind
 ) -> None:
-    asked = order(ground, kind, f"{SHARE}/Finances")
-    real: Any = getattr(carry, where)
+    asked = order(env, kind, f"{SHARE}/Finances")
+    real: Any = getattr(processing, where)
 
     def cut(*words: Any, **names: Any) -> Any:
         real(*words, **names)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(carry, where, cut)
+    monkeypatch.setattr(processing, where, cut)
     try:
-        carried(ground, asked)
+        carried(env, asked)
     except KeyboardInterrupt:
-        assert load_status(order_folder(ground.orders, asked.id)).state in ("running", "ready")
+        assert load_status(request_folder(env.requests, asked.id)).state in ("running", "ready")
     monkeypatch.undo()
-    done = carried(ground, asked)
+    done = carried(env, asked)
     assert done.state == "ready"
     if kind == "download":
-        with zipfile.ZipFile(result_of(ground.orders, asked.id)) as made:
+        with zipfile.ZipFile(result_of(env.requests, asked.id)) as made:
             assert made.testzip() is None
     else:
         assert (live / done.result / "budget 2026.ods").read_text() == "monday's budget"
         assert [it.name for it in (live / SHARE).iterdir()].count(Path(done.result).name) == 1
 
 
-def test_killed_for_real_it_is_running_for_nobody_and_goes_on(ground: Ground, tmp_path: Path) -> None:
-    asked = order(ground, "download", f"{SHARE}/Finances")
+def test_killed_for_real_it_is_running_for_nobody_and_goes_on(env: RestoreEnv, tmp_path: Path) -> None:
+    asked = order(env, "download", f"{SHARE}/Finances")
     program = (
         "import os, signal, sys; from pathlib import Path; from appliance.host.files import locked\n"
-        "from appliance.host.layout import Orders; from appliance.restore.order import *\n"
-        "folder = order_folder(Orders(Path(sys.argv[1]), Path(sys.argv[2]), 'docs'), sys.argv[3])\n"
+        "from appliance.host.layout import RequestFolders; from appliance.restore.request import *\n"
+        "folder = request_folder(RequestFolders(Path(sys.argv[1]), Path(sys.argv[2]), 'docs'), sys.argv[3])\n"
         "with locked(folder.lock, what='it'):\n"
         "    save_status(folder, Status(state='running', step='extracting'))\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     root = Path(__file__).parents[3]
-    words = (sys.executable, "-c", program, str(ground.orders.pages), str(ground.orders.work), asked.id)
+    words = (sys.executable, "-c", program, str(env.requests.pages), str(env.requests.work), asked.id)
     assert subprocess.run(words, cwd=root, check=False).returncode == -9
-    assert carried(ground, asked).state == "ready"
+    assert carried(env, asked).state == "ready"
 
 
-def test_progress_is_told_in_bytes_and_files(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(carry, "TELL_EVERY_SECONDS", 0.0)
-    asked = order(ground, "download", f"{SHARE}/Finances")
-    done = carried(ground, asked)
-    seen = reached(order_folder(ground.orders, asked.id))
+def test_progress_is_told_in_bytes_and_files(env: RestoreEnv, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processing, "TELL_EVERY_SECONDS", 0.0)
+    asked = order(env, "download", f"{SHARE}/Finances")
+    done = carried(env, asked)
+    seen = reached(request_folder(env.requests, asked.id))
     assert seen.done_bytes == seen.total_bytes == len("monday's budgetan invoiceanother")
     assert seen.files == 2
     assert done.entries == 7
-    order_folder(ground.orders, asked.id).progress.write_text("cut")
-    assert reached(order_folder(ground.orders, asked.id)).done_bytes == 0
+    request_folder(env.requests, asked.id).progress.write_text("cut")
+    assert reached(request_folder(env.requests, asked.id)).done_bytes == 0
 
 
-def test_a_result_is_kept_for_7_days_and_its_order_for_30(ground: Ground, live: Path) -> None:
-    asked, beside = order(ground, "download", BUDGET), order(ground, "beside", BUDGET)
-    carried(ground, asked, age=1000)
-    carried(ground, beside, age=1000)
-    waiting = order(ground, "download", BUDGET)
-    assert expire_orders(ground.orders, ground.restores, age_seconds=1000 + RESULT_KEPT_SECONDS - 1) == 0
-    assert expire_orders(ground.orders, ground.restores, age_seconds=1000 + RESULT_KEPT_SECONDS) == 1
+def test_a_result_is_kept_for_7_days_and_its_order_for_30(env: RestoreEnv, live: Path) -> None:
+    asked, beside = order(env, "download", BUDGET), order(env, "beside", BUDGET)
+    carried(env, asked, age=1000)
+    carried(env, beside, age=1000)
+    waiting = order(env, "download", BUDGET)
+    assert expire_requests(env.requests, env.restores, age_seconds=1000 + RESULT_KEPT_SECONDS - 1) == 0
+    assert expire_requests(env.requests, env.restores, age_seconds=1000 + RESULT_KEPT_SECONDS) == 1
     with pytest.raises(NotFound, match="nothing to download"):
-        result_of(ground.orders, asked.id)
-    assert {status.state for _, status in all_orders(ground.orders)} == {"expired", "ready", "waiting"}
-    assert expire_orders(ground.orders, ground.restores, age_seconds=int(1000 + KEPT_SECONDS)) == 2
-    assert [it.id for it, _ in all_orders(ground.orders)] == [waiting.id]
+        result_of(env.requests, asked.id)
+    assert {status.state for _, status in all_requests(env.requests)} == {"expired", "ready", "waiting"}
+    assert expire_requests(env.requests, env.restores, age_seconds=int(1000 + KEPT_SECONDS)) == 2
+    assert [it.id for it, _ in all_requests(env.requests)] == [waiting.id]
     assert (live / DATED).exists()
 
 
-def test_an_order_that_was_undone_is_kept_thirty_days_from_then(ground: Ground) -> None:
-    asked = order(ground, "in-place", BUDGET)
-    carried(ground, asked, age=0)
-    undo_order(ground, asked.id, age_seconds=KEPT_SECONDS - 1)
-    assert expire_orders(ground.orders, ground.restores, age_seconds=2 * KEPT_SECONDS - 2) == 0
-    assert expire_orders(ground.orders, ground.restores, age_seconds=2 * KEPT_SECONDS - 1) == 1
+def test_an_order_that_was_undone_is_kept_thirty_days_from_then(env: RestoreEnv) -> None:
+    asked = order(env, "in-place", BUDGET)
+    carried(env, asked, age=0)
+    undo_request(env, asked.id, age_seconds=KEPT_SECONDS - 1)
+    assert expire_requests(env.requests, env.restores, age_seconds=2 * KEPT_SECONDS - 2) == 0
+    assert expire_requests(env.requests, env.restores, age_seconds=2 * KEPT_SECONDS - 1) == 1
 
 
 def test_what_a_failed_download_had_taken_out_goes_and_what_another_replaced_stays(
-    ground: Ground, live: Path, monkeypatch: pytest.MonkeyPatch
+    env: RestoreEnv, live: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*words: Any) -> None:
         raise OSError(errno.ENOSPC, "a path of somebody's")
 
-    monkeypatch.setattr(carry, "pack", full)
-    failed, beside = order(ground, "download", f"{SHARE}/Finances"), order(ground, "in-place", BUDGET)
-    assert (carried(ground, failed).cause, carried(ground, beside).state) == ("NoSpace", "ready")
-    assert load_status(order_folder(ground.orders, failed.id)).failure == "the disk is full."
-    assert len(list(ground.restores.glob("*/files"))) == 2
-    with locked(order_folder(ground.orders, beside.id).lock, what="it"):
-        assert expire_orders(ground.orders, ground.restores, age_seconds=RESULT_KEPT_SECONDS) == 1
-    assert [it.parent.name for it in ground.restores.glob("*/files")] == [
-        load_status(order_folder(ground.orders, beside.id)).job
+    monkeypatch.setattr(processing, "pack", full)
+    failed, beside = order(env, "download", f"{SHARE}/Finances"), order(env, "in-place", BUDGET)
+    assert (carried(env, failed).cause, carried(env, beside).state) == ("NoSpace", "ready")
+    assert load_status(request_folder(env.requests, failed.id)).failure == "the disk is full."
+    assert len(list(env.restores.glob("*/files"))) == 2
+    with locked(request_folder(env.requests, beside.id).lock, what="it"):
+        assert expire_requests(env.requests, env.restores, age_seconds=RESULT_KEPT_SECONDS) == 1
+    assert [it.parent.name for it in env.restores.glob("*/files")] == [
+        load_status(request_folder(env.requests, beside.id)).job
     ]
-    undo_order(ground, beside.id, age_seconds=0)
+    undo_request(env, beside.id, age_seconds=0)
     assert (live / BUDGET).read_text() == "a wrong budget"

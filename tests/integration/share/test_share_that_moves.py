@@ -14,7 +14,7 @@ from appliance.accounts.machine import mark
 from appliance.provision import shares
 from appliance.secret import Secret
 from appliance.territory.model import Service
-from appliance.territory.served import local_port
+from appliance.territory.service_forms import local_port
 from appliance_lab.hosts.pc import Pc
 from tests.integration.share import pipelining
 from tests.integration.share.conftest import MARIE, PAUL

@@ -21,7 +21,7 @@ from pathlib import Path
 from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.node.handle import Node, open_node
-from tests.integration.desk.desk import HOLDER, Desk
+from tests.integration.vault_worlds.world import HOLDER, VaultWorld
 
 NODE, RECEIVER, SEALED, NOBODY = 61_001, 61_002, 61_003, 61_009
 CODE = Path(__file__).parents[3]
@@ -31,7 +31,7 @@ CODE = Path(__file__).parents[3]
 class Place:
     """A holder of the desk, and the numbers under which its parts work; None is this process itself."""
 
-    desk: Desk
+    vaults: VaultWorld
     receiver: int | None = None
     node: int | None = None
 
@@ -45,7 +45,7 @@ class Place:
 
     def _do[Found](self, uid: int | None, do: Callable[[Node, Sealer], Found]) -> Found:
         def opened() -> Found:
-            node = open_node(self.desk.layout(HOLDER).root)
+            node = open_node(self.vaults.layout(HOLDER).root)
             return do(node, sealer_of(node))
 
         return opened() if uid is None else as_account(uid, opened)
@@ -85,18 +85,18 @@ def host() -> Iterator[Place]:
     root = Path(tempfile.mkdtemp(prefix="accounts-"))
     root.chmod(0o711)  # the test runner's own folders let no other account pass
     try:
-        desk = Desk(root / "desk").create()
-        desk.root.chmod(0o711)
-        lay_out(desk, root / "seal.sock")
-        with serving(desk, root / "seal.sock"):
-            yield Place(desk, RECEIVER, NODE)
+        vaults = VaultWorld(root / "desk").create()
+        vaults.root.chmod(0o711)
+        lay_out(vaults, root / "seal.sock")
+        with serving(vaults, root / "seal.sock"):
+            yield Place(vaults, RECEIVER, NODE)
     finally:
         shutil.rmtree(root)
 
 
-def lay_out(desk: Desk, path: Path) -> None:
+def lay_out(vaults: VaultWorld, path: Path) -> None:
     """Give the state folder of the holder to its accounts, as the role `vault` does."""
-    layout = desk.layout(HOLDER)
+    layout = vaults.layout(HOLDER)
     for name in ("acts", "sight", "vault"):
         (layout.root / name).mkdir(mode=0o750)
     layout.helpers.write_text(f'{{"format": 1, "sealer": "{path}", "checker": ""}}')
@@ -112,11 +112,11 @@ def lay_out(desk: Desk, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def serving(desk: Desk, path: Path) -> Iterator[None]:
+def serving(vaults: VaultWorld, path: Path) -> Iterator[None]:
     """The sealing server, started as systemd would: with its socket, a copy of the key, and CAP_CHOWN alone."""
-    credentials = desk.root.parent / "credentials"
+    credentials = vaults.root.parent / "credentials"
     credentials.mkdir(mode=0o700)
-    shutil.copy(desk.layout(HOLDER).keys / "sign_ed25519", credentials / "key")
+    shutil.copy(vaults.layout(HOLDER).keys / "sign_ed25519", credentials / "key")
     for item in (credentials, credentials / "key"):
         os.chown(item, SEALED, SEALED)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -126,7 +126,7 @@ def serving(desk: Desk, path: Path) -> Iterator[None]:
         powers = ("--inh-caps=-all,+chown", "--ambient-caps=-all,+chown", "--bounding-set=-all,+chown")
         account = (f"--reuid={SEALED}", f"--regid={RECEIVER}", "--clear-groups", "--no-new-privs", *powers)
         module = ("-m", "appliance.backup.vault.sealing.sealer_server")
-        what = (str(desk.layout(HOLDER).root), str(credentials / "key"), str(RECEIVER))
+        what = (str(vaults.layout(HOLDER).root), str(credentials / "key"), str(RECEIVER))
         handed_over = ("bash", "-c", f'umask 0027; exec "$@" 3<&{listener.fileno()}', "bash")
         mounts = ("unshare", "--mount")  # its own, as each unit of systemd has: nothing is linked across two of them
         process = subprocess.Popen(

@@ -15,7 +15,7 @@ from typing import Any
 
 from appliance.backup.vault.session import open_channel, serve
 from appliance.backup.vault.wire import Channel
-from tests.integration.desk.desk import HOLDER, ORIGIN, Desk
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, VaultWorld
 
 STEPS = ("open", "mkdir", "fsync", "fchmod", "chmod", "link", "rename", "unlink", "truncate", "ftruncate")
 
@@ -33,7 +33,9 @@ class Child:
 
 
 @contextmanager
-def vault_child(desk: Desk, in_child: Callable[[], None] = lambda: None, caller: str = ORIGIN) -> Iterator[Child]:
+def vault_child(
+    vaults: VaultWorld, in_child: Callable[[], None] = lambda: None, caller: str = ORIGIN
+) -> Iterator[Child]:
     """A conversation with a vault of commune-b that runs `in_child` first."""
     (there_in, here_out), (here_in, there_out) = os.pipe(), os.pipe()
     pid = os.fork()
@@ -43,7 +45,7 @@ def vault_child(desk: Desk, in_child: Callable[[], None] = lambda: None, caller:
         code = 70
         try:
             in_child()
-            code = serve(desk.open(HOLDER), caller, open_channel(there_in, there_out))
+            code = serve(vaults.open(HOLDER), caller, open_channel(there_in, there_out))
         finally:
             os._exit(code)
     os.close(there_in)

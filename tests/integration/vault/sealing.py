@@ -14,8 +14,8 @@ from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant
-from tests.integration.desk.desk import HOLDER, SERVICE, Generation
 from tests.integration.vault.accounts import Place
+from tests.integration.vault_worlds.world import HOLDER, SERVICE, Generation
 
 
 def offer_of(node: Node, made: Sequence[Generation], grants: Sequence[Grant], listing: bytes | None = None) -> Offer:
@@ -58,12 +58,12 @@ def push(place: Place, made: Sequence[Generation], grants: Sequence[Grant], rela
 
 def held(place: Place) -> list[str]:
     """The names of what is held, oldest first."""
-    return [item.name for item in place.desk.holding(HOLDER).stored() if item.held]
+    return [item.name for item in place.vaults.holding(HOLDER).stored() if item.held]
 
 
 def rot(place: Place, digest: str) -> None:
     """Flip a bit of a blob, as a disk does: with no account's leave."""
-    path = place.desk.holding(HOLDER).blob(digest)
+    path = place.vaults.holding(HOLDER).blob(digest)
     mode = path.stat().st_mode
     path.chmod(0o600)
     data = bytearray(path.read_bytes())
@@ -74,7 +74,7 @@ def rot(place: Place, digest: str) -> None:
 
 def pass_time(place: Place, seconds: float) -> None:
     """Let the node have been up for `seconds` more."""
-    path = place.desk.layout(HOLDER).ageing
+    path = place.vaults.layout(HOLDER).ageing
     with open(path, "r+") as file:  # in place: it stays its owner's
         kept = json.load(file)
         kept["age_seconds"] += seconds

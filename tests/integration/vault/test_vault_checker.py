@@ -82,12 +82,12 @@ def test_what_is_whole_is_found_whole_and_nothing_is_left_of_the_view(checked: C
 
 
 def test_what_is_rotten_is_found_through_the_view(checked: Checked) -> None:
-    holding = replica_of(checked.node, SERVICE)
-    newest = max(item.name for item in holding.stored() if item.held)
+    replica = replica_of(checked.node, SERVICE)
+    newest = max(item.name for item in replica.stored() if item.held)
     segment = max(
-        (entry for entry in holding.entries(newest) if entry.path.startswith("data/")), key=lambda it: it.size
+        (entry for entry in replica.entries(newest) if entry.path.startswith("data/")), key=lambda it: it.size
     )
-    blob = holding.blob(segment.sha256)
+    blob = replica.blob(segment.sha256)
     whole = blob.read_bytes()
     blob.chmod(0o600)
     try:

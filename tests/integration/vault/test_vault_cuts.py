@@ -14,19 +14,19 @@ from appliance.backup.vault.wire import Channel
 from appliance.errors import Unreachable
 from appliance.trust.grant import Grant
 from appliance.units import MIB
-from tests.integration.desk.desk import HOLDER, Desk, Generation, assert_whole, head, offer
 from tests.integration.vault.child import die_after_bytes, die_at_step, vault_child
+from tests.integration.vault_worlds.world import HOLDER, Generation, VaultWorld, assert_whole, head, offer
 
 RESENT_MAX = MIB
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk") / "made").create()
+def made(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
+    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
 
 
 @pytest.fixture
-def desk(made: Desk, tmp_path: Path) -> Desk:
+def vaults(made: VaultWorld, tmp_path: Path) -> VaultWorld:
     return made.copy(tmp_path / "desk")
 
 
@@ -45,12 +45,12 @@ def _push(channel: Channel, generation: Generation, grants: Sequence[Grant]) -> 
     return sent
 
 
-def _pushed_again(desk: Desk, generation: Generation, grants: Sequence[Grant]) -> int:
-    with vault_child(desk) as child:
+def _pushed_again(vaults: VaultWorld, generation: Generation, grants: Sequence[Grant]) -> int:
+    with vault_child(vaults) as child:
         return _push(child.channel, generation, grants)
 
 
-def test_a_vault_killed_at_any_step_claims_nothing_half_and_goes_on(made: Desk, tmp_path: Path) -> None:
+def test_a_vault_killed_at_any_step_claims_nothing_half_and_goes_on(made: VaultWorld, tmp_path: Path) -> None:
     grant = made.grant()
     first = made.seal(grant, {"config": b"config", "data/0/0": os.urandom(300_000)})
     second = made.seal(
@@ -62,75 +62,77 @@ def test_a_vault_killed_at_any_step_claims_nothing_half_and_goes_on(made: Desk, 
     began = made.copy(tmp_path / "began")
     _pushed_again(began, first, [grant])
     for step in range(10_000):
-        desk = began.copy(tmp_path / str(step))
-        with vault_child(desk, die_at_step(step)) as child:
+        vaults = began.copy(tmp_path / str(step))
+        with vault_child(vaults, die_at_step(step)) as child:
             sent = _push(child.channel, second, [grant])
         if not child.was_killed:
             break
-        assert assert_whole(desk)[:1] == [first.name]
-        again = _pushed_again(desk, second, [grant])
-        assert assert_whole(desk) == [first.name, second.name]
+        assert assert_whole(vaults)[:1] == [first.name]
+        again = _pushed_again(vaults, second, [grant])
+        assert assert_whole(vaults) == [first.name, second.name]
         assert sent + again - size <= RESENT_MAX
-        assert list(desk.holding(HOLDER).partial.iterdir()) == []
+        assert list(vaults.holding(HOLDER).partial.iterdir()) == []
     assert step > 30, "there were steps to be killed at"
     assert child.ended == 0
 
 
-def test_a_first_push_killed_at_any_step_begins_again(made: Desk, tmp_path: Path) -> None:
+def test_a_first_push_killed_at_any_step_begins_again(made: VaultWorld, tmp_path: Path) -> None:
     grant = made.grant()
     first = made.seal(grant, {"config": b"config", "data/0/0": b"segment" * 100})
     for step in range(10_000):
-        desk = made.copy(tmp_path / str(step))
-        with vault_child(desk, die_at_step(step)) as child:
+        vaults = made.copy(tmp_path / str(step))
+        with vault_child(vaults, die_at_step(step)) as child:
             _push(child.channel, first, [grant])
         if not child.was_killed:
             break
-        _pushed_again(desk, first, [grant])
-        assert assert_whole(desk) == [first.name]
+        _pushed_again(vaults, first, [grant])
+        assert assert_whole(vaults) == [first.name]
     assert step > 40
 
 
-def test_a_vault_killed_after_any_number_of_bytes_asks_for_the_rest_only(made: Desk, tmp_path: Path, seed: int) -> None:
+def test_a_vault_killed_after_any_number_of_bytes_asks_for_the_rest_only(
+    made: VaultWorld, tmp_path: Path, seed: int
+) -> None:
     draw = random.Random(seed)
     grant = made.grant()
     data = {f"data/0/{n}": os.urandom(size) for n, size in enumerate((3 * MIB, 5, 800_000, 2 * MIB))}
     whole = made.seal(grant, data)
     size = sum(len(blob) for blob in whole.blobs.values())
     for number in range(12):
-        desk = made.copy(tmp_path / str(number))
+        vaults = made.copy(tmp_path / str(number))
         cut = draw.randrange(size)
-        with vault_child(desk, die_after_bytes(len(whole.listing) + 2000 + cut)) as child:
+        with vault_child(vaults, die_after_bytes(len(whole.listing) + 2000 + cut)) as child:
             sent = _push(child.channel, whole, [grant])
         assert child.was_killed
-        assert assert_whole(desk) == []
-        again = _pushed_again(desk, whole, [grant])
-        assert assert_whole(desk) == [whole.name]
+        assert assert_whole(vaults) == []
+        again = _pushed_again(vaults, whole, [grant])
+        assert assert_whole(vaults) == [whole.name]
         assert sent + again - size <= RESENT_MAX, f"cut at {cut}"
 
 
-def test_many_cuts_in_a_row_still_come_to_an_end(desk: Desk, seed: int) -> None:
+def test_many_cuts_in_a_row_still_come_to_an_end(vaults: VaultWorld, seed: int) -> None:
     draw = random.Random(seed)
-    grant = desk.grant()
-    whole = desk.seal(grant, {"data/0/0": os.urandom(6 * MIB), "data/0/1": os.urandom(MIB)})
+    grant = vaults.grant()
+    whole = vaults.seal(grant, {"data/0/0": os.urandom(6 * MIB), "data/0/1": os.urandom(MIB)})
     sent = cuts = 0
     while True:
-        with vault_child(desk, die_after_bytes(len(whole.listing) + 2000 + draw.randrange(MIB))) as child:
+        with vault_child(vaults, die_after_bytes(len(whole.listing) + 2000 + draw.randrange(MIB))) as child:
             sent += _push(child.channel, whole, [grant])
         if not child.was_killed:
             break
         cuts += 1
     assert cuts > 3
-    assert assert_whole(desk) == [whole.name]
+    assert assert_whole(vaults) == [whole.name]
     assert sent - 7 * MIB <= cuts * RESENT_MAX
 
 
-def test_a_session_killed_while_it_holds_the_turn_holds_it_no_more(desk: Desk) -> None:
-    grant = desk.grant()
-    whole = desk.seal(grant, {"data/0/0": os.urandom(MIB)})
-    with vault_child(desk) as child:
+def test_a_session_killed_while_it_holds_the_turn_holds_it_no_more(vaults: VaultWorld) -> None:
+    grant = vaults.grant()
+    whole = vaults.seal(grant, {"data/0/0": os.urandom(MIB)})
+    with vault_child(vaults) as child:
         offer(child.channel, whole, [grant])
         child.channel.read_frame()
         os.kill(child.pid, 9)
-    with vault_child(desk) as child:
+    with vault_child(vaults) as child:
         assert _push(child.channel, whole, [grant]) == MIB
         assert head(child.channel)["held"] == [whole.name]

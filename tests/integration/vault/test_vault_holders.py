@@ -15,12 +15,12 @@ from appliance.backup.peers.exchange import Findings, catch_up, exchange
 from appliance.backup.peers.replicate import Replicated, replicate
 from appliance.backup.vault.maintenance import damage
 from appliance.backup.vault.maintenance.damage import ROTTEN, Damage
+from appliance.backup.vault.maintenance.pruning import prune_replica
 from appliance.backup.vault.maintenance.repair import repair
 from appliance.backup.vault.maintenance.scrub import scrub
-from appliance.backup.vault.maintenance.thinning import thin_holding
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.checker import check_view
-from appliance.backup.vault.store import HEADER, LIST, RECEIPT, RELAY, Holding
+from appliance.backup.vault.store import HEADER, LIST, RECEIPT, RELAY, Replica
 from appliance.backup.writer import writer
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import Busy, Refused, Unreachable
@@ -33,8 +33,8 @@ from appliance.trust.keys import load_key
 from appliance.units import DAY
 from appliance_lab.corpus import change
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.desk.desk import offer, push
 from tests.integration.vault.siege import SERVICE, Siege
+from tests.integration.vault_worlds.world import offer, push
 
 STANDBY, BLIND, SPARE, ORIGIN = "hermitage", "commune-b", "commune-c", "commune-a"
 
@@ -57,8 +57,8 @@ def _rot(path: Path) -> None:
     path.chmod(0o440)
 
 
-def _largest(holding: Holding) -> Path:
-    return max(holding.blobs(), key=lambda path: path.stat().st_size)
+def _largest(replica: Replica) -> Path:
+    return max(replica.blobs(), key=lambda path: path.stat().st_size)
 
 
 def _lost(territory: ProcessTerritory, operator_key: Path, node: str) -> bytes:
@@ -118,16 +118,16 @@ def test_a_holder_that_withholds_the_newest_is_caught_by_its_own_receipt(
     _back_up(territory, documents, 2)
     blind = territory.open(BLIND)
     assert exchange(blind, SERVICE).withheld == {}
-    holding = replica_of(territory.open(STANDBY), SERVICE)
+    replica = replica_of(territory.open(STANDBY), SERVICE)
     newest = _held(territory.open(STANDBY))[-1]
-    hidden = holding.root / "hidden"
-    shutil.move(holding.generations / newest, hidden)
+    hidden = replica.root / "hidden"
+    shutil.move(replica.generations / newest, hidden)
     findings = exchange(blind, SERVICE)
     assert findings.withheld == {STANDBY: newest}
     assert findings.behind == {STANDBY: _held(territory.open(STANDBY))[-1]}
     assert [event["found"] for event in blind.journal.events("exchange-withheld")] == [{STANDBY: newest}]
     assert exchange(blind, SERVICE).withheld == {STANDBY: newest}, "until it shows it again"
-    shutil.move(hidden, holding.generations / newest)
+    shutil.move(hidden, replica.generations / newest)
     assert exchange(blind, SERVICE).withheld == {}
 
 
@@ -205,37 +205,37 @@ def test_after_a_loss_the_spare_gets_everything_and_only_then(
     assert again.bytes_sent < 1000
 
 
-def _flip_blob(holding: Holding, names: list[str]) -> None:
-    _rot(_largest(holding))
+def _flip_blob(replica: Replica, names: list[str]) -> None:
+    _rot(_largest(replica))
 
 
-def _lose_blob(holding: Holding, names: list[str]) -> None:
-    _largest(holding).unlink()
+def _lose_blob(replica: Replica, names: list[str]) -> None:
+    _largest(replica).unlink()
 
 
-def _part(part: str, harm: Callable[[Path], None]) -> Callable[[Holding, list[str]], None]:
-    return lambda holding, names: harm(holding.path(names[-1], part))
+def _part(part: str, harm: Callable[[Path], None]) -> Callable[[Replica, list[str]], None]:
+    return lambda replica, names: harm(replica.path(names[-1], part))
 
 
 def _lose(path: Path) -> None:
     path.unlink()
 
 
-def _lose_first_header(holding: Holding, names: list[str]) -> None:
-    shutil.rmtree(holding.generations / names[0])
+def _lose_first_header(replica: Replica, names: list[str]) -> None:
+    shutil.rmtree(replica.generations / names[0])
 
 
-def _lose_grants(holding: Holding, names: list[str]) -> None:
-    for path in holding.grants.iterdir():
+def _lose_grants(replica: Replica, names: list[str]) -> None:
+    for path in replica.grants.iterdir():
         path.unlink()
 
 
-def _rot_grants(holding: Holding, names: list[str]) -> None:
-    for path in holding.grants.iterdir():
+def _rot_grants(replica: Replica, names: list[str]) -> None:
+    for path in replica.grants.iterdir():
         _rot(path)
 
 
-HARMS: dict[str, Callable[[Holding, list[str]], None]] = {
+HARMS: dict[str, Callable[[Replica, list[str]], None]] = {
     "a rotten blob": _flip_blob,
     "a lost blob": _lose_blob,
     "a rotten list": _part(LIST, _rot),
@@ -254,9 +254,9 @@ def test_what_rots_at_a_blind_holder_comes_back_from_another(territory: ProcessT
     for node in (ORIGIN, SPARE):
         territory.nodes[node].stop()
     blind = territory.open(BLIND)
-    holding, names = replica_of(blind, SERVICE), _held(blind)
+    replica, names = replica_of(blind, SERVICE), _held(blind)
     for name, harm in HARMS.items():
-        harm(holding, names)
+        harm(replica, names)
         found = scrub(blind, SERVICE).damage
         assert found, name
         outcome = repair(blind, SERVICE)
@@ -272,13 +272,13 @@ def test_what_rots_at_a_blind_holder_comes_back_from_another(territory: ProcessT
 def test_only_what_is_wrong_is_fetched(territory: ProcessTerritory, documents: Path) -> None:
     _back_up(territory, documents)
     blind = territory.open(BLIND)
-    holding = replica_of(blind, SERVICE)
-    smallest = min(holding.blobs(), key=lambda path: path.stat().st_size)
-    inodes = {path.name: path.stat().st_ino for path in holding.blobs()}
+    replica = replica_of(blind, SERVICE)
+    smallest = min(replica.blobs(), key=lambda path: path.stat().st_size)
+    inodes = {path.name: path.stat().st_ino for path in replica.blobs()}
     _rot(smallest)
     scrub(blind, SERVICE)
     repair(blind, SERVICE)
-    changed = {path.name for path in holding.blobs() if inodes[path.name] != path.stat().st_ino}
+    changed = {path.name for path in replica.blobs() if inodes[path.name] != path.stat().st_ino}
     assert changed == {smallest.name}
 
 
@@ -323,7 +323,7 @@ def test_repair_waits_while_a_push_is_taken(territory: ProcessTerritory, documen
         session.channel.read_frame()
         with pytest.raises(Busy, match="the vault's replica of docs-a is in use"):
             repair(blind, SERVICE)
-        assert thin_holding(blind, SERVICE).skipped == "a session is taking a push; the next pass thins."
+        assert prune_replica(blind, SERVICE).skipped == "a session is taking a push; the next pass thins."
 
 
 def test_borg_finds_a_held_generation_whole_and_leaves_the_pool_as_it_is(
@@ -331,11 +331,11 @@ def test_borg_finds_a_held_generation_whole_and_leaves_the_pool_as_it_is(
 ) -> None:
     _back_up(territory, documents, 2)
     blind = territory.open(BLIND)
-    holding = replica_of(blind, SERVICE)
-    before = {path: (sha256_file(path), path.stat()[:7], path.stat().st_mtime_ns) for path in holding.blobs()}
+    replica = replica_of(blind, SERVICE)
+    before = {path: (sha256_file(path), path.stat()[:7], path.stat().st_mtime_ns) for path in replica.blobs()}
     for name in (None, *_held(blind)):
         assert check_view(blind, SERVICE, name).fault == ""
-    after = {path: (sha256_file(path), path.stat()[:7], path.stat().st_mtime_ns) for path in holding.blobs()}
+    after = {path: (sha256_file(path), path.stat()[:7], path.stat().st_mtime_ns) for path in replica.blobs()}
     assert after == before
     assert list(blind.layout.run.glob("view-*")) == [], "the view is gone"
 

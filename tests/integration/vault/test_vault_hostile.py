@@ -21,8 +21,8 @@ from appliance.trust.generation import NO_PARENT, Entry
 from appliance.trust.grant import make_grant, make_request, read_grant, read_request
 from appliance.trust.keys import create_key, load_key, public_line
 from appliance.units import GIB, MIB
-from tests.integration.desk.desk import ask, head, offer, push
 from tests.integration.vault.siege import SERVICE, Session, Siege
+from tests.integration.vault_worlds.world import ask, head, offer, push
 
 PEER = "commune-b"
 
@@ -215,8 +215,8 @@ def test_blobs_cut_short_and_stalls_leave_nothing_claimed(siege: Siege) -> None:
 def test_partials_are_counted_so_that_a_flood_of_them_ends(siege: Siege) -> None:
     """Each cut session leaves one more partial; at the quota of the share no other begins."""
     territory = siege.territory
-    holding = replica_of(territory.open(PEER), SERVICE)
-    plan, room = territory.territory, holding.used_bytes() + 1_500_000
+    replica = replica_of(territory.open(PEER), SERVICE)
+    plan, room = territory.territory, replica.used_bytes() + 1_500_000
     docs = replace(plan.services[SERVICE], quota_bytes=int(room / 0.7))
     territory.territory = replace(plan, services={SERVICE: docs})
     territory.sign()
@@ -231,7 +231,7 @@ def test_partials_are_counted_so_that_a_flood_of_them_ends(siege: Siege) -> None
                     session.channel.write(flood.blobs[flood.entries[0].sha256][:199_999])
                 except NoSpace as error:
                     refusals.append(error.what)
-            assert holding.used_bytes() <= room
+            assert replica.used_bytes() <= room
         assert 0 < len(refusals) < 12
         assert all("the quota at this peer is full" in refusal for refusal in refusals)
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.chain.proven import Proven
-from appliance.backup.peers.at_hand import place_at_hand
+from appliance.backup.peers.local_reuse import reuse_local
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.receive import not_at_hand
 from appliance.backup.vault.replicas import replica_of
@@ -18,9 +18,9 @@ from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.backup.vault.store import HEADER
 from appliance.backup.vault.wire import Channel
 from appliance.node.handle import Node
-from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Generation
 from tests.integration.vault.accounts import NODE, RECEIVER, Place, as_account, host
 from tests.integration.vault.sealing import push
+from tests.integration.vault_worlds.world import HOLDER, SERVICE, STANDBY, Generation
 
 pytestmark = pytest.mark.root
 
@@ -34,8 +34,8 @@ def place() -> Iterator[Place]:
 @pytest.fixture
 def chain(place: Place) -> list[Generation]:
     """Generations of which the first is held; of all but two only the header came, in the history."""
-    grant = place.desk.grant()
-    made = place.desk.chain(grant, 20)
+    grant = place.vaults.grant()
+    made = place.vaults.chain(grant, 20)
     assert push(place, made[:1], [grant])
     place.as_receiver(lambda node, sealer: sealer.keep(SERVICE, [grant], [it.header for it in made]))
     return made
@@ -43,10 +43,10 @@ def chain(place: Place) -> list[Generation]:
 
 def sealed_paths(place: Place) -> list[Path]:
     """Everything of the holding that is sealed, and what says how old it is and who seals."""
-    layout, holding = place.desk.layout(HOLDER), place.desk.holding(HOLDER)
-    folders = (holding.pool, holding.generations, holding.grants, holding.history.folder)
+    layout, replica = place.vaults.layout(HOLDER), place.vaults.holding(HOLDER)
+    folders = (replica.pool, replica.generations, replica.grants, replica.history.folder)
     files = [path for folder in folders for path in folder.rglob("*")]
-    return [*files, *folders, holding.root, layout.ageing, layout.helpers]
+    return [*files, *folders, replica.root, layout.ageing, layout.helpers]
 
 
 def attempts(path: Path, own: Path) -> dict[str, Callable[[], object]]:
@@ -77,7 +77,7 @@ def test_neither_who_received_it_nor_the_agent_can_change_what_is_sealed(
     place: Place, chain: list[Generation], uid: int
 ) -> None:
     paths = sealed_paths(place)
-    own = place.desk.holding(HOLDER).partial / "own"
+    own = place.vaults.holding(HOLDER).partial / "own"
 
     def try_all() -> list[str]:
         own.write_bytes(b"mine")
@@ -88,7 +88,7 @@ def test_neither_who_received_it_nor_the_agent_can_change_what_is_sealed(
                     attempt()
                 except OSError:
                     continue
-                done.append(f"{name} {path.relative_to(place.desk.root)}")
+                done.append(f"{name} {path.relative_to(place.vaults.root)}")
         return done
 
     before = {path: path.read_bytes() for path in paths if path.is_file()}
@@ -101,16 +101,16 @@ def test_receiver_and_node_read_what_the_sealer_put_into_the_history(
     place: Place, chain: list[Generation], who: str
 ) -> None:
     def known(node: Node, sealer: Sealer) -> list[bytes]:
-        holding = replica_of(node, SERVICE)
-        assert len(holding.folders()) < len(chain)
-        return [holding.read(it.name, HEADER) for it in holding.stored()]
+        replica = replica_of(node, SERVICE)
+        assert len(replica.folders()) < len(chain)
+        return [replica.read(it.name, HEADER) for it in replica.stored()]
 
     act = place.as_receiver if who == "receiver" else place.as_node
     assert act(known) == [it.header.document.raw for it in chain]
 
 
 def test_the_receiver_may_read_no_key_and_no_repository_of_the_node(place: Place) -> None:
-    layout = place.desk.layout(HOLDER)
+    layout = place.vaults.layout(HOLDER)
 
     def readable() -> list[str]:
         return [path.name for path in (layout.keys, layout.root / "services", layout.journal) if os.access(path, 4)]
@@ -119,10 +119,10 @@ def test_the_receiver_may_read_no_key_and_no_repository_of_the_node(place: Place
 
 
 def test_a_standby_that_takes_over_copies_what_it_holds_and_may_not_link(place: Place, chain: list[Generation]) -> None:
-    folder = place.desk.layout(HOLDER).root / "staging"
+    folder = place.vaults.layout(HOLDER).root / "staging"
 
     def do(node: Node, sealer: Sealer) -> tuple[frozenset[str], set[int]]:
-        placed = place_at_hand(node, SERVICE, chain[0].entries, folder, Proven(node, SERVICE))
+        placed = reuse_local(node, SERVICE, chain[0].entries, folder, Proven(node, SERVICE))
         return placed, {(folder / path).stat().st_uid for path in placed}
 
     placed, owners = place.as_node(do)
@@ -135,7 +135,7 @@ def test_a_standby_that_takes_over_copies_what_it_holds_and_may_not_link(place: 
 def test_a_session_at_a_standby_takes_all_of_a_push_since_it_may_not_look_into_the_nodes_own(
     place: Place, chain: list[Generation]
 ) -> None:
-    layout = place.desk.layout(HOLDER)
+    layout = place.vaults.layout(HOLDER)
     repository = layout.service(SERVICE).repository
     repository.mkdir(parents=True)
     for folder in (layout.root / "services", repository.parent, repository):
@@ -159,7 +159,7 @@ def test_the_probe_proves_that_the_receiver_can_change_nothing_and_notices_when_
         return place.as_receiver(lambda node, sealer: probe(node, SERVICE).allowed)
 
     assert allowed() == ()
-    blob = place.desk.holding(HOLDER).blob(chain[0].entries[0].sha256)
+    blob = place.vaults.holding(HOLDER).blob(chain[0].entries[0].sha256)
     os.chown(blob, RECEIVER, RECEIVER)
     assert allowed() == (f"set the mode of {blob.parent.name}/{blob.name}",)
     blob.chmod(0o640)

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.backup.vault.maintenance.scrub import Budget
 from appliance.backup.vault.relay import Relay
-from appliance.backup.vault.sealing.sealer import Papers, Sealer
+from appliance.backup.vault.sealing.sealer import RepairDocuments, Sealer
 from appliance.backup.vault.sealing.sealer_choice import helper
 from appliance.backup.vault.wire import Channel
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NotFound, Refused
@@ -22,18 +22,18 @@ from appliance.node.handle import Node
 from appliance.trust.grant import Grant, make_grant, make_request, read_request
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.receipt import make_receipt
-from tests.integration.desk.desk import HOLDER, REPOSITORY, SERVICE, STANDBY, STRANGER, TIME, Generation
 from tests.integration.vault.accounts import NOBODY, NODE, RECEIVER, Place, as_account, host
 from tests.integration.vault.sealing import held, offer_of, push, receive
+from tests.integration.vault_worlds.world import HOLDER, REPOSITORY, SERVICE, STANDBY, STRANGER, TIME, Generation
 
 pytestmark = pytest.mark.root
 ASKED: dict[str, Callable[[Node, Sealer], object]] = {
     "prepare": lambda node, sealer: sealer.prepare(SERVICE),
     "keep": lambda node, sealer: sealer.keep(SERVICE, []),
-    "doubt": lambda node, sealer: sealer.doubt(SERVICE, []),
-    "mend": lambda node, sealer: sealer.mend(SERVICE, Papers(receipts=True)),
+    "doubt": lambda node, sealer: sealer.recheck(SERVICE, []),
+    "mend": lambda node, sealer: sealer.repair(SERVICE, RepairDocuments(receipts=True)),
     "scrub": lambda node, sealer: sealer.scrub(SERVICE, Budget()),
-    "thin": lambda node, sealer: sealer.thin(SERVICE),
+    "thin": lambda node, sealer: sealer.prune(SERVICE),
     "alarm": lambda node, sealer: sealer.alarm(SERVICE, "a lie"),
 }
 OF_THE_NODE_ALONE = ("mend", "scrub", "thin", "alarm")
@@ -47,13 +47,13 @@ def place() -> Iterator[Place]:
 
 @pytest.fixture
 def grant(place: Place) -> Grant:
-    return place.desk.grant()
+    return place.vaults.grant()
 
 
 @pytest.fixture
 def chain(place: Place, grant: Grant) -> list[Generation]:
     """Two generations; the first is held."""
-    made = place.desk.chain(grant, 2)
+    made = place.vaults.chain(grant, 2)
     assert push(place, made[:1], [grant])
     return made
 
@@ -69,7 +69,7 @@ def new_blob(chain: Sequence[Generation]) -> str:
 
 
 def pool(place: Place) -> set[str]:
-    return {path.name for path in place.desk.holding(HOLDER).blobs()}
+    return {path.name for path in place.vaults.holding(HOLDER).blobs()}
 
 
 def ask(path: Path, descriptors: Sequence[int] = (), raw: bytes = b"", **said: Any) -> dict[str, Any]:
@@ -110,16 +110,16 @@ def test_who_receives_may_not_ask_for_what_removes_or_replaces(
 
 
 def test_any_other_account_may_ask_for_nothing(place: Place) -> None:
-    path = helper(place.desk.layout(HOLDER), "sealer")
+    path = helper(place.vaults.layout(HOLDER), "sealer")
     assert path is not None
     for verb in ASKED:
         with pytest.raises(Forbidden, match=verb):
             as_account(NOBODY, lambda verb=verb: ask(path, do=verb))
-    assert not place.desk.holding(HOLDER).root.exists()
+    assert not place.vaults.holding(HOLDER).root.exists()
 
 
 def test_what_is_no_request_is_refused_and_the_next_one_is_answered(place: Place) -> None:
-    path = helper(place.desk.layout(HOLDER), "sealer")
+    path = helper(place.vaults.layout(HOLDER), "sealer")
     assert path is not None
 
     def say(data: bytes) -> None:
@@ -138,7 +138,7 @@ def test_nothing_is_made_for_a_service_that_the_bundle_does_not_know(place: Plac
     for name in ("nobody", "..", "../../acts", ""):
         with pytest.raises(NotFound):
             place.as_receiver(lambda node, sealer, name=name: sealer.prepare(name))
-    assert {path.name for path in place.desk.layout(HOLDER).vault.iterdir() if path.is_dir()} == set()
+    assert {path.name for path in place.vaults.layout(HOLDER).vault.iterdir() if path.is_dir()} == set()
 
 
 # What is given
@@ -218,7 +218,7 @@ def test_only_the_partial_of_that_name_and_of_the_giver_is_sealed(
     for name in ("elsewhere", "fifo", "link"):
         with pytest.raises(Forbidden):
             place.as_receiver(give(partial.with_name(name), digest if name != "link" else "0" * 64))
-    strange = place.desk.root.parent / "strange"
+    strange = place.vaults.root.parent / "strange"
     strange.write_bytes(b"root's")
     with pytest.raises(Forbidden):
         place.as_receiver(give(strange, digest))
@@ -232,9 +232,9 @@ def test_only_the_partial_of_that_name_and_of_the_giver_is_sealed(
 def test_a_list_of_another_service_or_of_another_header_is_not_published(
     place: Place, grant: Grant, chain: list[Generation]
 ) -> None:
-    strange_grant = place.desk.grant(STRANGER, service="docs-d")
-    strange = place.desk.seal(strange_grant, {"config": b"config"})
-    path = helper(place.desk.layout(HOLDER), "sealer")
+    strange_grant = place.vaults.grant(STRANGER, service="docs-d")
+    strange = place.vaults.seal(strange_grant, {"config": b"config"})
+    path = helper(place.vaults.layout(HOLDER), "sealer")
     assert path is not None
     for made, of, listing in ((strange, strange_grant, strange.listing), (chain[1], grant, chain[0].listing)):
         said = {"do": "publish", "grants": [of.document.raw.decode()], "headers": [made.text]}
@@ -244,23 +244,23 @@ def test_a_list_of_another_service_or_of_another_header_is_not_published(
 
 
 def test_a_grant_that_the_territory_did_not_sign_is_not_kept(place: Place, chain: list[Generation]) -> None:
-    key = load_key(place.desk.layout(HOLDER).keys / "sign_ed25519")
+    key = load_key(place.vaults.layout(HOLDER).keys / "sign_ed25519")
     asked = make_request(
         key, service=SERVICE, repository=REPOSITORY, writer=HOLDER, known_epoch=2, reason="it is ours now"
     )
     forged = make_grant(key, read_request(asked, public_line(key))).decode()
-    path = helper(place.desk.layout(HOLDER), "sealer")
+    path = helper(place.vaults.layout(HOLDER), "sealer")
     assert path is not None
     for uid in (RECEIVER, NODE):
         with pytest.raises(Refused, match="may not sign"):
             as_account(uid, lambda: ask(path, do="keep", grants=[forged], headers=[]))
-    assert place.desk.holding(HOLDER).epochs() == (2,)
+    assert place.vaults.holding(HOLDER).epochs() == (2,)
 
 
 def test_a_writer_whose_epoch_ended_is_fenced_by_the_sealer_itself(
     place: Place, grant: Grant, chain: list[Generation]
 ) -> None:
-    newer = place.desk.grant(STANDBY, known_epoch=grant.epoch)
+    newer = place.vaults.grant(STANDBY, known_epoch=grant.epoch)
     place.as_receiver(lambda node, sealer: sealer.keep(SERVICE, [newer]))
     with pytest.raises(Refused, match="ended"):
         push(place, chain[1:], [grant])
@@ -270,11 +270,11 @@ def test_a_writer_whose_epoch_ended_is_fenced_by_the_sealer_itself(
 def test_a_relay_without_the_relaying_holders_own_receipt_is_not_published(
     place: Place, grant: Grant, chain: list[Generation]
 ) -> None:
-    key = load_key(place.desk.layout(HOLDER).keys / "sign_ed25519")
+    key = load_key(place.vaults.layout(HOLDER).keys / "sign_ed25519")
     forged = make_receipt(key, holder=STANDBY, header=chain[1].header, time=TIME, age_seconds=0)
     with pytest.raises(Refused, match="may not sign"):
         push(place, chain[1:], [grant], Relay(STANDBY, forged, 0))
-    path = helper(place.desk.layout(HOLDER), "sealer")
+    path = helper(place.vaults.layout(HOLDER), "sealer")
     assert path is not None
     said = {"do": "publish", "grants": [], "headers": [chain[1].text], "relay": {"holder": STANDBY}}
     with pytest.raises(IntegrityError, match="receipt"):
@@ -290,9 +290,9 @@ def test_nothing_is_claimed_of_which_the_sealer_itself_lacks_a_blob(
 
 
 def test_an_older_bundle_which_could_name_a_shorter_lock_is_not_lived_by(place: Place, chain: list[Generation]) -> None:
-    bundle = place.desk.layout(HOLDER).bundle
+    bundle = place.vaults.layout(HOLDER).bundle
     older = bundle.read_bytes()
-    place.desk.sign()
+    place.vaults.sign()
     newer = bundle.read_bytes()
     place.as_receiver(ASKED["doubt"])
     write_atomic(bundle, older)

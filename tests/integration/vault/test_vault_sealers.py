@@ -11,7 +11,7 @@ from appliance.backup.vault.maintenance.damage import MISSING, ROTTEN, Damage
 from appliance.backup.vault.maintenance.freeze import read_alarm
 from appliance.backup.vault.maintenance.scrub import Budget
 from appliance.backup.vault.relay import Relay
-from appliance.backup.vault.sealing.sealer import Papers
+from appliance.backup.vault.sealing.sealer import RepairDocuments
 from appliance.backup.vault.store import BUCKET, HEADER, LIST, RECEIPT, RELAY
 from appliance.backup.vault.turn import turn
 from appliance.errors import IntegrityError
@@ -19,15 +19,15 @@ from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key
 from appliance.trust.receipt import Receipt, make_receipt, read_receipt
 from appliance.units import DAY
-from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, TIME, Desk, Generation
 from tests.integration.vault.accounts import Place, host
 from tests.integration.vault.sealing import held, offer_of, pass_time, push, receive, rot
+from tests.integration.vault_worlds.world import HOLDER, SERVICE, STANDBY, TIME, Generation, VaultWorld
 
 
 @pytest.fixture(params=["here", pytest.param("host", marks=pytest.mark.root)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     if request.param == "here":
-        yield Place(Desk(tmp_path / "desk").create())
+        yield Place(VaultWorld(tmp_path / "desk").create())
         return
     with host() as found:
         yield found
@@ -35,13 +35,13 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture
 def grant(place: Place) -> Grant:
-    return place.desk.grant()
+    return place.vaults.grant()
 
 
 @pytest.fixture
 def chain(place: Place, grant: Grant) -> list[Generation]:
     """Four generations, none pushed yet: a file that stays, and one that is new in each."""
-    return place.desk.chain(grant, 4)
+    return place.vaults.chain(grant, 4)
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def digest_of(made: Generation, path: str) -> str:
 
 def own_receipt(place: Place, raw: bytes | None) -> Receipt:
     assert raw is not None
-    return read_receipt(raw, place.desk.open(HOLDER).bundle.member(HOLDER).keys.sign)
+    return read_receipt(raw, place.vaults.open(HOLDER).bundle.member(HOLDER).keys.sign)
 
 
 def test_a_prepared_holding_has_its_folders_and_nothing_in_them(place: Place) -> None:
     for _ in range(2):
         place.as_receiver(lambda node, sealer: sealer.prepare(SERVICE))
-    holding = place.desk.holding(HOLDER)
-    for folder in (holding.pool, holding.partial, holding.book, holding.grants, holding.generations):
+    replica = place.vaults.holding(HOLDER)
+    for folder in (replica.pool, replica.partial, replica.book, replica.grants, replica.generations):
         assert list(folder.iterdir()) == []
 
 
@@ -75,9 +75,9 @@ def test_grants_and_headers_are_kept_once_and_as_they_were(place: Place, grant: 
         place.as_receiver(
             lambda node, sealer: sealer.keep(SERVICE, [grant], [it.header for it in chain[:2]]),
         )
-    holding = place.desk.holding(HOLDER)
-    assert (holding.epochs(), holding.grant(grant.epoch)) == ((grant.epoch,), grant.document.raw)
-    assert [holding.read(it.name, HEADER) for it in holding.stored()] == [it.text.encode() for it in chain[:2]]
+    replica = place.vaults.holding(HOLDER)
+    assert (replica.epochs(), replica.grant(grant.epoch)) == ((grant.epoch,), grant.document.raw)
+    assert [replica.read(it.name, HEADER) for it in replica.stored()] == [it.text.encode() for it in chain[:2]]
     assert held(place) == []
 
 
@@ -86,10 +86,10 @@ def test_a_partial_becomes_a_blob_and_is_gone(place: Place, chain: list[Generati
     for _ in range(2):  # also when the blob is there already
         place.as_receiver(lambda node, sealer: sealer.prepare(SERVICE))
         place.as_receiver(lambda node, sealer: sealer.take(SERVICE, digest, receive(node, digest, b"config")))
-    holding = place.desk.holding(HOLDER)
-    assert [path.read_bytes() for path in holding.blobs()] == [b"config"]
-    assert list(holding.partial.iterdir()) == []
-    assert holding.blob(digest).stat().st_mode & 0o777 == 0o440
+    replica = place.vaults.holding(HOLDER)
+    assert [path.read_bytes() for path in replica.blobs()] == [b"config"]
+    assert list(replica.partial.iterdir()) == []
+    assert replica.blob(digest).stat().st_mode & 0o777 == 0o440
 
 
 def test_a_generation_whose_blobs_are_here_is_held_with_a_receipt_of_this_node(
@@ -98,10 +98,10 @@ def test_a_generation_whose_blobs_are_here_is_held_with_a_receipt_of_this_node(
     raw = push(place, chain[:1], [grant])
     receipt = own_receipt(place, raw)
     assert (receipt.holder, receipt.generation) == (HOLDER, chain[0].header.id)
-    holding = place.desk.holding(HOLDER)
-    assert holding.read(chain[0].name, RECEIPT) == raw
+    replica = place.vaults.holding(HOLDER)
+    assert replica.read(chain[0].name, RECEIPT) == raw
     assert held(place) == [chain[0].name]
-    assert {path.name: path.read_bytes() for path in holding.blobs()} == chain[0].blobs
+    assert {path.name: path.read_bytes() for path in replica.blobs()} == chain[0].blobs
     assert push(place, chain[:1], [grant]) == raw, "pushed again it keeps the receipt that it has"
 
 
@@ -118,12 +118,12 @@ def test_a_generation_of_which_a_blob_is_missing_is_not_held(
 def test_a_relayed_generation_keeps_who_brought_it_and_the_age_it_had_there(
     place: Place, grant: Grant, chain: list[Generation]
 ) -> None:
-    key = load_key(place.desk.layout(STANDBY).keys / "sign_ed25519")
+    key = load_key(place.vaults.layout(STANDBY).keys / "sign_ed25519")
     raw = make_receipt(key, holder=STANDBY, header=chain[0].header, time=TIME, age_seconds=0)
     own = own_receipt(place, push(place, chain[:1], [grant], Relay(STANDBY, raw, 40 * DAY)))
-    holding = place.desk.holding(HOLDER)
-    assert holding.read(chain[0].name, RELAY) == raw
-    assert int(holding.read(chain[0].name, BUCKET)) == own.age_seconds - 40 * DAY
+    replica = place.vaults.holding(HOLDER)
+    assert replica.read(chain[0].name, RELAY) == raw
+    assert int(replica.read(chain[0].name, BUCKET)) == own.age_seconds - 40 * DAY
 
 
 def test_a_doubted_blob_stays_when_it_is_whole_and_is_set_aside_when_it_is_rotten(
@@ -131,10 +131,10 @@ def test_a_doubted_blob_stays_when_it_is_whole_and_is_set_aside_when_it_is_rotte
 ) -> None:
     good, bad = digest_of(pushed[0], "config"), digest_of(pushed[1], "data/0/2")
     rot(place, bad)
-    place.as_receiver(lambda node, sealer: sealer.doubt(SERVICE, [good, bad, "no hash"]))
-    holding = place.desk.holding(HOLDER)
-    assert holding.blob(good).exists()
-    assert (holding.blob(bad).exists(), (holding.rotten / bad).exists()) == (False, True)
+    place.as_receiver(lambda node, sealer: sealer.recheck(SERVICE, [good, bad, "no hash"]))
+    replica = place.vaults.holding(HOLDER)
+    assert replica.blob(good).exists()
+    assert (replica.blob(bad).exists(), (replica.rotten / bad).exists()) == (False, True)
     assert held(place) == [it.name for it in pushed if it is not pushed[1]]
 
 
@@ -152,80 +152,80 @@ def test_a_scrub_reads_on_where_it_stopped_and_finds_what_is_rotten(place: Place
 
 
 def test_what_is_damaged_is_mended_by_what_proves_itself(place: Place, grant: Grant, pushed: list[Generation]) -> None:
-    holding = place.desk.holding(HOLDER)
+    replica = place.vaults.holding(HOLDER)
     wrong = pushed[1]
     for part in (HEADER, LIST):
-        holding.path(wrong.name, part).chmod(0o600)
-        holding.path(wrong.name, part).write_bytes(b"nonsense")
+        replica.path(wrong.name, part).chmod(0o600)
+        replica.path(wrong.name, part).write_bytes(b"nonsense")
     found = place.as_node(lambda node, sealer: sealer.scrub(SERVICE, Budget())).damage
     assert {item.kind for item in found if item.name == wrong.name} >= {HEADER}
-    papers = Papers((grant,), tuple(it.header for it in pushed), {wrong.name: wrong.listing})
+    documents = RepairDocuments((grant,), tuple(it.header for it in pushed), {wrong.name: wrong.listing})
     for _ in range(2):  # the list is known to be wrong once its header can be read again
-        place.as_node(lambda node, sealer: sealer.mend(SERVICE, papers))
+        place.as_node(lambda node, sealer: sealer.repair(SERVICE, documents))
         place.as_node(lambda node, sealer: sealer.scrub(SERVICE, Budget()))
-    assert place.as_node(lambda node, sealer: sealer.mend(SERVICE, papers)) == ()
-    assert holding.read(wrong.name, HEADER) == wrong.text.encode()
-    assert holding.read(wrong.name, LIST) == wrong.listing
+    assert place.as_node(lambda node, sealer: sealer.repair(SERVICE, documents)) == ()
+    assert replica.read(wrong.name, HEADER) == wrong.text.encode()
+    assert replica.read(wrong.name, LIST) == wrong.listing
     assert held(place) == [it.name for it in pushed]
 
 
 def test_a_lost_blob_comes_back_through_the_agent_too(place: Place, pushed: list[Generation]) -> None:
     digest = digest_of(pushed[2], "data/0/3")
-    place.desk.holding(HOLDER).blob(digest).unlink()
+    place.vaults.holding(HOLDER).blob(digest).unlink()
     found = place.as_node(lambda node, sealer: sealer.scrub(SERVICE, Budget()))
     assert found.damage == (Damage(MISSING, digest),)
     place.as_node(
         lambda node, sealer: sealer.take(SERVICE, digest, receive(node, digest, pushed[2].blobs[digest])),
     )
-    assert place.as_node(lambda node, sealer: sealer.mend(SERVICE, Papers())) == ()
+    assert place.as_node(lambda node, sealer: sealer.repair(SERVICE, RepairDocuments())) == ()
     assert held(place) == [it.name for it in pushed]
 
 
 def test_only_a_lost_receipt_of_our_own_is_signed_anew_and_its_lock_starts_anew(
     place: Place, pushed: list[Generation]
 ) -> None:
-    holding = place.desk.holding(HOLDER)
-    before = own_receipt(place, holding.read(pushed[0].name, RECEIPT))
+    replica = place.vaults.holding(HOLDER)
+    before = own_receipt(place, replica.read(pushed[0].name, RECEIPT))
     pass_time(place, 10 * DAY)
-    path = holding.path(pushed[0].name, RECEIPT)
+    path = replica.path(pushed[0].name, RECEIPT)
     path.chmod(0o600)
     path.write_bytes(b"nonsense")
     found = place.as_node(lambda node, sealer: sealer.scrub(SERVICE, Budget())).damage
     assert found == (Damage(RECEIPT, pushed[0].name),)
-    assert place.as_node(lambda node, sealer: sealer.mend(SERVICE, Papers())) == found
-    assert place.as_node(lambda node, sealer: sealer.mend(SERVICE, Papers(receipts=True))) == ()
-    after = own_receipt(place, holding.read(pushed[0].name, RECEIPT))
+    assert place.as_node(lambda node, sealer: sealer.repair(SERVICE, RepairDocuments())) == found
+    assert place.as_node(lambda node, sealer: sealer.repair(SERVICE, RepairDocuments(receipts=True))) == ()
+    after = own_receipt(place, replica.read(pushed[0].name, RECEIPT))
     assert after.generation == before.generation
     assert after.age_seconds >= before.age_seconds + 10 * DAY
 
 
 def test_thinning_lets_go_what_is_older_than_the_lock_and_nothing_else(place: Place, pushed: list[Generation]) -> None:
     pass_time(place, 29 * DAY)
-    assert place.as_node(lambda node, sealer: sealer.thin(SERVICE)).dropped == ()
+    assert place.as_node(lambda node, sealer: sealer.prune(SERVICE)).dropped == ()
     pass_time(place, 2 * DAY)
-    dropped = place.as_node(lambda node, sealer: sealer.thin(SERVICE)).dropped
+    dropped = place.as_node(lambda node, sealer: sealer.prune(SERVICE)).dropped
     assert dropped == tuple(it.name for it in pushed[1:3]), "the first and the last of a day stay"
     pass_time(place, 3 * DAY)
-    freed = place.as_node(lambda node, sealer: sealer.thin(SERVICE))
+    freed = place.as_node(lambda node, sealer: sealer.prune(SERVICE))
     assert (freed.files_removed, freed.skipped) == (2, "")
     assert held(place) == [pushed[0].name, pushed[3].name]
 
 
 def test_thinning_waits_for_a_session(place: Place, pushed: list[Generation]) -> None:
     pass_time(place, 31 * DAY)
-    with turn(place.desk.holding(HOLDER), "the share"):
-        assert "session" in place.as_node(lambda node, sealer: sealer.thin(SERVICE)).skipped
+    with turn(place.vaults.holding(HOLDER), "the share"):
+        assert "session" in place.as_node(lambda node, sealer: sealer.prune(SERVICE)).skipped
 
 
 def test_an_alarm_freezes_thinning_for_two_weeks(place: Place, pushed: list[Generation]) -> None:
     pass_time(place, 31 * DAY)
     place.as_node(lambda node, sealer: sealer.alarm(SERVICE, "a fork."))
-    alarm = read_alarm(place.desk.holding(HOLDER))
+    alarm = read_alarm(place.vaults.holding(HOLDER))
     assert alarm is not None
     assert alarm.reason == "a fork."
-    assert "a fork." in place.as_node(lambda node, sealer: sealer.thin(SERVICE)).skipped
+    assert "a fork." in place.as_node(lambda node, sealer: sealer.prune(SERVICE)).skipped
     pass_time(place, 15 * DAY)
-    assert place.as_node(lambda node, sealer: sealer.thin(SERVICE)).dropped
+    assert place.as_node(lambda node, sealer: sealer.prune(SERVICE)).dropped
 
 
 def test_a_blob_that_is_not_what_it_is_called_is_never_received(place: Place, chain: list[Generation]) -> None:
@@ -233,5 +233,5 @@ def test_a_blob_that_is_not_what_it_is_called_is_never_received(place: Place, ch
     place.as_receiver(lambda node, sealer: sealer.prepare(SERVICE))
     with pytest.raises(IntegrityError):
         place.as_receiver(lambda node, sealer: sealer.take(SERVICE, digest, receive(node, digest, b"other!")))
-    holding = place.desk.holding(HOLDER)
-    assert (list(holding.blobs()), list(holding.partial.iterdir())) == ([], [])
+    replica = place.vaults.holding(HOLDER)
+    assert (list(replica.blobs()), list(replica.partial.iterdir())) == ([], [])

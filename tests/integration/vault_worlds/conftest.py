@@ -6,32 +6,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.desk.desk import Desk, Generation
-from tests.integration.desk.history import days_of
+from tests.integration.vault_worlds.history import days_of
+from tests.integration.vault_worlds.world import Generation, VaultWorld
 from tests.no_fsync import no_fsync
 
 __all__ = ("no_fsync",)
 
 
 @pytest.fixture(scope="session")
-def made_desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk") / "made").create()
+def made_desk(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
+    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
 
 
 @pytest.fixture(scope="module")
-def lived(made_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> tuple[Desk, list[Generation]]:
-    desk = made_desk.copy(tmp_path_factory.mktemp("lived") / "desk")
-    return desk, days_of(desk, 3)
+def lived(made_desk: VaultWorld, tmp_path_factory: pytest.TempPathFactory) -> tuple[VaultWorld, list[Generation]]:
+    vaults = made_desk.copy(tmp_path_factory.mktemp("lived") / "desk")
+    return vaults, days_of(vaults, 3)
 
 
 @pytest.fixture
-def desk(made_desk: Desk, tmp_path: Path, request: pytest.FixtureRequest) -> Desk:
+def vaults(made_desk: VaultWorld, tmp_path: Path, request: pytest.FixtureRequest) -> VaultWorld:
     """A desk of its own for each test: with the history of three days for those that ask for it, else without."""
-    found: Desk = request.getfixturevalue("lived")[0] if "history" in request.fixturenames else made_desk
+    found: VaultWorld = request.getfixturevalue("lived")[0] if "history" in request.fixturenames else made_desk
     return found.copy(tmp_path / "desk")
 
 
 @pytest.fixture
-def history(lived: tuple[Desk, list[Generation]]) -> list[Generation]:
+def history(lived: tuple[VaultWorld, list[Generation]]) -> list[Generation]:
     """Three days of four generations each, made just now."""
     return lived[1]

@@ -35,7 +35,7 @@ from appliance.secret import Secret
 from appliance.trust.grant import read_request
 from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key
-from tests.integration.desk.desk import ORIGIN, REPOSITORY, SERVICE, Desk
+from tests.integration.vault_worlds.world import ORIGIN, REPOSITORY, SERVICE, VaultWorld
 
 QUIET_SECONDS = 20
 VAULTS = ThreadPoolExecutor(16)
@@ -72,7 +72,7 @@ class CutChannel(Channel):
 class World:
     """`down`: nodes that do not answer; `cut`: after how many bytes the next line to a node breaks."""
 
-    desk: Desk
+    vaults: VaultWorld
     down: frozenset[str] = frozenset()
     cut: Mapping[str, int] = field(default_factory=dict)
 
@@ -88,7 +88,7 @@ class World:
 
     def begin(self) -> None:
         """The origin's service with its first grant, and a repository in which nothing is written."""
-        node = self.desk.open(ORIGIN)
+        node = self.vaults.open(ORIGIN)
         layout = node.service(SERVICE)
         (layout.repository / "data" / "0").mkdir(parents=True)
         (layout.repository / "config").write_text(f"[repository]\nversion = 1\nid = {REPOSITORY}\n")
@@ -100,15 +100,15 @@ class World:
 
     def grant(self, asked: bytes, name: str) -> bytes:
         """What the key holder answers, who remembers."""
-        granted = Granted(self.desk.territory_key)
-        writer_key = self.desk.open(name).bundle.member(name).keys.sign
-        grant = granted.grant(load_key(self.desk.territory_key), read_request(asked, writer_key))
+        granted = Granted(self.vaults.territory_key)
+        writer_key = self.vaults.open(name).bundle.member(name).keys.sign
+        grant = granted.grant(load_key(self.vaults.territory_key), read_request(asked, writer_key))
         granted.save()
         return grant.document.raw
 
     def run(self, name: str, stop: str = "") -> tuple[Sealed, tuple[Pushed, ...]]:
         """`writer.run` with a borg that counts; killed once it has "sealed", or "remembered" what it sealed."""
-        node = self.desk.open(name)
+        node = self.vaults.open(name)
         layout, chain = node.service(SERVICE), chain_of(node, SERVICE)
         with Lines(node) as lines, locked(layout.lock, what="the service"):
             grant = own_grant(node, chain)
@@ -122,13 +122,13 @@ class World:
 
     def fetch_to_continue(self, name: str) -> bytes:
         """What `name` fetches and asks for to go on; the grant that it gets."""
-        node = self.desk.open(name)
+        node = self.vaults.open(name)
         sealed, found = fetch_for_resync(node, SERVICE)
         remember_fetched(node, SERVICE, sealed)
         return self.grant(request_after_fetch(node, SERVICE, found, "test"), name)
 
     def adopt(self, name: str, raw_grant: bytes) -> None:
-        node = self.desk.open(name)
+        node = self.vaults.open(name)
         continue_under(node, SERVICE, load_fetched(node, SERVICE), raw_grant, KEY)
 
 
@@ -144,7 +144,7 @@ class ThreadLine:
         def answer() -> None:
             threading.current_thread().name = peer
             try:
-                serve(world.desk.open(peer), node.name, vault)
+                serve(world.vaults.open(peer), node.name, vault)
             finally:
                 os.close(there_out)
                 os.close(there_in)

@@ -9,44 +9,44 @@ from appliance.backup.chain.seal import will_compact
 from appliance.backup.peers import conversation
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.units import DAY
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, assert_whole
-from tests.integration.desk.in_process import World
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, assert_whole
 
 DAYS, BUSY_DAYS, RUNS_OF_A_BUSY_DAY = 36, 2, 3
 COMPACTED_EVERY_DAYS = 7
 
 
 def test_a_peer_that_was_away_takes_the_newest_with_all_headers_and_loses_nothing_it_had(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(desk)
+    world = World(vaults)
     monkeypatch.setattr(conversation, "Line", world.line)
     world.begin()
     first, _ = world.run(ORIGIN)
     world.down = frozenset({HOLDER})
     for day in range(1, DAYS + 1):
-        desk.advance(DAY)
+        vaults.advance(DAY)
         if day % COMPACTED_EVERY_DAYS == 0:
             compact(world)
         for _ in range(RUNS_OF_A_BUSY_DAY if day <= BUSY_DAYS else 1):
             world.run(ORIGIN)
-    sealer_of(desk.open(STANDBY)).thin(SERVICE)
-    assert not all(it.held for it in desk.holding(STANDBY).stored()), "the peer that was there has thinned"
+    sealer_of(vaults.open(STANDBY)).prune(SERVICE)
+    assert not all(it.held for it in vaults.holding(STANDBY).stored()), "the peer that was there has thinned"
 
     world.down = frozenset()
     newest, pushed = world.run(ORIGIN)
     assert {it.peer: it.error for it in pushed} == {STANDBY: None, HOLDER: None}
-    assert assert_whole(desk, HOLDER) == [first.header.id.name, newest.header.id.name]
-    assert len(desk.holding(HOLDER).stored()) == len(chain_of(desk.open(ORIGIN), SERVICE).names())
-    sealer_of(desk.open(HOLDER)).thin(SERVICE)
-    desk.advance(31 * DAY)
-    sealer_of(desk.open(HOLDER)).thin(SERVICE)
-    assert newest.header.id.name in assert_whole(desk, HOLDER)
+    assert assert_whole(vaults, HOLDER) == [first.header.id.name, newest.header.id.name]
+    assert len(vaults.holding(HOLDER).stored()) == len(chain_of(vaults.open(ORIGIN), SERVICE).names())
+    sealer_of(vaults.open(HOLDER)).prune(SERVICE)
+    vaults.advance(31 * DAY)
+    sealer_of(vaults.open(HOLDER)).prune(SERVICE)
+    assert newest.header.id.name in assert_whole(vaults, HOLDER)
 
 
 def compact(world: World) -> None:
     """borg writes what is still used of its oldest segments anew, and unlinks them."""
-    layout = world.desk.open(ORIGIN).service(SERVICE)
+    layout = world.vaults.open(ORIGIN).service(SERVICE)
     will_compact(layout)
     data = layout.repository / "data" / "0"
     for segment in sorted(data.iterdir(), key=lambda path: int(path.name))[:3]:

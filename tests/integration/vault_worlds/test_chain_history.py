@@ -10,29 +10,29 @@ import pytest
 from appliance.backup.chain import chain as chain_module
 from appliance.backup.chain.chain import Chain, chain_of
 from appliance.trust.grant import Grant
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk, Generation
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, Generation, VaultWorld
 
 COUNT = 30
 
 
 @pytest.fixture
-def grant(desk: Desk) -> Grant:
-    return desk.grant()
+def grant(vaults: VaultWorld) -> Grant:
+    return vaults.grant()
 
 
 @pytest.fixture
-def chain(desk: Desk, grant: Grant, monkeypatch: pytest.MonkeyPatch) -> Chain:
+def chain(vaults: VaultWorld, grant: Grant, monkeypatch: pytest.MonkeyPatch) -> Chain:
     monkeypatch.setattr(chain_module, "FOLDERS_MAX", 10)
     monkeypatch.setattr(chain_module, "FOLDERS_KEPT", 5)
-    chain = chain_of(desk.open(ORIGIN), SERVICE)
+    chain = chain_of(vaults.open(ORIGIN), SERVICE)
     chain.add_grant(grant)
     return chain
 
 
 @pytest.fixture
-def made(desk: Desk, grant: Grant, chain: Chain) -> list[Generation]:
+def made(vaults: VaultWorld, grant: Grant, chain: Chain) -> list[Generation]:
     """COUNT generations, each sealed, with a file in the place of a receipt."""
-    made = desk.chain(grant, COUNT)
+    made = vaults.chain(grant, COUNT)
     for it in made:
         chain.add(it.header, it.listing)
         (chain.root / it.name / f"receipt-{HOLDER}").write_bytes(it.name.encode())
@@ -89,11 +89,11 @@ def test_an_older_generation_that_is_adopted_keeps_its_list(chain: Chain, made: 
 
 
 def test_a_chain_of_a_former_version_goes_into_files_over_several_runs(
-    desk: Desk, grant: Grant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    vaults: VaultWorld, grant: Grant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chain = Chain(tmp_path / "chain", desk.open(ORIGIN).bundle.granters)
+    chain = Chain(tmp_path / "chain", vaults.open(ORIGIN).bundle.granters)
     chain.add_grant(grant)
-    made = desk.chain(grant, COUNT)
+    made = vaults.chain(grant, COUNT)
     for it in made[:-3]:
         chain.add(it.header, it.listing)
     monkeypatch.setattr(chain_module, "FOLDERS_MAX", 10)

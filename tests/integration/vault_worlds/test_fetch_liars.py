@@ -21,8 +21,8 @@ from appliance.backup.vault.wire import Closed
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.files import sha256_file
 from appliance.trust.grant import read_grant
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
-from tests.integration.desk.in_process import World
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
 
 OLDER = "the older one"
 WITHOUT_GRANTS = {"grants": []}
@@ -44,12 +44,12 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk") / "made").create()
+def made(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
+    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
 
 
 @pytest.fixture
-def world(made: Desk, tmp_path: Path) -> Iterator[World]:
+def world(made: VaultWorld, tmp_path: Path) -> Iterator[World]:
     """A service with two generations at both holders."""
     world = World(made.copy(tmp_path / "desk"))
     with pytest.MonkeyPatch.context() as patch:
@@ -80,7 +80,7 @@ def lying(lie: Mapping[str, Any]) -> Callable[[Call], None]:
         if call.node.name != STANDBY:
             return give.get(call)
         if lie == {"generation": OLDER}:
-            return give.get(replace(call, request={**call.request, "generation": call.holding.stored()[0].name}))
+            return give.get(replace(call, request={**call.request, "generation": call.replica.stored()[0].name}))
         return give.get(replace(call, channel=Lying(call, lie)))  # type: ignore[arg-type]
 
     return get
@@ -92,8 +92,8 @@ def test_a_lie_names_the_peer_and_the_next_holder_is_tried(
 ) -> None:
     lie, says = LIES[name]
     monkeypatch.setitem(session.VERBS, "get-own", lying(lie))  # type: ignore[arg-type]
-    node = world.desk.open(ORIGIN)
-    newest = world.desk.holding(STANDBY).stored()[-1].name
+    node = world.vaults.open(ORIGIN)
+    newest = world.vaults.holding(STANDBY).stored()[-1].name
     with pytest.raises(IntegrityError) as raised:
         fetch(node, SERVICE, STANDBY, newest, tmp_path / "direct")
     assert says in raised.value.what
@@ -104,9 +104,9 @@ def test_a_lie_names_the_peer_and_the_next_holder_is_tried(
 
 
 def test_a_header_of_another_service_is_refused(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    node, held = world.desk.open(ORIGIN), world.desk.holding(STANDBY)
-    grant = read_grant(held.grant(held.epochs()[-1]), node.bundle.territory_key)
-    lie = {"headers": [world.desk.seal(grant, {"config": b"config"}, service="docs-d").text]}
+    node, replica = world.vaults.open(ORIGIN), world.vaults.holding(STANDBY)
+    grant = read_grant(replica.grant(replica.epochs()[-1]), node.bundle.territory_key)
+    lie = {"headers": [world.vaults.seal(grant, {"config": b"config"}, service="docs-d").text]}
     monkeypatch.setitem(session.VERBS, "get-own", lying(lie))  # type: ignore[arg-type]
     with pytest.raises(IntegrityError, match="another service"):
         fetch(node, SERVICE, STANDBY, None, tmp_path / "direct")
@@ -137,20 +137,20 @@ def test_the_wrong_start_of_a_file_that_a_peer_left_spoils_it_at_no_other(
     """Otherwise who is asked first, and is cut then, stops every restore and every takeover for ever."""
     monkeypatch.setitem(session.VERBS, "get-own", spoiling)  # type: ignore[arg-type]
     folder = tmp_path / "restored"
-    sealed, _ = fetch_newest(world.desk.open(ORIGIN), SERVICE, folder)
+    sealed, _ = fetch_newest(world.vaults.open(ORIGIN), SERVICE, folder)
     assert {it.path: sha256_file(folder / it.path) for it in sealed.entries} == {
         it.path: it.sha256 for it in sealed.entries
     }
 
 
 def test_the_wrong_start_of_a_blob_that_a_peer_left_spoils_no_repair(world: World) -> None:
-    node, held = world.desk.open(STANDBY), world.desk.holding(STANDBY)
-    blob = next(iter(held.blobs()))
+    node, replica = world.vaults.open(STANDBY), world.vaults.holding(STANDBY)
+    blob = next(iter(replica.blobs()))
     size = blob.stat().st_size
     blob.chmod(0o600)
     blob.write_bytes(bytes(size))
     scrub(node, SERVICE)
-    (held.partial / blob.name).write_bytes(bytes(size // 2))
+    (replica.partial / blob.name).write_bytes(bytes(size // 2))
     outcome = repair(node, SERVICE)
     assert (outcome.left, outcome.failed) == ((), {})
     assert sha256_file(blob) == blob.name
@@ -167,12 +167,12 @@ def test_a_takeover_is_told_what_to_type_when_only_a_liar_shows_the_newest(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can tell a liar from a holder on a line that breaks, so a person decides what is given up."""
-    older = world.desk.holding(HOLDER).stored()[-1].name
+    older = world.vaults.holding(HOLDER).stored()[-1].name
     world.down = frozenset({STANDBY})
     world.run(ORIGIN)
     world.down = frozenset()
-    newest = world.desk.holding(HOLDER).stored()[-1].name
-    standby = world.desk.open(STANDBY)
+    newest = world.vaults.holding(HOLDER).stored()[-1].name
+    standby = world.vaults.open(STANDBY)
     monkeypatch.setitem(session.VERBS, "get", withholding)  # type: ignore[arg-type]
     with pytest.raises(Unreachable, match=r"no node could send generation 2\.3: commune-b: ") as refused:
         fetch_for_resync(standby, SERVICE)

@@ -11,14 +11,14 @@ from appliance.backup.peers import conversation
 from appliance.backup.peers.fetched import remember_fetched
 from appliance.errors import Unreachable
 from appliance.units import DAY
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
-from tests.integration.desk.in_process import World
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
 
 
 @pytest.fixture
-def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> World:
     """The standby has 2.1; of 2.2, with which the origin gave the service up, only the blind peer has a copy."""
-    made = World(desk)
+    made = World(vaults)
     monkeypatch.setattr(conversation, "Line", made.line)
     made.begin()
     made.run(ORIGIN)
@@ -29,13 +29,13 @@ def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def last(world: World) -> str:
-    return world.desk.holding(HOLDER).stored()[-1].name
+    return world.vaults.holding(HOLDER).stored()[-1].name
 
 
 def test_a_standby_waits_for_the_silent_holder_of_what_was_given_up_and_goes_on_from_nothing_older(
     world: World,
 ) -> None:
-    named, standby = last(world), world.desk.open(STANDBY)
+    named, standby = last(world), world.vaults.open(STANDBY)
     world.down = frozenset({HOLDER})
     older, _ = fetch_for_resync(standby, SERVICE)
     assert str(older.header.id) == "2.1", "the newest of those who answer"
@@ -54,7 +54,7 @@ def test_a_standby_waits_for_the_silent_holder_of_what_was_given_up_and_goes_on_
 def test_a_writer_that_takes_its_service_back_goes_on_from_what_it_sealed_though_nobody_else_answers(
     world: World,
 ) -> None:
-    named, origin = last(world), world.desk.open(ORIGIN)
+    named, origin = last(world), world.vaults.open(ORIGIN)
     world.down = frozenset({HOLDER})
     found, _ = fetch_for_resync(origin, SERVICE, required=named)
     assert found.header.id.name == named
@@ -64,13 +64,13 @@ def test_what_a_later_writer_sealed_has_what_was_given_up_before_it(world: World
     named = last(world)
     world.adopt(STANDBY, world.fetch_to_continue(STANDBY))
     newest, _ = world.run(STANDBY)
-    found, _ = fetch_for_resync(world.desk.open(ORIGIN), SERVICE, required=named)
+    found, _ = fetch_for_resync(world.vaults.open(ORIGIN), SERVICE, required=named)
     assert found.header.id == newest.header.id
-    assert goes_on_without(world.desk.open(ORIGIN), SERVICE, named) is False
+    assert goes_on_without(world.vaults.open(ORIGIN), SERVICE, named) is False
 
 
 def test_who_gave_a_service_up_learns_that_the_next_writer_went_on_from_an_older_generation(world: World) -> None:
-    named, origin, standby = last(world), world.desk.open(ORIGIN), world.desk.open(STANDBY)
+    named, origin, standby = last(world), world.vaults.open(ORIGIN), world.vaults.open(STANDBY)
     assert goes_on_without(origin, SERVICE, named) is None, "nobody has gone on yet"
     world.down = frozenset({HOLDER})
     older, survey = fetch_for_resync(standby, SERVICE)
@@ -82,7 +82,7 @@ def test_who_gave_a_service_up_learns_that_the_next_writer_went_on_from_an_older
 
 
 def test_a_safe_generation_that_a_takeover_passed_over_is_told_once_its_holder_is_back(world: World) -> None:
-    passed, standby = last(world), world.desk.open(STANDBY)
+    passed, standby = last(world), world.vaults.open(STANDBY)
     world.down = frozenset({HOLDER, ORIGIN})
     older, survey = fetch_for_resync(standby, SERVICE)
     remember_fetched(standby, SERVICE, older)
@@ -97,12 +97,12 @@ def test_a_safe_generation_that_a_takeover_passed_over_is_told_once_its_holder_i
     world.run(STANDBY)
     (event,) = standby.journal.events("left-behind")
     assert (event["generation"], event["peer"]) == (passed, HOLDER)
-    world.desk.advance(15 * DAY)
-    assert told(world.desk.open(STANDBY), SERVICE) == ("", "")
+    world.vaults.advance(15 * DAY)
+    assert told(world.vaults.open(STANDBY), SERVICE) == ("", "")
 
 
 def test_nothing_is_left_behind_by_a_takeover_from_the_newest(world: World) -> None:
     world.adopt(STANDBY, world.fetch_to_continue(STANDBY))
     world.run(STANDBY)
     world.run(STANDBY)
-    assert told(world.desk.open(STANDBY), SERVICE) == ("", "")
+    assert told(world.vaults.open(STANDBY), SERVICE) == ("", "")

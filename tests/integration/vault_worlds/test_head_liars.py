@@ -20,26 +20,26 @@ from appliance.backup.writer.begin import history, known_epochs
 from appliance.errors import Refused
 from appliance.failover.takeover import _show, present
 from appliance.trust.grant import Grant
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, Desk
-from tests.integration.desk.in_process import World
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, VaultWorld
 
 OTHER = "docs-d"
 SAYS = f"the grant is for {OTHER}, not {SERVICE}."
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk") / "made").create()
+def made(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
+    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
 
 
 @pytest.fixture
-def world(made: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(made: VaultWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A generation at both holders, of which the blind one begins to lie: it shows a true grant of another service."""
     world = World(made.copy(tmp_path / "desk"))
     monkeypatch.setattr(peers, "Line", world.line)
     world.begin()
     world.run(ORIGIN)
-    foreign = world.desk.grant(STRANGER, known_epoch=62, service=OTHER)
+    foreign = world.vaults.grant(STRANGER, known_epoch=62, service=OTHER)
     monkeypatch.setitem(session.VERBS, "head", showing(foreign))  # type: ignore[arg-type]
     return world
 
@@ -69,14 +69,14 @@ def showing(grant: Grant) -> Callable[[Call], None]:
 
 def test_a_grant_of_another_service_stops_no_run_of_the_writer(world: World) -> None:
     sealed, pushed = world.run(ORIGIN)
-    held = {it.peer: world.desk.holding(it.peer).holds(sealed.header.id) for it in pushed}
+    held = {it.peer: world.vaults.holding(it.peer).holds(sealed.header.id) for it in pushed}
     assert held == {STANDBY: True, HOLDER: False}
     (error,) = [it.error for it in pushed if it.error]
     assert error.what == SAYS
 
 
 def test_a_grant_of_another_service_makes_no_history_and_no_epoch(world: World) -> None:
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     found = survey_all(node, SERVICE)
     assert found.silent[HOLDER] == SAYS
     assert known_epochs(node, SERVICE, found) == {2}
@@ -85,34 +85,34 @@ def test_a_grant_of_another_service_makes_no_history_and_no_epoch(world: World) 
 
 def test_a_grant_of_another_service_refuses_no_takeover(world: World) -> None:
     world.adopt(STANDBY, world.fetch_to_continue(STANDBY))
-    node = world.desk.open(STANDBY)
+    node = world.vaults.open(STANDBY)
     assert chain_of(node, SERVICE).grant().epoch == 4
     with Lines(node) as lines:
         assert present(node, SERVICE, "", lines)["newer"] == 0
 
 
 def test_a_grant_of_another_service_is_told_by_the_exchange(world: World) -> None:
-    findings = exchange(world.desk.open(STANDBY), SERVICE)
+    findings = exchange(world.vaults.open(STANDBY), SERVICE)
     assert findings.silent[HOLDER] == SAYS
     assert findings.new_epochs == ()
 
 
 def test_a_takeover_is_fenced_by_what_vaults_show_and_an_empty_spare_takes_its_grant(
-    made: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: VaultWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A spare that held nothing was sent nothing and counted; the former writer could go on there."""
     world = World(made.copy(tmp_path / "spare"), down=frozenset({HOLDER}))
     monkeypatch.setattr(peers, "Line", world.line)
     world.begin()
     world.run(ORIGIN)
-    grant = world.desk.grant(STANDBY, known_epoch=2)
-    with Lines(world.desk.open(STANDBY)) as lines, lines.to(SPARE) as conversation:
+    grant = world.vaults.grant(STANDBY, known_epoch=2)
+    with Lines(world.vaults.open(STANDBY)) as lines, lines.to(SPARE) as conversation:
         assert _show(conversation, SERVICE, grant) == 0
-    assert world.desk.holding(SPARE).epochs() == (4,)
+    assert world.vaults.holding(SPARE).epochs() == (4,)
     with pytest.raises(Refused, match="epoch 2 of docs-a ended"):
-        world.desk.put(world.desk.seal(world.desk.grant(), {"config": b"late"}), world.desk.grant(), at=SPARE)
-    newer = world.desk.grant(STANDBY, known_epoch=4)
+        world.vaults.put(world.vaults.seal(world.vaults.grant(), {"config": b"late"}), world.vaults.grant(), at=SPARE)
+    newer = world.vaults.grant(STANDBY, known_epoch=4)
     monkeypatch.setitem(session.VERBS, "put", lambda call: call.channel.write_frame({"kept": 0}))  # type: ignore[arg-type]
     refused = pytest.raises(Refused, match="commune-c does not show the grant of epoch 6")
-    with Lines(world.desk.open(STANDBY)) as lines, refused, lines.to(SPARE) as conversation:
+    with Lines(world.vaults.open(STANDBY)) as lines, refused, lines.to(SPARE) as conversation:
         _show(conversation, SERVICE, newer)

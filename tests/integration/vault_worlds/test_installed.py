@@ -5,19 +5,19 @@ from __future__ import annotations
 import pytest
 
 from appliance.backup.chain.chain import chain_of
-from appliance.backup.chain.laid import files_are_here
+from appliance.backup.chain.installed import files_are_here
 from appliance.backup.peers import conversation
-from tests.integration.desk.desk import ORIGIN, SERVICE, STANDBY, Desk
-from tests.integration.desk.in_process import World
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import ORIGIN, SERVICE, STANDBY, VaultWorld
 
 OPENED = 2
 """The epoch under which failover opened the service at its origin last."""
 
 
 @pytest.fixture
-def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> World:
     """The origin wrote 2.1, then the standby 4.2; the origin adopted epoch 6, and nothing was laid in place yet."""
-    made = World(desk)
+    made = World(vaults)
     monkeypatch.setattr(conversation, "Line", made.line)
     made.begin()
     made.run(ORIGIN)
@@ -28,7 +28,7 @@ def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def are_here(world: World, opened: int = OPENED) -> bool:
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     grants = chain_of(node, SERVICE).grants()
     return files_are_here(node, SERVICE, grants[max(grants)], opened)
 

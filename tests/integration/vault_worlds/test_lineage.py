@@ -14,19 +14,19 @@ from appliance.backup.chain.lineage import prove, remember
 from appliance.backup.peers import conversation
 from appliance.backup.writer.writer import push_newest
 from appliance.errors import Refused
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Desk
-from tests.integration.desk.in_process import World
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, VaultWorld
 
 ALL = frozenset({STANDBY, HOLDER, SPARE})
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk") / "made").create()
+def made(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
+    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
 
 
 @pytest.fixture
-def world(made: Desk, tmp_path: Path) -> Iterator[World]:
+def world(made: VaultWorld, tmp_path: Path) -> Iterator[World]:
     """A service with one generation at both holders."""
     world = World(made.copy(tmp_path / "desk"))
     with pytest.MonkeyPatch.context() as patch:
@@ -39,7 +39,7 @@ def world(made: Desk, tmp_path: Path) -> Iterator[World]:
 @pytest.fixture
 def put_back(world: World, tmp_path: Path) -> Callable[[], None]:
     """Put the origin's state folder back to what it was after the first run."""
-    image, state = tmp_path / "image", world.desk.layout(ORIGIN).root
+    image, state = tmp_path / "image", world.vaults.layout(ORIGIN).root
     shutil.copytree(state, image)
 
     def put_back() -> None:
@@ -55,7 +55,7 @@ def test_what_two_cut_runs_sealed_is_remembered_before_it_is_sent(world: World, 
     world.run(ORIGIN, stop="sealed")
     world.down = frozenset({HOLDER})
     world.run(ORIGIN, stop="sealed")
-    assert any(outcome.receipt for outcome in push_newest(world.desk.open(ORIGIN), SERVICE))
+    assert any(outcome.receipt for outcome in push_newest(world.vaults.open(ORIGIN), SERVICE))
     put_back()
     for world.down in (ALL, ALL - {HOLDER}):
         with pytest.raises(Refused, match="older image"):
@@ -64,7 +64,7 @@ def test_what_two_cut_runs_sealed_is_remembered_before_it_is_sent(world: World, 
 
 def test_an_older_image_pushes_nothing_that_it_had_not_sent(world: World, tmp_path: Path) -> None:
     """It was sealed with counters that another generation has used since."""
-    state, image = world.desk.layout(ORIGIN).root, tmp_path / "with-an-unsent-one"
+    state, image = world.vaults.layout(ORIGIN).root, tmp_path / "with-an-unsent-one"
     before = tmp_path / "before"
     shutil.copytree(state, before)
     world.down = ALL
@@ -77,7 +77,7 @@ def test_an_older_image_pushes_nothing_that_it_had_not_sent(world: World, tmp_pa
     shutil.copytree(image, state)
     world.down = frozenset()
     with pytest.raises(Refused, match="older image"):
-        push_newest(world.desk.open(ORIGIN), SERVICE)
+        push_newest(world.vaults.open(ORIGIN), SERVICE)
 
 
 def test_alone_only_the_last_sealed_or_one_cut_after_it_goes_on(world: World) -> None:
@@ -92,7 +92,7 @@ def test_alone_only_the_last_sealed_or_one_cut_after_it_goes_on(world: World) ->
 
 
 def test_a_machine_without_memory_needs_every_peer(world: World) -> None:
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     node.layout.lineage.unlink()
     for world.down, said in (
         (ALL, "no peer answers"),
@@ -105,13 +105,13 @@ def test_a_machine_without_memory_needs_every_peer(world: World) -> None:
 
 
 def test_a_service_that_was_never_sealed_may_begin_alone(world: World) -> None:
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     prove(node, "docs-new", chain_of(node, "docs-new"), None, answered=(), silent=(HOLDER,))
 
 
 def test_services_sealed_at_once_do_not_forget_each_other(world: World) -> None:
     """They share the file."""
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     sealed = chain_of(node, SERVICE).newest()
     assert sealed is not None
     names = [f"docs-{number}" for number in range(40)]

@@ -9,15 +9,15 @@ import pytest
 
 from appliance.backup.chain.seal import RottenSegment, will_compact
 from appliance.backup.peers import conversation
-from appliance.backup.writer.mend import find_rotten, mend
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
-from tests.integration.desk.in_process import World
+from appliance.backup.writer.repair import find_rotten, repair
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, VaultWorld
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     """A service of two segments, held whole at both holders."""
-    world = World(Desk(tmp_path / "desk").create())
+    world = World(VaultWorld(tmp_path / "desk").create())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversation, "Line", world.line)
         world.begin()
@@ -27,20 +27,20 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 def repository(world: World) -> Path:
-    return world.desk.open(ORIGIN).service(SERVICE).repository
+    return world.vaults.open(ORIGIN).service(SERVICE).repository
 
 
 def test_a_segment_that_is_gone_stops_the_seal_and_comes_back_from_a_peer(world: World) -> None:
     segment = repository(world) / "data/0/1"
     good = segment.read_bytes()
     segment.unlink()
-    before = world.desk.holding(HOLDER).stored()
+    before = world.vaults.holding(HOLDER).stored()
     with pytest.raises(RottenSegment, match="1 sealed files are missing") as refused:
         world.run(ORIGIN)
     assert str(segment) in str(refused.value)
     assert f"appliance backup repair {SERVICE}" in refused.value.remedy
-    assert world.desk.holding(HOLDER).stored() == before
-    done = mend(world.desk.open(ORIGIN), SERVICE)
+    assert world.vaults.holding(HOLDER).stored() == before
+    done = repair(world.vaults.open(ORIGIN), SERVICE)
     assert (done.mended, done.left) == (("data/0/1",), ())
     assert segment.read_bytes() == good
     world.run(ORIGIN)
@@ -51,14 +51,14 @@ def test_a_folder_of_segments_that_is_gone_comes_back_too(world: World) -> None:
     for path in folder.iterdir():
         path.unlink()
     folder.rmdir()
-    assert mend(world.desk.open(ORIGIN), SERVICE).left == ()
+    assert repair(world.vaults.open(ORIGIN), SERVICE).left == ()
     world.run(ORIGIN)
 
 
 def test_what_compaction_removed_is_no_loss_until_the_next_seal(world: World) -> None:
-    will_compact(world.desk.open(ORIGIN).service(SERVICE))
+    will_compact(world.vaults.open(ORIGIN).service(SERVICE))
     (repository(world) / "data/0/1").unlink()
-    assert find_rotten(world.desk.open(ORIGIN), SERVICE) == (1, ())
+    assert find_rotten(world.vaults.open(ORIGIN), SERVICE) == (1, ())
     world.run(ORIGIN)
     (repository(world) / "data/0/2").unlink()
     with pytest.raises(RottenSegment):
@@ -67,6 +67,6 @@ def test_what_compaction_removed_is_no_loss_until_the_next_seal(world: World) ->
 
 def test_what_no_peer_brings_stays_lost_and_is_told(world: World) -> None:
     (repository(world) / "data/0/1").unlink()
-    world.down = frozenset(peer for peer in world.desk.clocks if peer != ORIGIN)
-    done = mend(world.desk.open(ORIGIN), SERVICE)
+    world.down = frozenset(peer for peer in world.vaults.clocks if peer != ORIGIN)
+    done = repair(world.vaults.open(ORIGIN), SERVICE)
     assert (done.mended, done.left) == ((), ("data/0/1",))

@@ -18,8 +18,8 @@ from appliance.borg.names import archive_name
 from appliance.monitor.status import judge
 from appliance.monitor.view import AgentSeen
 from appliance.trust import signed
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
-from tests.integration.desk.in_process import World, write
+from tests.integration.vault_worlds.in_process import World, write
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def former(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 @pytest.fixture
-def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(desk)
+def world(vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = World(vaults)
     monkeypatch.setattr(conversation, "Line", made.line)
     made.begin()
     return made
@@ -47,7 +47,7 @@ def world(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> World:
 
 def run(world: World) -> tuple[int, dict[str, str]]:
     """A run as the writer seals it; the format of its header, and what each peer refused."""
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     chain = chain_of(node, SERVICE)
     with Lines(node) as lines:
         grant = own_grant(node, chain)
@@ -60,7 +60,7 @@ def run(world: World) -> tuple[int, dict[str, str]]:
 
 def whole_as_told(world: World, name: str) -> object:
     """What `status` of a node says of the newest backup."""
-    node = world.desk.open(name)
+    node = world.vaults.open(name)
     now = now_of(node)
     view = Observer().look(node, now, Memory(), thorough=True)
     (found,) = (it for it in judge(view, now, AgentSeen(True)).judged if it.subject == SERVICE and "whole" in it.facts)
@@ -83,7 +83,7 @@ def test_a_partial_backup_is_not_safe_while_a_holder_keeps_its_header_from_sayin
     """A holder that is away for a month is not upgraded, and all partial backups of that month were "safe 2 of 2"."""
     former |= {HOLDER}
     assert run(world) == (1, {})
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     newest = chain_of(node, SERVICE).newest()
     assert newest is not None
     archive = archive_name(SERVICE, f"{newest.header.epoch}.{newest.header.sequence}", newest.header.time, 1)
@@ -121,7 +121,7 @@ def test_a_header_with_an_unknown_field_is_refused_by_a_vault(world: World, monk
         return make(type_, fields | {"x": "y" * 900}, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(signed, "make", with_more)
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     chain, layout = chain_of(node, SERVICE), node.service(SERVICE)
     write(layout, chain.grant().epoch)
     seal(layout, chain, chain.grant(), layout.envelopes, node.signing_key, node.clock.now())
@@ -135,15 +135,15 @@ def test_a_standby_reads_the_history_that_a_less_strict_version_took(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or one header of former days would keep a standby from the service that it holds, for ever."""
-    desk, make = world.desk, signed.make
-    grant = desk.grant()
+    vaults, make = world.vaults, signed.make
+    grant = vaults.grant()
     with monkeypatch.context() as patched:
         patched.setattr(signed, "make", lambda type_, fields, *rest: make(type_, fields | {"x": "y"}, *rest))
-        made = desk.seal(grant, {"config": b"config"})
-    holding = desk.holding(STANDBY)
-    holding.create()
-    holding.add_grant(grant.epoch, grant.document.raw)
-    holding.add_headers([(made.header.id, made.header.document.raw)])
-    node = desk.open(STANDBY)
+        made = vaults.seal(grant, {"config": b"config"})
+    replica = vaults.holding(STANDBY)
+    replica.create()
+    replica.add_grant(grant.epoch, grant.document.raw)
+    replica.add_headers([(made.header.id, made.header.document.raw)])
+    node = vaults.open(STANDBY)
     keep_history(node, SERVICE, chain_of(node, SERVICE))
     assert chain_of(node, SERVICE).names() == (made.name,)

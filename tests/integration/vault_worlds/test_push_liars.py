@@ -16,8 +16,17 @@ from appliance.backup.vault.store import RECEIPT
 from appliance.backup.vault.wire import Closed
 from appliance.backup.writer.writer import push_newest
 from appliance.trust.generation import parse_list
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, assert_whole, offer
-from tests.integration.desk.in_process import World
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import (
+    HOLDER,
+    ORIGIN,
+    SERVICE,
+    STANDBY,
+    Generation,
+    VaultWorld,
+    assert_whole,
+    offer,
+)
 
 AGAIN = "the same, again and again"
 ASKS_MAX = 50
@@ -38,7 +47,7 @@ LIES: dict[str, tuple[Any, str]] = {
 
 
 @pytest.fixture
-def world(made_desk: Desk, tmp_path: Path) -> Iterator[World]:
+def world(made_desk: VaultWorld, tmp_path: Path) -> Iterator[World]:
     world = World(made_desk.copy(tmp_path / "desk"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversation, "Line", world.line)
@@ -69,7 +78,7 @@ def test_a_push_ends_whatever_a_vault_answers(world: World, name: str, monkeypat
     lie, says = LIES[name]
     monkeypatch.setitem(session.VERBS, "put", lying(lie))  # type: ignore[arg-type]
     sealed, pushed = world.run(ORIGIN)
-    assert world.desk.holding(STANDBY).holds(sealed.header.id)
+    assert world.vaults.holding(STANDBY).holds(sealed.header.id)
     (error,) = [it.error for it in pushed if it.error]
     assert says in error.what
     assert HOLDER in error.what
@@ -79,19 +88,19 @@ def test_the_wrong_start_of_a_file_that_another_holder_left_stops_no_push(world:
     """The blind holder hands the newest generation on, sends wrong starts and is cut, each time before the writer."""
     world.down = frozenset({STANDBY})
     sealed, _ = world.run(ORIGIN)
-    desk, held = world.desk, world.desk.holding(HOLDER)
+    vaults, replica = world.vaults, world.vaults.holding(HOLDER)
     name = sealed.header.id.name
     generation = Generation(sealed.header, sealed.listing, sealed.entries, {})
     said = {
-        "grants": [held.grant(epoch).decode() for epoch in held.epochs()],
-        "receipt": held.read(name, RECEIPT).decode(),
-        "age_seconds": desk.open(HOLDER).ageing.now(),
+        "grants": [replica.grant(epoch).decode() for epoch in replica.epochs()],
+        "receipt": replica.read(name, RECEIPT).decode(),
+        "age_seconds": vaults.open(HOLDER).ageing.now(),
     }
-    with desk.session(STANDBY, HOLDER) as channel:
+    with vaults.session(STANDBY, HOLDER) as channel:
         offer(channel, generation, verb="put-relayed", details=said)
         assert channel.read_frame()["need"]
         channel.write(bytes(10))
     world.down = frozenset()
-    (pushed,) = [it for it in push_newest(desk.open(ORIGIN), SERVICE) if it.peer == STANDBY]
+    (pushed,) = [it for it in push_newest(vaults.open(ORIGIN), SERVICE) if it.peer == STANDBY]
     assert pushed.error is None
-    assert assert_whole(desk, STANDBY) == [name]
+    assert assert_whole(vaults, STANDBY) == [name]

@@ -8,23 +8,23 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.chain.chain import Sealed
-from appliance.backup.peers import conversation, doubt
+from appliance.backup.peers import conversation, spot_check
 from appliance.backup.vault import give
 from appliance.backup.writer.writer import push_newest
 from appliance.trust.generation import Entry
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
-from tests.integration.desk.in_process import World
-from tests.integration.desk.unreadable import refuse_to_read
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.unreadable import refuse_to_read
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, VaultWorld
 
 
 @pytest.fixture
-def world(desk: Desk) -> Iterator[World]:
+def world(vaults: VaultWorld) -> Iterator[World]:
     """A service of which a generation is at its peers; every push draws, and draws everything."""
     with pytest.MonkeyPatch.context() as patch:
-        world = World(desk)
+        world = World(vaults)
         patch.setattr(conversation, "Line", world.line)
-        patch.setattr(doubt, "EVERY_GENERATIONS", 1)
-        patch.setattr(doubt, "DRAWN", 1000)
+        patch.setattr(spot_check, "EVERY_GENERATIONS", 1)
+        patch.setattr(spot_check, "SAMPLED", 1000)
         world.begin()
         world.run(ORIGIN)
         yield world
@@ -43,19 +43,19 @@ def oldest(sealed: Sealed) -> Entry:
 
 
 def rotten_at(world: World) -> list[str]:
-    return [event["blob"] for event in world.desk.open(HOLDER).journal.events("vault-rotten")]
+    return [event["blob"] for event in world.vaults.open(HOLDER).journal.events("vault-rotten")]
 
 
 def test_a_blob_that_rotted_at_a_peer_is_found_by_the_next_push_and_comes_again(world: World) -> None:
     sealed, _ = world.run(ORIGIN)
     shared = oldest(sealed)
-    rot(world.desk.holding(HOLDER).blob(shared.sha256))
+    rot(world.vaults.holding(HOLDER).blob(shared.sha256))
     later, pushed = world.run(ORIGIN)
     assert [it.error for it in pushed] == [None] * len(pushed)
     assert rotten_at(world) == [shared.sha256]
-    held = world.desk.holding(HOLDER)
-    assert held.holds(later.header.id)
-    assert held.blob(shared.sha256).read_bytes() == _own(world, shared.path)
+    replica = world.vaults.holding(HOLDER)
+    assert replica.holds(later.header.id)
+    assert replica.blob(shared.sha256).read_bytes() == _own(world, shared.path)
 
 
 def test_a_blob_that_a_peers_disk_cannot_read_any_more_comes_again(
@@ -63,11 +63,11 @@ def test_a_blob_that_a_peers_disk_cannot_read_any_more_comes_again(
 ) -> None:
     sealed, _ = world.run(ORIGIN)
     shared = oldest(sealed)
-    refuse_to_read(monkeypatch, world.desk.holding(HOLDER).blob(shared.sha256))
+    refuse_to_read(monkeypatch, world.vaults.holding(HOLDER).blob(shared.sha256))
     _, pushed = world.run(ORIGIN)
     assert [it.error for it in pushed] == [None] * len(pushed)
     assert rotten_at(world) == [shared.sha256]
-    assert world.desk.holding(HOLDER).blob(shared.sha256).read_bytes() == _own(world, shared.path)
+    assert world.vaults.holding(HOLDER).blob(shared.sha256).read_bytes() == _own(world, shared.path)
 
 
 @pytest.mark.parametrize("answer", [None, "0" * 64], ids=["says that it lacks it", "proves something else"])
@@ -82,15 +82,15 @@ def test_a_receipt_for_what_a_peer_never_shows_does_not_count(
     assert [it.receipt for it in pushed] == [None] * len(pushed)
     told = f"gave a receipt for {later.header.id} but cannot prove that it has 1 of its blobs."
     assert [told in str(it.error) for it in pushed] == [True] * len(pushed)
-    kept = world.desk.open(ORIGIN).service(SERVICE).root.rglob(f"chain/{later.header.id.name}/receipt-*")
+    kept = world.vaults.open(ORIGIN).service(SERVICE).root.rglob(f"chain/{later.header.id.name}/receipt-*")
     assert list(kept) == []
 
 
 def test_a_push_draws_now_and_then_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sealed, _ = world.run(ORIGIN)
-    monkeypatch.setattr(doubt, "EVERY_GENERATIONS", sealed.header.sequence + 2)
+    monkeypatch.setattr(spot_check, "EVERY_GENERATIONS", sealed.header.sequence + 2)
     shared = oldest(sealed)
-    rot(world.desk.holding(HOLDER).blob(shared.sha256))
+    rot(world.vaults.holding(HOLDER).blob(shared.sha256))
     world.run(ORIGIN)
     assert rotten_at(world) == []
     world.run(ORIGIN)
@@ -101,18 +101,18 @@ def test_what_is_rotten_here_is_no_fault_of_the_peers(world: World) -> None:
     """It rots after it was sealed: what is rotten before is not sealed at all."""
     sealed, _ = world.run(ORIGIN, "remembered")
     shared = oldest(sealed)
-    before = world.desk.holding(HOLDER).blob(shared.sha256).read_bytes()
-    rot(world.desk.open(ORIGIN).service(SERVICE).repository / shared.path)
-    pushed = push_newest(world.desk.open(ORIGIN), SERVICE)
+    before = world.vaults.holding(HOLDER).blob(shared.sha256).read_bytes()
+    rot(world.vaults.open(ORIGIN).service(SERVICE).repository / shared.path)
+    pushed = push_newest(world.vaults.open(ORIGIN), SERVICE)
     assert [it.error for it in pushed] == [None] * len(pushed)
     assert rotten_at(world) == []
-    assert world.desk.holding(HOLDER).blob(shared.sha256).read_bytes() == before
+    assert world.vaults.holding(HOLDER).blob(shared.sha256).read_bytes() == before
 
 
 def test_what_is_not_here_any_more_is_no_fault_of_the_peers_and_ends_no_push(world: World) -> None:
     """A newer generation is sealed while this one is pushed: the folder with its files goes, as between two pushes."""
     sealed, _ = world.run(ORIGIN, "remembered")
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     (node.service(SERVICE).sealed / sealed.header.id.name / oldest(sealed).path).unlink()
     pushed = push_newest(node, SERVICE)
     assert [it.error for it in pushed] == [None] * len(pushed)
@@ -120,4 +120,4 @@ def test_what_is_not_here_any_more_is_no_fault_of_the_peers_and_ends_no_push(wor
 
 
 def _own(world: World, path: str) -> bytes:
-    return (world.desk.open(ORIGIN).service(SERVICE).repository / path).read_bytes()
+    return (world.vaults.open(ORIGIN).service(SERVICE).repository / path).read_bytes()

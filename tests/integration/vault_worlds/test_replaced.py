@@ -14,14 +14,14 @@ from appliance.backup.writer.replaced import forget_replaced, replaced_repositor
 from appliance.backup.writer.writer import safety_of
 from appliance.borg.folder import repository_id
 from appliance.borg.names import archive_name
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk
-from tests.integration.desk.in_process import World
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
 
 
 @pytest.fixture
-def world(desk: Desk) -> Iterator[World]:
+def world(vaults: VaultWorld) -> Iterator[World]:
     with pytest.MonkeyPatch.context() as patch:
-        world = World(desk)
+        world = World(vaults)
         patch.setattr(conversation, "Line", world.line)
         world.begin()
         world.run(ORIGIN)
@@ -35,7 +35,7 @@ def _move_there_and_back(world: World) -> None:
 
 
 def test_moves_leave_one_replaced_repository_once_the_newest_generation_is_safe(world: World) -> None:
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     layout = node.service(SERVICE)
     for _ in range(3):
         _move_there_and_back(world)
@@ -48,7 +48,7 @@ def test_moves_leave_one_replaced_repository_once_the_newest_generation_is_safe(
 
 def test_a_partial_backup_that_is_held_lets_older_repositories_go(world: World) -> None:
     """One file that can never be read makes each backup partial, and each move left a whole repository for ever."""
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     for _ in range(2):
         _move_there_and_back(world)
     newest = chain_of(node, SERVICE).newest_header()
@@ -60,7 +60,7 @@ def test_a_partial_backup_that_is_held_lets_older_repositories_go(world: World) 
 
 
 def test_nothing_is_removed_before_a_generation_of_the_present_grant_is_safe(world: World) -> None:
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     for _ in range(2):
         _move_there_and_back(world)
     world.adopt(STANDBY, world.fetch_to_continue(STANDBY))
@@ -76,7 +76,7 @@ def test_nothing_is_removed_before_a_generation_of_the_present_grant_is_safe(wor
 
 
 def test_the_repository_of_before_a_revocation_is_left_to_a_person(world: World) -> None:
-    node = world.desk.open(ORIGIN)
+    node = world.vaults.open(ORIGIN)
     layout = node.service(SERVICE)
     other = layout.root / "replaced-1"
     other.mkdir()

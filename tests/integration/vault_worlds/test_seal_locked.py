@@ -9,13 +9,13 @@ import pytest
 from appliance.backup.chain import seal
 from appliance.backup.peers import conversation
 from appliance.errors import Busy
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, Desk
-from tests.integration.desk.in_process import World
+from tests.integration.vault_worlds.in_process import World
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, VaultWorld
 
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World(Desk(tmp_path / "desk").create())
+    world = World(VaultWorld(tmp_path / "desk").create())
     monkeypatch.setattr(conversation, "Line", world.line)
     world.begin()
     return world
@@ -24,7 +24,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 @pytest.fixture
 def lock(world: World) -> Path:
     """As borg has it, for an instant, when a listing of archives begins and ends."""
-    lock = world.desk.open(ORIGIN).service(SERVICE).repository / "lock.exclusive"
+    lock = world.vaults.open(ORIGIN).service(SERVICE).repository / "lock.exclusive"
     lock.mkdir()
     return lock
 
@@ -32,11 +32,11 @@ def lock(world: World) -> Path:
 def test_it_waits_for_a_reader(world: World, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("appliance.backup.chain.seal.time.sleep", lambda seconds: lock.rmdir())
     world.run(ORIGIN)
-    assert len(world.desk.holding(HOLDER).stored()) == 1
+    assert len(world.vaults.holding(HOLDER).stored()) == 1
 
 
 def test_it_does_not_wait_for_ever(world: World, lock: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seal, "READER_SECONDS_MAX", 0.0)
     with pytest.raises(Busy, match="is being written"):
         world.run(ORIGIN)
-    assert world.desk.holding(HOLDER).stored() == ()
+    assert world.vaults.holding(HOLDER).stored() == ()

@@ -10,10 +10,20 @@ from appliance.backup.vault import access
 from appliance.backup.vault.session import VERBS
 from appliance.errors import Forbidden, Refused
 from appliance.trust.bundle import Bundle
-from appliance.trust.former import Former, FormerHolder
+from appliance.trust.former import Former, FormerReplicaNode
 from appliance.trust.grant import Grant
 from appliance.units import GIB
-from tests.integration.desk.desk import HOLDER, MONITOR, NAMES, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, Desk
+from tests.integration.vault_worlds.world import (
+    HOLDER,
+    MONITOR,
+    NAMES,
+    ORIGIN,
+    SERVICE,
+    SPARE,
+    STANDBY,
+    STRANGER,
+    VaultWorld,
+)
 
 UNKNOWN = "nobody"
 NOBODY_YET = ""
@@ -56,12 +66,12 @@ TABLE: dict[tuple[str, str], set[str]] = {
 
 
 @pytest.fixture(scope="module")
-def bundle(made_desk: Desk) -> Bundle:
+def bundle(made_desk: VaultWorld) -> Bundle:
     return made_desk.open(HOLDER).bundle
 
 
 @pytest.fixture(scope="module")
-def grants(made_desk: Desk) -> dict[str, Grant | None]:
+def grants(made_desk: VaultWorld) -> dict[str, Grant | None]:
     return {NOBODY_YET: None, **{writer: made_desk.grant(writer) for writer in (ORIGIN, STANDBY, STRANGER)}}
 
 
@@ -101,7 +111,7 @@ def test_who_held_a_copy_once_may_ask_and_bring_and_nothing_else(
     bundle: Bundle, grants: dict[str, Grant | None], room: int, verb: str
 ) -> None:
     """A spare that stood in for a holder, too: in no list any more, it kept its copy for ever."""
-    once = FormerHolder(SERVICE, MONITOR, room, 2, "2026-01-01T00:00:00Z")
+    once = FormerReplicaNode(SERVICE, MONITOR, room, 2, "2026-01-01T00:00:00Z")
     plain = replace(bundle.members[STRANGER].node, roles=())
     members = {**bundle.members, MONITOR: replace(bundle.members[MONITOR], node=plain)}
     later = replace(bundle, members=members, former=Former({}, (once,)))

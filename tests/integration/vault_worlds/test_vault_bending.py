@@ -14,13 +14,13 @@ from appliance.backup.chain.retention import MONTH
 from appliance.backup.vault.ledger import load, save
 from appliance.backup.vault.limits import Amount
 from appliance.backup.vault.maintenance import bending, freeze
-from appliance.backup.vault.maintenance.thinning import would_go
+from appliance.backup.vault.maintenance.pruning import would_go
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.errors import NoSpace
 from appliance.node.acts import accept_act
 from appliance.units import DAY, KIB
-from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Desk, Generation, assert_whole
-from tests.integration.desk.history import thin_here
+from tests.integration.vault_worlds.history import thin_here
+from tests.integration.vault_worlds.world import HOLDER, SERVICE, STANDBY, Generation, VaultWorld, assert_whole
 
 CHANGE, SEGMENTS, EVERY_DAYS, LOCK_DAYS = 100 * KIB, 8, 7, 8
 
@@ -28,11 +28,11 @@ CHANGE, SEGMENTS, EVERY_DAYS, LOCK_DAYS = 100 * KIB, 8, 7, 8
 class Filling:
     """An origin whose service stays as large as it is: every seven days a segment is new and the oldest one goes."""
 
-    def __init__(self, desk: Desk, quota_bytes: int) -> None:
-        self.desk = desk
-        desk.size_bytes, desk.change_bytes = SEGMENTS * CHANGE, CHANGE // EVERY_DAYS
-        desk.sign(lock_seconds=LOCK_DAYS * DAY, quota_bytes=quota_bytes)
-        self.grant = desk.grant()
+    def __init__(self, vaults: VaultWorld, quota_bytes: int) -> None:
+        self.vaults = vaults
+        vaults.size_bytes, vaults.change_bytes = SEGMENTS * CHANGE, CHANGE // EVERY_DAYS
+        vaults.sign(lock_seconds=LOCK_DAYS * DAY, quota_bytes=quota_bytes)
+        self.grant = vaults.grant()
         self.files: dict[str, bytes] = {}
         self.chain: list[Generation] = []
 
@@ -40,23 +40,23 @@ class Filling:
         number = len(self.chain)
         self.files[f"data/0/{number}"] = os.urandom(CHANGE)
         self.files.pop(f"data/0/{number - SEGMENTS}", None)
-        self.chain.append(self.desk.seal(self.grant, self.files, self.chain[-1] if self.chain else None))
-        self.desk.put(self.chain[-1], self.grant)
-        self.desk.advance(EVERY_DAYS * DAY)
+        self.chain.append(self.vaults.seal(self.grant, self.files, self.chain[-1] if self.chain else None))
+        self.vaults.put(self.chain[-1], self.grant)
+        self.vaults.advance(EVERY_DAYS * DAY)
 
     def live(self, days: int) -> list[str]:
         """Go on for `days`, thinning after each step; the generations that bent."""
         went = []
         for _ in range(0, days, EVERY_DAYS):
             self.step()
-            before = bending.read_bent(self.desk.holding(HOLDER))
-            thin_here(self.desk)
-            after = bending.read_bent(self.desk.holding(HOLDER))
+            before = bending.read_bent(self.vaults.holding(HOLDER))
+            thin_here(self.vaults)
+            after = bending.read_bent(self.vaults.holding(HOLDER))
             went += [after.generation] if after and after != before else []
         return went
 
     def held(self) -> list[str]:
-        return assert_whole(self.desk)
+        return assert_whole(self.vaults)
 
     def ages(self) -> list[int]:
         """Days since each held generation came."""
@@ -68,21 +68,21 @@ QUOTA = 13_000_000
 
 
 @pytest.fixture(scope="module")
-def bent(made_desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Filling:
+def bent(made_desk: VaultWorld, tmp_path_factory: pytest.TempPathFactory) -> Filling:
     """A share that became full, bent once, and bends again at the next pass of another day."""
     filling = Filling(made_desk.copy(tmp_path_factory.mktemp("bent") / "desk"), QUOTA)
     for _ in range(200):
         filling.step()
-        if bending.read_bent(filling.desk.holding(HOLDER)):
+        if bending.read_bent(filling.vaults.holding(HOLDER)):
             return filling
-        thin_here(filling.desk)
+        thin_here(filling.vaults)
     raise AssertionError("it never became full")
 
 
 @pytest.fixture
 def filling(bent: Filling, tmp_path: Path) -> Filling:
     found = copy.copy(bent)
-    found.desk, found.files, found.chain = bent.desk.copy(tmp_path / "bent"), dict(bent.files), list(bent.chain)
+    found.vaults, found.files, found.chain = bent.vaults.copy(tmp_path / "bent"), dict(bent.files), list(bent.chain)
     return found
 
 
@@ -90,55 +90,55 @@ def test_a_share_that_fills_bends_at_its_old_end_and_never_refuses(filling: Fill
     went = filling.live(280)
     assert went
     assert went == sorted(went), "the oldest first"
-    assert filling.desk.holding(HOLDER).used_bytes() <= 0.7 * QUOTA
+    assert filling.vaults.holding(HOLDER).used_bytes() <= 0.7 * QUOTA
     ages = filling.ages()
     assert {age for age in ages if age < LOCK_DAYS} == {7}, "all that is younger than the lock"
     months = {(len(filling.chain) * EVERY_DAYS - age) // (MONTH // DAY) for age in ages}
     assert len(months) >= 12
 
 
-def test_at_the_floor_a_full_share_refuses(desk: Desk) -> None:
+def test_at_the_floor_a_full_share_refuses(vaults: VaultWorld) -> None:
     """A quota that does not hold a generation of each of twelve months."""
     with pytest.raises(NoSpace, match="the quota at this peer is full"):
-        Filling(desk, QUOTA // 2).live(400)
+        Filling(vaults, QUOTA // 2).live(400)
 
 
 def test_at_most_one_generation_a_day_bends_and_the_holder_tells_it(filling: Filling) -> None:
-    desk = filling.desk
-    thin_here(desk)
-    told = bending.told(desk.holding(HOLDER), desk.open(HOLDER).ageing.now())
+    vaults = filling.vaults
+    thin_here(vaults)
+    told = bending.told(vaults.holding(HOLDER), vaults.open(HOLDER).ageing.now())
     assert told.startswith("generation 2.")
-    view = observed(desk.open(HOLDER), SERVICE, frozenset(), ours=False, thorough=True)
+    view = observed(vaults.open(HOLDER), SERVICE, frozenset(), ours=False, thorough=True)
     assert view is not None
     assert view.bent == told
     before = filling.held()
     for _ in range(23):
-        desk.advance(DAY // 24)
-        thin_here(desk)
+        vaults.advance(DAY // 24)
+        thin_here(vaults)
     assert filling.held() == before
 
 
 @pytest.mark.parametrize("why", ["alarm", "freeze", "hold"])
 def test_nothing_bends_while_frozen_held_or_alarmed(filling: Filling, why: str) -> None:
-    desk = filling.desk
+    vaults = filling.vaults
     before = filling.held()
     if why == "alarm":
-        freeze.raise_alarm(desk.open(HOLDER), SERVICE, "two generations contradict each other")
+        freeze.raise_alarm(vaults.open(HOLDER), SERVICE, "two generations contradict each other")
     else:
-        accept_act(desk.open(HOLDER), desk.act(why, SERVICE, days=10))
+        accept_act(vaults.open(HOLDER), vaults.act(why, SERVICE, days=10))
     for _ in range(9):
-        desk.advance(DAY)
-        thin_here(desk)
+        vaults.advance(DAY)
+        thin_here(vaults)
     assert filling.held() == before
 
 
 def test_a_quota_below_what_is_held_lets_nothing_go(filling: Filling) -> None:
-    desk, before = filling.desk, bending.read_bent(filling.desk.holding(HOLDER))
-    desk.sign(quota_bytes=QUOTA // 10)
+    vaults, before = filling.vaults, bending.read_bent(filling.vaults.holding(HOLDER))
+    vaults.sign(quota_bytes=QUOTA // 10)
     for _ in range(20):
-        desk.advance(DAY)
-        thin_here(desk)
-    assert bending.read_bent(desk.holding(HOLDER)) == before
+        vaults.advance(DAY)
+        thin_here(vaults)
+    assert bending.read_bent(vaults.holding(HOLDER)) == before
     with pytest.raises(NoSpace, match=r"of a quota of 1\.24 MiB"):
         filling.step()
 
@@ -146,49 +146,49 @@ def test_a_quota_below_what_is_held_lets_nothing_go(filling: Filling) -> None:
 def test_a_cut_after_the_note_lets_no_second_one_go_on_that_day(
     filling: Filling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = filling.desk
+    vaults = filling.vaults
     with monkeypatch.context() as patched:
         patched.setattr(bending, "note_bent", _note_and_be_cut(bending.note_bent))
         with pytest.raises(RuntimeError):
-            thin_here(desk)
-    noted = bending.read_bent(desk.holding(HOLDER))
+            thin_here(vaults)
+    noted = bending.read_bent(vaults.holding(HOLDER))
     assert noted
-    thin_here(desk)
+    thin_here(vaults)
     assert noted.generation in filling.held(), "nothing went: the cut came first"
-    desk.advance(DAY)
-    thin_here(desk)
+    vaults.advance(DAY)
+    thin_here(vaults)
     assert noted.generation not in filling.held()
 
 
 def test_a_takeover_of_which_nothing_came_yet_bends_nothing(filling: Filling) -> None:
     """Its grant comes to a vault by an exchange, before its first generation; a line may be cut for days in between."""
-    desk = filling.desk
-    holding, used = desk.holding(HOLDER), desk.holding(HOLDER).used_bytes()
-    desk.sign(quota_bytes=int(1.25 * used))
-    book = holding.book / "ledger.json"
-    save(book, replace(load(book), bases={str(max(holding.epochs())): Amount(used)}))
-    before = bending.read_bent(holding)
-    for known_epoch in (max(holding.epochs()), max(holding.epochs()) + 1):
-        desk.advance(DAY)
-        thin_here(desk)
-        assert bending.read_bent(holding) == before
-        view = observed(desk.open(HOLDER), SERVICE, frozenset(), ours=False, thorough=True)
+    vaults = filling.vaults
+    replica, used = vaults.holding(HOLDER), vaults.holding(HOLDER).used_bytes()
+    vaults.sign(quota_bytes=int(1.25 * used))
+    book = replica.book / "ledger.json"
+    save(book, replace(load(book), bases={str(max(replica.epochs())): Amount(used)}))
+    before = bending.read_bent(replica)
+    for known_epoch in (max(replica.epochs()), max(replica.epochs()) + 1):
+        vaults.advance(DAY)
+        thin_here(vaults)
+        assert bending.read_bent(replica) == before
+        view = observed(vaults.open(HOLDER), SERVICE, frozenset(), ours=False, thorough=True)
         assert view is not None
         assert view.ceiling_bytes is not None
         assert view.ceiling_bytes > used, "and the share is not told to be full"
-        sealer_of(desk.open(HOLDER)).keep(SERVICE, [desk.grant(STANDBY, known_epoch=known_epoch)])
+        sealer_of(vaults.open(HOLDER)).keep(SERVICE, [vaults.grant(STANDBY, known_epoch=known_epoch)])
 
 
 def test_asking_what_would_go_changes_nothing_after_an_ageing_clock_was_lost(filling: Filling) -> None:
     """The one who asks may not write in a vault."""
-    holding = filling.desk.holding(HOLDER)
-    node = filling.desk.open(HOLDER)
+    replica = filling.vaults.holding(HOLDER)
+    node = filling.vaults.open(HOLDER)
     noted = bending.Bent(node.ageing.now() + DAY, filling.chain[0].name, 9 * DAY)
-    bending.note_bent(holding, noted)
-    would_go(node, SERVICE, holding)
-    assert bending.read_bent(holding) == noted
-    thin_here(filling.desk)
-    assert bending.read_bent(holding) == replace(noted, age_seconds=node.ageing.now())
+    bending.note_bent(replica, noted)
+    would_go(node, SERVICE, replica)
+    assert bending.read_bent(replica) == noted
+    thin_here(filling.vaults)
+    assert bending.read_bent(replica) == replace(noted, age_seconds=node.ageing.now())
 
 
 def _note_and_be_cut(note: object) -> object:

@@ -11,7 +11,7 @@ from appliance.backup.peers.alarms import alarm_of
 from appliance.backup.peers.conversation import Head, read_head
 from appliance.backup.peers.exchange import Findings, _forks
 from appliance.backup.peers.fetch import survey
-from appliance.backup.peers.replicate import HolderHead
+from appliance.backup.peers.replicate import ReplicaHead
 from appliance.backup.vault import receive
 from appliance.backup.vault.maintenance.obey import losing_sides, passed_over
 from appliance.backup.vault.replicas import replica_of
@@ -19,61 +19,73 @@ from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.node.acts import keep_act
 from appliance.trust.grant import Grant
 from appliance.units import DAY, MIB
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, Generation, ask, head, push
+from tests.integration.vault_worlds.world import (
+    HOLDER,
+    ORIGIN,
+    SERVICE,
+    STANDBY,
+    Generation,
+    VaultWorld,
+    ask,
+    head,
+    push,
+)
 
 BIG = b"x" * MIB
 
 
-def accept(desk: Desk, raw: bytes, at: str = HOLDER) -> None:
-    node = desk.open(at)
+def accept(vaults: VaultWorld, raw: bytes, at: str = HOLDER) -> None:
+    node = vaults.open(at)
     keep_act(node.layout.acts, raw, node.bundle)
 
 
-def told(desk: Desk, at: str = HOLDER) -> Head:
-    node = desk.open(ORIGIN)
-    with desk.session(at, ORIGIN) as channel:
+def told(vaults: VaultWorld, at: str = HOLDER) -> Head:
+    node = vaults.open(ORIGIN)
+    with vaults.session(at, ORIGIN) as channel:
         return read_head(head(channel), node.bundle.member(at), SERVICE, node.bundle.granters)
 
 
 # A quarantine
 
 
-def test_nothing_is_taken_of_a_node_in_quarantine_until_its_end(desk: Desk) -> None:
-    grant = desk.grant()
-    first, second = desk.chain(grant, 2)
-    desk.put(first, grant)
-    accept(desk, desk.act("quarantine", ORIGIN, days=3))
+def test_nothing_is_taken_of_a_node_in_quarantine_until_its_end(vaults: VaultWorld) -> None:
+    grant = vaults.grant()
+    first, second = vaults.chain(grant, 2)
+    vaults.put(first, grant)
+    accept(vaults, vaults.act("quarantine", ORIGIN, days=3))
     with pytest.raises(Refused, match=f"{ORIGIN} is in quarantine until .*, by keeper"):
-        desk.put(second)
-    assert told(desk).held == (first.name,), "what is held stays, and may be asked for"
-    desk.advance(3 * DAY)
-    desk.put(second)
+        vaults.put(second)
+    assert told(vaults).held == (first.name,), "what is held stays, and may be asked for"
+    vaults.advance(3 * DAY)
+    vaults.put(second)
 
 
-def test_a_quarantine_that_was_taken_back_keeps_nobody_out(desk: Desk) -> None:
-    grant = desk.grant()
-    first, second = desk.chain(grant, 2)
-    desk.put(first, grant)
-    accept(desk, desk.act("quarantine", ORIGIN, days=14))
+def test_a_quarantine_that_was_taken_back_keeps_nobody_out(vaults: VaultWorld) -> None:
+    grant = vaults.grant()
+    first, second = vaults.chain(grant, 2)
+    vaults.put(first, grant)
+    accept(vaults, vaults.act("quarantine", ORIGIN, days=14))
     with pytest.raises(Refused, match=f"{ORIGIN} is in quarantine"):
-        desk.put(second)
-    desk.advance(60)
-    accept(desk, desk.act("quarantine", ORIGIN, days=0))
-    desk.put(second)
+        vaults.put(second)
+    vaults.advance(60)
+    accept(vaults, vaults.act("quarantine", ORIGIN, days=0))
+    vaults.put(second)
 
 
 @pytest.mark.parametrize(("subject", "service"), [(STANDBY, SERVICE), (ORIGIN, "docs-d"), (SERVICE, SERVICE)])
-def test_a_quarantine_of_another_node_or_service_is_not_this_ones(desk: Desk, subject: str, service: str) -> None:
-    accept(desk, desk.act("quarantine", subject, service=service))
-    grant = desk.grant()
-    desk.put(desk.chain(grant, 1)[0], grant)
+def test_a_quarantine_of_another_node_or_service_is_not_this_ones(
+    vaults: VaultWorld, subject: str, service: str
+) -> None:
+    accept(vaults, vaults.act("quarantine", subject, service=service))
+    grant = vaults.grant()
+    vaults.put(vaults.chain(grant, 1)[0], grant)
 
 
-def test_a_relay_of_a_holder_in_quarantine_is_refused_too(desk: Desk) -> None:
-    accept(desk, desk.act("quarantine", STANDBY))
-    grant = desk.grant()
-    with desk.session(HOLDER, STANDBY) as channel, pytest.raises(Refused, match=f"{STANDBY} is in quarantine"):
-        push(channel, desk.chain(grant, 1)[0], [grant], verb="put-relayed")
+def test_a_relay_of_a_holder_in_quarantine_is_refused_too(vaults: VaultWorld) -> None:
+    accept(vaults, vaults.act("quarantine", STANDBY))
+    grant = vaults.grant()
+    with vaults.session(HOLDER, STANDBY) as channel, pytest.raises(Refused, match=f"{STANDBY} is in quarantine"):
+        push(channel, vaults.chain(grant, 1)[0], [grant], verb="put-relayed")
 
 
 # A quota
@@ -81,30 +93,30 @@ def test_a_relay_of_a_holder_in_quarantine_is_refused_too(desk: Desk) -> None:
 
 @pytest.mark.parametrize(("subject", "helps"), [(SERVICE, True), (HOLDER, True), (STANDBY, False), (ORIGIN, False)])
 def test_a_quota_is_raised_until_the_act_ends(
-    desk: Desk, subject: str, helps: bool, monkeypatch: pytest.MonkeyPatch
+    vaults: VaultWorld, subject: str, helps: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(receive, "FREE_FLOOR_BYTES", 0)
-    desk.sign(quota_bytes=MIB)
-    grant = desk.grant()
-    made = desk.seal(grant, {"config": b"config", "data/0/1": BIG})
+    vaults.sign(quota_bytes=MIB)
+    grant = vaults.grant()
+    made = vaults.seal(grant, {"config": b"config", "data/0/1": BIG})
     with pytest.raises(NoSpace, match="quota"):
-        desk.put(made, grant)
-    accept(desk, desk.act("quota", subject, days=2, bytes=10 * MIB))
+        vaults.put(made, grant)
+    accept(vaults, vaults.act("quota", subject, days=2, bytes=10 * MIB))
     if not helps:
         with pytest.raises(NoSpace, match="quota"):
-            desk.put(made, grant)
+            vaults.put(made, grant)
         return
-    desk.put(made, grant)
-    desk.advance(2 * DAY)
+    vaults.put(made, grant)
+    vaults.advance(2 * DAY)
     with pytest.raises(NoSpace, match="quota"):
-        desk.put(desk.seal(grant, {"config": b"config", "data/0/2": BIG[::-1] + b"y"}, made))
-    assert told(desk).held == (made.name,), "what was taken under the act stays"
+        vaults.put(vaults.seal(grant, {"config": b"config", "data/0/2": BIG[::-1] + b"y"}, made))
+    assert told(vaults).held == (made.name,), "what was taken under the act stays"
 
 
-def test_an_act_lowers_no_quota(desk: Desk) -> None:
-    accept(desk, desk.act("quota", SERVICE, bytes=1))
-    grant = desk.grant()
-    desk.put(desk.chain(grant, 1)[0], grant)
+def test_an_act_lowers_no_quota(vaults: VaultWorld) -> None:
+    accept(vaults, vaults.act("quota", SERVICE, bytes=1))
+    grant = vaults.grant()
+    vaults.put(vaults.chain(grant, 1)[0], grant)
 
 
 # The end of a fork
@@ -121,94 +133,94 @@ class Forked:
 
 
 @pytest.fixture
-def forked(desk: Desk) -> Forked:
-    grant = desk.grant()
-    first, right = desk.chain(grant, 2)
-    clone = desk.seal(grant, {"config": b"a clone's"}, first)
-    after = desk.seal(grant, {"config": b"a clone's next"}, clone)
-    desk.put(first, grant)
+def forked(vaults: VaultWorld) -> Forked:
+    grant = vaults.grant()
+    first, right = vaults.chain(grant, 2)
+    clone = vaults.seal(grant, {"config": b"a clone's"}, first)
+    after = vaults.seal(grant, {"config": b"a clone's next"}, clone)
+    vaults.put(first, grant)
     for generation in (right, clone, after):
-        desk.put(generation)
+        vaults.put(generation)
     return Forked(grant, first, right, (clone, after))
 
 
-def choose(desk: Desk, generation: Generation, **words: float) -> None:
-    accept(desk, desk.act("continue", SERVICE, generation=generation.name, **words))  # type: ignore[arg-type]
+def choose(vaults: VaultWorld, generation: Generation, **words: float) -> None:
+    accept(vaults, vaults.act("continue", SERVICE, generation=generation.name, **words))  # type: ignore[arg-type]
 
 
-def test_a_fork_ends_with_the_act_that_names_the_one_that_continues(desk: Desk, forked: Forked) -> None:
-    assert told(desk).forks == ("2.2",)
-    choose(desk, forked.right)
-    said = told(desk)
+def test_a_fork_ends_with_the_act_that_names_the_one_that_continues(vaults: VaultWorld, forked: Forked) -> None:
+    assert told(vaults).forks == ("2.2",)
+    choose(vaults, forked.right)
+    said = told(vaults)
     assert said.forks == ()
     assert [tip.id for tip in said.tips] == [forked.right.header.id]
     assert said.newest
     assert said.newest.id == forked.right.header.id
     assert {it.name for it in forked.clone} < set(said.held), "the other side is kept, and can be asked for by name"
-    with desk.session(HOLDER, ORIGIN) as channel:
+    with vaults.session(HOLDER, ORIGIN) as channel:
         ask(channel, "get-own")
         assert channel.read_frame()["generation"] == forked.right.name
 
 
-def test_the_side_that_continues_goes_on_and_the_other_does_not(desk: Desk, forked: Forked) -> None:
-    choose(desk, forked.right)
+def test_the_side_that_continues_goes_on_and_the_other_does_not(vaults: VaultWorld, forked: Forked) -> None:
+    choose(vaults, forked.right)
     with pytest.raises(Refused, match="other side"):
-        desk.put(desk.seal(forked.grant, {"config": b"a clone's third"}, forked.clone[1]))
-    third = desk.seal(forked.grant, {"config": b"right"}, forked.right)
-    desk.put(third)
-    newest = told(desk).newest
+        vaults.put(vaults.seal(forked.grant, {"config": b"a clone's third"}, forked.clone[1]))
+    third = vaults.seal(forked.grant, {"config": b"right"}, forked.right)
+    vaults.put(third)
+    newest = told(vaults).newest
     assert newest
     assert newest.id == third.header.id
 
 
-def test_a_new_side_before_the_named_one_is_refused_at_once(desk: Desk) -> None:
-    grant = desk.grant()
-    first, right = desk.chain(grant, 2)
-    desk.put(first, grant)
-    desk.put(right)
-    choose(desk, right)
+def test_a_new_side_before_the_named_one_is_refused_at_once(vaults: VaultWorld) -> None:
+    grant = vaults.grant()
+    first, right = vaults.chain(grant, 2)
+    vaults.put(first, grant)
+    vaults.put(right)
+    choose(vaults, right)
     with pytest.raises(Refused, match="other side"):
-        desk.put(desk.seal(grant, {"config": b"a clone's"}, first))
+        vaults.put(vaults.seal(grant, {"config": b"a clone's"}, first))
 
 
-def test_the_fork_does_not_open_again_when_the_act_ends(desk: Desk, forked: Forked) -> None:
-    choose(desk, forked.right, days=1)
-    desk.advance(2 * DAY)
-    assert told(desk).forks == ()
+def test_the_fork_does_not_open_again_when_the_act_ends(vaults: VaultWorld, forked: Forked) -> None:
+    choose(vaults, forked.right, days=1)
+    vaults.advance(2 * DAY)
+    assert told(vaults).forks == ()
 
 
 def test_an_ended_fork_costs_no_reading_of_the_years_since(
-    desk: Desk, forked: Forked, monkeypatch: pytest.MonkeyPatch
+    vaults: VaultWorld, forked: Forked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The act is obeyed for ever, and each question to a vault asks what it passes over."""
-    choose(desk, forked.right)
-    later = desk.chain(forked.grant, 20, forked.right)
-    desk.holding(HOLDER).add_headers((it.header.id, it.header.document.raw) for it in later)
+    choose(vaults, forked.right)
+    later = vaults.chain(forked.grant, 20, forked.right)
+    vaults.holding(HOLDER).add_headers((it.header.id, it.header.document.raw) for it in later)
     monkeypatch.setattr(History, "parts", lambda *_: pytest.fail("an old document was read"))
-    assert passed_over(desk.open(HOLDER), SERVICE) == {it.name for it in forked.clone}
+    assert passed_over(vaults.open(HOLDER), SERVICE) == {it.name for it in forked.clone}
 
 
-def test_the_act_that_starts_last_decides(desk: Desk, forked: Forked) -> None:
-    now = desk.clocks[HOLDER].now()
-    choose(desk, forked.right, start=now - DAY)
-    choose(desk, forked.clone[0], start=now)
-    newest = told(desk).newest
+def test_the_act_that_starts_last_decides(vaults: VaultWorld, forked: Forked) -> None:
+    now = vaults.clocks[HOLDER].now()
+    choose(vaults, forked.right, start=now - DAY)
+    choose(vaults, forked.clone[0], start=now)
+    newest = told(vaults).newest
     assert newest
     assert newest.id == forked.clone[1].header.id
 
 
-def test_an_ended_fork_alarms_nobody_and_the_own_newest_is_the_right_one(desk: Desk, forked: Forked) -> None:
-    choose(desk, forked.right)
-    node = desk.open(HOLDER)
+def test_an_ended_fork_alarms_nobody_and_the_own_newest_is_the_right_one(vaults: VaultWorld, forked: Forked) -> None:
+    choose(vaults, forked.right)
+    node = vaults.open(HOLDER)
     assert alarm_of(node, Findings(SERVICE, (), {}, "", {}, {}, {}, {}, (), (), ())) == ()
     assert survey(node, SERVICE, ()).own == forked.right.header.id
 
 
-def test_peers_that_have_not_heard_of_the_act_report_no_fork_through_us(desk: Desk, forked: Forked) -> None:
+def test_peers_that_have_not_heard_of_the_act_report_no_fork_through_us(vaults: VaultWorld, forked: Forked) -> None:
     for generation in (forked.first, forked.right, *forked.clone):
-        desk.put(generation, forked.grant, at=STANDBY)
-    node = desk.open(HOLDER)
-    there = HolderHead(told(desk, STANDBY), frozenset(), frozenset())
+        vaults.put(generation, forked.grant, at=STANDBY)
+    node = vaults.open(HOLDER)
+    there = ReplicaHead(told(vaults, STANDBY), frozenset(), frozenset())
     stored = replica_of(node, SERVICE).stored()
     over = frozenset(it.name for it in forked.clone)
     assert _forks([there], stored, frozenset()) == ("2.2",)
@@ -247,7 +259,7 @@ def test_sides(before: dict[str, str], chosen: dict[str, str], losing: set[str])
     ],
 )
 def test_an_act_that_does_not_say_what_it_must_is_not_signed(
-    desk: Desk, act: str, details: dict[str, str | int]
+    vaults: VaultWorld, act: str, details: dict[str, str | int]
 ) -> None:
     with pytest.raises(ApplianceError, match="missing"):
-        desk.act(act, SERVICE, **details)  # type: ignore[arg-type]
+        vaults.act(act, SERVICE, **details)  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ from appliance.trust.grant import TYPE as GRANT
 from appliance.trust.grant import Grant
 from appliance.trust.keys import create_key, load_key, public_line
 from appliance.trust.signed import make
-from tests.integration.desk.desk import (
+from tests.integration.vault_worlds.world import (
     HOLDER,
     ORIGIN,
     REPOSITORY,
@@ -22,8 +22,8 @@ from tests.integration.desk.desk import (
     SPARE,
     STANDBY,
     STRANGER,
-    Desk,
     Generation,
+    VaultWorld,
     ask,
     assert_whole,
     head,
@@ -37,22 +37,22 @@ FILES = {"config": b"config", "data/0/0": b"segment"}
 class Known:
     """The state each bad push starts from: docs-a in epoch 2 with two generations held."""
 
-    desk: Desk
+    vaults: VaultWorld
     grant: Grant
     first: Generation
     second: Generation
 
     def next(self, **fields: Any) -> Generation:
-        return self.desk.seal(self.grant, {**FILES, "data/0/9": b"new"}, self.second, **fields)
+        return self.vaults.seal(self.grant, {**FILES, "data/0/9": b"new"}, self.second, **fields)
 
 
 @pytest.fixture
-def known(desk: Desk) -> Known:
-    grant = desk.grant()
-    first, second = desk.chain(grant, 2)
-    desk.put(first, grant)
-    desk.put(second)
-    return Known(desk, grant, first, second)
+def known(vaults: VaultWorld) -> Known:
+    grant = vaults.grant()
+    first, second = vaults.chain(grant, 2)
+    vaults.put(first, grant)
+    vaults.put(second)
+    return Known(vaults, grant, first, second)
 
 
 @dataclass(frozen=True)
@@ -72,20 +72,20 @@ def _raw(generation: Generation, change: Callable[[str], str]) -> dict[str, Any]
 
 def _resigned(known: Known, generation: Generation, **fields: Any) -> dict[str, Any]:
     """The header with other fields, signed by the origin's true key."""
-    key = load_key(known.desk.layout(ORIGIN).keys / "sign_ed25519")
+    key = load_key(known.vaults.layout(ORIGIN).keys / "sign_ed25519")
     said = {name: value for name, value in generation.header.document.fields.items() if name not in ("type", "format")}
     return {"headers": [make("appliance/generation", {**said, **fields}, key).decode()]}
 
 
 def _gap(known: Known) -> Bad:
     third = known.next()
-    return Bad(known.desk.seal(known.grant, FILES, third))
+    return Bad(known.vaults.seal(known.grant, FILES, third))
 
 
 def _foreign_key(known: Known) -> Bad:
     """Signed by a key that no grant names, as somebody would who has no key of the origin's."""
-    create_key(known.desk.root / "foreign")
-    raw = _signed_by(known, load_key(known.desk.root / "foreign"))
+    create_key(known.vaults.root / "foreign")
+    raw = _signed_by(known, load_key(known.vaults.root / "foreign"))
     return Bad(known.next(), details={"headers": [raw]})
 
 
@@ -96,7 +96,7 @@ def _signed_by(known: Known, key: Any) -> str:
 
 def _self_made_grant(known: Known) -> Bad:
     """An epoch that the origin signed itself."""
-    key = load_key(known.desk.layout(ORIGIN).keys / "sign_ed25519")
+    key = load_key(known.vaults.layout(ORIGIN).keys / "sign_ed25519")
     fields = {
         "service": SERVICE,
         "epoch": 4,
@@ -112,36 +112,36 @@ def _self_made_grant(known: Known) -> Bad:
 
 
 def _second_grant_of_an_epoch(known: Known) -> Bad:
-    return Bad(known.next(), grants=[known.desk.grant(STANDBY)])
+    return Bad(known.next(), grants=[known.vaults.grant(STANDBY)])
 
 
 def _grant_of_another_service(known: Known) -> Bad:
-    return Bad(known.next(), grants=[known.desk.grant(STRANGER, service="docs-d")])
+    return Bad(known.next(), grants=[known.vaults.grant(STRANGER, service="docs-d")])
 
 
 def _writer_of_an_older_epoch(known: Known) -> Bad:
-    newer = known.desk.grant(STANDBY, known_epoch=2)
-    known.desk.put(known.desk.seal(newer, FILES, known.second), newer, caller=STANDBY)
+    newer = known.vaults.grant(STANDBY, known_epoch=2)
+    known.vaults.put(known.vaults.seal(newer, FILES, known.second), newer, caller=STANDBY)
     return Bad(known.next())
 
 
 def _grant_of_somebody_else(known: Known) -> Bad:
-    newer = known.desk.grant(STANDBY, known_epoch=2)
-    return Bad(known.desk.seal(newer, FILES, known.second), grants=[newer], caller=ORIGIN)
+    newer = known.vaults.grant(STANDBY, known_epoch=2)
+    return Bad(known.vaults.seal(newer, FILES, known.second), grants=[newer], caller=ORIGIN)
 
 
 def _old_key_after_replacement(known: Known) -> Bad:
     """The origin's machine was replaced: a new key in the bundle. Who still has the old key is nobody."""
-    (known.desk.layout(ORIGIN).keys / "sign_ed25519").rename(known.desk.root / "old")
+    (known.vaults.layout(ORIGIN).keys / "sign_ed25519").rename(known.vaults.root / "old")
     bad = Bad(known.second)
-    create_key(known.desk.layout(ORIGIN).keys / "sign_ed25519")
-    known.desk.sign()
+    create_key(known.vaults.layout(ORIGIN).keys / "sign_ed25519")
+    known.vaults.sign()
     return bad
 
 
 def _replayed_of_another_service(known: Known) -> Bad:
-    grant = known.desk.grant(STRANGER, service="docs-d")
-    other = known.desk.seal(grant, FILES)
+    grant = known.vaults.grant(STRANGER, service="docs-d")
+    other = known.vaults.seal(grant, FILES)
     return Bad(replace(other, header=known.second.header), details={"headers": [other.text]})
 
 
@@ -256,121 +256,121 @@ CASES: dict[str, tuple[Callable[[Known], Bad], type[ApplianceError], str]] = {
 def test_what_is_not_proven_is_refused_and_nothing_of_it_is_kept(known: Known, name: str) -> None:
     make_bad, error, sentence = CASES[name]
     bad = make_bad(known)
-    before = known.desk.holding(HOLDER).stored()
-    with known.desk.session(HOLDER, bad.caller) as channel, pytest.raises(ApplianceError) as caught:
+    before = known.vaults.holding(HOLDER).stored()
+    with known.vaults.session(HOLDER, bad.caller) as channel, pytest.raises(ApplianceError) as caught:
         push(channel, bad.generation, bad.grants, bad.before, details=bad.details)
     assert type(caught.value) is error
     assert sentence in caught.value.what
-    assert known.desk.exit_code == error.exit_code
-    assert known.desk.holding(HOLDER).stored() == before
-    assert assert_whole(known.desk)[:2] == [known.first.name, known.second.name]
+    assert known.vaults.exit_code == error.exit_code
+    assert known.vaults.holding(HOLDER).stored() == before
+    assert assert_whole(known.vaults)[:2] == [known.first.name, known.second.name]
 
 
 def test_a_gap_is_taken_when_the_missing_headers_come_along(known: Known) -> None:
-    chain = known.desk.chain(known.grant, 30, known.second)
-    known.desk.put(chain[-1], before=chain[:-1])
-    assert assert_whole(known.desk) == [known.first.name, known.second.name, chain[-1].name]
-    assert len(known.desk.holding(HOLDER).stored()) == 32
+    chain = known.vaults.chain(known.grant, 30, known.second)
+    known.vaults.put(chain[-1], before=chain[:-1])
+    assert assert_whole(known.vaults) == [known.first.name, known.second.name, chain[-1].name]
+    assert len(known.vaults.holding(HOLDER).stored()) == 32
 
 
 def test_a_chain_too_long_for_one_push_goes_ahead_in_parts(known: Known) -> None:
-    chain = known.desk.chain(known.grant, 9, known.second)
-    with known.desk.session(HOLDER, ORIGIN) as channel:
+    chain = known.vaults.chain(known.grant, 9, known.second)
+    with known.vaults.session(HOLDER, ORIGIN) as channel:
         for part in (chain[:4], chain[4:8]):
             ask(channel, "put", headers=[made.text for made in part], list_bytes=0)
             assert channel.read_frame() == {"kept": 4}
         push(channel, chain[-1])
-    assert assert_whole(known.desk) == [known.first.name, known.second.name, chain[-1].name]
-    assert len(known.desk.holding(HOLDER).stored()) == 11
+    assert assert_whole(known.vaults) == [known.first.name, known.second.name, chain[-1].name]
+    assert len(known.vaults.holding(HOLDER).stored()) == 11
 
 
 def test_headers_of_an_ended_epoch_go_ahead_of_the_first_push_of_the_next(known: Known) -> None:
     """A spare that never heard of the service gets all of its history from the present writer."""
-    newer = known.desk.grant(STANDBY, known_epoch=2)
-    opened = known.desk.seal(newer, FILES, known.second)
-    with known.desk.session(SPARE, STANDBY) as channel:
+    newer = known.vaults.grant(STANDBY, known_epoch=2)
+    opened = known.vaults.seal(newer, FILES, known.second)
+    with known.vaults.session(SPARE, STANDBY) as channel:
         grants = [grant.document.raw.decode() for grant in (known.grant, newer)]
         ask(channel, "put", grants=grants, headers=[known.first.text, known.second.text], list_bytes=0)
         assert channel.read_frame() == {"kept": 2}
         push(channel, opened)
-    assert assert_whole(known.desk, SPARE) == [opened.name]
+    assert assert_whole(known.vaults, SPARE) == [opened.name]
 
 
 @pytest.mark.parametrize("caller", [STANDBY, STRANGER, HOLDER])
 def test_headers_that_go_ahead_must_be_the_writers_too(known: Known, caller: str) -> None:
-    before = known.desk.holding(HOLDER).stored()
-    with known.desk.session(HOLDER, caller) as channel:
+    before = known.vaults.holding(HOLDER).stored()
+    with known.vaults.session(HOLDER, caller) as channel:
         ask(channel, "put", headers=[known.next().text], list_bytes=0)
         with pytest.raises((Refused, Forbidden)):
             channel.read_frame()
-    assert known.desk.holding(HOLDER).stored() == before
+    assert known.vaults.holding(HOLDER).stored() == before
 
 
 def test_headers_that_do_not_link_up_do_not_go_ahead(known: Known) -> None:
-    chain = known.desk.chain(known.grant, 3, known.second)
-    with known.desk.session(HOLDER, ORIGIN) as channel:
+    chain = known.vaults.chain(known.grant, 3, known.second)
+    with known.vaults.session(HOLDER, ORIGIN) as channel:
         ask(channel, "put", headers=[made.text for made in chain[1:]], list_bytes=0)
         with pytest.raises(NotFound, match=r"the header before 2\.4 is missing"):
             channel.read_frame()
-    assert len(known.desk.holding(HOLDER).stored()) == 2
+    assert len(known.vaults.holding(HOLDER).stored()) == 2
 
 
 def test_a_replayed_push_gets_the_same_receipt_and_changes_nothing(known: Known) -> None:
-    before = known.desk.holding(HOLDER).read(known.first.name, "receipt")
-    known.desk.advance(5000)
-    with known.desk.session(HOLDER, ORIGIN) as channel:
+    before = known.vaults.holding(HOLDER).read(known.first.name, "receipt")
+    known.vaults.advance(5000)
+    with known.vaults.session(HOLDER, ORIGIN) as channel:
         assert push(channel, known.first).encode() == before
-    assert assert_whole(known.desk) == [known.first.name, known.second.name]
+    assert assert_whole(known.vaults) == [known.first.name, known.second.name]
 
 
 def test_two_generations_with_one_number_are_both_kept_and_reported(known: Known) -> None:
     one, other = known.next(), known.next(time="2026-11-25T09:00:00Z")
-    known.desk.put(one)
-    known.desk.put(other)
-    assert set(assert_whole(known.desk)) == {known.first.name, known.second.name, one.name, other.name}
-    with known.desk.session(HOLDER, STANDBY) as channel:
+    known.vaults.put(one)
+    known.vaults.put(other)
+    assert set(assert_whole(known.vaults)) == {known.first.name, known.second.name, one.name, other.name}
+    with known.vaults.session(HOLDER, STANDBY) as channel:
         answer = head(channel)
     assert answer["forks"] == ["2.3"]
     assert {_id(known, raw) for raw in answer["tips"]} == {one.name, other.name}, "each side can see the other"
-    events = list(known.desk.open(HOLDER).journal.events("vault-fork"))
+    events = list(known.vaults.open(HOLDER).journal.events("vault-fork"))
     assert [event["generation"] for event in events] == ["2.3"]
 
 
 def test_a_newer_epoch_that_names_one_side_ends_a_fork(known: Known) -> None:
     one, other = known.next(), known.next(time="2026-11-25T09:00:00Z")
-    known.desk.put(one)
-    known.desk.put(other)
-    grant = known.desk.grant(known_epoch=2)
-    known.desk.put(known.desk.seal(grant, FILES, other), grant)
-    with known.desk.session(HOLDER, STANDBY) as channel:
+    known.vaults.put(one)
+    known.vaults.put(other)
+    grant = known.vaults.grant(known_epoch=2)
+    known.vaults.put(known.vaults.seal(grant, FILES, other), grant)
+    with known.vaults.session(HOLDER, STANDBY) as channel:
         assert head(channel)["forks"] == []
 
 
 def test_later_siblings_of_a_parent_stay_as_a_branch(known: Known) -> None:
     """A takeover continues from 2.1 while the vault holds 2.2 too: 2.2 stays, under the same lock."""
-    grant = known.desk.grant(STANDBY, known_epoch=2)
-    taken_over = known.desk.seal(grant, FILES, known.first)
-    known.desk.put(taken_over, grant, caller=STANDBY)
-    assert assert_whole(known.desk) == [known.first.name, known.second.name, taken_over.name]
+    grant = known.vaults.grant(STANDBY, known_epoch=2)
+    taken_over = known.vaults.seal(grant, FILES, known.first)
+    known.vaults.put(taken_over, grant, caller=STANDBY)
+    assert assert_whole(known.vaults) == [known.first.name, known.second.name, taken_over.name]
 
 
 def test_an_epoch_may_open_after_a_parent_that_only_its_header_tells_of(known: Known) -> None:
     third = known.next()
-    grant = known.desk.grant(STANDBY, known_epoch=2)
-    opened = known.desk.seal(grant, FILES, third)
-    known.desk.put(opened, grant, caller=STANDBY, before=[third])
-    assert assert_whole(known.desk) == [known.first.name, known.second.name, opened.name]
+    grant = known.vaults.grant(STANDBY, known_epoch=2)
+    opened = known.vaults.seal(grant, FILES, third)
+    known.vaults.put(opened, grant, caller=STANDBY, before=[third])
+    assert assert_whole(known.vaults) == [known.first.name, known.second.name, opened.name]
 
 
 def test_the_origin_may_come_back_with_a_newer_grant_after_a_takeover(known: Known) -> None:
     """The hand-back: the vault's newest grant is the standby's when the origin brings its own."""
-    there = known.desk.grant(STANDBY, known_epoch=2)
-    taken_over = known.desk.seal(there, FILES, known.second)
-    known.desk.put(taken_over, there, caller=STANDBY)
-    back = known.desk.grant(ORIGIN, known_epoch=4)
-    handed_back = known.desk.seal(back, FILES, taken_over)
-    known.desk.put(handed_back, back)
-    assert assert_whole(known.desk)[-1] == handed_back.name
+    there = known.vaults.grant(STANDBY, known_epoch=2)
+    taken_over = known.vaults.seal(there, FILES, known.second)
+    known.vaults.put(taken_over, there, caller=STANDBY)
+    back = known.vaults.grant(ORIGIN, known_epoch=4)
+    handed_back = known.vaults.seal(back, FILES, taken_over)
+    known.vaults.put(handed_back, back)
+    assert assert_whole(known.vaults)[-1] == handed_back.name
 
 
 def _id(known: Known, raw: str) -> str:

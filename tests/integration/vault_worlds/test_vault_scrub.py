@@ -14,40 +14,40 @@ from appliance.backup.vault.evidence import LINK
 from appliance.backup.vault.maintenance import damage
 from appliance.backup.vault.maintenance.damage import MISSING, ROTTEN, Damage
 from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed, scrub
-from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Holding
-from tests.integration.desk.desk import HOLDER, SERVICE, STANDBY, Desk, Generation, assert_whole, head
-from tests.integration.desk.unreadable import refuse_to_read
+from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Replica
+from tests.integration.vault_worlds.unreadable import refuse_to_read
+from tests.integration.vault_worlds.world import HOLDER, SERVICE, STANDBY, Generation, VaultWorld, assert_whole, head
 
 
 @dataclass
 class Held:
     """Four generations at commune-b, and what the tests look at."""
 
-    desk: Desk
+    vaults: VaultWorld
     chain: list[Generation]
 
     @property
-    def holding(self) -> Holding:
-        return self.desk.holding(HOLDER)
+    def holding(self) -> Replica:
+        return self.vaults.holding(HOLDER)
 
     def scrub(self, budget: Budget | None = None) -> Scrubbed:
-        return scrub(self.desk.open(HOLDER), SERVICE, budget)
+        return scrub(self.vaults.open(HOLDER), SERVICE, budget)
 
     def digest(self, number: int, path: str) -> str:
         return next(entry.sha256 for entry in self.chain[number].entries if entry.path == path)
 
     def head(self) -> dict[str, Any]:
-        with self.desk.session(HOLDER, STANDBY) as channel:
+        with self.vaults.session(HOLDER, STANDBY) as channel:
             return head(channel)
 
 
 @pytest.fixture
-def held(desk: Desk) -> Held:
-    grant = desk.grant()
-    chain = desk.chain(grant, 4)
+def held(vaults: VaultWorld) -> Held:
+    grant = vaults.grant()
+    chain = vaults.chain(grant, 4)
     for made in chain:
-        desk.put(made, grant)
-    return Held(desk, chain)
+        vaults.put(made, grant)
+    return Held(vaults, chain)
 
 
 def _flip(path: Path) -> None:
@@ -73,8 +73,10 @@ def test_a_rotten_blob_is_set_aside_and_its_generations_are_not_claimed(held: He
     assert (held.holding.rotten / digest).exists(), "kept, to be looked at"
     answer = held.head()
     assert answer["damaged"] == [held.chain[1].name]
-    assert answer["held"] == [made.name for made in held.chain if made is not held.chain[1]] == assert_whole(held.desk)
-    (line,) = held.desk.open(HOLDER).journal.events("vault-damage")
+    assert (
+        answer["held"] == [made.name for made in held.chain if made is not held.chain[1]] == assert_whole(held.vaults)
+    )
+    (line,) = held.vaults.open(HOLDER).journal.events("vault-damage")
     assert (line["kind"], line["name"]) == (ROTTEN, digest)
 
 
@@ -225,14 +227,14 @@ def test_what_came_back_is_claimed_again(held: Held) -> None:
     assert held.scrub().damage == ()
     assert not (held.holding.root / "damage").exists()
     assert not any((folder / DAMAGED).exists() for folder in held.holding.generations.iterdir())
-    assert len(assert_whole(held.desk)) == 4
+    assert len(assert_whole(held.vaults)) == 4
 
 
 def test_a_rotten_blob_is_not_believed_because_its_size_is_right(held: Held) -> None:
     """A cut right after the memory was written: the blob is still in the pool, and still rotten."""
     digest = held.digest(1, "data/0/2")
     _flip(held.holding.blob(digest))
-    node = held.desk.open(HOLDER)
+    node = held.vaults.open(HOLDER)
     damage.record(node, held.holding, [Damage(ROTTEN, digest)])
     assert damage.settle(node, held.holding) == (Damage(ROTTEN, digest),)
     assert held.head()["damaged"] == [held.chain[1].name]
@@ -252,10 +254,10 @@ def test_the_next_push_of_the_same_file_heals(held: Held) -> None:
     _flip(held.holding.blob(shared))
     held.scrub()
     assert held.head()["held"] == []
-    grant = held.desk.grant()
-    after = held.desk.chain(grant, 1, held.chain[-1])[0]
-    held.desk.put(after)
-    assert held.head()["held"] == [made.name for made in (*held.chain, after)] == assert_whole(held.desk)
+    grant = held.vaults.grant()
+    after = held.vaults.chain(grant, 1, held.chain[-1])[0]
+    held.vaults.put(after)
+    assert held.head()["held"] == [made.name for made in (*held.chain, after)] == assert_whole(held.vaults)
     assert damage.known(held.holding) == ()
 
 
@@ -263,6 +265,6 @@ def test_a_list_that_rotted_is_brought_by_the_same_push_again(held: Held) -> Non
     name = held.chain[3].name
     _flip(held.holding.path(name, LIST))
     held.scrub()
-    held.desk.put(held.chain[3])
-    assert name in assert_whole(held.desk)
+    held.vaults.put(held.chain[3])
+    assert name in assert_whole(held.vaults)
     assert damage.known(held.holding) == ()

@@ -12,7 +12,7 @@ from appliance.backup.vault import give
 from appliance.backup.vault.session import REFUSALS_TOLD_MAX, SESSIONS_PER_CALLER_MAX
 from appliance.backup.vault.wire import PROTOCOL
 from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NotFound, Refused
-from tests.integration.desk.desk import (
+from tests.integration.vault_worlds.world import (
     HOLDER,
     MONITOR,
     ORIGIN,
@@ -20,8 +20,8 @@ from tests.integration.desk.desk import (
     SPARE,
     STANDBY,
     STRANGER,
-    Desk,
     Generation,
+    VaultWorld,
     ask,
     assert_whole,
     head,
@@ -111,91 +111,91 @@ REQUESTS: dict[str, tuple[Any, type[ApplianceError], str]] = {
 
 
 @pytest.fixture
-def held(desk: Desk) -> Generation:
-    grant = desk.grant()
-    made = desk.chain(grant, 1)[0]
-    desk.put(made, grant)
+def held(vaults: VaultWorld) -> Generation:
+    grant = vaults.grant()
+    made = vaults.chain(grant, 1)[0]
+    vaults.put(made, grant)
     return made
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_a_request_that_is_none_gets_a_sentence_and_a_code(desk: Desk, held: Generation, name: str) -> None:
+def test_a_request_that_is_none_gets_a_sentence_and_a_code(vaults: VaultWorld, held: Generation, name: str) -> None:
     request, error, sentence = REQUESTS[name]
-    with desk.session(HOLDER, ORIGIN) as channel:
+    with vaults.session(HOLDER, ORIGIN) as channel:
         send_frame(channel, request)
         with pytest.raises(error) as caught:
             channel.read_frame()
     assert sentence in caught.value.what
-    assert desk.exit_code == caught.value.exit_code != 0
-    assert assert_whole(desk) == [held.name]
-    (line,) = desk.open(HOLDER).journal.events("vault-refused")
+    assert vaults.exit_code == caught.value.exit_code != 0
+    assert assert_whole(vaults) == [held.name]
+    (line,) = vaults.open(HOLDER).journal.events("vault-refused")
     assert line["caller"] == ORIGIN
 
 
-def refused(desk: Desk, caller: str) -> None:
-    with desk.session(HOLDER, caller) as channel:
+def refused(vaults: VaultWorld, caller: str) -> None:
+    with vaults.session(HOLDER, caller) as channel:
         send_frame(channel, {"appliance": PROTOCOL, "verb": "delete", "service": SERVICE})
         with pytest.raises(Refused, match="does not know this request"):
             channel.read_frame()
 
 
-def test_a_caller_that_is_refused_without_end_fills_no_journal(desk: Desk, held: Generation) -> None:
+def test_a_caller_that_is_refused_without_end_fills_no_journal(vaults: VaultWorld, held: Generation) -> None:
     """Else a night of it would push out of the journal all that tells of it."""
     for _ in range(20):
-        refused(desk, ORIGIN)
-    refused(desk, STANDBY)
-    *lines, other = desk.open(HOLDER).journal.events("vault-refused")
+        refused(vaults, ORIGIN)
+    refused(vaults, STANDBY)
+    *lines, other = vaults.open(HOLDER).journal.events("vault-refused")
     assert [line["times"] for line in lines] == [1] * REFUSALS_TOLD_MAX
     assert (other["caller"], other["times"]) == (STANDBY, 1), "nobody is silenced by another"
-    desk.advance(60)
-    refused(desk, ORIGIN)
-    *_, line = desk.open(HOLDER).journal.events("vault-refused")
+    vaults.advance(60)
+    refused(vaults, ORIGIN)
+    *_, line = vaults.open(HOLDER).journal.events("vault-refused")
     assert line["times"] == 21 - REFUSALS_TOLD_MAX, "it stands for those that were not written"
 
 
-def test_a_frame_larger_than_any_request_is_not_read(desk: Desk) -> None:
-    with desk.session(HOLDER, ORIGIN) as channel:
+def test_a_frame_larger_than_any_request_is_not_read(vaults: VaultWorld) -> None:
+    with vaults.session(HOLDER, ORIGIN) as channel:
         channel.write(struct.pack(">I", 17 << 20))
         with pytest.raises(IntegrityError, match="a frame of 17825792 bytes is more than the 16777216 allowed"):
             channel.read_frame()
 
 
-def test_a_caller_that_hangs_up_is_no_event(desk: Desk) -> None:
-    with desk.session(HOLDER, ORIGIN) as channel:
+def test_a_caller_that_hangs_up_is_no_event(vaults: VaultWorld) -> None:
+    with vaults.session(HOLDER, ORIGIN) as channel:
         channel.write(b"\0\0")
-    assert desk.exit_code == 0
+    assert vaults.exit_code == 0
 
 
-def test_a_failure_of_ours_is_told_without_our_paths(desk: Desk, held: Generation) -> None:
-    grants = desk.holding(HOLDER).grants
+def test_a_failure_of_ours_is_told_without_our_paths(vaults: VaultWorld, held: Generation) -> None:
+    grants = vaults.holding(HOLDER).grants
     (grants / "00002").unlink()
     (grants / "00002").mkdir()
-    with desk.session(HOLDER, ORIGIN) as channel, pytest.raises(ApplianceError) as caught:
+    with vaults.session(HOLDER, ORIGIN) as channel, pytest.raises(ApplianceError) as caught:
         head(channel)
     assert str(caught.value) == "the vault failed at this request. Its journal says why; try again later."
-    assert desk.exit_code == ApplianceError.exit_code
-    (line,) = desk.open(HOLDER).journal.events("vault-failed")
+    assert vaults.exit_code == ApplianceError.exit_code
+    (line,) = vaults.open(HOLDER).journal.events("vault-failed")
     assert "IsADirectoryError" in line["error"]
 
 
-def test_a_caller_has_a_few_seats_and_no_more(desk: Desk) -> None:
+def test_a_caller_has_a_few_seats_and_no_more(vaults: VaultWorld) -> None:
     with ExitStack() as stack:
-        channels = [stack.enter_context(desk.session(HOLDER, STANDBY)) for _ in range(SESSIONS_PER_CALLER_MAX)]
+        channels = [stack.enter_context(vaults.session(HOLDER, STANDBY)) for _ in range(SESSIONS_PER_CALLER_MAX)]
         for channel in channels:
             head(channel)
         with (
-            desk.session(HOLDER, STANDBY) as channel,
+            vaults.session(HOLDER, STANDBY) as channel,
             pytest.raises(Busy, match="hermitage already has 6 sessions here"),
         ):
             channel.read_frame()
-        with desk.session(HOLDER, ORIGIN) as channel:
+        with vaults.session(HOLDER, ORIGIN) as channel:
             assert head(channel)["holder"] == HOLDER, "nobody takes a seat of somebody else's"
-    with desk.session(HOLDER, STANDBY) as channel:
+    with vaults.session(HOLDER, STANDBY) as channel:
         assert head(channel)["holder"] == HOLDER
 
 
-def test_one_session_asks_many_things(desk: Desk, held: Generation) -> None:
-    with desk.session(HOLDER, ORIGIN) as channel:
+def test_one_session_asks_many_things(vaults: VaultWorld, held: Generation) -> None:
+    with vaults.session(HOLDER, ORIGIN) as channel:
         first = head(channel)
         ask(channel, "prove", challenge="ab" * 32, blobs=[held.entries[0].sha256, "0" * 64, "../../x"])
         proofs = channel.read_frame()["proofs"]
@@ -206,13 +206,13 @@ def test_one_session_asks_many_things(desk: Desk, held: Generation) -> None:
 
 
 @pytest.mark.parametrize("caller", [STRANGER, "nobody"])
-def test_a_stranger_learns_nothing(desk: Desk, held: Generation, caller: str) -> None:
-    with desk.session(HOLDER, caller) as channel, pytest.raises(Forbidden):
+def test_a_stranger_learns_nothing(vaults: VaultWorld, held: Generation, caller: str) -> None:
+    with vaults.session(HOLDER, caller) as channel, pytest.raises(Forbidden):
         head(channel)
 
 
-def test_the_monitor_sees_the_head_only(desk: Desk, held: Generation) -> None:
-    with desk.session(HOLDER, MONITOR) as channel:
+def test_the_monitor_sees_the_head_only(vaults: VaultWorld, held: Generation) -> None:
+    with vaults.session(HOLDER, MONITOR) as channel:
         assert head(channel)["held"] == [held.name]
         ask(channel, "get")
         with pytest.raises(Forbidden):
@@ -226,8 +226,10 @@ def _get(channel: Any, verb: str = "get", **details: Any) -> tuple[dict[str, Any
 
 
 @pytest.mark.parametrize(("caller", "verb"), [(ORIGIN, "get-own"), (STANDBY, "get"), (SPARE, "get")])
-def test_those_who_may_get_every_byte_from_any_offset(desk: Desk, held: Generation, caller: str, verb: str) -> None:
-    with desk.session(HOLDER, caller) as channel:
+def test_those_who_may_get_every_byte_from_any_offset(
+    vaults: VaultWorld, held: Generation, caller: str, verb: str
+) -> None:
+    with vaults.session(HOLDER, caller) as channel:
         answer, listing = _get(channel, verb)
         assert answer["generation"] == held.name
         assert listing == held.listing
@@ -257,8 +259,8 @@ def test_those_who_may_get_every_byte_from_any_offset(desk: Desk, held: Generati
         [["HELD", 0, 0]],
     ],
 )
-def test_only_files_of_the_generation_are_given(desk: Desk, held: Generation, want: Any) -> None:
-    with desk.session(HOLDER, STANDBY) as channel:
+def test_only_files_of_the_generation_are_given(vaults: VaultWorld, held: Generation, want: Any) -> None:
+    with vaults.session(HOLDER, STANDBY) as channel:
         _get(channel)
         text = held.entries[0].sha256
         filled = [[text if part == "HELD" else part for part in pair] for pair in want] if _is_pairs(want) else want
@@ -271,18 +273,18 @@ def _is_pairs(want: Any) -> bool:
     return isinstance(want, list) and all(isinstance(pair, list) for pair in want)
 
 
-def test_a_blob_thinned_while_it_is_given_is_said_to_be_gone(desk: Desk, held: Generation) -> None:
-    with desk.session(HOLDER, STANDBY) as channel:
+def test_a_blob_thinned_while_it_is_given_is_said_to_be_gone(vaults: VaultWorld, held: Generation) -> None:
+    with vaults.session(HOLDER, STANDBY) as channel:
         _get(channel)
         digest = held.entries[0].sha256
-        desk.holding(HOLDER).discard(digest)
+        vaults.holding(HOLDER).discard(digest)
         send_frame(channel, {"want": [[digest, 0]]})
         with pytest.raises(NotFound, match="a file of this generation is missing here"):
             channel.read_frame()
 
 
-def test_nothing_held_is_said_so(desk: Desk) -> None:
-    with desk.session(HOLDER, STANDBY) as channel:
+def test_nothing_held_is_said_so(vaults: VaultWorld) -> None:
+    with vaults.session(HOLDER, STANDBY) as channel:
         answer = head(channel)
         assert (answer["held"], answer["tips"], answer["newest"], answer["receipt"]) == ([], [], None, None)
         ask(channel, "get")
@@ -290,28 +292,28 @@ def test_nothing_held_is_said_so(desk: Desk) -> None:
             channel.read_frame()
 
 
-def test_a_header_without_its_files_is_known_and_not_held(desk: Desk) -> None:
+def test_a_header_without_its_files_is_known_and_not_held(vaults: VaultWorld) -> None:
     """What an attacker with the origin's keys can leave behind: the head still attests what is held."""
-    grant = desk.grant()
-    first, second = desk.chain(grant, 2)
-    desk.put(first, grant)
-    with desk.session(HOLDER, ORIGIN) as channel:
+    grant = vaults.grant()
+    first, second = vaults.chain(grant, 2)
+    vaults.put(first, grant)
+    with vaults.session(HOLDER, ORIGIN) as channel:
         offer(channel, second)
         channel.read_frame()
-    with desk.session(HOLDER, STANDBY) as channel:
+    with vaults.session(HOLDER, STANDBY) as channel:
         answer = head(channel)
     assert (answer["held"], answer["known"]) == ([first.name], 2)
     assert answer["newest"] == first.text
     assert answer["tips"] == [second.text]
 
 
-def test_the_head_shows_at_most_a_few_sides_of_a_fork(desk: Desk) -> None:
-    grant = desk.grant()
-    first = desk.chain(grant, 1)[0]
-    desk.put(first, grant)
+def test_the_head_shows_at_most_a_few_sides_of_a_fork(vaults: VaultWorld) -> None:
+    grant = vaults.grant()
+    first = vaults.chain(grant, 1)[0]
+    vaults.put(first, grant)
     for second in range(give.SIDES_MAX + 3):
-        desk.put(desk.seal(grant, {"config": b"c"}, first, time=f"2026-11-25T08:00:{second:02d}Z"))
-    with desk.session(HOLDER, STANDBY) as channel:
+        vaults.put(vaults.seal(grant, {"config": b"c"}, first, time=f"2026-11-25T08:00:{second:02d}Z"))
+    with vaults.session(HOLDER, STANDBY) as channel:
         answer = head(channel)
     assert len(answer["tips"]) == give.SIDES_MAX
     assert answer["forks"] == ["2.2"]

@@ -15,32 +15,32 @@ from typing import Any
 import pytest
 
 from appliance.backup.vault import turn as turns
-from appliance.backup.vault.maintenance.thinning import thin_holding
-from appliance.backup.vault.store import RECEIPT, Holding
+from appliance.backup.vault.maintenance.pruning import prune_replica
+from appliance.backup.vault.store import RECEIPT, Replica
 from appliance.backup.vault.turn import Rank, announce, check_not_wanted, turn
 from appliance.errors import ApplianceError, Busy
 from tests.integration.agent.watch import wait_until
-from tests.integration.desk.desk import HOLDER, ORIGIN, SERVICE, STANDBY, Desk, assert_whole, offer, push
+from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, assert_whole, offer, push
 
 WHAT = "the vault's replica of docs-a"
 # Another process that takes the turn, says its rank if it is given one, tells that it has it and waits.
 OTHER = """
 import sys
 from pathlib import Path
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.backup.vault.turn import Rank, announce, turn
-holding = Holding(Path(sys.argv[1]))
-with turn(holding, "this"):
+replica = Replica(Path(sys.argv[1]))
+with turn(replica, "this"):
     if len(sys.argv) > 2:
-        announce(holding, Rank(int(sys.argv[2]), sys.argv[3] == "writer"))
+        announce(replica, Rank(int(sys.argv[2]), sys.argv[3] == "writer"))
     print("mine", flush=True)
     sys.stdin.read()
 """
 
 
 @pytest.fixture
-def holding(tmp_path: Path) -> Holding:
-    made = Holding(tmp_path / "docs-a")
+def replica(tmp_path: Path) -> Replica:
+    made = Replica(tmp_path / "docs-a")
     made.create()
     return made
 
@@ -51,10 +51,10 @@ def others() -> Iterator[ExitStack]:
         yield stack
 
 
-def _other(others: ExitStack, holding: Holding, *rank: str) -> subprocess.Popen[str]:
+def _other(others: ExitStack, replica: Replica, *rank: str) -> subprocess.Popen[str]:
     """A process that has the turn; ended at the end of the test if it still lives."""
     process = subprocess.Popen(
-        (sys.executable, "-c", OTHER, str(holding.root), *rank),
+        (sys.executable, "-c", OTHER, str(replica.root), *rank),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -84,148 +84,148 @@ def _other(others: ExitStack, holding: Holding, *rank: str) -> subprocess.Popen[
     ],
 )
 def test_a_stronger_session_ends_a_weaker_one(
-    others: ExitStack, holding: Holding, holds: tuple[str, ...], comes: Rank, ends: bool
+    others: ExitStack, replica: Replica, holds: tuple[str, ...], comes: Rank, ends: bool
 ) -> None:
-    other = _other(others, holding, *holds)
+    other = _other(others, replica, *holds)
     if ends:
-        with turn(holding, WHAT, lambda: comes):
+        with turn(replica, WHAT, lambda: comes):
             assert other.wait(10) == -9
         return
     with (
         pytest.raises(Busy, match="the vault's replica of docs-a is in use by another process"),
-        turn(holding, WHAT, lambda: comes),
+        turn(replica, WHAT, lambda: comes),
     ):
         pass
     assert other.poll() is None
 
 
-def test_who_has_no_rank_ends_nobody(others: ExitStack, holding: Holding) -> None:
-    other = _other(others, holding, "2", "relay")
-    with pytest.raises(Busy), turn(holding, WHAT):
+def test_who_has_no_rank_ends_nobody(others: ExitStack, replica: Replica) -> None:
+    other = _other(others, replica, "2", "relay")
+    with pytest.raises(Busy), turn(replica, WHAT):
         pass
     assert other.poll() is None
 
 
-def test_the_rank_is_only_asked_when_somebody_has_the_turn(holding: Holding) -> None:
+def test_the_rank_is_only_asked_when_somebody_has_the_turn(replica: Replica) -> None:
     def never() -> Rank:
         raise AssertionError
 
-    with turn(holding, WHAT, never):
+    with turn(replica, WHAT, never):
         pass
 
 
-def test_a_claim_that_is_not_proven_ends_nobody(others: ExitStack, holding: Holding) -> None:
+def test_a_claim_that_is_not_proven_ends_nobody(others: ExitStack, replica: Replica) -> None:
     def refuse() -> Rank:
         raise ApplianceError("not proven.")
 
-    other = _other(others, holding, "2", "relay")
-    with pytest.raises(ApplianceError, match="not proven"), turn(holding, WHAT, refuse):
+    other = _other(others, replica, "2", "relay")
+    with pytest.raises(ApplianceError, match="not proven"), turn(replica, WHAT, refuse):
         pass
     assert other.poll() is None
 
 
 @pytest.mark.parametrize("changed", [{"started": 1}, {"pid": 2**22 + 5}, {"pid": "x"}, {"epoch": None}, {"pid": 0}])
 def test_a_number_that_is_another_process_by_now_is_left_alone(
-    others: ExitStack, holding: Holding, changed: dict[str, object]
+    others: ExitStack, replica: Replica, changed: dict[str, object]
 ) -> None:
     """The lock file names a process that started at another time: its number was given again."""
-    other = _other(others, holding, "2", "writer")
-    path = holding.root / "session.lock"
+    other = _other(others, replica, "2", "writer")
+    path = replica.root / "session.lock"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
-    with pytest.raises(Busy), turn(holding, WHAT, lambda: Rank(4, True)):
+    with pytest.raises(Busy), turn(replica, WHAT, lambda: Rank(4, True)):
         pass
     assert other.poll() is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}"])
-def test_a_lock_file_that_says_nothing_ends_nobody(others: ExitStack, holding: Holding, text: str) -> None:
-    other = _other(others, holding)
-    (holding.root / "session.lock").write_text(text)
-    with pytest.raises(Busy), turn(holding, WHAT, lambda: Rank(4, True)):
+def test_a_lock_file_that_says_nothing_ends_nobody(others: ExitStack, replica: Replica, text: str) -> None:
+    other = _other(others, replica)
+    (replica.root / "session.lock").write_text(text)
+    with pytest.raises(Busy), turn(replica, WHAT, lambda: Rank(4, True)):
         pass
     assert other.poll() is None
 
 
-def test_nobody_ends_itself(holding: Holding) -> None:
-    with turn(holding, WHAT):
-        announce(holding, Rank(2, True))
-        with pytest.raises(Busy), turn(holding, WHAT, lambda: Rank(4, True)):
+def test_nobody_ends_itself(replica: Replica) -> None:
+    with turn(replica, WHAT):
+        announce(replica, Rank(2, True))
+        with pytest.raises(Busy), turn(replica, WHAT, lambda: Rank(4, True)):
             pass
 
 
-def test_what_an_ended_turn_said_is_not_believed_of_the_next(others: ExitStack, holding: Holding) -> None:
-    with turn(holding, WHAT):
-        announce(holding, Rank(2, True))
-    assert (holding.root / "session.lock").read_text() == ""
+def test_what_an_ended_turn_said_is_not_believed_of_the_next(others: ExitStack, replica: Replica) -> None:
+    with turn(replica, WHAT):
+        announce(replica, Rank(2, True))
+    assert (replica.root / "session.lock").read_text() == ""
 
 
-def test_two_pushes_at_once_are_one_and_a_busy(desk: Desk) -> None:
-    grant = desk.grant()
-    first, second = desk.chain(grant, 2)
-    with desk.session(HOLDER, ORIGIN) as one:
+def test_two_pushes_at_once_are_one_and_a_busy(vaults: VaultWorld) -> None:
+    grant = vaults.grant()
+    first, second = vaults.chain(grant, 2)
+    with vaults.session(HOLDER, ORIGIN) as one:
         offer(one, first, [grant])
         one.read_frame()
         with (
-            desk.session(HOLDER, ORIGIN) as other,
+            vaults.session(HOLDER, ORIGIN) as other,
             pytest.raises(Busy, match="the vault's replica of docs-a is in use"),
         ):
             push(other, second, [grant], [first])
-        assert desk.exit_code == Busy.exit_code
-    desk.put(second, grant, before=[first])
-    assert assert_whole(desk) == [second.name]
+        assert vaults.exit_code == Busy.exit_code
+    vaults.put(second, grant, before=[first])
+    assert assert_whole(vaults) == [second.name]
 
 
-def test_a_relay_of_a_byte_at_a_time_makes_way_for_tidying_and_goes_on_later(desk: Desk) -> None:
+def test_a_relay_of_a_byte_at_a_time_makes_way_for_tidying_and_goes_on_later(vaults: VaultWorld) -> None:
     """Thinning and repair were busy for as long as a holder liked, and a full share stayed full."""
-    made = desk.chain(grant := desk.grant(), 1)[0]
-    desk.put(made, grant)
+    made = vaults.chain(grant := vaults.grant(), 1)[0]
+    vaults.put(made, grant)
     details = {
-        "receipt": desk.holding(HOLDER).read(made.name, RECEIPT).decode(),
-        "age_seconds": desk.open(HOLDER).ageing.now(),
+        "receipt": vaults.holding(HOLDER).read(made.name, RECEIPT).decode(),
+        "age_seconds": vaults.open(HOLDER).ageing.now(),
     }
     relayed: dict[str, Any] = {"verb": "put-relayed", "details": details}
-    with desk.session(STANDBY, HOLDER) as slow, ThreadPoolExecutor(1) as pool:
+    with vaults.session(STANDBY, HOLDER) as slow, ThreadPoolExecutor(1) as pool:
         offer(slow, made, [grant], **relayed)
         digest, _ = slow.read_frame()["need"][0]
-        tidied = pool.submit(thin_holding, desk.open(STANDBY), SERVICE)
-        wait_until(lambda: is_wanted(desk.holding(STANDBY)), "tidying waits")
-        with desk.session(STANDBY, HOLDER) as again, pytest.raises(Busy, match="this replica node is thinning now"):
+        tidied = pool.submit(prune_replica, vaults.open(STANDBY), SERVICE)
+        wait_until(lambda: is_wanted(vaults.holding(STANDBY)), "tidying waits")
+        with vaults.session(STANDBY, HOLDER) as again, pytest.raises(Busy, match="this replica node is thinning now"):
             push(again, made, [grant], **relayed)
         slow.write(made.blobs[digest][:1])
         with pytest.raises(Busy, match="this replica node is thinning now"):
             slow.read_frame()
         assert tidied.result(20).skipped == ""
-    with desk.session(STANDBY, HOLDER) as later:
+    with vaults.session(STANDBY, HOLDER) as later:
         assert push(later, made, [grant], **relayed)
-    assert assert_whole(desk, STANDBY) == [made.name]
+    assert assert_whole(vaults, STANDBY) == [made.name]
 
 
-def test_tidying_waits_for_no_writer(desk: Desk) -> None:
-    made = desk.chain(grant := desk.grant(), 1)[0]
-    with desk.session(HOLDER, ORIGIN) as writer:
+def test_tidying_waits_for_no_writer(vaults: VaultWorld) -> None:
+    made = vaults.chain(grant := vaults.grant(), 1)[0]
+    with vaults.session(HOLDER, ORIGIN) as writer:
         offer(writer, made, [grant])
         writer.read_frame()
-        assert "a session is taking a push" in thin_holding(desk.open(HOLDER), SERVICE).skipped
-        assert not is_wanted(desk.holding(HOLDER))
+        assert "a session is taking a push" in prune_replica(vaults.open(HOLDER), SERVICE).skipped
+        assert not is_wanted(vaults.holding(HOLDER))
 
 
-def is_wanted(holding: Holding) -> bool:
+def is_wanted(replica: Replica) -> bool:
     try:
-        check_not_wanted(holding)
+        check_not_wanted(replica)
     except Busy:
         return True
     return False
 
 
-def test_a_stranger_to_the_newest_epoch_cannot_end_a_session(desk: Desk) -> None:
+def test_a_stranger_to_the_newest_epoch_cannot_end_a_session(vaults: VaultWorld) -> None:
     """The claim of a higher rank is checked like the push itself: with an old grant there is none."""
-    grant = desk.grant()
-    newer = desk.grant(STANDBY, known_epoch=2)
-    first = desk.chain(grant, 1)[0]
-    desk.put(first, grant)
-    with desk.session(HOLDER, STANDBY) as one:
-        offer(one, desk.seal(newer, {"data/0/5": b"five"}, first), [newer])
+    grant = vaults.grant()
+    newer = vaults.grant(STANDBY, known_epoch=2)
+    first = vaults.chain(grant, 1)[0]
+    vaults.put(first, grant)
+    with vaults.session(HOLDER, STANDBY) as one:
+        offer(one, vaults.seal(newer, {"data/0/5": b"five"}, first), [newer])
         one.read_frame()
-        with desk.session(HOLDER, ORIGIN) as other, pytest.raises(ApplianceError) as caught:
-            push(other, desk.seal(grant, {"data/0/6": b"six"}, first))
+        with vaults.session(HOLDER, ORIGIN) as other, pytest.raises(ApplianceError) as caught:
+            push(other, vaults.seal(grant, {"data/0/6": b"six"}, first))
     assert "epoch 2 of docs-a ended" in caught.value.what

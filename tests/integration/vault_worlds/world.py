@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.backup.vault.evidence import read_evidence
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.session import REQUEST_BYTES_MAX, serve
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.backup.vault.wire import PROTOCOL, Channel
 from appliance.clock import SimulatedClock, utc_text
 from appliance.host.files import sha256_file
@@ -32,7 +32,7 @@ from appliance.node.handle import Node, open_node
 from appliance.territory.model import Person, Placement, Service
 from appliance.trust.act import ACTS, make_act
 from appliance.trust.bundle import Member, accept_bundle, make_bundle, voter_keys
-from appliance.trust.former import Former, FormerHolder, FormerService
+from appliance.trust.former import Former, FormerReplicaNode, FormerService
 from appliance.trust.generation import NO_PARENT, Entry, Header, make_header, read_header, render_list
 from appliance.trust.grant import Grant, make_grant, make_request, read_grant, read_request
 from appliance.trust.identity import create_identity
@@ -78,7 +78,7 @@ class Generation:
 
 
 @dataclass
-class Desk:
+class VaultWorld:
     """`root` holds one state folder a node, the territory key and the operator's; call `create` once, or copy one."""
 
     root: Path
@@ -113,7 +113,7 @@ class Desk:
     def operator_key(self) -> Path:
         return self.root / "operator_ed25519"
 
-    def create(self) -> Desk:
+    def create(self) -> VaultWorld:
         """Make every key and node, with a first bundle."""
         self.root.mkdir()
         public, _ = create_key(self.territory_key), create_key(self.operator_key)
@@ -122,7 +122,7 @@ class Desk:
         self.sign()
         return self
 
-    def copy(self, root: Path) -> Desk:
+    def copy(self, root: Path) -> VaultWorld:
         """The same desk once more, at the same moment, under `root`."""
         shutil.copytree(self.root, root)
         return replace(self, root=root, clocks=copy.deepcopy(self.clocks))
@@ -159,7 +159,9 @@ class Desk:
 
     def _former(self) -> Former:
         entry = FormerService(self._docs(), (STANDBY, HOLDER), (SPARE,), self.left_in, TIME)
-        holders = (FormerHolder(SERVICE, name, self.quota_bytes, self.serial, TIME) for name in self.former_holders)
+        holders = (
+            FormerReplicaNode(SERVICE, name, self.quota_bytes, self.serial, TIME) for name in self.former_holders
+        )
         return Former({SERVICE: entry} if self.left and self.remembered else {}, tuple(holders))
 
     def _docs(self) -> Service:
@@ -189,7 +191,7 @@ class Desk:
     def open(self, name: str) -> Node:
         return open_node(self.layout(name).root, self.clocks[name])
 
-    def holding(self, name: str) -> Holding:
+    def holding(self, name: str) -> Replica:
         return replica_of(self.open(name), SERVICE)
 
     def advance(self, seconds: float) -> None:
@@ -369,17 +371,17 @@ def offer(
     channel.write(generation.listing)
 
 
-def assert_whole(desk: Desk, at: str = HOLDER) -> list[str]:
+def assert_whole(vaults: VaultWorld, at: str = HOLDER) -> list[str]:
     """Every generation that the vault of `at` claims is whole, bit by bit; their names, oldest first."""
-    node = desk.open(at)
-    holding = replica_of(node, SERVICE)
-    held = [item.name for item in holding.stored() if item.held]
+    node = vaults.open(at)
+    replica = replica_of(node, SERVICE)
+    held = [item.name for item in replica.stored() if item.held]
     named: set[str] = set()
     for name in held:
-        evidence = read_evidence(node, holding, name)
+        evidence = read_evidence(node, replica, name)
         assert not evidence.wrong, (name, evidence.wrong)
         assert evidence.entries is not None
         named |= {entry.sha256 for entry in evidence.entries}
     for digest in named:
-        assert sha256_file(holding.blob(digest)) == digest
+        assert sha256_file(replica.blob(digest)) == digest
     return held

@@ -7,7 +7,7 @@ import errno
 import pytest
 
 from appliance.agent import act
-from appliance.agent.decisions import KINDS, Tidy
+from appliance.agent.decisions import KINDS, Prune
 from appliance.agent.work import read_outcome
 from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.node.handle import Node
@@ -27,8 +27,8 @@ def test_a_failure_becomes_an_outcome(error: Exception, says: str, code: int, mo
     def fail(node: Node, service: str) -> None:
         raise error
 
-    monkeypatch.setattr(act.writer, "tidy", fail)
-    outcome = act.perform(Node.__new__(Node), Tidy("docs-a", "a reason"))
+    monkeypatch.setattr(act.writer, "prune", fail)
+    outcome = act.perform(Node.__new__(Node), Prune("docs-a", "a reason"))
     assert (outcome.error, outcome.exit_code) == (says, code)
     assert outcome.remedy == getattr(error, "remedy", outcome.remedy)
     assert outcome.disk_full == ("the disk is full" in says)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.backup.chain.retention import FLOOR_MONTHS, MONTH, YEAR, Drop, Generation, Keep, bend, thin
+from appliance.backup.chain.retention import FLOOR_MONTHS, MONTH, YEAR, Drop, Generation, Keep, bend, prune
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
 from tests.unit.backup.test_retention import LOCK, after, histories, line, locks, nows
@@ -98,7 +98,7 @@ def test_an_origin_that_fills_its_share_for_months_leaves_a_generation_of_each_m
     for day in range(days):
         now = start + day * DAY
         history = [*history, replace(line([now], parent=history[-1].id.digest)[0], id=_next(history))]
-        left = {it.id for it in thin(history, now, LOCK) if isinstance(it, Keep)}
+        left = {it.id for it in prune(history, now, LOCK) if isinstance(it, Keep)}
         history = [replace(item, held=item.held and item.id in left) for item in history]
         found = bend(history, now, LOCK)
         assert found is None or isinstance(found, Drop)

@@ -13,7 +13,7 @@ import pytest
 from appliance.backup.proofs.compare import compare_contents, compare_items, read_dumps
 from appliance.backup.proofs.drill import SAMPLE_BYTES, SAMPLE_FILES, WHOLE_SECONDS, draw, wants_everything
 from appliance.backup.proofs.proofs import Damaged, Drilled, Proofs, Round, load_proofs, save_proofs
-from appliance.backup.proofs.verify import SHARE_BYTES_MIN, SHARES_PER_ROUND, share_of, slices
+from appliance.backup.proofs.verify import SLICE_BYTES_MIN, SLICES_PER_ROUND, slice_of, slices
 from appliance.borg.model import Item, Kind
 from appliance.host.files import sha256_file
 from appliance.host.layout import ServiceLayout
@@ -58,9 +58,9 @@ def test_everything_comes_back_every_four_weeks_of_the_ageing_clock(last: int | 
 
 def test_daily_shares_make_a_round_within_a_week_even_when_one_fails() -> None:
     for total in (0, 1, 10 * GIB, 300 * GIB + 1):
-        assert share_of(total) * SHARES_PER_ROUND >= total
-    assert SHARES_PER_ROUND < 7
-    assert share_of(0) == SHARE_BYTES_MIN
+        assert slice_of(total) * SLICES_PER_ROUND >= total
+    assert SLICES_PER_ROUND < 7
+    assert slice_of(0) == SLICE_BYTES_MIN
 
 
 def test_a_slice_never_ends_between_two_versions_of_one_path() -> None:

@@ -11,7 +11,7 @@ import pytest
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup.chain.chain import chain_of
-from appliance.backup.chain.overtaken import Overtaken, load, look_first, noted
+from appliance.backup.chain.rollback import PeerIsAhead, load, look_first, recorded
 from appliance.backup.peers.elsewhere import comes_back, continued_here, server_elsewhere
 from appliance.cli.backup.resync_doubt import check_heard, check_taking
 from appliance.config.load import load as load_plan
@@ -65,10 +65,10 @@ def told(node: Node, *, holder: str | None, writer: str) -> None:
     )
 
 
-def found(node: Node, writer: str) -> Overtaken:
+def found(node: Node, writer: str) -> PeerIsAhead:
     """What a comparison with a peer says at `node` once `writer` was granted a newer epoch."""
-    error = Overtaken(NEWER.format(writer=writer), remedy=look_first(SERVICE), peer=STANDBY, writer=writer)
-    with pytest.raises(Overtaken) as caught, noted(node, SERVICE):
+    error = PeerIsAhead(NEWER.format(writer=writer), remedy=look_first(SERVICE), peer=STANDBY, writer=writer)
+    with pytest.raises(PeerIsAhead) as caught, recorded(node, SERVICE):
         raise error
     return caught.value
 

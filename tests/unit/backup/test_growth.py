@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.chain.growth import day_of_bending, day_of_refusal, default_quota, quota_that_lasts, refuses
-from appliance.backup.chain.retention import Generation, Keep, bend, thin
+from appliance.backup.chain.retention import Generation, Keep, bend, prune
 from appliance.backup.vault.maintenance.bending import HEADROOM_DAYS, HEADROOM_SHARE, short_from
 from appliance.backup.writer.keep import Candidate, keep
 from appliance.backup.writer.keep import Keep as KeptArchive
@@ -79,7 +79,7 @@ class Share:
 
     def _thin(self) -> None:
         now, lock = self.day * DAY, self.service.lock_seconds
-        left = {it.id.sequence - 1 for it in thin(self._known(), now, lock) if isinstance(it, Keep)}
+        left = {it.id.sequence - 1 for it in prune(self._known(), now, lock) if isinstance(it, Keep)}
         self.generations = {day: it for day, it in self.generations.items() if day in left}
         for _ in range(STEP):  # a pass a day
             headroom = min(HEADROOM_DAYS * self.service.change_bytes_per_day, HEADROOM_SHARE * self.room)

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.backup.chain import hashes
 from appliance.backup.chain.proven import FETCHED, HELD, Proven
-from appliance.backup.peers.at_hand import place_at_hand
+from appliance.backup.peers.local_reuse import reuse_local
 from appliance.backup.vault.replicas import replica_of
 from appliance.clock import SimulatedClock
 from appliance.config.load import load
@@ -88,7 +88,7 @@ def test_a_takeover_reads_nothing_that_was_read_ahead(node: Node, read: list[Pat
     proven.save(HELD, [one, other])
     read.clear()
     proven = Proven(node, SERVICE)
-    assert place_at_hand(node, SERVICE, [one, other], tmp_path / "fetched", proven) == {one.path, other.path}
+    assert reuse_local(node, SERVICE, [one, other], tmp_path / "fetched", proven) == {one.path, other.path}
     assert all(proven.is_right(FETCHED, it, tmp_path / "fetched" / it.path) for it in (one, other))
     assert read == []
     (tmp_path / "fetched" / one.path).unlink()
@@ -124,7 +124,7 @@ def test_what_rots_where_it_is_written_is_placed_by_nobody(node: Node, tmp_path:
     make_private_folder(own.parent)
     own.write_bytes(b"sealed")
     was = own.stat()
-    assert place_at_hand(node, SERVICE, [entry], tmp_path / "one", Proven(node, SERVICE)) == {entry.path}
+    assert reuse_local(node, SERVICE, [entry], tmp_path / "one", Proven(node, SERVICE)) == {entry.path}
     own.write_bytes(b"rotten")
     os.utime(own, ns=(was.st_atime_ns, was.st_mtime_ns))
-    assert place_at_hand(node, SERVICE, [entry], tmp_path / "two", Proven(node, SERVICE)) == set()
+    assert reuse_local(node, SERVICE, [entry], tmp_path / "two", Proven(node, SERVICE)) == set()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from appliance.backup.peers.pace import BURST_SECONDS, Pace, pace_of
+from appliance.backup.peers.rate_limit import BURST_SECONDS, RateLimit, rate_limit_of
 
 
-class Hands:
+class Watch:
     """A clock that moves by what is waited."""
 
     def __init__(self) -> None:
@@ -19,23 +19,23 @@ class Hands:
 
 
 def test_a_megabyte_at_a_hundred_kilobytes_a_second_takes_ten_seconds() -> None:
-    helper = Hands()
-    pace = Pace(100_000, helper.now, helper.wait)
+    helper = Watch()
+    rate_limit = RateLimit(100_000, helper.now, helper.wait)
     for _ in range(100):
-        pace.take(10_000)
+        rate_limit.take(10_000)
     assert 10 - BURST_SECONDS <= helper.time - 100 <= 10
 
 
 def test_what_was_not_used_is_not_saved_up() -> None:
-    helper = Hands()
-    pace = Pace(100_000, helper.now, helper.wait)
+    helper = Watch()
+    rate_limit = RateLimit(100_000, helper.now, helper.wait)
     helper.time += 3600
     started = helper.time
     for _ in range(10):
-        pace.take(100_000)
+        rate_limit.take(100_000)
     assert helper.time - started >= 10 - BURST_SECONDS
 
 
 def test_no_limit_is_no_pace() -> None:
-    assert pace_of(0) is None
-    assert pace_of(8_000_000) is not None
+    assert rate_limit_of(0) is None
+    assert rate_limit_of(8_000_000) is not None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.backup.chain.sized import Sized, dwindled
+from appliance.backup.chain.shrink_check import BackupSize, lost_most_of_its_size
 
 
-def sized(number: int, size: int) -> Sized:
-    return Sized(f"00002.{number:010d}.{'a' * 16}", size, 5, 0.0)
+def sized(number: int, size: int) -> BackupSize:
+    return BackupSize(f"00002.{number:010d}.{'a' * 16}", size, 5, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -27,5 +27,5 @@ def test_the_newest_is_set_beside_the_newest_of_those_with_more_than_twice_as_mu
     before: tuple[int, ...], newest: int, beside: int | None
 ) -> None:
     known = [sized(number, size) for number, size in enumerate(before, start=1)]
-    found = dwindled(sized(len(known) + 1, newest), known)
+    found = lost_most_of_its_size(sized(len(known) + 1, newest), known)
     assert found == (known[beside - 1] if beside else None)

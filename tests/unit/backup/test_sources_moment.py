@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.sources.moment import take
+from appliance.backup.sources.snapshot_client import take
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import appliance
 
 ROOT = Path(appliance.__file__).parents[1]
-BESIDES_US = frozenset(f"appliance_lab/{it}.py" for it in ("bench/restoring", "bench/rival", "demo/stranger"))
+BESIDES_US = frozenset(f"appliance_lab/{it}.py" for it in ("bench/restoring", "bench/rival", "demo/attacker"))
 """They run a plain borg, to be measured beside it or to attack with it, on repositories that they made themselves."""
 
 

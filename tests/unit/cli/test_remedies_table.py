@@ -25,7 +25,7 @@ CODE = (
         for it in sorted((ROOT / "appliance" / room).rglob("*.py"))
     ),
     *(ROOT / "appliance/voter" / name for name in ("program.py", "maintenance.py", "checks.py")),
-    *(ROOT / "appliance/backup" / name for name in ("peers/elsewhere.py", "chain/overtaken.py", "chain/lineage.py")),
+    *(ROOT / "appliance/backup" / name for name in ("peers/elsewhere.py", "chain/rollback.py", "chain/lineage.py")),
 )
 PAGES = (*sorted((ROOT / "docs/runbooks").glob("*.md")), *sorted((ROOT / "roles").glob("*/vars/main.yml")))
 TYPED = re.compile(r"`(appliance [^`]+)`|(?:: |  )(appliance (?:[a-z]+ )+[^`.;\n]*)")

@@ -20,7 +20,7 @@ SERVICE = "docs-a"
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """A node that failover may give docs-a to; its folder is a mount that can only be read."""
-    monkeypatch.setattr(restore_served, "lays_its_files", lambda node, service: service == SERVICE)
+    monkeypatch.setattr(restore_served, "installs_its_files", lambda node, service: service == SERVICE)
     monkeypatch.setattr(restore_served, "server_elsewhere", lambda node, service: node.elsewhere)
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
     terms = SimpleNamespace(service=SimpleNamespace(paths=("/srv/shares/docs-a",)))
@@ -55,7 +55,7 @@ def test_what_failover_serves_is_left_to_it_by_a_restore_of_the_whole_node(
     services = (docs, database, other, replace(docs, name="notes-a"))
     monkeypatch.setattr(restore_node_cmd, "this_node", lambda: SimpleNamespace(service=lambda name: None))
     monkeypatch.setattr(restore_node_cmd, "_services", lambda node, in_place: services)
-    monkeypatch.setattr(restore_node_cmd, "lays_its_files", lambda node, name: name in (SERVICE, "register"))
+    monkeypatch.setattr(restore_node_cmd, "installs_its_files", lambda node, name: name in (SERVICE, "register"))
     monkeypatch.setattr(restore_node_cmd, "_bring_back", lambda aim, service, paths, told: brought.append(service.name))
     restore_node_cmd.node.callback(  # type: ignore[misc]
         to=None, in_place=True, anyway=False, once=False, people=False, source="", paper=False, dry_run=False

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config.placed import quota_places, with_lines_of
+from appliance.config.placement_errors import quota_places, with_lines_of
 from appliance.territory.placement import Infeasible
 
 GOOD = Path(__file__).parents[2] / "cases" / "territory" / "good.yml"

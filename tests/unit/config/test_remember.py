@@ -72,7 +72,7 @@ def test_a_service_that_comes_back_is_no_former_one() -> None:
     second = after(FIRST, plan(service("base", "c")))
     third = after(second, plan(DOCS, service("base", "c")))
     assert third.former.services == {}
-    assert third.terms("docs").holders[0] == "b"
+    assert third.terms("docs").replica_nodes[0] == "b"
 
 
 def test_a_service_that_left_is_forgotten_once_no_holder_can_keep_anything() -> None:

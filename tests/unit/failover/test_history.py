@@ -302,7 +302,7 @@ def test_a_line_is_refused_where_it_is_written_and_otherwise_read_back() -> None
     moment = (12.3456, 1.8e9, "5f1c")
     begun = line(moment, "", "docs-a", 0, "begin", policy="mirror", home=A)
     (history,) = read([begun, line(moment, A, "docs-a", 3, "renewal-proven", sent=12.0, ttl=15.0)])
-    assert (history.home, history.events[1].epoch, history.events[1]["sent"]) == (A, 3, 12.0)
+    assert (history.origin, history.events[1].epoch, history.events[1]["sent"]) == (A, 3, 12.0)
     assert history.events[1].t == 12.346
     with pytest.raises(UsageError, match='"renewal-proven" lacks ttl'):
         line(moment, A, "docs-a", 3, "renewal-proven", sent=12.0)

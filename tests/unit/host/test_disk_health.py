@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host.disks.care import Alarm, alarms, how_kept
+from appliance.host.disks.health import Alarm, alarms, how_kept
 
 
 @pytest.mark.parametrize(

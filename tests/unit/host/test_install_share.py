@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from appliance.host import command
-from appliance.programs.install_share import ACCESS_LISTS, LAYING, REPLACED, lay
+from appliance.programs.install_share import ACCESS_LISTS, INSTALLING, REPLACED, install
 
 GROUP = os.getegid()
 
 
 @pytest.fixture
 def shares(tmp_path: Path) -> Path:
-    for name in (LAYING, REPLACED):
+    for name in (INSTALLING, REPLACED):
         (tmp_path / name).mkdir()
     return tmp_path
 
 
 def laid(shares: Path) -> Path:
     """What another node had, as the account that serves brought it."""
-    new = shares / LAYING / "docs-a"
+    new = shares / INSTALLING / "docs-a"
     (new / "Conseil d’été").mkdir(parents=True)
     (new / "Conseil d’été/avis.txt").write_text("nouveau")
     (new / "Conseil d’été/avis.txt").chmod(0o600)
@@ -31,7 +31,7 @@ def laid(shares: Path) -> Path:
 
 
 def place(shares: Path) -> Path:
-    lay(str(shares / "documents"), "docs-a", GROUP, os.geteuid())
+    install(str(shares / "documents"), "docs-a", GROUP, os.geteuid())
     return shares / "documents"
 
 
@@ -56,7 +56,7 @@ def test_files_come_with_the_modes_of_a_share_and_what_lay_there_is_kept(shares:
         assert (shares / REPLACED / f"docs-a{number}").exists()
     assert (shares / REPLACED / "docs-a/Conseil d’été/avis.txt").read_text() == "ancien"
     assert (shares / "documents/Conseil d’été/avis.txt").read_text() == "nouveau"
-    assert os.listdir(shares / LAYING) == []
+    assert os.listdir(shares / INSTALLING) == []
 
 
 def test_access_control_lists_of_the_account_that_laid_the_files_go(shares: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_link_in_the_place_of_what_was_laid_is_refused_and_the_share_stays(sha
     elsewhere.mkdir()
     elsewhere.chmod(0o700)
     (shares / "documents").mkdir()
-    (shares / LAYING / "docs-a").symlink_to(elsewhere)
+    (shares / INSTALLING / "docs-a").symlink_to(elsewhere)
     with pytest.raises(OSError, match="Not a directory"):
         place(shares)
     assert mode(elsewhere) == 0o700

@@ -15,7 +15,7 @@ import pytest
 
 from appliance.programs import privileged
 from appliance.programs.privileged import Helper, Refused
-from appliance.territory import served as forms
+from appliance.territory import service_forms as forms
 
 SITE, SHARE = "10.64.8.1", "10.64.8.4"
 NODES = {"commune-a": "10.64.0.2", "hermitage": "10.64.0.1"}

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from appliance_lab.hosts.desk import Desk
+from appliance_lab.hosts.control_machine import ControlMachine
 
 
-def desk(root: Path) -> Desk:
+def desk(root: Path) -> ControlMachine:
     for name in ("inventory/keys", "inventory/requests", "inventory/grants", "safe"):
         (root / name).mkdir(parents=True)
     for name in ("territory.yml", "recovery.pub"):
         (root / "inventory" / name).write_text("one\n")
-    return Desk(root)
+    return ControlMachine(root)
 
 
 def written(file: Path, seconds: int) -> Path:

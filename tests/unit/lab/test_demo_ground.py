@@ -18,8 +18,8 @@ from appliance.escrow.age import generate
 from appliance.secret import Secret
 from appliance_lab.cli import demo_cmd
 from appliance_lab.demo.account import ACCOUNT, check_may_read, check_shell, make_account
+from appliance_lab.demo.context import TERRITORY, remove_all
 from appliance_lab.demo.kept import NOTE, PIDS, check_nobody_plays, how_to_play, is_kept, link, show_paper
-from appliance_lab.demo.stage import TERRITORY, remove_all
 from appliance_lab.story import Story
 
 

@@ -17,7 +17,7 @@ from appliance_lab.hosts.decide import Seen, decide_down, decide_power_off, deci
 from appliance_lab.hosts.faults import Fault
 from appliance_lab.hosts.kernel import FEATURES
 from appliance_lab.hosts.lab import Lab
-from appliance_lab.hosts.places import Places
+from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.plan import Plan, make_plan
 from appliance_lab.hosts.provision import begin
 from appliance_lab.hosts.state import State
@@ -93,14 +93,14 @@ def test_a_kernel_without_networks_of_their_own_is_not_told_of_nftables_which_it
 
 
 def test_a_lab_whose_mesh_nothing_can_make_is_not_provisioned(plan: Plan, tmp_path: Path) -> None:
-    places = Places(tmp_path)
-    own = make_private_folder(places.lab(plan.lab).root)
+    paths = HostPaths(tmp_path)
+    own = make_private_folder(paths.lab(plan.lab).root)
     shutil.copy(ROOT / "inventory/lab/territory.yml", own)
     offered = kernel.backends(
         {feature.name: feature.name not in (kernel.WIREGUARD, kernel.TUN) for feature in FEATURES}
     )
     told: list[str] = []
-    lab = Lab(places, plan, State(plan.lab, "", 0, backends=offered), told.append)
+    lab = Lab(paths, plan, State(plan.lab, "", 0, backends=offered), told.append)
     with pytest.raises(Unsupported, match=r"mesh of the nodes is unsupported.*make demo"):
         begin(lab)
     assert (told, [it.name for it in own.iterdir()]) == ([], ["territory.yml"])

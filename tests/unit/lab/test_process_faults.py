@@ -11,7 +11,7 @@ import pytest
 
 from appliance.host.processes import process
 from appliance.host.programs import Program
-from appliance_lab.processes.failover import Stage
+from appliance_lab.processes.failover import FailoverWorld
 from appliance_lab.processes.faults import FAULTS
 
 NODE, SERVICE = "commune-a", "docs-a"
@@ -47,11 +47,11 @@ def stage(tmp_path: Path) -> Iterator[Sleeping]:
 
 
 def test_who_is_hung_while_it_serves_has_stopped_nothing(stage: Sleeping) -> None:
-    FAULTS["hang"].inject(cast("Stage", stage), NODE)
+    FAULTS["hang"].inject(cast("FailoverWorld", stage), NODE)
     assert stage.told == []
 
 
 def test_who_is_hung_right_after_it_ended_its_service_has_stopped_it(stage: Sleeping) -> None:
     stage.served.kill()
-    FAULTS["hang"].inject(cast("Stage", stage), NODE)
+    FAULTS["hang"].inject(cast("FailoverWorld", stage), NODE)
     assert stage.told == ["writer-stop"]

@@ -122,7 +122,7 @@ def test_no_reason_can_be_given_without_a_remedy() -> None:
     ]
     given = {(file.name, node.lineno): len(node.args) > 2 for file, node in calls}
     lacking = {where for where, has in given.items() if not has}
-    of_what_it_lacks = {"failover.py", "lasting.py"}
+    of_what_it_lacks = {"failover.py", "credentials.py"}
     assert {name for name, _ in lacking} <= of_what_it_lacks
     assert len(lacking) == 3
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from appliance.agent.memory import Memory
-from appliance.backup.chain.sized import Sized
+from appliance.backup.chain.shrink_check import BackupSize
 from appliance.backup.peers.counted import Safety
 from appliance.clock import utc_seconds
 from appliance.monitor.failover_view import FailoverView, ServiceView
@@ -16,10 +16,10 @@ from appliance.monitor.view import (
     Generation,
     Grant,
     Held,
-    Home,
     Machine,
     Missing,
     Now,
+    OriginSeen,
     PutAside,
     Readable,
     Running,
@@ -117,16 +117,16 @@ def held(moment: Now, words: Mapping[str, Any]) -> Held:
         bent=words.get("bent", ""),
         elsewhere=words.get("elsewhere", ""),
         sizes=tuple(
-            Sized(generation(moment, number, since).name, size * MIB, 9, before(moment, since))
+            BackupSize(generation(moment, number, since).name, size * MIB, 9, before(moment, since))
             for number, (size, since) in words.get("sizes", {}).items()
         ),
     )
 
 
-def home(moment: Now, words: Mapping[str, Any]) -> Home:
+def home(moment: Now, words: Mapping[str, Any]) -> OriginSeen:
     """`words`: node, sequence, seen (how long ago, or null), lost, let_in, revoked."""
     node, seen = words.get("node", "commune-b"), words.get("seen", "10m")
-    return Home(
+    return OriginSeen(
         f"appliance-{node}",
         node,
         generation(moment, words.get("sequence", 1), "1h"),
@@ -241,7 +241,7 @@ def view(moment: Now, words: Mapping[str, Any]) -> View:
             Ahead(it["service"], generation(moment, it["sequence"], "1h"), before(moment, it.get("came", "1h")))
             for it in words.get("ahead", ())
         ),
-        homes=tuple(home(moment, it) for it in words.get("homes", ())),
+        origins=tuple(home(moment, it) for it in words.get("homes", ())),
         attempts=memory.attempts,
         running=tuple(running(moment, it) for it in words.get("running", ())),
         machine=Machine(

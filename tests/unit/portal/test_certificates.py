@@ -10,7 +10,7 @@ import pytest
 from appliance.errors import UsageError
 from appliance.host.command import run
 from appliance.portal.certificates import PublicName
-from appliance.portal.serve import Door
+from appliance.portal.serve import ListenSettings
 
 OWN, PUBLIC = "hermitage.demo.internal", "restauration.mairie.example"
 
@@ -98,4 +98,4 @@ def test_files_that_do_not_fit_each_other_leave_what_was_shown_before(
 def test_a_public_name_alone_is_refused(tmp_path: Path) -> None:
     cert, key = make(tmp_path / "public", PUBLIC)
     with pytest.raises(UsageError, match=r"needs the node's own"):
-        Door("127.0.0.1", 8443, public=PublicName(PUBLIC, cert, key)).check()
+        ListenSettings("127.0.0.1", 8443, public=PublicName(PUBLIC, cert, key)).check()

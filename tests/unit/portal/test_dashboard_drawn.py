@@ -57,7 +57,7 @@ def test_a_grid_of_time_has_hours_and_days_and_not_thousands_of_seconds() -> Non
 
 def test_sites_lie_as_they_do_on_the_ground() -> None:
     territory = load(ROOT / "inventory/example")
-    drawn = plan.lay(territory)
+    drawn = plan.arrange(territory)
     at = {it.site.name: it for it in drawn.spots}
     assert len(at) == len(territory.sites)
     assert not drawn.is_circle
@@ -77,20 +77,20 @@ def test_sites_lie_as_they_do_on_the_ground() -> None:
 
 def test_without_coordinates_sites_stand_on_a_circle_and_where_some_have_them_the_others_are_named() -> None:
     territory = load(ROOT / "inventory/demo")
-    drawn = plan.lay(territory)
+    drawn = plan.arrange(territory)
     assert drawn.is_circle
     assert (len(drawn.spots), drawn.unplaced) == (len(territory.sites), ())
     assert len({(it.x, it.y) for it in drawn.spots}) == len(drawn.spots)
     placed = replace(territory.sites["commune-a"], latitude_microdegrees=49_400_000, longitude_microdegrees=3_000_000)
-    some = plan.lay(replace(territory, sites={**territory.sites, "commune-a": placed}))
+    some = plan.arrange(replace(territory, sites={**territory.sites, "commune-a": placed}))
     assert [it.site.name for it in some.spots] == ["commune-a"]
     assert len(some.unplaced) == len(territory.sites) - 1
 
 
 def test_a_territory_of_one_site_or_none_has_a_map() -> None:
     one = Territory("t", "T", sites={"a": Site("a", "A", latitude_microdegrees=49_000_000)})
-    assert len(plan.lay(one).spots) == 1
-    assert plan.lay(Territory("t", "T")).spots == ()
+    assert len(plan.arrange(one).spots) == 1
+    assert plan.arrange(Territory("t", "T")).spots == ()
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from appliance.errors import ApplianceError, Busy, Forbidden, NoSpace, NotFound,
 from appliance.portal.base.entrance import _local
 from appliance.portal.base.failures import PageFailure, failure_of
 from appliance.portal.base.forms import FIELDS_MAX, PATH_MAX, Fields, parse, quoted
-from appliance.portal.desk import chosen_day
-from appliance.portal.ordering import read_wish
+from appliance.portal.page_context import chosen_day
 from appliance.portal.pages.find import has_words, is_shown
 from appliance.portal.pages.folder import around
+from appliance.portal.requesting import read_wanted
 
 ODD = "srv/docs/facture \udcff 100 % &amp; é.odt"
 
@@ -22,8 +22,8 @@ def test_a_path_that_is_no_text_comes_back_from_an_address_and_from_a_form() -> 
     assert parse(f"chemin={quoted(ODD)}".encode()).path("chemin") == ODD
     written = quoted(quoted(ODD))
     assert parse(f"quoi={written}".encode()).quoted_path("quoi") == ODD
-    assert read_wish(f"docs-a monday {quoted(ODD)}").path == ODD
-    assert read_wish("docs-a monday srv/\udcff/é").path == "srv/\udcff/é", "which no form of ours writes"
+    assert read_wanted(f"docs-a monday {quoted(ODD)}").path == ODD
+    assert read_wanted("docs-a monday srv/\udcff/é").path == "srv/\udcff/é", "which no form of ours writes"
 
 
 @pytest.mark.parametrize("raw", [b"", b"&&&", b"=", b"%", b"a=%zz", b"\xff=\xff", b"q"])
@@ -38,7 +38,7 @@ def test_what_is_too_long_or_too_much_is_refused() -> None:
         with pytest.raises(PageFailure, match="too-long"):
             parse(f"chemin={letters}".encode()).path("chemin")
         with pytest.raises(PageFailure, match="too-long"):
-            read_wish(f"docs-a monday {letters}")
+            read_wanted(f"docs-a monday {letters}")
     with pytest.raises(PageFailure):
         parse(b"&".join([b"a=1"] * (FIELDS_MAX + 1)))
 

@@ -22,7 +22,7 @@ from appliance.portal.base.limits import (
 )
 from appliance.portal.base.person import Person
 from appliance.portal.base.sessions import IDLE_SECONDS, LONGEST_SECONDS, Sessions
-from appliance.portal.base.sign_in import Door, Wait
+from appliance.portal.base.sign_in import Authenticator, Wait
 from appliance.secret import Secret
 from appliance.units import DAY
 from tests.unit.accounts.people import account
@@ -72,7 +72,7 @@ def database(tmp_path: Path) -> Database:
 
 @pytest.fixture
 def enter(database: Database, stores: list[Store]) -> Callable[..., Person | Wait | None]:
-    door = Door(database, lambda: tuple(stores), answer_seconds=0)
+    authenticator = Authenticator(database, lambda: tuple(stores), answer_seconds=0)
 
     def come(
         name: str = "marie",
@@ -81,7 +81,9 @@ def enter(database: Database, stores: list[Store]) -> Callable[..., Person | Wai
         now: float = NOW,
         address: str = "10.0.0.7",
     ) -> object:
-        return door.enter(name, password, code_at(TOTP, now) if code is None else code, address=address, now=now)
+        return authenticator.enter(
+            name, password, code_at(TOTP, now) if code is None else code, address=address, now=now
+        )
 
     return come  # type: ignore[return-value]
 

@@ -85,7 +85,7 @@ def test_a_share_may_be_replaced_whole_while_an_act_says_so_and_no_longer(tmp_pa
     lookup = Lookup(NodeLayout(tmp_path))
     shares = [Share(name, name, "Commune A", (f"srv/{name}",)) for name in ("docs-a", "docs-b")]
     told = {"docs-a": Opened(tmp_path / "a.db"), "docs-b": Opened(tmp_path / "b.db", rewinds_until=NOW + DAY)}
-    save(lookup.places.opened, told)
+    save(lookup.paths.opened, told)
     assert lookup.rewinds(shares, NOW) == {"docs-b": NOW + DAY}
     assert lookup.rewinds(shares[:1], NOW) == {}
     assert lookup.rewinds(shares, NOW + DAY) == {}

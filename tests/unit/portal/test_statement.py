@@ -13,8 +13,8 @@ import appliance.portal
 from appliance.config.load import load
 from appliance.portal.base.forms import Fields
 from appliance.portal.base.language import Words
-from appliance.portal.base.site import Visit
 from appliance.portal.base.templates import Templates
+from appliance.portal.base.web_app import Visit
 from appliance.territory import codec
 
 DEMO = Path(__file__).parents[3] / "inventory/demo"

@@ -11,17 +11,17 @@ import pytest
 import appliance.portal
 from appliance.portal.base.forms import parse
 from appliance.portal.base.language import Words
-from appliance.portal.base.site import Visit
 from appliance.portal.base.templates import Templates
-from appliance.portal.ordering import Placed
+from appliance.portal.base.web_app import Visit
+from appliance.portal.requesting import Placed
 from appliance.portal.shares import Share
-from appliance.restore.order import Order, Reached, Status
 from appliance.restore.preview.difference import Line
 from appliance.restore.preview.model import Preview
+from appliance.restore.request import Reached, RestoreRequest, Status
 
 TEMPLATES = Templates(Path(appliance.portal.__file__).parent / "templates")
 SAID = 'hx-swap-oob="innerHTML:#annonce"'
-ORDER = Order("0" * 32, "marie", "docs-a", "download", "monday", 0.0, ("srv/docs/plan.pdf",), "srv/docs", 0.0)
+ORDER = RestoreRequest("0" * 32, "marie", "docs-a", "download", "monday", 0.0, ("srv/docs/plan.pdf",), "srv/docs", 0.0)
 NOWHERE = Reached()
 SHARE = Share("docs-a", "Documents", "Attichy", ("srv/docs",))
 
@@ -89,8 +89,8 @@ def test_a_database_that_could_not_be_copied_is_said_to_be_damaged_perhaps(made:
 
 @pytest.mark.parametrize(("age_seconds", "milliseconds"), [(0, 300), (9, 300), (10, 1000), (86400, 1000)])
 def test_a_young_order_is_looked_at_more_often(age_seconds: float, milliseconds: int) -> None:
-    order = dataclasses.replace(ORDER, created_utc_seconds=-age_seconds)
-    values = {"order": order, "share": SHARE, "status": Status(), "reached": NOWHERE, "undoing": ""}
+    request = dataclasses.replace(ORDER, created_utc_seconds=-age_seconds)
+    values = {"order": request, "share": SHARE, "status": Status(), "reached": NOWHERE, "undoing": ""}
     page = TEMPLATES.render(look(), "order-part.html", **values)
     assert f'hx-trigger="every {milliseconds}ms"' in page
 

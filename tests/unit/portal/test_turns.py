@@ -18,7 +18,7 @@ from appliance.accounts.model import Store
 from appliance.accounts.store import write_store
 from appliance.clock import SimulatedClock
 from appliance.host.layout import NodeLayout
-from appliance.portal.base.site import PAGES_AT_ONCE, Site, Visit
+from appliance.portal.base.web_app import PAGES_AT_ONCE, Visit, WebApp
 from appliance.portal.build import stores_of
 from tests.pace import PACE
 from tests.unit.accounts.people import account
@@ -26,10 +26,10 @@ from tests.unit.accounts.people import account
 SECONDS_MAX = PACE * 20.0
 
 
-def site() -> Site:
+def site() -> WebApp:
     """One whose visitors are nobody; these pages ask for nothing else of it."""
     nobody: Any = SimpleNamespace(find=lambda token, now: None)
-    return Site(SimulatedClock(), ZoneInfo("Europe/Paris"), nobody, nobody, nobody, nobody)
+    return WebApp(SimulatedClock(), ZoneInfo("Europe/Paris"), nobody, nobody, nobody, nobody)
 
 
 def ask_at_once(count: int, page: Callable[[Visit], Response], *, waits: bool) -> None:

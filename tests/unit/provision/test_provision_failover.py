@@ -154,6 +154,6 @@ def test_it_goes_with_the_mesh_address_of_who_has_it_and_to_nobody_where_that_is
 ) -> None:
     made = mesh.plan(territory(), "commune-c")
     assert made is not None
-    text = link.led(mesh.render(made), link.read_holders(f"{SITE} {to}\nnonsense\n"))
+    text = link.routed(mesh.render(made), link.read_service_routes(f"{SITE} {to}\nnonsense\n"))
     found = [it.removeprefix("AllowedIPs = ") for it in text.splitlines() if it.startswith("AllowedIPs")]
     assert sorted(found) == peers

@@ -69,16 +69,16 @@ def test_a_role_says_at_which_port_it_serves_pcs_and_the_bundle_where_they_are(
     ],
 )
 def test_ssh_is_for_the_control_machine_operators_and_the_mesh(client: str, admitted: bool) -> None:
-    doors = firewall.doors(FOUR, "commune-a", OPERATORS)
-    assert doors.admit(client) is admitted
+    ports = firewall.open_ports(FOUR, "commune-a", OPERATORS)
+    assert ports.admit(client) is admitted
     if not admitted:
         with pytest.raises(Refused, match=f"you are connected from {client}, which these rules would no longer admit"):
-            firewall.check_admits(doors, client)
+            firewall.check_admits(ports, client)
 
 
 def test_a_node_outside_the_mesh_is_entered_from_the_addresses_of_the_others() -> None:
-    doors = firewall.doors(bundle((town("a", 1, mesh=False), town("b", 2, mesh=False))), "a", ())
-    assert (doors.admit("10.1.2.10"), doors.mesh) == (True, ())
+    ports = firewall.open_ports(bundle((town("a", 1, mesh=False), town("b", 2, mesh=False))), "a", ())
+    assert (ports.admit("10.1.2.10"), ports.mesh) == (True, ())
 
 
 def test_operators_that_are_no_network_are_named_with_their_file() -> None:

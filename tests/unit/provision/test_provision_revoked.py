@@ -53,6 +53,6 @@ def test_it_is_no_peer_in_the_mesh_and_the_relay_hands_nothing_on_for_it() -> No
 
 
 def test_a_stolen_control_machine_begins_no_session_at_any_address() -> None:
-    assert firewall.doors(BEFORE, "commune-a", ()).admit("10.1.1.10")
-    assert not firewall.doors(_without("hermitage"), "commune-a", ()).admit("10.1.1.10")
-    assert not firewall.doors(_without("hermitage"), "commune-a", ()).admit("10.90.0.1")
+    assert firewall.open_ports(BEFORE, "commune-a", ()).admit("10.1.1.10")
+    assert not firewall.open_ports(_without("hermitage"), "commune-a", ()).admit("10.1.1.10")
+    assert not firewall.open_ports(_without("hermitage"), "commune-a", ()).admit("10.90.0.1")

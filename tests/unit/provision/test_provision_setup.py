@@ -17,7 +17,7 @@ from appliance.membership.bundle import Taken
 from appliance.provision import firewall, vault
 from appliance.provision.apply import Host
 from appliance.provision.callers import Caller
-from appliance.provision.settle import APART, Owners, Settled, part, settle
+from appliance.provision.setup import APART, Owners, SetUp, part, set_up
 from appliance.trust.identity import Identity
 from appliance.trust.keys import create_key
 from appliance.voter.promises import load_promises
@@ -50,8 +50,8 @@ def keys(tmp_path: Path) -> tuple[str, str]:
     return create_key(tmp_path / "territory"), create_key(tmp_path / "another")
 
 
-def settled(host: Host, name: str, key: str, *, dry_run: bool = False) -> Settled:
-    return settle(Identity(name, key), STATE, host, dry_run=dry_run, owners=HERE)
+def settled(host: Host, name: str, key: str, *, dry_run: bool = False) -> SetUp:
+    return set_up(Identity(name, key), STATE, host, dry_run=dry_run, owners=HERE)
 
 
 def disk(host: Host) -> dict[str, tuple[int, bytes]]:
@@ -72,7 +72,7 @@ def test_a_bare_host_becomes_a_node_and_the_second_time_nothing_changes(host: Ho
     assert (host.root / "etc/appliance/territory.pub").read_text() == f"{keys[0]}\n"
     assert {path: mode(host, path) for path in MODES} == MODES
     before = disk(host)
-    assert settled(host, "commune-a", keys[0]) == Settled((), first.keys)
+    assert settled(host, "commune-a", keys[0]) == SetUp((), first.keys)
     assert disk(host) == before
 
 
@@ -86,10 +86,10 @@ def test_the_vault_wants_each_folder_as_a_node_was_settled_with_it() -> None:
 
 def test_a_dry_run_says_the_same_and_changes_nothing(host: Host, keys: tuple[str, str]) -> None:
     before = disk(host)
-    assert settled(host, "commune-a", keys[0], dry_run=True) == Settled(EVERYTHING, None)
+    assert settled(host, "commune-a", keys[0], dry_run=True) == SetUp(EVERYTHING, None)
     assert disk(host) == before
     made = settled(host, "commune-a", keys[0])
-    assert settled(host, "commune-a", keys[0], dry_run=True) == Settled((), made.keys)
+    assert settled(host, "commune-a", keys[0], dry_run=True) == SetUp((), made.keys)
 
 
 @pytest.mark.parametrize("path", MODES)
@@ -97,7 +97,7 @@ def test_a_mode_that_differs_is_mended(path: str, host: Host, keys: tuple[str, s
     made = settled(host, "commune-a", keys[0])
     before = disk(host)
     (host.root / path.lstrip("/")).chmod(0o770)
-    assert settled(host, "commune-a", keys[0]) == Settled((path,), made.keys)
+    assert settled(host, "commune-a", keys[0]) == SetUp((path,), made.keys)
     assert disk(host) == before
 
 
@@ -106,7 +106,7 @@ def test_the_key_that_root_pins_is_mended_for_a_node_that_believes_the_right_one
 ) -> None:
     made = settled(host, "commune-a", keys[0])
     (host.root / "etc/appliance/territory.pub").write_text(f"{keys[1]}\n")
-    assert settled(host, "commune-a", keys[0]) == Settled((PIN,), made.keys)
+    assert settled(host, "commune-a", keys[0]) == SetUp((PIN,), made.keys)
 
 
 @pytest.mark.parametrize("another", ["name", "key"])
@@ -122,28 +122,28 @@ def test_another_node_is_refused_and_nothing_changes(another: str, host: Host, k
 def test_a_run_that_was_cut_before_the_node_was_born_is_finished_by_the_next(host: Host, keys: tuple[str, str]) -> None:
     made = settled(host, "commune-a", keys[0])
     (host.root / "srv/appliance/node/node.json").unlink()  # it is written last
-    assert settled(host, "commune-a", keys[0]) == Settled((f"{STATE}/node.json",), made.keys)
+    assert settled(host, "commune-a", keys[0]) == SetUp((f"{STATE}/node.json",), made.keys)
 
 
 def test_a_new_node_keeps_the_bundle_that_does_not_name_its_keys_yet(host: Host) -> None:
     wanted, first = Identity("commune-a", PUBLIC), bundle([town("commune-a", 1), town("commune-b", 2)])
     before = disk(host)
-    planned = settle(wanted, STATE, host, bundle=first, dry_run=True, owners=HERE)
+    planned = set_up(wanted, STATE, host, bundle=first, dry_run=True, owners=HERE)
     assert (planned.bundle, disk(host)) == (Taken(1, 0, member=False), before)
-    made = settle(wanted, STATE, host, bundle=first, owners=HERE)
+    made = set_up(wanted, STATE, host, bundle=first, owners=HERE)
     assert (made.changed, made.bundle) == ((*EVERYTHING, f"{STATE}/bundle"), Taken(1, 0, member=False))
     assert (host.root / "srv/appliance/node/bundle").read_bytes() == first.document.raw
-    again = settle(wanted, STATE, host, bundle=first, owners=HERE)
-    assert again == Settled((), made.keys, Taken(1, 1, member=False))
+    again = set_up(wanted, STATE, host, bundle=first, owners=HERE)
+    assert again == SetUp((), made.keys, Taken(1, 1, member=False))
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_an_older_bundle_than_the_one_in_use_is_refused_in_a_dry_run_too(dry_run: bool, host: Host) -> None:
     wanted, towns = Identity("commune-a", PUBLIC), [town("commune-a", 1), town("commune-b", 2)]
-    settle(wanted, STATE, host, bundle=bundle(towns, serial=2), owners=HERE)
+    set_up(wanted, STATE, host, bundle=bundle(towns, serial=2), owners=HERE)
     before = disk(host)
     with pytest.raises(Refused, match="bundle 1 would replace bundle 2"):
-        settle(wanted, STATE, host, bundle=bundle(towns), dry_run=dry_run, owners=HERE)
+        set_up(wanted, STATE, host, bundle=bundle(towns), dry_run=dry_run, owners=HERE)
     assert disk(host) == before
 
 
@@ -152,13 +152,13 @@ def test_an_older_bundle_than_root_obeyed_is_refused_though_the_node_has_one_old
     dry_run: bool, host: Host
 ) -> None:
     wanted, towns = Identity("commune-a", PUBLIC), [town("commune-a", 1), town("commune-b", 2)]
-    settle(wanted, STATE, host, bundle=bundle(towns), owners=HERE)
+    set_up(wanted, STATE, host, bundle=bundle(towns), owners=HERE)
     (host.root / "etc/appliance/serial").write_text(f"3 {PUBLIC}\n")
     before = disk(host)
     with pytest.raises(Refused, match="bundle 2 is older than bundle 3, which root already applied to this host"):
-        settle(wanted, STATE, host, bundle=bundle(towns, serial=2), dry_run=dry_run, owners=HERE)
+        set_up(wanted, STATE, host, bundle=bundle(towns, serial=2), dry_run=dry_run, owners=HERE)
     assert disk(host) == before
-    assert settle(wanted, STATE, host, bundle=bundle(towns, serial=3), owners=HERE).bundle is not None
+    assert set_up(wanted, STATE, host, bundle=bundle(towns, serial=3), owners=HERE).bundle is not None
 
 
 def test_a_host_that_joins_another_territory_begins_with_any_serial_of_it(host: Host, keys: tuple[str, str]) -> None:
@@ -166,7 +166,7 @@ def test_a_host_that_joins_another_territory_begins_with_any_serial_of_it(host: 
     (host.root / "etc/appliance/serial").write_text(f"7 {keys[0]}\n")
     shutil.rmtree(host.root / "srv/appliance/node")
     towns = bundle([town("commune-a", 1), town("commune-b", 2)])
-    assert settle(Identity("commune-a", PUBLIC), STATE, host, bundle=towns, owners=HERE).bundle is not None
+    assert set_up(Identity("commune-a", PUBLIC), STATE, host, bundle=towns, owners=HERE).bundle is not None
 
 
 RULES = "etc/nftables.conf"
@@ -181,7 +181,7 @@ CONTROL_AT_B = [town("commune-a", 1), town("commune-b", 2, roles=("control",))]
 def filtered(host: Host) -> Host:
     """A node by the name commune-b whose rules are loaded, and whose control machine is commune-a."""
     first = bundle(CONTROL_AT_A)
-    settle(Identity("commune-b", PUBLIC), STATE, host, bundle=first, caller=Caller(OFFICE), owners=HERE)
+    set_up(Identity("commune-b", PUBLIC), STATE, host, bundle=first, caller=Caller(OFFICE), owners=HERE)
     (host.root / RULES).write_text(firewall.render(first, "commune-b"))
     return host
 
@@ -190,7 +190,7 @@ def filtered(host: Host) -> Host:
 def test_a_bundle_that_locks_out_who_brings_it_is_refused_before_it_is_kept(dry_run: bool, filtered: Host) -> None:
     before, wanted, moved = disk(filtered), Identity("commune-b", PUBLIC), bundle(CONTROL_AT_B, serial=2)
     with pytest.raises(Refused, match=f"you are connected from {OFFICE}, which these rules.*`firewall_operators`"):
-        settle(wanted, STATE, filtered, bundle=moved, caller=Caller(OFFICE), dry_run=dry_run, owners=HERE)
+        set_up(wanted, STATE, filtered, bundle=moved, caller=Caller(OFFICE), dry_run=dry_run, owners=HERE)
     assert disk(filtered) == before
 
 
@@ -198,11 +198,11 @@ def test_operators_that_are_named_then_are_let_in_before_the_bundle_is_there(fil
     (filtered.root / OPERATORS).write_text("# by hand\n198.18.0.0/15")
     wanted, moved = Identity("commune-b", PUBLIC), bundle(CONTROL_AT_B, serial=2)
     caller = Caller(OFFICE, ("198.18.0.0/15", "10.1.1.0/24"))
-    made = settle(wanted, STATE, filtered, bundle=moved, caller=caller, owners=HERE)
+    made = set_up(wanted, STATE, filtered, bundle=moved, caller=caller, owners=HERE)
     assert made.changed == (f"/{OPERATORS}", f"{STATE}/bundle")
     assert (filtered.root / OPERATORS).read_text() == "# by hand\n198.18.0.0/15\n10.1.1.0/24\n"
     (filtered.root / OPERATORS).unlink()
-    again = settle(wanted, STATE, filtered, bundle=moved, caller=caller, owners=HERE)
+    again = set_up(wanted, STATE, filtered, bundle=moved, caller=caller, owners=HERE)
     assert again.changed == (), "what is in force already is the role firewall's"
 
 
@@ -218,14 +218,14 @@ def test_nobody_else_is_locked_out_by_a_bundle(rules: str, address: str, filtere
     if rules:
         (filtered.root / RULES).write_text(rules)
     wanted, moved = Identity("commune-b", PUBLIC), bundle(CONTROL_AT_B, serial=2)
-    made = settle(wanted, STATE, filtered, bundle=moved, caller=Caller(address), owners=HERE)
+    made = set_up(wanted, STATE, filtered, bundle=moved, caller=Caller(address), owners=HERE)
     assert made.bundle == Taken(2, 1, member=False)
 
 
 def test_a_host_without_our_package_is_told_to_have_it_first(host: Host, keys: tuple[str, str]) -> None:
     nobody = Owners(USER, GROUP, "nobody-of-ours", GROUP)
     with pytest.raises(ApplianceError, match=r"no account or group nobody-of-ours.*Install the package"):
-        settle(Identity("commune-a", keys[0]), STATE, host, owners=nobody)
+        set_up(Identity("commune-a", keys[0]), STATE, host, owners=nobody)
 
 
 def test_a_file_where_the_folder_should_be_is_told(host: Host, keys: tuple[str, str]) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance.host.disks import care
+from appliance.host.disks import health
 from tests.unit.roles.loading import ROLES
 
 ALARM = ROLES / "upkeep/files/smartd-alarm"
@@ -38,9 +38,9 @@ needs_smartd = pytest.mark.skipif(
 def call(folder: Path, environment: dict[str, str]) -> dict[str, str]:
     """Call the plug-in as smartd does; the alarms that are there then, by name."""
     text = ALARM.read_text()
-    assert text.count(str(care.ALARMS)) == 1
+    assert text.count(str(health.ALARMS)) == 1
     script = folder / "appliance"
-    script.write_text(text.replace(str(care.ALARMS), str(folder / "alarms")))
+    script.write_text(text.replace(str(health.ALARMS), str(folder / "alarms")))
     (folder / "alarms").mkdir(exist_ok=True)
     subprocess.run(("/bin/sh", script), env={**PATH, **environment}, stdin=subprocess.DEVNULL, check=True)
     return {it.name: it.read_text() for it in (folder / "alarms").iterdir()}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.territory.domains import conflict, counting_holders
+from appliance.territory.domains import conflict, counting_replica_nodes
 from appliance.territory.model import Placement, Territory
 from appliance.territory.placement import Infeasible, place, possible_copies, replacements
 from appliance.units import GIB
@@ -192,14 +192,14 @@ def test_only_spares_distinct_from_the_holders_left_may_stand_in() -> None:
 
 def test_after_a_takeover_copies_are_counted_from_the_new_writer() -> None:
     here = territory([node("a"), node("standby", "x"), node("b", "x"), node("c")])
-    assert counting_holders(here, "a", ("standby", "c")) == ("standby", "c")
-    assert counting_holders(here, "standby", ("standby", "b", "c")) == ("c",)
+    assert counting_replica_nodes(here, "a", ("standby", "c")) == ("standby", "c")
+    assert counting_replica_nodes(here, "standby", ("standby", "b", "c")) == ("c",)
 
 
 def test_as_many_acknowledged_copies_count_as_can_stand_together() -> None:
     here = territory([node("a"), node("hub", "x", "y"), node("b", "x"), node("c", "y")])
-    assert counting_holders(here, "a", ("hub", "b", "c")) == ("b", "c")
-    assert counting_holders(here, "a", ()) == ()
+    assert counting_replica_nodes(here, "a", ("hub", "b", "c")) == ("b", "c")
+    assert counting_replica_nodes(here, "a", ()) == ()
 
 
 def test_possible_copies_look_at_zones_and_not_at_room() -> None:

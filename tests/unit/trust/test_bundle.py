@@ -16,7 +16,7 @@ from appliance.trust import bundle as bundles
 from appliance.trust import former as formers
 from appliance.trust import signed
 from appliance.trust.bundle import Member, accept_bundle, load_bundle, make_bundle, read_bundle
-from appliance.trust.former import Former, FormerHolder, FormerService
+from appliance.trust.former import Former, FormerReplicaNode, FormerService
 from appliance.trust.keys import PublicKeys, public_line
 from appliance.units import GIB
 from tests.unit.territory.small import node, service, territory
@@ -44,7 +44,7 @@ def test_a_bundle_is_read_back_as_it_was_made() -> None:
     read = read_bundle(_make(serial=7), PUBLIC)
     assert (read.serial, read.territory, read.recovery) == (7, PLAN, "age1recovery")
     assert read.member("a") == Member(PLAN.nodes["a"], "peer", KEYS)
-    assert read.terms("docs").holders == ("b", "c")
+    assert read.terms("docs").replica_nodes == ("b", "c")
     assert read.member("a").account_for("b") == "peer"
     assert Member(PLAN.nodes["a"], "vault-", KEYS).account_for("b") == "vault-b"
     assert read.counted("a", ("b", "c")) == ("b",), "b and c lie in one zone"
@@ -64,7 +64,7 @@ def test_terms_say_what_a_holder_takes() -> None:
     assert terms.daily_bytes == GIB, "never less than one"
     assert terms.seed_bytes == terms.service.size_bytes * 4 // 3
     unplaced = read_bundle(_make(placements={}), PUBLIC).terms("docs")
-    assert (unplaced.holders, unplaced.spares) == ((), ())
+    assert (unplaced.replica_nodes, unplaced.spares) == ((), ())
 
 
 def test_strangers_are_named_with_those_who_are_known() -> None:
@@ -84,7 +84,7 @@ def test_a_service_that_left_is_told_with_its_bundle_and_its_last_terms_stay_kno
     with pytest.raises(NotFound, match='the service "old" left the territory in bundle 3') as caught:
         read.terms("old")
     assert "can be restored on a or b" in caught.value.remedy
-    assert (read.last_terms("old").holders, read.trusted("old")) == (("b",), ("a", "b"))
+    assert (read.last_terms("old").replica_nodes, read.trusted("old")) == (("b",), ("a", "b"))
     assert read.care_terms("x") is None
     with pytest.raises(NotFound, match='no service "x"'):
         read.last_terms("x")
@@ -92,7 +92,7 @@ def test_a_service_that_left_is_told_with_its_bundle_and_its_last_terms_stay_kno
 
 def test_a_service_of_the_plan_counts_before_a_former_one_of_the_same_name() -> None:
     read = read_bundle(_make(former=Former({"docs": replace(LEFT, service=PLAN.services["docs"])})), PUBLIC)
-    assert (read.left("docs"), read.last_terms("docs").holders) == (None, ("b", "c"))
+    assert (read.left("docs"), read.last_terms("docs").replica_nodes) == (None, ("b", "c"))
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_service_of_the_plan_counts_before_a_former_one_of_the_same_name() -> 
         Former({"old": replace(LEFT, holders=("../b",))}),
         Former({"old": replace(LEFT, since="yesterday")}),
         Former({"old": replace(LEFT, service=replace(LEFT.service, name="../old"))}),
-        Former({}, (FormerHolder("docs", "b/", 1, 3, LEFT.since),)),
+        Former({}, (FormerReplicaNode("docs", "b/", 1, 3, LEFT.since),)),
     ],
 )
 def test_a_former_service_with_a_name_or_a_time_that_is_none_is_refused(former: Former) -> None:

@@ -83,7 +83,11 @@ def test_the_bundle() -> None:
     assert sorted(bundle.members) == ["commune-a", "commune-b", "commune-c", "hermitage"]
     assert bundle.member("commune-a").keys.sign == KEYS["commune-a"]
     terms = bundle.terms("docs-a")
-    assert (terms.origin, terms.holders, terms.spares) == ("commune-a", ("hermitage", "commune-b"), ("commune-c",))
+    assert (terms.origin, terms.replica_nodes, terms.spares) == (
+        "commune-a",
+        ("hermitage", "commune-b"),
+        ("commune-c",),
+    )
     assert (terms.quota_bytes, terms.daily_bytes, terms.seed_bytes) == (2 * GIB, GIB, GIB)
     assert terms.service.size_bytes == 200 * MIB
     assert bundle.territory.nodes["commune-a"].site == "commune-a"

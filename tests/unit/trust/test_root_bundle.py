@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.accounts import desk
+from appliance.accounts import service
 from appliance.cli import main, this_accounts
 from appliance.cli.internal.node import apply
 from appliance.errors import IntegrityError, NoSpace, Refused
@@ -115,7 +115,7 @@ def test_each_verb_of_root_refuses_it_and_changes_nothing(
     (root / "run").mkdir(parents=True)
     monkeypatch.setattr(apply, "THIS_HOST", Host(root, lambda argv: None))
     monkeypatch.setattr(this_accounts, "state_of_this_host", lambda: host.root)
-    monkeypatch.setattr(desk, "take_brought", lambda *_, **__: pytest.fail("it was taken"))
+    monkeypatch.setattr(service, "take_brought", lambda *_, **__: pytest.fail("it was taken"))
     noted.write_text(f"3 {PUBLIC}\n")
     assert main.run(["--state", str(host.root), *words, *dry_run]) == Refused.exit_code
     assert "bundle 2 is older than bundle 3, which root already applied to this host" in capsys.readouterr().err

@@ -22,7 +22,7 @@ from appliance.backup.chain.history import remove_folder
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.header_parts import leading_to, previous_by_name
 from appliance.backup.vault.maintenance import damage
-from appliance.backup.vault.store import LIST, Holding
+from appliance.backup.vault.store import LIST, Replica
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError
 from appliance.host.files import fsync_folder
@@ -48,52 +48,52 @@ def epoch_of(name: str) -> int:
     return int(name.partition(".")[0])
 
 
-def choose(node: Node, holding: Holding, lock_seconds: int) -> tuple[str, ...]:
+def choose(node: Node, replica: Replica, lock_seconds: int) -> tuple[str, ...]:
     """The names of what is forgotten now, in this order; folders that a cut left empty are among them."""
-    stored = holding.stored()
-    bare = {item.name for item in stored if _is_bare(holding, item)}
-    empty = set(holding.folders()) - {item.name for item in stored}
+    stored = replica.stored()
+    bare = {item.name for item in stored if _is_bare(replica, item)}
+    empty = set(replica.folders()) - {item.name for item in stored}
     if not bare and not empty:
         return ()
-    epoch = _going_on_since(node, holding, stored, lock_seconds)
+    epoch = _going_on_since(node, replica, stored, lock_seconds)
     left_out = {name for name in empty if epoch_of(name) >= epoch}  # it keeps nothing, nor does it stop anything
-    previous = {name: before for name, before in previous_by_name(holding).items() if name not in left_out}
+    previous = {name: before for name, before in previous_by_name(replica).items() if name not in left_out}
     return abandoned(previous, bare | (empty - left_out), epoch)
 
 
-def forget(holding: Holding, names: Iterable[str]) -> int:
+def forget(replica: Replica, names: Iterable[str]) -> int:
     """Remove these, in this order, and what is known to be wrong with them; how many went. The lock is held."""
     names = tuple(names)
     for name in names:
-        if (folder := holding.generations / name).exists():
+        if (folder := replica.generations / name).exists():
             remove_folder(folder)
     if not names:
         return 0
-    fsync_folder(holding.generations)
-    holding.history.remove(names)
-    gone = {name for name in names if holding.find(name) is None}
-    damage.forget(holding, gone)
+    fsync_folder(replica.generations)
+    replica.history.remove(names)
+    gone = {name for name in names if replica.find(name) is None}
+    damage.forget(replica, gone)
     return len(gone)
 
 
-def _is_bare(holding: Holding, item: Stored) -> bool:
+def _is_bare(replica: Replica, item: Stored) -> bool:
     """A list whose receipt never came goes first, as one of the remains."""
-    return not (item.listed or item.thinned or item.given_up or holding.path(item.name, LIST).exists())
+    return not (item.listed or item.thinned or item.given_up or replica.path(item.name, LIST).exists())
 
 
-def _going_on_since(node: Node, holding: Holding, stored: Iterable[Stored], lock_seconds: int) -> int:
+def _going_on_since(node: Node, replica: Replica, stored: Iterable[Stored], lock_seconds: int) -> int:
     """The newest epoch whose first generation here came a whole lock ago; 0 when there is none."""
     now, newest = node.ageing.now(), 0
     for epoch, items in groupby(stored, key=lambda item: item.epoch):
         first = next((item for item in items if item.listed or item.thinned), None)
-        if first and now - _received(node, holding, first.name) >= lock_seconds:
+        if first and now - _received(node, replica, first.name) >= lock_seconds:
             newest = epoch
     return newest
 
 
-def _received(node: Node, holding: Holding, name: str) -> float:
+def _received(node: Node, replica: Replica, name: str) -> float:
     """The ageing clock at our own receipt; what cannot be read is never old."""
     try:
-        return read_own_receipt(node, holding, name).age_seconds
+        return read_own_receipt(node, replica, name).age_seconds
     except ApplianceError:
         return math.inf

@@ -15,7 +15,7 @@ from appliance.backup.vault import ledger
 from appliance.backup.vault.limits import Amount, ceiling
 from appliance.backup.vault.maintenance.leftovers import unreferenced_blobs
 from appliance.backup.vault.maintenance.obey import quota_bytes
-from appliance.backup.vault.store import NAME_BYTES, Holding, size_of
+from appliance.backup.vault.store import NAME_BYTES, Replica, size_of
 from appliance.host.records import Record
 from appliance.node.handle import Node
 from appliance.trust.bundle import Terms
@@ -73,50 +73,50 @@ def _change(terms: Terms) -> int:
 
 
 def is_full(
-    node: Node, service: str, holding: Holding, referenced: Callable[[], Collection[str]], *, unfinished: bool
+    node: Node, service: str, replica: Replica, referenced: Callable[[], Collection[str]], *, unfinished: bool
 ) -> bool:
     """Whether the share must bend: `referenced` gives the blobs that what stays names, which reads every list. What no
     list names goes by itself soon, unless a push is unfinished, which may need it."""
     terms = node.bundle.terms(service)
-    quota, used = quota_bytes(node, terms), holding.used_bytes()
-    allowed = allowed_now(holding, quota, used)
+    quota, used = quota_bytes(node, terms), replica.used_bytes()
+    allowed = allowed_now(replica, quota, used)
     if used > room_of(allowed, _change(terms)) and not unfinished:
-        used -= sum(max(NAME_BYTES, size_of(path) or 0) for path in unreferenced_blobs(holding, referenced()))
+        used -= sum(max(NAME_BYTES, size_of(path) or 0) for path in unreferenced_blobs(replica, referenced()))
     return must_bend(quota, allowed, used, _change(terms))
 
 
-def allowed_now(holding: Holding, quota: int, used: int) -> float:
+def allowed_now(replica: Replica, quota: int, used: int) -> float:
     """What the newest epoch may fill: less than the quota, so that whoever comes next finds room. An epoch of which
     nothing came yet begins with what is `used`."""
-    epoch, book = max(holding.epochs(), default=0), ledger.load(holding.book / "ledger.json")
+    epoch, book = max(replica.epochs(), default=0), ledger.load(replica.book / "ledger.json")
     return ceiling(quota, book.with_epoch(epoch, Amount(used)).base_of(epoch).bytes, relayed=False)
 
 
-def read_bent(holding: Holding) -> Bent | None:
+def read_bent(replica: Replica) -> Bent | None:
     """What was let go last; None when nothing was, or it cannot be read."""
-    return BENT.load_or(holding.root / "bent", None)
+    return BENT.load_or(replica.root / "bent", None)
 
 
-def note_bent(holding: Holding, bent: Bent) -> None:
-    BENT.save(holding.root / "bent", bent)
+def note_bent(replica: Replica, bent: Bent) -> None:
+    BENT.save(replica.root / "bent", bent)
 
 
-def rests(holding: Holding, now_age_seconds: int, seconds: int) -> bool:
+def rests(replica: Replica, now_age_seconds: int, seconds: int) -> bool:
     """Whether something was let go less than `seconds` ago."""
-    bent = read_bent(holding)
+    bent = read_bent(replica)
     return bent is not None and now_age_seconds - bent.age_seconds < seconds
 
 
-def settle(holding: Holding, now_age_seconds: int) -> None:
+def settle(replica: Replica, now_age_seconds: int) -> None:
     """After an ageing clock that was lost, what was let go last went just now."""
-    bent = read_bent(holding)
+    bent = read_bent(replica)
     if bent and bent.age_seconds > now_age_seconds:
-        note_bent(holding, Bent(now_age_seconds, bent.generation, bent.was_seconds))
+        note_bent(replica, Bent(now_age_seconds, bent.generation, bent.was_seconds))
 
 
-def told(holding: Holding, now_age_seconds: int) -> str:
+def told(replica: Replica, now_age_seconds: int) -> str:
     """What the share let go of late before its time; "" when nothing."""
-    bent = read_bent(holding)
+    bent = read_bent(replica)
     if bent is None or now_age_seconds - bent.age_seconds >= TOLD_SECONDS:
         return ""
     epoch, sequence, _ = bent.generation.split(".")

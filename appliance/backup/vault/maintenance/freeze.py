@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError
 from appliance.host.disks import reserve
@@ -46,10 +46,10 @@ type Sights = Mapping[str, int]
 
 REMEDY = "Find out why, then remove the file."
 ALARM = Record(Alarm, 0, "the alarm cannot be read", REMEDY, mode=0o640)
-SIGHTS = Record(dict[str, int], 0, "the durations of freezes and holds cannot be read", REMEDY, mode=0o640)
+LAST_SEEN = Record(dict[str, int], 0, "the durations of freezes and holds cannot be read", REMEDY, mode=0o640)
 
 
-def noted(said: Collection[Act], sights: Sights, *, now: float, age_seconds: int) -> Sights:
+def recorded(said: Collection[Act], sights: Sights, *, now: float, age_seconds: int) -> Sights:
     """`sights` with those of `said` that are in force for the first time. What was taken back ends by the wall clock
     alone, so that it does not begin again when the act that took it back ends. Pure."""
     ended = _thawed(it for it in said if it.in_force(now))
@@ -109,10 +109,10 @@ def why_frozen(node: Node, service: str) -> str:
     acts, now, age_seconds = load_acts(node.layout.acts, node.bundle), node.clock.now(), node.ageing.now()
     try:
         alarm = read_alarm(replica_of(node, service))
-        before = read_sights(replica_of(node, service))
+        before = read_last_seen(replica_of(node, service))
     except IntegrityError as error:
         return str(error)
-    sights = noted(about(acts, subjects, service), before, now=now, age_seconds=age_seconds)
+    sights = recorded(about(acts, subjects, service), before, now=now, age_seconds=age_seconds)
     if sights != before:
         _keep(node, service, sights)
     return frozen_reason(
@@ -122,34 +122,34 @@ def why_frozen(node: Node, service: str) -> str:
 
 def _keep(node: Node, service: str, sights: Sights) -> None:
     """An account that only looks may not write there; the agent, which thins, does."""
-    holding = replica_of(node, service)
-    if holding.root.exists():
+    replica = replica_of(node, service)
+    if replica.root.exists():
         with contextlib.suppress(PermissionError):
-            reserve.using(node.layout.vault_reserve, lambda: SIGHTS.save(_sights(holding), dict(sights)))
+            reserve.using(node.layout.vault_reserve, lambda: LAST_SEEN.save(_last_seen(replica), dict(sights)))
 
 
-def read_sights(holding: Holding) -> Sights:
+def read_last_seen(replica: Replica) -> Sights:
     """What was noted of freezes and holds; raise IntegrityError when it cannot be read: all of it may still last."""
-    return SIGHTS.load(_sights(holding)) or {}
+    return LAST_SEEN.load(_last_seen(replica)) or {}
 
 
-def _sights(holding: Holding) -> Path:
-    return holding.root / "lasting"
+def _last_seen(replica: Replica) -> Path:
+    return replica.root / "lasting"
 
 
 def raise_alarm(node: Node, service: str, reason: str) -> None:
     """Freeze the thinning of `service` here for 14 days from now; again and again while the cause lasts."""
     alarm = Alarm(reason, node.ageing.now(), node.clock.now())
-    holding = replica_of(node, service)
-    holding.create()
-    reserve.using(node.layout.vault_reserve, lambda: ALARM.save(_path(holding), alarm))
+    replica = replica_of(node, service)
+    replica.create()
+    reserve.using(node.layout.vault_reserve, lambda: ALARM.save(_path(replica), alarm))
     node.journal.note("vault-alarm", service=service, reason=reason)
 
 
-def read_alarm(holding: Holding) -> Alarm | None:
+def read_alarm(replica: Replica) -> Alarm | None:
     """The alarm last raised, None when there never was one; raise IntegrityError when it cannot be read."""
-    return ALARM.load(_path(holding))
+    return ALARM.load(_path(replica))
 
 
-def _path(holding: Holding) -> Path:
-    return holding.root / "alarm"
+def _path(replica: Replica) -> Path:
+    return replica.root / "alarm"

@@ -82,11 +82,11 @@ def passed_over(node: Node, service: str, offered: Sequence[Header] = ()) -> fro
     acts = [act for act in _acts(node, "continue") if act.subject == service and act.start <= node.clock.now()]
     if not acts:
         return frozenset()
-    holding = replica_of(node, service)
-    stored = holding.stored()
+    replica = replica_of(node, service)
+    stored = replica.stored()
     epoch = max([item.epoch for item in stored] + [header.epoch for header in offered], default=0)
     before = {header.id.name: header.previous for header in offered if header.epoch == epoch}
-    previous = previous_by_name(holding)  # by the index of old ones: their documents are years of them
+    previous = previous_by_name(replica)  # by the index of old ones: their documents are years of them
     before |= {item.name: previous.get(item.name, "") for item in stored if item.epoch == epoch}
     chosen = {_number(act.generation): act.generation for act in sorted(acts, key=lambda act: act.start)}
     return losing_sides(before, chosen)

@@ -25,7 +25,7 @@ from itertools import islice
 from pathlib import Path
 
 from appliance.backup.chain.history import Parts, documents, remove_folder
-from appliance.backup.chain.retention import YEAR, Drop, Generation, bend, thin
+from appliance.backup.chain.retention import YEAR, Drop, Generation, bend, prune
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.header_parts import leading_to, previous_by_name
 from appliance.backup.vault.maintenance import abandoned, bending, damage
@@ -33,7 +33,7 @@ from appliance.backup.vault.maintenance.freeze import why_frozen
 from appliance.backup.vault.maintenance.leftovers import Noticed, notice, remains, remember, unreferenced_blobs
 from appliance.backup.vault.maintenance.relief import relieved
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.store import BUCKET, DAMAGED, GIVEN_UP, HEADER, LIST, RECEIPT, RELAY, Holding
+from appliance.backup.vault.store import BUCKET, DAMAGED, GIVEN_UP, HEADER, LIST, RECEIPT, RELAY, Replica
 from appliance.backup.vault.stored import Stored
 from appliance.backup.vault.turn import turn_before_relays
 from appliance.clock import utc_seconds
@@ -56,7 +56,7 @@ RESERVE_BYTES = MIB
 
 
 @dataclass(frozen=True)
-class Thinned:
+class Pruned:
     """What one pass did: names of the generations whose files were let go, what was removed in all, how many headers
     were forgotten whose generation never came, and the reason why nothing, or no blob, was removed."""
 
@@ -68,21 +68,21 @@ class Thinned:
     headers_removed: int = 0
 
 
-def thin_holding(node: Node, service: str) -> Thinned:
+def prune_replica(node: Node, service: str) -> Pruned:
     """Thin what this node holds of `service`; safe to repeat and to interrupt."""
-    holding = replica_of(node, service)
-    if not holding.generations.exists():
-        return Thinned(service)
+    replica = replica_of(node, service)
+    if not replica.generations.exists():
+        return Pruned(service)
     if reason := why_frozen(node, service):
-        return Thinned(service, skipped=f"frozen: {reason}")
+        return Pruned(service, skipped=f"frozen: {reason}")
     try:
         with (
-            turn_before_relays(holding, f"the vault's replica of {service}"),
-            locked(holding.lock, what=f"the pool of {service}", wait=True),
+            turn_before_relays(replica, f"the vault's replica of {service}"),
+            locked(replica.lock, what=f"the pool of {service}", wait=True),
         ):
-            outcome = _thin(node, service, holding)
+            outcome = _prune(node, service, replica)
     except Busy:
-        return Thinned(service, skipped="a session is taking a push; the next pass thins.")
+        return Pruned(service, skipped="a session is taking a push; the next pass thins.")
     if outcome.dropped or outcome.files_removed or outcome.headers_removed:
         node.journal.note(
             "vault-thinned",
@@ -95,34 +95,34 @@ def thin_holding(node: Node, service: str) -> Thinned:
     return outcome
 
 
-def _thin(node: Node, service: str, holding: Holding) -> Thinned:
-    damage.settle(node, holding)
-    bending.settle(holding, node.ageing.now())
-    dropped = choose(node, service, holding)
-    if found := _due_to_bend(node, service, holding, dropped):
-        reserve.using(node.layout.vault_reserve, lambda: bending.note_bent(holding, found))
+def _prune(node: Node, service: str, replica: Replica) -> Pruned:
+    damage.settle(node, replica)
+    bending.settle(replica, node.ageing.now())
+    dropped = choose(node, service, replica)
+    if found := _due_to_bend(node, service, replica, dropped):
+        reserve.using(node.layout.vault_reserve, lambda: bending.note_bent(replica, found))
         node.journal.note("vault-bent", service=service, generation=found.generation, age_seconds=found.was_seconds)
         dropped += (found.generation,)
-    given_up = relieved(node, service, holding) if dropped else set()
+    given_up = relieved(node, service, replica) if dropped else set()
     for name in dropped:
         if name in given_up:
-            holding.path(name, RECEIPT).rename(holding.path(name, GIVEN_UP))
-            fsync_folder(holding.generations / name)
-        holding.path(name, LIST).unlink()
-        holding.path(name, DAMAGED).unlink(missing_ok=True)
-        fsync_folder(holding.generations / name)
-    outcome = Thinned(service, dropped)
+            replica.path(name, RECEIPT).rename(replica.path(name, GIVEN_UP))
+            fsync_folder(replica.generations / name)
+        replica.path(name, LIST).unlink()
+        replica.path(name, DAMAGED).unlink(missing_ok=True)
+        fsync_folder(replica.generations / name)
+    outcome = Pruned(service, dropped)
     if dropped:
-        damage.settle(node, holding)
+        damage.settle(node, replica)
     try:
-        referenced = _referenced(holding)
+        referenced = _referenced(replica)
     except ApplianceError as error:
         outcome = replace(outcome, skipped=f"no blob was removed: {error}")
     else:
-        outcome = _remove(node, holding, outcome, referenced)
+        outcome = _remove(node, replica, outcome, referenced)
     try:
-        shelve(holding)  # late: after a cut the folders still tell the agent that this was not done (`are_known`)
-        headers = abandoned.forget(holding, would_be_forgotten(node, service, holding))
+        shelve(replica)  # late: after a cut the folders still tell the agent that this was not done (`are_known`)
+        headers = abandoned.forget(replica, would_be_forgotten(node, service, replica))
         outcome = replace(outcome, headers_removed=headers)
     except NoSpace as error:
         outcome = replace(outcome, skipped=outcome.skipped or f"old documents keep their folders: {error}")
@@ -130,34 +130,34 @@ def _thin(node: Node, service: str, holding: Holding) -> Thinned:
     return outcome
 
 
-def _remove(node: Node, holding: Holding, outcome: Thinned, referenced: frozenset[str]) -> Thinned:
-    blobs, rest = set(unreferenced_blobs(holding, referenced)), set(remains(holding))
+def _remove(node: Node, replica: Replica, outcome: Pruned, referenced: frozenset[str]) -> Pruned:
+    blobs, rest = set(unreferenced_blobs(replica, referenced)), set(remains(replica))
     age = node.ageing.now()
-    noticed = notice(holding, blobs | rest, age)
-    is_remembered = _remember(node, holding, noticed)
+    noticed = notice(replica, blobs | rest, age)
+    is_remembered = _remember(node, replica, noticed)
     files = size = 0
-    for path in _due(holding, noticed, blobs, age):
-        size += holding.discard(path.name) if path in blobs else _remove_remains(path)
+    for path in _due(replica, noticed, blobs, age):
+        size += replica.discard(path.name) if path in blobs else _remove_remains(path)
         files += 1
     if not is_remembered:  # what went may have made the room for it
-        remember(holding, {path: known for path, known in noticed.items() if path.exists()})
+        remember(replica, {path: known for path, known in noticed.items() if path.exists()})
     return replace(outcome, files_removed=files, bytes_removed=size)
 
 
-def _remember(node: Node, holding: Holding, noticed: Noticed) -> bool:
+def _remember(node: Node, replica: Replica, noticed: Noticed) -> bool:
     """Whether it could be written. On a disk without any room what was noticed earlier goes all the same."""
     try:
-        reserve.using(node.layout.vault_reserve, lambda: remember(holding, noticed))
+        reserve.using(node.layout.vault_reserve, lambda: remember(replica, noticed))
     except NoSpace:
         return False
     return True
 
 
-def _due(holding: Holding, noticed: Noticed, blobs: Collection[Path], age_seconds: int) -> tuple[Path, ...]:
+def _due(replica: Replica, noticed: Noticed, blobs: Collection[Path], age_seconds: int) -> tuple[Path, ...]:
     """What has been useless for long enough; no blob while the newest push is unfinished and goes on."""
     ages = {path: age_seconds - since for path, (_, since) in noticed.items()}
     idle = min((ages[path] for path in blobs), default=0)
-    goes_on = _is_unfinished(holding) and idle < REMAINS_SECONDS
+    goes_on = _is_unfinished(replica) and idle < REMAINS_SECONDS
     blob_seconds = math.inf if goes_on else UNREFERENCED_SECONDS
     return tuple(path for path, age in ages.items() if age >= (blob_seconds if path in blobs else REMAINS_SECONDS))
 
@@ -184,80 +184,80 @@ def _rule(node: Node, service: str) -> _Rule:
     return _Rule(lock_seconds, ended, service in node.bundle.territory.services)
 
 
-def choose(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
+def choose(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
     """Names of the generations whose files may go now, oldest first. A generation is only let go when it would be
     without the damaged ones too: the newest that is whole stays, whatever is newer."""
-    stored, previous = holding.stored(), previous_by_name(holding)
+    stored, previous = replica.stored(), previous_by_name(replica)
     parents = {item.name: (_id_of(item), previous.get(item.name, "")) for item in stored}
-    rule, spared = _rule(node, service), relieved(node, service, holding)
-    listed = _decided(node, holding, [item for item in stored if item.listed], parents, rule, spared)
-    whole = _decided(node, holding, [item for item in stored if item.held], parents, rule, spared)
+    rule, spared = _rule(node, service), relieved(node, service, replica)
+    listed = _decided(node, replica, [item for item in stored if item.listed], parents, rule, spared)
+    whole = _decided(node, replica, [item for item in stored if item.held], parents, rule, spared)
     return tuple(item.name for item in stored if listed.get(item.name) and whole.get(item.name, True))
 
 
-def would_go(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
+def would_go(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
     """Names of the generations that the next pass lets go, with the one of a full share."""
-    dropped = choose(node, service, holding)
-    found = _due_to_bend(node, service, holding, dropped)
+    dropped = choose(node, service, replica)
+    found = _due_to_bend(node, service, replica, dropped)
     return (*dropped, found.generation) if found else dropped
 
 
-def would_be_forgotten(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
+def would_be_forgotten(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
     """Names of the generations of which only a header came and which the next pass forgets."""
-    return abandoned.choose(node, holding, _rule(node, service).lock_seconds)
+    return abandoned.choose(node, replica, _rule(node, service).lock_seconds)
 
 
-def _due_to_bend(node: Node, service: str, holding: Holding, dropped: Collection[str]) -> bending.Bent | None:
+def _due_to_bend(node: Node, service: str, replica: Replica, dropped: Collection[str]) -> bending.Bent | None:
     """The one more that a full share lets go today, if any; while a push is unfinished, whose blobs wait, one in 30
     days. Nothing of a service that left the territory, of which nothing more comes."""
     if service not in node.bundle.territory.services:
         return None
-    unfinished = _is_unfinished(holding)
-    if bending.rests(holding, node.ageing.now(), REMAINS_SECONDS if unfinished else DAY):
+    unfinished = _is_unfinished(replica)
+    if bending.rests(replica, node.ageing.now(), REMAINS_SECONDS if unfinished else DAY):
         return None
     try:
-        full = bending.is_full(node, service, holding, lambda: _referenced(holding, dropped), unfinished=unfinished)
+        full = bending.is_full(node, service, replica, lambda: _referenced(replica, dropped), unfinished=unfinished)
     except ApplianceError:
-        return None  # what is still needed cannot be said, and `_thin` says so
-    return _next_to_bend(node, service, holding, dropped) if full else None
+        return None  # what is still needed cannot be said, and `_prune` says so
+    return _next_to_bend(node, service, replica, dropped) if full else None
 
 
-def _next_to_bend(node: Node, service: str, holding: Holding, dropped: Collection[str]) -> bending.Bent | None:
+def _next_to_bend(node: Node, service: str, replica: Replica, dropped: Collection[str]) -> bending.Bent | None:
     """By `bend`, of what is held without a damage and stays otherwise."""
-    stored, previous, now = holding.stored(), previous_by_name(holding), node.ageing.now()
+    stored, previous, now = replica.stored(), previous_by_name(replica), node.ageing.now()
     parents = {item.name: (_id_of(item), previous.get(item.name, "")) for item in stored}
     kept = [item.name for item in stored if item.held and item.name not in dropped]
-    received = {name: _received(node, holding, name, now) for name in kept}
+    received = {name: _received(node, replica, name, now) for name in kept}
     lock_seconds = node.bundle.terms(service).service.lock_seconds
     young = {parents[name][0] for name, it in received.items() if now - it.own < lock_seconds}
-    generations = _generations(holding, received, parents, now)
+    generations = _generations(replica, received, parents, now)
     found = bend(generations, now, lock_seconds, young, node.bundle.revoked.ended_epoch(service))
     return bending.Bent(now, found.id.name, now - received[found.id.name].age) if found else None
 
 
 def _generations(
-    holding: Holding, received: Mapping[str, _Received], parents: Mapping[str, tuple[GenerationId, str]], now: int
+    replica: Replica, received: Mapping[str, _Received], parents: Mapping[str, tuple[GenerationId, str]], now: int
 ) -> list[Generation]:
     """Those in `received`, which are held, with the headers before them."""
     return [
-        Generation(*parents[name], it.age, True, _is_whole(holding, name), it.relayed)
+        Generation(*parents[name], it.age, True, _is_whole(replica, name), it.relayed)
         if (it := received.get(name))
         else Generation(*parents[name], now, held=False, whole=False)
         for name in _with_ancestors(received, parents)
     ]
 
 
-def _is_whole(holding: Holding, name: str) -> bool:
+def _is_whole(replica: Replica, name: str) -> bool:
     """What its header says; what cannot be read counts for nothing."""
     try:
-        return fields_of(holding.read(name, HEADER)).get("whole", True) is True
+        return fields_of(replica.read(name, HEADER)).get("whole", True) is True
     except ApplianceError:
         return False
 
 
 def _decided(
     node: Node,
-    holding: Holding,
+    replica: Replica,
     kept: Iterable[Stored],
     parents: Mapping[str, tuple[GenerationId, str]],
     rule: _Rule,
@@ -265,9 +265,9 @@ def _decided(
 ) -> Mapping[str, bool]:
     """For each of `kept` by name: whether it may go; `spared` are those that others hold in the place of this node."""
     now = node.ageing.now()
-    received = {item.name: _received(node, holding, item.name, now) for item in kept}
-    generations = _generations(holding, received, parents, now)
-    decided = thin(generations, now, rule.lock_seconds, ended=rule.ended, goes_on=rule.goes_on)
+    received = {item.name: _received(node, replica, item.name, now) for item in kept}
+    generations = _generations(replica, received, parents, now)
+    decided = prune(generations, now, rule.lock_seconds, ended=rule.ended, goes_on=rule.goes_on)
     drops = {decision.id.name for decision in decided if isinstance(decision, Drop)} | set(spared)
     # A relayed generation is sorted into days by its age there; its lock counts from our own receipt.
     return {name: name in drops and now - it.own >= rule.lock_seconds for name, it in received.items()}
@@ -285,25 +285,25 @@ class _Received:
         return max(self.relayed or (self.own,))
 
 
-def _received(node: Node, holding: Holding, name: str, now: int) -> _Received:
+def _received(node: Node, replica: Replica, name: str, now: int) -> _Received:
     """When it was received; what cannot be read counts as received now."""
     try:
-        receipt = read_own_receipt(node, holding, name)
+        receipt = read_own_receipt(node, replica, name)
     except ApplianceError:
         return _Received(now)
     own = min(now, receipt.age_seconds)
     try:
-        there = min(own, int(holding.path(name, BUCKET).read_bytes()))
+        there = min(own, int(replica.path(name, BUCKET).read_bytes()))
     except (FileNotFoundError, ValueError):
         return _Received(own)
-    return _Received(own, (there, min(own, _by_header(holding, receipt, own))))
+    return _Received(own, (there, min(own, _by_header(replica, receipt, own))))
 
 
-def _by_header(holding: Holding, receipt: Receipt, own: int) -> int:
+def _by_header(replica: Replica, receipt: Receipt, own: int) -> int:
     """When the generation of `receipt` was made, on our ageing clock, by its writer's word and the wall clock that our
     receipt names; at `own` where one of them is not to be read."""
     try:
-        made = str(fields_of(holding.read(receipt.generation.name, HEADER)).get("time"))
+        made = str(fields_of(replica.read(receipt.generation.name, HEADER)).get("time"))
         return own - int(utc_seconds(receipt.time) - utc_seconds(made))
     except (ApplianceError, ValueError):
         return own
@@ -319,47 +319,47 @@ def _id_of(item: Stored) -> GenerationId:
     return GenerationId(item.epoch, item.sequence, item.name[-16:])
 
 
-def _referenced(holding: Holding, but: Collection[str] = ()) -> frozenset[str]:
+def _referenced(replica: Replica, but: Collection[str] = ()) -> frozenset[str]:
     """The hashes that any list here names, of generations held or being published, `but` those of some; raise
     IntegrityError for a bad list."""
     found: set[str] = set()
-    for path in sorted(holding.generations.glob(f"*/{LIST}")):
+    for path in sorted(replica.generations.glob(f"*/{LIST}")):
         if path.parent.name in but:
             continue
-        raw = holding.read(path.parent.name, LIST)
-        header = fields_of(holding.read(path.parent.name, HEADER))
+        raw = replica.read(path.parent.name, LIST)
+        header = fields_of(replica.read(path.parent.name, HEADER))
         if header.get("list") != digest_of(raw):
             raise IntegrityError(f"the list of {path.parent.name} is not the one that its header signs.")
         found.update(entry.sha256 for entry in parse_list(raw))
     return frozenset(found)
 
 
-def _is_unfinished(holding: Holding) -> bool:
+def _is_unfinished(replica: Replica) -> bool:
     """Whether a push of the newest generation known here was cut and is still to be finished."""
-    names = holding.names()
-    newest = holding.find(names[-1]) if names else None
+    names = replica.names()
+    newest = replica.find(names[-1]) if names else None
     return newest is not None and not (newest.listed or newest.thinned or newest.given_up)
 
 
-def _shelved(holding: Holding, name: str) -> Parts | None:
+def _shelved(replica: Replica, name: str) -> Parts | None:
     """The documents of a generation that is held no more; None for any other."""
-    stored = holding.find(name)
-    parts = documents(holding.generations / name) if stored and not stored.listed else None
+    stored = replica.find(name)
+    parts = documents(replica.generations / name) if stored and not stored.listed else None
     return parts if parts and parts.keys() <= SHELVED else None
 
 
-def shelve(holding: Holding) -> int:
+def shelve(replica: Replica) -> int:
     """Move the documents of what is held no more into the history, and say of how many generations; each had a folder.
 
     What is known to be wrong keeps its folder until it is mended, and so does a list whose receipt never came. A vault
     of a former version has years of them: they go in several passes, since pushes wait for one.
     """
-    wrong = {item.name for item in damage.known(holding)}
-    found = ((name, _shelved(holding, name)) for name in holding.folders() if name not in wrong)
+    wrong = {item.name for item in damage.known(replica)}
+    found = ((name, _shelved(replica, name)) for name in replica.folders() if name not in wrong)
     old = dict(islice(((name, parts) for name, parts in found if parts), SHELVED_AT_ONCE_MAX))
-    holding.history.add(old)
+    replica.history.add(old)
     for name in old:
-        remove_folder(holding.generations / name)
+        remove_folder(replica.generations / name)
     if old:
-        fsync_folder(holding.generations)
+        fsync_folder(replica.generations)
     return len(old)

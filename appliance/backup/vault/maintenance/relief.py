@@ -20,10 +20,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.peers.sight import unseen_nodes
+from appliance.backup.peers.last_seen import unseen_nodes
 from appliance.backup.peers.targets import lost_nodes, targets
 from appliance.backup.vault.offer import newest_grant
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder
 from appliance.host.records import Record
@@ -73,24 +73,24 @@ def _shows(word: Word | None, newest: str, lock_seconds: int) -> bool:
     return word is not None and word.generation >= newest and word.since_seconds >= lock_seconds
 
 
-def relieved(node: Node, service: str, holding: Holding) -> set[str]:
+def relieved(node: Node, service: str, replica: Replica) -> set[str]:
     """The generations held here that this node may give up now, their own locks aside; none where it shall hold them,
     or somebody is lost."""
-    present = _present(node, service, holding)
+    present = _present(node, service, replica)
     lock_seconds = node.bundle.last_terms(service).service.lock_seconds if present else 0
-    held = [item.name for item in holding.stored() if item.held]
+    held = [item.name for item in replica.stored() if item.held]
     return given_up(held, present, _words(node, service, present), lock_seconds)
 
 
-def bound(node: Node, service: str, holding: Holding) -> frozenset[str]:
+def bound(node: Node, service: str, replica: Replica) -> frozenset[str]:
     """Who has to hold what the writer makes now: its holders, and the spares that stand in for one that is lost. All
     others may give up what they have."""
-    aims = targets(node.bundle, service, _writer(node, service, holding), _lost(node, service))
-    return frozenset((*node.bundle.terms(service).holders, *(aim.node for aim in aims)))
+    aims = targets(node.bundle, service, _writer(node, service, replica), _lost(node, service))
+    return frozenset((*node.bundle.terms(service).replica_nodes, *(aim.node for aim in aims)))
 
 
-def _writer(node: Node, service: str, holding: Holding) -> str:
-    grant = newest_grant(holding, node.bundle)
+def _writer(node: Node, service: str, replica: Replica) -> str:
+    grant = newest_grant(replica, node.bundle)
     return grant.writer if grant else node.bundle.terms(service).origin
 
 
@@ -99,11 +99,11 @@ def _lost(node: Node, service: str) -> frozenset[str]:
     return lost_nodes(acts, service, node.clock.now()) | unseen_nodes(node, service) | node.bundle.revoked_nodes
 
 
-def _present(node: Node, service: str, holding: Holding) -> tuple[str, ...]:
+def _present(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
     if service not in node.bundle.territory.services:
         return ()
     return in_the_place(
-        node.bundle, service, node.name, writer=_writer(node, service, holding), lost=_lost(node, service)
+        node.bundle, service, node.name, writer=_writer(node, service, replica), lost=_lost(node, service)
     )
 
 
@@ -111,7 +111,7 @@ def in_the_place(bundle: Bundle, service: str, here: str, *, writer: str, lost: 
     """Who holds `service` in the place of the node `here`; nobody unless they are as many as were promised. Pure."""
     terms = bundle.terms(service)
     aims = tuple(aim.node for aim in targets(bundle, service, writer, ()))
-    bound_now = {writer, terms.origin, *terms.holders, *aims}
+    bound_now = {writer, terms.origin, *terms.replica_nodes, *aims}
     if here in bound_now or not bound_now.isdisjoint(lost):
         return ()
     return aims if len(bundle.counted(writer, aims)) >= terms.service.copies else ()
@@ -172,4 +172,4 @@ def _checked(node: Node, service: str, peer: str, raw: str) -> Receipt | None:
 
 
 def _path(node: Node, service: str) -> Path:
-    return node.layout.sight / f"{service}.shown"
+    return node.layout.last_seen / f"{service}.shown"

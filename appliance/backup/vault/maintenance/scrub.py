@@ -16,7 +16,7 @@ from appliance.backup.vault.evidence import read_evidence, short_digests
 from appliance.backup.vault.maintenance import damage
 from appliance.backup.vault.maintenance.damage import MISSING, Damage
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.store import LIST, Holding, is_whole, size_of
+from appliance.backup.vault.store import LIST, Replica, is_whole, size_of
 from appliance.host.files import locked
 from appliance.host.records import Record
 from appliance.node.handle import Node
@@ -51,7 +51,7 @@ class _Round:
 
     node: Node
     service: str
-    holding: Holding
+    replica: Replica
     known: frozenset[str]
     sizes: dict[str, int]
     seen: set[str] = field(default_factory=set)
@@ -62,19 +62,19 @@ class _Round:
 
 def scrub(node: Node, service: str, budget: Budget | None = None) -> Scrubbed:
     """Read on from where the last call stopped; without `budget` a whole round from there to the end."""
-    holding = replica_of(node, service)
-    holding.create()
-    sizes = {path.name: size_of(path) or 0 for path in holding.blobs()}
-    now = _Round(node, service, holding, short_digests(holding), sizes)
+    replica = replica_of(node, service)
+    replica.create()
+    sizes = {path.name: size_of(path) or 0 for path in replica.blobs()}
+    now = _Round(node, service, replica, short_digests(replica), sizes)
     with _locked(now):
-        damage.settle(node, holding)
+        damage.settle(node, replica)
     finished = _read_on(now, budget or Budget())
-    return Scrubbed(service, now.generations, now.blobs, now.bytes, damage.known(holding), finished)
+    return Scrubbed(service, now.generations, now.blobs, now.bytes, damage.known(replica), finished)
 
 
 def _read_on(now: _Round, budget: Budget) -> bool:
     """Whether the round came to its end."""
-    started, after = time.monotonic(), _cursor(now.holding)
+    started, after = time.monotonic(), _cursor(now.replica)
     last = ""
     try:
         for item in _items(now):
@@ -91,17 +91,17 @@ def _read_on(now: _Round, budget: Budget) -> bool:
         last = ""
         return True
     finally:
-        CURSOR.save(_path(now.holding), {"after": last})
+        CURSOR.save(_path(now.replica), {"after": last})
 
 
 def _items(now: _Round) -> Iterator[str]:
     """All there is to read, in the order of these texts."""
-    yield from (f"{GENERATION} {item.name}" for item in now.holding.stored())
+    yield from (f"{GENERATION} {item.name}" for item in now.replica.stored())
     yield from (f"{POOL} {digest}" for digest in sorted(now.sizes))
 
 
 def _check_generation(now: _Round, name: str) -> None:
-    evidence = read_evidence(now.node, now.holding, name, now.known)
+    evidence = read_evidence(now.node, now.replica, name, now.known)
     found = {Damage(kind, name) for kind in evidence.wrong}
     for entry in evidence.entries or ():
         if entry.sha256 not in now.seen:
@@ -109,41 +109,41 @@ def _check_generation(now: _Round, name: str) -> None:
             if now.sizes.get(entry.sha256) != entry.size:
                 found.add(Damage(MISSING, entry.sha256))
     now.generations += 1
-    now.bytes += size_of(now.holding.path(name, LIST)) or 0
+    now.bytes += size_of(now.replica.path(name, LIST)) or 0
     if found:
         with _locked(now), _told(now):
-            damage.record(now.node, now.holding, found)
+            damage.record(now.node, now.replica, found)
 
 
 def _check_blob(now: _Round, digest: str) -> None:
     try:
-        whole = is_whole(now.holding.blob(digest), digest)
+        whole = is_whole(now.replica.blob(digest), digest)
     except FileNotFoundError:
         return  # thinned since
     now.blobs += 1
     now.bytes += now.sizes[digest]
     if not whole:
         with _locked(now), _told(now):
-            damage.set_rotten_aside(now.node, now.holding, digest)
+            damage.set_rotten_aside(now.node, now.replica, digest)
 
 
 def _locked(now: _Round) -> contextlib.AbstractContextManager[None]:
-    return locked(now.holding.lock, what=f"the pool of {now.service}", wait=True)
+    return locked(now.replica.lock, what=f"the pool of {now.service}", wait=True)
 
 
 @contextlib.contextmanager
 def _told(now: _Round) -> Iterator[None]:
     """Write into the journal what is found wrong in the meantime."""
-    before = set(damage.known(now.holding))
+    before = set(damage.known(now.replica))
     yield
-    for item in sorted(set(damage.known(now.holding)) - before):
+    for item in sorted(set(damage.known(now.replica)) - before):
         now.node.journal.write("vault-damage", service=now.service, kind=item.kind, name=item.name)
 
 
-def _cursor(holding: Holding) -> str:
+def _cursor(replica: Replica) -> str:
     """Where the last call stopped; "" at the beginning of a round."""
-    return CURSOR.load_or(_path(holding), {}).get("after", "")
+    return CURSOR.load_or(_path(replica), {}).get("after", "")
 
 
-def _path(holding: Holding) -> Path:
-    return holding.root / "scrubbed"
+def _path(replica: Replica) -> Path:
+    return replica.root / "scrubbed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.backup.peers.fetch import short_name
-from appliance.backup.vault.sealing.asking import ask
+from appliance.backup.vault.sealing.request import ask
 from appliance.backup.vault.sealing.sealer_choice import helper
 from appliance.backup.vault.sealing.view import ViewChecked, check_here
 from appliance.node.handle import Node

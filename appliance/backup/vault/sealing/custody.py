@@ -24,22 +24,22 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.backup.vault.store import Holding, full_disk_named, make_folder_within
+from appliance.backup.vault.store import Replica, full_disk_named, make_folder_within
 from appliance.backup.vault.turn import make_locks
 from appliance.errors import Forbidden, IntegrityError, Refused
 
 RECEIVERS_FOLDER = 0o770
 
 
-def lay_out(holding: Holding) -> None:
-    """Make the folders of `holding` ours; the group that receives may write where it must, and lock, nothing else."""
-    holding.create()
-    for folder in (holding.partial, holding.book):
+def lay_out(replica: Replica) -> None:
+    """Make the folders of `replica` ours; the group that receives may write where it must, and lock, nothing else."""
+    replica.create()
+    for folder in (replica.partial, replica.book):
         folder.chmod(RECEIVERS_FOLDER)
-    make_locks(holding)
+    make_locks(replica)
 
 
-def take_over(holding: Holding, digest: str, given: int, giver: int) -> None:
+def take_over(replica: Replica, digest: str, given: int, giver: int) -> None:
     """Make the file open as `given`, which belongs to the account `giver`, the blob `digest` of the pool; durable then.
 
     Raise Forbidden for a file that is not the giver's to give, Refused while somebody can still write to it,
@@ -50,12 +50,12 @@ def take_over(holding: Holding, digest: str, given: int, giver: int) -> None:
         raise Forbidden("only a file of the caller can be submitted for sealing.")
     os.fchown(given, os.geteuid(), os.getegid())
     os.fchmod(given, 0o440)
-    with _opened_here(holding.partial / digest, status) as file, full_disk_named():
+    with _opened_here(replica.partial / digest, status) as file, full_disk_named():
         _prove_nobody_writes(file)
         if _sha256(file) != digest:
             raise IntegrityError("the submitted file does not match its hash.", remedy="Push again.")
         os.fsync(file)
-        _enter(holding, digest, file)
+        _enter(replica, digest, file)
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
@@ -86,9 +86,9 @@ def _sha256(file: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _enter(holding: Holding, digest: str, file: int) -> None:
+def _enter(replica: Replica, digest: str, file: int) -> None:
     """Link the open file into the pool; a blob of that name is replaced in one step, never missing in between."""
-    folder: Path = make_folder_within(holding.blob(digest).parent)
+    folder: Path = make_folder_within(replica.blob(digest).parent)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     fresh = f".{digest}.new"
     try:

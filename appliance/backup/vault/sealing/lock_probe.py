@@ -18,7 +18,7 @@ from pathlib import Path
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.probed import Probed, save
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.backup.vault.stored import Stored
 from appliance.errors import ApplianceError
 from appliance.node.handle import Node, open_node
@@ -28,17 +28,17 @@ OLDER_MAX = 1000
 
 def probe(node: Node, service: str) -> Probed:
     """Try the lock of `service` at this node, as whoever this process is."""
-    holding = replica_of(node, service)
+    replica = replica_of(node, service)
     lock_seconds = node.bundle.last_terms(service).service.lock_seconds
-    locked = _locked(node, holding, lock_seconds)
+    locked = _locked(node, replica, lock_seconds)
     canary = max(locked, key=lambda item: locked[item], default=None)
     broken = next((item.name for item in locked if item.thinned), "")
-    if canary and not broken and canary.held and not _is_whole(holding, canary):
+    if canary and not broken and canary.held and not _is_whole(replica, canary):
         broken = canary.name
-    return Probed(node.clock.now(), _allowed(holding, canary), broken, locked[canary] if canary else None)
+    return Probed(node.clock.now(), _allowed(replica, canary), broken, locked[canary] if canary else None)
 
 
-def _locked(node: Node, holding: Holding, lock_seconds: int) -> dict[Stored, int]:
+def _locked(node: Node, replica: Replica, lock_seconds: int) -> dict[Stored, int]:
     """What was received less than the lock ago, with its age in seconds; the oldest first.
 
     Generations come in their order, apart from those that other holders hand on: the search ends after many that are
@@ -46,8 +46,8 @@ def _locked(node: Node, holding: Holding, lock_seconds: int) -> dict[Stored, int
     """
     found: dict[Stored, int] = {}
     older = 0
-    for item in reversed(holding.stored()):
-        age = _age(node, holding, item)
+    for item in reversed(replica.stored()):
+        age = _age(node, replica, item)
         if age is not None and age < lock_seconds:
             found[item], older = age, 0
         elif (older := older + 1) == OLDER_MAX:
@@ -55,25 +55,25 @@ def _locked(node: Node, holding: Holding, lock_seconds: int) -> dict[Stored, int
     return dict(reversed(found.items()))
 
 
-def _age(node: Node, holding: Holding, item: Stored) -> int | None:
+def _age(node: Node, replica: Replica, item: Stored) -> int | None:
     """How long ago, by the ageing clock, this node signed for it; None for what it never signed for."""
     try:
-        return max(0, node.ageing.now() - read_own_receipt(node, holding, item.name).age_seconds)
+        return max(0, node.ageing.now() - read_own_receipt(node, replica, item.name).age_seconds)
     except ApplianceError:
         return None
 
 
-def _is_whole(holding: Holding, item: Stored) -> bool:
-    return not holding.missing(holding.entries(item.name))
+def _is_whole(replica: Replica, item: Stored) -> bool:
+    return not replica.missing(replica.entries(item.name))
 
 
-def _allowed(holding: Holding, canary: Stored | None) -> tuple[str, ...]:
+def _allowed(replica: Replica, canary: Stored | None) -> tuple[str, ...]:
     """What this account could do to a sealed blob of `canary`, to its receipt and to the folders they lie in."""
     if canary is None or not canary.listed:
         return ()
-    blob = holding.blob(holding.entries(canary.name)[0].sha256)
+    blob = replica.blob(replica.entries(canary.name)[0].sha256)
     done = []
-    for path in (blob, holding.path(canary.name, "receipt")):
+    for path in (blob, replica.path(canary.name, "receipt")):
         for what, attempt in _attempts(path).items():
             try:
                 attempt()

@@ -10,7 +10,7 @@ from appliance.backup.vault.wire import Channel
 from appliance.host.network import peer
 from appliance.units import DAY
 
-PATIENCE_SECONDS = DAY
+IDLE_SECONDS_MAX = DAY
 """To read a terabyte takes hours, and nothing is said meanwhile. A helper that ends is noticed at once."""
 
 
@@ -21,7 +21,7 @@ def ask(socket: Path, said: Mapping[str, Any], *, raw: bytes = b"", descriptors:
     """
     with peer.connect(socket) as connection:
         peer.greet(connection, descriptors)
-        channel = Channel(connection.fileno(), connection.fileno(), quiet_seconds=PATIENCE_SECONDS)
+        channel = Channel(connection.fileno(), connection.fileno(), quiet_seconds=IDLE_SECONDS_MAX)
         channel.write_frame(said)
         channel.write(raw)
         return channel.read_frame()

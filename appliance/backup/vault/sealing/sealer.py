@@ -20,12 +20,12 @@ from appliance.trust.grant import Grant
 
 if TYPE_CHECKING:  # a session scrubs and thins nothing, and pays for neither
     from appliance.backup.vault.maintenance.damage import Damage
+    from appliance.backup.vault.maintenance.pruning import Pruned
     from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed
-    from appliance.backup.vault.maintenance.thinning import Thinned
 
 
 @dataclass(frozen=True)
-class Papers:
+class RepairDocuments:
     """Checked documents of another holder that may replace damaged ones here; `lists` by the generation's folder name.
 
     `receipts`: sign our own lost receipts anew; the lock of those generations then starts anew.
@@ -52,16 +52,16 @@ class Sealer(Protocol):
     def publish(self, service: str, offer: Offer, relay: Relay | None) -> bytes | None:
         """Make a generation held whose blobs are all here, and return its receipt; None while one is missing."""
 
-    def doubt(self, service: str, digests: Sequence[str]) -> None:
+    def recheck(self, service: str, digests: Sequence[str]) -> None:
         """Read these blobs again and set aside those that fail their own hash."""
 
-    def mend(self, service: str, papers: Papers) -> tuple[Damage, ...]:
-        """Replace what is damaged by what is proven in `papers`; what is still known to be wrong then."""
+    def repair(self, service: str, documents: RepairDocuments) -> tuple[Damage, ...]:
+        """Replace what is damaged by what is proven in `documents`; what is still known to be wrong then."""
 
     def scrub(self, service: str, budget: Budget) -> Scrubbed:
         """Read on where the last scrub stopped (`scrub.py`)."""
 
-    def thin(self, service: str) -> Thinned:
+    def prune(self, service: str) -> Pruned:
         """Let go of what retention no longer keeps (`thinning.py`)."""
 
     def alarm(self, service: str, reason: str) -> None:

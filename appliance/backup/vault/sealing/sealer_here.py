@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.backup.vault.maintenance import damage, freeze, mending
+from appliance.backup.vault.maintenance import damage, freeze, replacing
 from appliance.backup.vault.maintenance.damage import Damage
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.receipts import sign_receipt
 from appliance.backup.vault.relay import Relay, forget_relay, keep_relay
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealing.sealer import Papers
-from appliance.backup.vault.store import RECEIPT, Holding
+from appliance.backup.vault.sealing.sealer import RepairDocuments
+from appliance.backup.vault.store import RECEIPT, Replica
 from appliance.host.files import locked
 from appliance.node.handle import Node
 from appliance.trust.generation import Header
@@ -23,10 +23,10 @@ from appliance.trust.grant import Grant
 from appliance.trust.signed import SHA256
 
 if TYPE_CHECKING:
+    from appliance.backup.vault.maintenance.pruning import Pruned
     from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed
-    from appliance.backup.vault.maintenance.thinning import Thinned
 
-DOUBTS_MAX = 64
+RECHECKS_MAX = 64
 
 
 @dataclass(frozen=True)
@@ -40,49 +40,49 @@ class HereSealer:
         replica_of(self.node, service).create()
 
     def keep(self, service: str, grants: Iterable[Grant], headers: Sequence[Header] = ()) -> None:
-        holding = replica_of(self.node, service)
+        replica = replica_of(self.node, service)
         for grant in grants:
-            if holding.add_grant(grant.epoch, grant.document.raw):
+            if replica.add_grant(grant.epoch, grant.document.raw):
                 self.node.journal.write("vault-grant", service=service, epoch=grant.epoch, writer=grant.writer)
-        sides = _sides(holding, [header.id.name for header in headers]) if headers else {}
+        sides = _sides(replica, [header.id.name for header in headers]) if headers else {}
         for header in headers:
             if sides.get(_number(header.id.name), set()) - {header.id.name}:
                 self.node.journal.write("vault-fork", service=service, generation=str(header.id))
-        holding.add_headers((header.id, header.document.raw) for header in headers)
+        replica.add_headers((header.id, header.document.raw) for header in headers)
 
     def take(self, service: str, digest: str, path: Path) -> None:
         replica_of(self.node, service).enter_pool(path, digest)
 
     def publish(self, service: str, offer: Offer, relay: Relay | None) -> bytes | None:
         """A generation that was damaged and is whole again keeps the receipt and the age it had."""
-        holding, generation = replica_of(self.node, service), offer.header.id
+        replica, generation = replica_of(self.node, service), offer.header.id
         with self._locked(service):  # thinning may have run since the last blob came
-            if holding.missing(offer.entries):
+            if replica.missing(offer.entries):
                 return None
-            damage.settle(self.node, holding)
-            if holding.holds(generation):
-                return holding.read(generation.name, RECEIPT)
+            damage.settle(self.node, replica)
+            if replica.holds(generation):
+                return replica.read(generation.name, RECEIPT)
             receipt = sign_receipt(self.node, self.key, offer.header)
-            holding.unshelve(generation.name)
+            replica.unshelve(generation.name)
             if relay:
-                keep_relay(self.node, holding, generation, relay)
+                keep_relay(self.node, replica, generation, relay)
             else:
-                forget_relay(holding, generation)
-            holding.publish(generation, offer.listing, offer.entries, receipt)
-            damage.settle(self.node, holding)
+                forget_relay(replica, generation)
+            replica.publish(generation, offer.listing, offer.entries, receipt)
+            damage.settle(self.node, replica)
             return receipt
 
-    def doubt(self, service: str, digests: Sequence[str]) -> None:
-        for digest in digests[:DOUBTS_MAX]:
+    def recheck(self, service: str, digests: Sequence[str]) -> None:
+        for digest in digests[:RECHECKS_MAX]:
             if not SHA256.fullmatch(digest):
                 continue
             with self._locked(service):
                 if damage.set_rotten_aside(self.node, replica_of(self.node, service), digest):
                     self.node.journal.write("vault-rotten", service=service, blob=digest, found="by the origin")
 
-    def mend(self, service: str, papers: Papers) -> tuple[Damage, ...]:
+    def repair(self, service: str, documents: RepairDocuments) -> tuple[Damage, ...]:
         with self._locked(service):
-            mending.replace(self.node, service, papers, self.key)
+            replacing.replace(self.node, service, documents, self.key)
             return damage.settle(self.node, replica_of(self.node, service))
 
     def scrub(self, service: str, budget: Budget) -> Scrubbed:
@@ -91,10 +91,10 @@ class HereSealer:
 
         return scrub.scrub(self.node, service, budget)
 
-    def thin(self, service: str) -> Thinned:
-        from appliance.backup.vault.maintenance import thinning
+    def prune(self, service: str) -> Pruned:
+        from appliance.backup.vault.maintenance import pruning
 
-        return thinning.thin_holding(self.node, service)
+        return pruning.prune_replica(self.node, service)
 
     def alarm(self, service: str, reason: str) -> None:
         freeze.raise_alarm(self.node, service, reason)
@@ -103,10 +103,10 @@ class HereSealer:
         return locked(replica_of(self.node, service).lock, what=f"the pool of {service}", wait=True)
 
 
-def _sides(holding: Holding, names: Sequence[str]) -> Mapping[str, set[str]]:
+def _sides(replica: Replica, names: Sequence[str]) -> Mapping[str, set[str]]:
     """The names known here by their number, of all that have a folder and of those that lie where `names` would."""
     found: dict[str, set[str]] = {}
-    for name in (*holding.folders(), *holding.history.beside(names)):
+    for name in (*replica.folders(), *replica.history.beside(names)):
         found.setdefault(_number(name), set()).add(name)
     return found
 

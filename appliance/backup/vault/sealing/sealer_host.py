@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from appliance.backup.vault.maintenance.damage import Damage
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.relay import Relay
-from appliance.backup.vault.sealing.asking import ask
-from appliance.backup.vault.sealing.sealer import Papers
+from appliance.backup.vault.sealing.request import ask
+from appliance.backup.vault.sealing.sealer import RepairDocuments
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
 
 if TYPE_CHECKING:
+    from appliance.backup.vault.maintenance.pruning import Pruned
     from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed
-    from appliance.backup.vault.maintenance.thinning import Thinned
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -54,12 +54,12 @@ class HostSealer:
         receipt = self._ask("publish", service, {**chain, "relay": said}, raw=offer.listing)["receipt"]
         return None if receipt is None else str(receipt).encode()
 
-    def doubt(self, service: str, digests: Sequence[str]) -> None:
+    def recheck(self, service: str, digests: Sequence[str]) -> None:
         self._ask("doubt", service, {"digests": list(digests)})
 
-    def mend(self, service: str, papers: Papers) -> tuple[Damage, ...]:
-        lists = {name: raw.decode() for name, raw in papers.lists.items()}
-        said = {**_chain(papers.grants, papers.headers), "lists": lists, "receipts": papers.receipts}
+    def repair(self, service: str, documents: RepairDocuments) -> tuple[Damage, ...]:
+        lists = {name: raw.decode() for name, raw in documents.lists.items()}
+        said = {**_chain(documents.grants, documents.headers), "lists": lists, "receipts": documents.receipts}
         return _damage(self._ask("mend", service, said)["damage"])
 
     def scrub(self, service: str, budget: Budget) -> Scrubbed:
@@ -69,11 +69,11 @@ class HostSealer:
         found = self._ask("scrub", service, bounds)["scrubbed"]
         return Scrubbed(**{**found, "damage": _damage(found["damage"])})
 
-    def thin(self, service: str) -> Thinned:
-        from appliance.backup.vault.maintenance.thinning import Thinned
+    def prune(self, service: str) -> Pruned:
+        from appliance.backup.vault.maintenance.pruning import Pruned
 
         found = self._ask("thin", service)["thinned"]
-        return Thinned(**{**found, "dropped": tuple(found["dropped"])})
+        return Pruned(**{**found, "dropped": tuple(found["dropped"])})
 
     def alarm(self, service: str, reason: str) -> None:
         self._ask("alarm", service, {"reason": reason})

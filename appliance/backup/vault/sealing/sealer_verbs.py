@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from appliance.backup.vault.call import is_texts
-from appliance.backup.vault.kept import granters_at
 from appliance.backup.vault.maintenance.scrub import Budget
 from appliance.backup.vault.offer import check_header, check_writer, read_chain, read_offer
 from appliance.backup.vault.relay import AGE_SECONDS_MAX, Relay, check_receipt
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing import custody
-from appliance.backup.vault.sealing.sealer import Papers
+from appliance.backup.vault.sealing.sealer import RepairDocuments
 from appliance.backup.vault.sealing.sealer_here import HereSealer
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
+from appliance.backup.vault.stored_grants import granters_at
 from appliance.errors import IntegrityError
 from appliance.host.files import locked
 from appliance.node.handle import Node
@@ -43,7 +43,7 @@ class Asked:
         return str(self.frame["service"])
 
     @property
-    def holding(self) -> Holding:
+    def holding(self) -> Replica:
         return replica_of(self.node, self.service)
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -107,12 +107,12 @@ def _publish(asked: Asked) -> Answer:
     return {"receipt": receipt and receipt.decode()}
 
 
-def _doubt(asked: Asked) -> Answer:
-    asked.sealer.doubt(asked.service, asked.texts("digests"))
+def _recheck(asked: Asked) -> Answer:
+    asked.sealer.recheck(asked.service, asked.texts("digests"))
     return {}
 
 
-def _mend(asked: Asked) -> Answer:
+def _repair(asked: Asked) -> Answer:
     """Headers need not link up here: they may be what is wrong. Each is proven by its grant and its own name."""
     granters = granters_at(asked.holding, asked.node.bundle)
     grants = granters.read_all(asked.service, (text.encode() for text in asked.texts("grants")))
@@ -124,8 +124,8 @@ def _mend(asked: Asked) -> Answer:
             raise IntegrityError("a list needs the header that names it.")
         parse_list(text.encode(), by_name[name])
         lists[str(name)] = text.encode()
-    papers = Papers(tuple(grants.values()), headers, lists, receipts=asked.frame.get("receipts") is True)
-    return {"damage": [asdict(item) for item in asked.sealer.mend(asked.service, papers)]}
+    documents = RepairDocuments(tuple(grants.values()), headers, lists, receipts=asked.frame.get("receipts") is True)
+    return {"damage": [asdict(item) for item in asked.sealer.repair(asked.service, documents)]}
 
 
 def _scrub(asked: Asked) -> Answer:
@@ -133,8 +133,8 @@ def _scrub(asked: Asked) -> Answer:
     return {"scrubbed": asdict(asked.sealer.scrub(asked.service, Budget(**bounds)))}
 
 
-def _thin(asked: Asked) -> Answer:
-    return {"thinned": asdict(asked.sealer.thin(asked.service))}
+def _prune(asked: Asked) -> Answer:
+    return {"thinned": asdict(asked.sealer.prune(asked.service))}
 
 
 def _alarm(asked: Asked) -> Answer:
@@ -147,12 +147,12 @@ RECEIVER_MAY: Mapping[str, Callable[[Asked], Answer]] = {
     "keep": _keep,
     "take": _take,
     "publish": _publish,
-    "doubt": _doubt,
+    "doubt": _recheck,
 }
 NODE_MAY: Mapping[str, Callable[[Asked], Answer]] = {
     **RECEIVER_MAY,
-    "mend": _mend,
+    "mend": _repair,
     "scrub": _scrub,
-    "thin": _thin,
+    "thin": _prune,
     "alarm": _alarm,
 }

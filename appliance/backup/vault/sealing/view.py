@@ -20,7 +20,7 @@ from pathlib import Path
 from appliance.backup.peers.adopt import linked_folders
 from appliance.backup.peers.fetch import read_held
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.store import Holding
+from appliance.backup.vault.store import Replica
 from appliance.borg.client import Borg
 from appliance.borg.errors import RepositoryDamaged
 from appliance.borg.model import Repository
@@ -59,12 +59,12 @@ def check_here(node: Node, service: str, name: str | None = None, place: Path | 
     return ViewChecked(service, sealed.header.id.name, fault, pwd.getpwuid(os.geteuid()).pw_name)
 
 
-def lay_out_view(holding: Holding, entries: tuple[Entry, ...], target: Path) -> None:
+def lay_out_view(replica: Replica, entries: tuple[Entry, ...], target: Path) -> None:
     """Make `target` a repository of `entries`: links for data files, copies of what borg rewrites, and nothing else."""
     make_private_folder(target)
     for entry in entries:
         path = target / entry.path
-        blob = holding.blob(entry.sha256).resolve()
+        blob = replica.blob(entry.sha256).resolve()
         if entry.path.startswith("data/"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(blob)

@@ -65,7 +65,7 @@ def _operators(file: Path, names: Iterable[str]) -> str:
 
 def _check_not_locked_out(bundle: Bundle, name: str, here: Declared) -> None:
     if client := caller_address():
-        firewall.check_admits(firewall.doors(bundle, name, here.operators), client)
+        firewall.check_admits(firewall.open_ports(bundle, name, here.operators), client)
 
 
 def _report(name: str, serial: int, parts: tuple[Part, ...], outcome: Outcome, dry_run: bool) -> None:

@@ -16,7 +16,7 @@ from appliance.errors import ApplianceError
 from appliance.host.network import wireguard
 from appliance.host.network.names import look_up
 from appliance.host.notify import READY, notify
-from appliance.programs.privileged import HOLDERS
+from appliance.programs.privileged import SERVICE_ROUTES
 from appliance.provision import link
 from appliance.provision.link import CONFIG, INTERFACE
 from appliance.secret import Secret
@@ -87,8 +87,8 @@ def _warn(unknown: tuple[str, ...]) -> None:
 
 
 def _wanted() -> str:
-    holders = Path(HOLDERS).read_text() if Path(HOLDERS).exists() else ""
-    return link.led(read_file(Path(CONFIG)).decode(), link.read_holders(holders))
+    holders = Path(SERVICE_ROUTES).read_text() if Path(SERVICE_ROUTES).exists() else ""
+    return link.routed(read_file(Path(CONFIG)).decode(), link.read_service_routes(holders))
 
 
 def _told(lines: tuple[str, ...], unknown: tuple[str, ...], written: bool) -> dict[str, object]:

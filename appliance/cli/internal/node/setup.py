@@ -21,7 +21,7 @@ from appliance.provision.callers import Caller
 from appliance.provision.due import due
 from appliance.provision.files import PARTS
 from appliance.provision.observe import declared
-from appliance.provision.settle import settle as settle_here
+from appliance.provision.setup import set_up as settle_here
 from appliance.trust.bundle import Bundle, read_bundle
 from appliance.trust.identity import Identity
 from appliance.trust.signed import fingerprint

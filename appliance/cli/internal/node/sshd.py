@@ -10,7 +10,7 @@ from appliance.cli.arguments import dry_run_option
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import this_layout
 from appliance.host.network.ssh import write_server_config
-from appliance.membership.sshd import write_door
+from appliance.membership.sshd import write_sshd_config
 from appliance.node.handle import open_node
 
 
@@ -26,7 +26,7 @@ def sshd(dry_run: bool) -> None:
     folder, host_key = opened.layout.run, opened.layout.keys / "host_ed25519"
     path = folder / "sshd_config"
     if not dry_run:
-        write_door(opened)
+        write_sshd_config(opened)
         path = write_server_config(folder, address=plan.address, port=plan.port, host_key=host_key)
     start = shlex.join(("/usr/sbin/sshd", "-f", str(path), "-E", str(folder / "sshd.log")))
     shown = {"config": str(path), "address": plan.address, "port": plan.port, "start": start, "written": not dry_run}

@@ -8,7 +8,7 @@ from appliance.cli.arguments import dry_run_option
 from appliance.cli.output import emit
 from appliance.cli.this_node import this_node
 from appliance.failover.replaced_trees import sweep_trees
-from appliance.restore.ended import expire_orders
+from appliance.restore.ended import expire_requests
 from appliance.restore.undo import expire as remove_expired
 from appliance.restore.undo import expired
 from appliance.units import format_count
@@ -29,7 +29,7 @@ def expire(dry_run: bool) -> None:
     found = {name: gone for name in services if (gone := act(node.service(name).restores, age_seconds=age))}
     if not dry_run:
         for name in services:
-            expire_orders(node.service(name).orders, node.service(name).restores, age_seconds=age)
+            expire_requests(node.service(name).requests, node.service(name).restores, age_seconds=age)
         for name, gone in found.items():
             node.journal.write("restores-expired", service=name, jobs=len(gone))
         for name in filter(node.bundle.territory.services.__contains__, services):

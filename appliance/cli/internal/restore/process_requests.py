@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from appliance.backup.ordered import Carried, carry_out_waiting, waiting
+from appliance.backup.restore_requests import Processed, process_waiting, waiting
 from appliance.cli.arguments import command, dry_run_option
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS
-from appliance.restore.order import Status
+from appliance.restore.request import Status
 
 
 @click.command()
@@ -23,8 +23,8 @@ def process_requests(dry_run: bool) -> int | None:
     """
     node = this_node()
     done = [
-        *(() if dry_run else carry_out_waiting(node)),
-        *(Carried(service, order, Status()) for service, order in waiting(node) if dry_run),
+        *(() if dry_run else process_waiting(node)),
+        *(Processed(service, request, Status()) for service, request in waiting(node) if dry_run),
     ]
     rows = [(it.service, it.order.kind, it.status.state, it.status.failure) for it in done]
     emit(
@@ -38,12 +38,12 @@ def process_requests(dry_run: bool) -> int | None:
     return None
 
 
-def _json(carried: Carried) -> dict[str, Any]:
+def _json(carried: Processed) -> dict[str, Any]:
     status = carried.status
     return {
-        "order": carried.order.id,
+        "order": carried.request.id,
         "service": carried.service,
-        "kind": carried.order.kind,
+        "kind": carried.request.kind,
         "state": status.state,
         "failure": status.failure or None,
         "remedy": status.remedy or None,

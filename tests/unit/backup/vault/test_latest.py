@@ -11,7 +11,7 @@ import pytest
 
 from appliance.backup.vault import store
 from appliance.backup.vault.latest import Latest
-from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Holding
+from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Replica
 
 TEN_YEARS_HOURLY = 87_600
 
@@ -20,33 +20,33 @@ def name(number: int) -> str:
     return f"00002.{number:010d}.{number:016x}"
 
 
-def make(holding: Holding, number: int, *parts: str) -> None:
-    folder = holding.generations / name(number)
+def make(replica: Replica, number: int, *parts: str) -> None:
+    folder = replica.generations / name(number)
     folder.mkdir(parents=True, exist_ok=True)
     for part in parts:
         (folder / part).touch()
 
 
-def thinned(holding: Holding, count: int) -> None:
+def thinned(replica: Replica, count: int) -> None:
     """`count` generations that retention let go, by calls as cheap as a test may make them."""
-    holding.generations.mkdir(parents=True)
-    one = holding.root / "one"
+    replica.generations.mkdir(parents=True)
+    one = replica.root / "one"
     one.touch()
     for number in range(1, count + 1):
-        folder = f"{holding.generations}/{name(number)}"
+        folder = f"{replica.generations}/{name(number)}"
         os.mkdir(folder)
         os.symlink(one, f"{folder}/{RECEIPT}")
 
 
 @pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch) -> Callable[[Holding], None]:
+def settled(monkeypatch: pytest.MonkeyPatch) -> Callable[[Replica], None]:
     """Makes what is in a holding old: what changed within the last second is read again at each look."""
 
-    def old(holding: Holding) -> None:
+    def old(replica: Replica) -> None:
         then = time.time() - 3600
         folders = [
-            holding.generations,
-            *(holding.generations / it for it in sorted(os.listdir(holding.generations))[-9:]),
+            replica.generations,
+            *(replica.generations / it for it in sorted(os.listdir(replica.generations))[-9:]),
         ]
         for folder in folders:
             os.utime(folder, (then, then))
@@ -75,13 +75,13 @@ def calls(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> int:
 
 
 def test_a_look_after_ten_years_of_hourly_backups_costs_two_calls(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settled: Callable[[Holding], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settled: Callable[[Replica], None]
 ) -> None:
-    holding = Holding(tmp_path / "service")
-    thinned(holding, TEN_YEARS_HOURLY)
-    make(holding, TEN_YEARS_HOURLY + 1, HEADER, LIST, RECEIPT)
-    settled(holding)
-    latest = Latest(holding)
+    replica = Replica(tmp_path / "service")
+    thinned(replica, TEN_YEARS_HOURLY)
+    make(replica, TEN_YEARS_HOURLY + 1, HEADER, LIST, RECEIPT)
+    settled(replica)
+    latest = Latest(replica)
     first = latest.look()
     assert first
     assert first.name == name(TEN_YEARS_HOURLY + 1)
@@ -91,46 +91,46 @@ def test_a_look_after_ten_years_of_hourly_backups_costs_two_calls(
 def test_the_newest_held_is_found_without_reading_older_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short, long = Holding(tmp_path / "short"), Holding(tmp_path / "long")
-    for holding, count in ((short, 10), (long, 1000)):
-        thinned(holding, count)
-        make(holding, count + 1, HEADER, LIST, RECEIPT)
+    short, long = Replica(tmp_path / "short"), Replica(tmp_path / "long")
+    for replica, count in ((short, 10), (long, 1000)):
+        thinned(replica, count)
+        make(replica, count + 1, HEADER, LIST, RECEIPT)
     read: list[str] = []
-    monkeypatch.setattr(store.Holding, "_stored", _noting(store.Holding._stored, read))
+    monkeypatch.setattr(store.Replica, "_stored", _noting(store.Replica._stored, read))
     assert short.newest_held()
     assert long.newest_held()
     assert read == [name(11), name(1001)]
 
 
-def _noting[T](call: Callable[[Holding, str], T], read: list[str]) -> Callable[[Holding, str], T]:
-    def noting(holding: Holding, name: str) -> T:
+def _noting[T](call: Callable[[Replica, str], T], read: list[str]) -> Callable[[Replica, str], T]:
+    def noting(replica: Replica, name: str) -> T:
         read.append(name)
-        return call(holding, name)
+        return call(replica, name)
 
     return noting
 
 
-def test_every_change_that_matters_is_seen_at_the_next_look(tmp_path: Path, settled: Callable[[Holding], None]) -> None:
-    holding = Holding(tmp_path / "service")
-    latest = Latest(holding)
+def test_every_change_that_matters_is_seen_at_the_next_look(tmp_path: Path, settled: Callable[[Replica], None]) -> None:
+    replica = Replica(tmp_path / "service")
+    latest = Latest(replica)
 
     def look() -> str:
-        settled(holding) if holding.generations.exists() else None
+        settled(replica) if replica.generations.exists() else None
         found = latest.look()
         return found.name if found else ""
 
     assert look() == ""
-    make(holding, 1, HEADER, LIST, RECEIPT)
+    make(replica, 1, HEADER, LIST, RECEIPT)
     assert look() == name(1)
-    make(holding, 2, HEADER)
-    make(holding, 3, HEADER)
+    make(replica, 2, HEADER)
+    make(replica, 3, HEADER)
     assert look() == name(1), "only headers of the newer ones came"
-    make(holding, 2, LIST, RECEIPT)
-    assert latest.look() == holding.find(name(2)), "it became held without a new folder"
-    make(holding, 2, DAMAGED)
-    assert latest.look() == holding.find(name(1))
-    (holding.generations / name(2) / DAMAGED).unlink()
-    assert latest.look() == holding.find(name(2))
+    make(replica, 2, LIST, RECEIPT)
+    assert latest.look() == replica.find(name(2)), "it became held without a new folder"
+    make(replica, 2, DAMAGED)
+    assert latest.look() == replica.find(name(1))
+    (replica.generations / name(2) / DAMAGED).unlink()
+    assert latest.look() == replica.find(name(2))
 
 
 def test_a_holding_with_ten_years_in_its_history_is_read_by_its_index_alone(
@@ -138,11 +138,11 @@ def test_a_holding_with_ten_years_in_its_history_is_read_by_its_index_alone(
 ) -> None:
     counts = []
     for count in (1000, TEN_YEARS_HOURLY):
-        holding = Holding(tmp_path / str(count))
-        holding.create()
-        holding.history.add({name(number): {HEADER: b"{}", RECEIPT: b"r"} for number in range(1, count + 1)})
-        make(holding, count + 1, HEADER, LIST, RECEIPT)
-        read = Holding(holding.root)
+        replica = Replica(tmp_path / str(count))
+        replica.create()
+        replica.history.add({name(number): {HEADER: b"{}", RECEIPT: b"r"} for number in range(1, count + 1)})
+        make(replica, count + 1, HEADER, LIST, RECEIPT)
+        read = Replica(replica.root)
         counts.append(calls(monkeypatch, read.stored))
         assert (len(read.stored()), [it.name for it in read.stored() if it.held]) == (count + 1, [name(count + 1)])
     short, long = counts
