@@ -167,6 +167,33 @@ def test_completion_offers_the_verbs_of_a_group_too() -> None:
     assert told.stdout == "plain,collect\n"
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("appliance int", "\n"),
+        ("appliance internal no", "plain,node\n"),
+        ("appliance internal node se", "plain,setup\n"),
+    ],
+)
+def test_completion_offers_internal_commands_only_below_internal(typed: str, offered: str) -> None:
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1)}
+    assert start(_APPLIANCE_COMPLETE="bash_complete", **words).stdout == offered
+
+
+def test_help_does_not_list_the_internal_commands_which_explain_themselves(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--help"]) == 0
+    assert "internal" not in capsys.readouterr().out
+    assert main.run(["internal", "--help"]) == 0
+    assert re.search(r"^  node +Configure this host as a node", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_the_page_of_the_commands_has_internal_ones_in_a_part_of_their_own() -> None:
+    people, _, programs = page().partition("\n# Internal commands\n")
+    first_word = re.compile(r"^##+ `appliance ([a-z]+)", re.MULTILINE)
+    assert "internal" not in first_word.findall(people)
+    assert set(first_word.findall(programs)) == {"internal"}
+
+
 @pytest.mark.parametrize("words", ["appliance --state {} vault scrub docs", "appliance vault scrub --state {} docs"])
 def test_completion_offers_the_services_of_the_node_of_state(tmp_path: Path, words: str) -> None:
     for name in ("services/docs-a", "services/etat-civil", "vault/docs-b", "vault/docs-a", "vault/helpers.json"):
