@@ -32,6 +32,8 @@ INTERVALS = {"blobs": SCRUB_SECONDS, "data": VERIFY_SECONDS, "repository": CHECK
 """How often a check of a kind is made."""
 PROOFS = {"held": ("damage", "borg-check", "reread"), "catalogue": ("verify",)}
 """The checks of what was proven, by role."""
+AGEING = ("reread", "verify")
+"""Of these, those that say that a proof is late."""
 SAID: dict[int, State] = {metrics.STATES[name]: name for name in ORDER}
 
 
@@ -215,7 +217,7 @@ def _never_safe(seen: MetricsView, service: Service, writer: str) -> Reading:
     since = next((it.value for node, it in seen.told(metrics.UNSAFE, service.name) if node == writer), None)
     if not begun or since is None:
         state = seen.state(writer, "first-backup", "written", service.name, "failed") if begun else "unknown"
-        return Reading(state, None, promised, alert=never, where=writer)
+        return Reading("failed" if state == "ok" else state, None, promised, alert=never, where=writer)
     state = seen.state(writer, "backup-age", "written", service.name, of_age(seen.now - since, promised))
     if state == "ok":
         return Reading("warning", None, promised, alert=never, where=writer)
@@ -262,7 +264,11 @@ def _check(seen: MetricsView, service: Service) -> Reading:
     age = None if newest is None else max(0.0, seen.now - newest)
     aged = {node for at, kind, node in found if is_late(INTERVALS.get(kind, math.inf), seen.now - at)}
     answers = [
-        (seen.state(node, check, role, service.name, "warning" if node in aged else "ok"), check, node)
+        (
+            seen.state(node, check, role, service.name, "warning" if node in aged and check in AGEING else "ok"),
+            check,
+            node,
+        )
         for role, checks in PROOFS.items()
         for check in checks
         for node in seen.known

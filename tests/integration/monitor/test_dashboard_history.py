@@ -41,6 +41,7 @@ def test_prometheus_remembers_what_a_node_told_and_says_which_alerts_fire(tmp_pa
     held = {metrics.HELD_NEWEST: now - 3600, metrics.HELD_RPO: DAY, metrics.SIZE: 25.0, metrics.QUOTA: 100.0}
     samples = [Sample(metric.name, (SERVICE,), value) for metric, value in told.items()]
     samples += [Sample(metric.name, (SERVICE, "commune-a"), value) for metric, value in held.items()]
+    samples.append(Sample(metrics.CHECK.name, ("backup-age", "written", SERVICE), metrics.STATES["failed"]))
     sheet.save(tmp_path / "sheet", samples)
     with serving(tmp_path / "sheet") as port, Catcher() as catcher:
         nodes = (Watched("commune-a", "commune-a", port),)

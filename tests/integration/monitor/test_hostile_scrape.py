@@ -29,6 +29,7 @@ def late(service: str) -> bytes:
     return lines(
         f"appliance_agent_looked_timestamp_seconds {NOW}",
         f"appliance_backup_newest_safe_timestamp_seconds{of} {LONG_AGO}",
+        f'appliance_check_state{{check="backup-age",role="written",subject="{service}"}} 3',
         f"appliance_backup_rpo_target_seconds{of} 3600",
         f"appliance_backup_copies{of} 0",
         f"appliance_backup_copies_promised{of} 2",
