@@ -162,7 +162,7 @@ def _ready(node: Node, work: Ready) -> Outcome:
         return Outcome(mark=work.newest, figures={"ahead": 0})
     if node.form(work.service) is SHARE:
         with suppress(ApplianceError, OSError):  # a takeover tries again, and tells
-            shares.lay_people(node, work.service)
+            shares.install_people(node, work.service)
     return Outcome(mark=work.newest, figures={"ahead": 1, "whole": int(not brought)})
 
 

@@ -102,11 +102,11 @@ class _Candidate:
 
 def decide(view: View, now: Now, intervals: Intervals) -> tuple[Decision, ...]:
     """What to begin at `now`, most urgent first; always ends with a Wait, which may be all of it."""
-    wishes = list(_candidates(view, now, intervals))
-    wanted = _in_turn([candidate.work for candidate in wishes if candidate.seconds <= 0], view, now)
+    candidates = list(_candidates(view, now, intervals))
+    wanted = _in_turn([candidate.work for candidate in candidates if candidate.seconds <= 0], view, now)
     begun = tuple(_with_room(wanted, view))
     later = min(
-        (candidate for candidate in wishes if candidate.seconds > 0),
+        (candidate for candidate in candidates if candidate.seconds > 0),
         key=lambda candidate: candidate.seconds,
         default=None,
     )

@@ -49,7 +49,7 @@ def extra_reasons(node: Node) -> tuple[Reason, ...]:
     """What is wrong with the node itself and no service: its keys, its pages' name, its voter, its disks."""
     on_host = (*_disks(), *_clock(served(node)), *_kernel(confined.why_not())) if node.layout.is_this_host else ()
     now = node.clock.now()
-    return (*_keys(node), *_public_certificate(node.layout, now), *checks.doubts(node.layout, now), *on_host)
+    return (*_keys(node), *_public_certificate(node.layout, now), *checks.problems(node.layout, now), *on_host)
 
 
 def _modified(file: Path) -> float | None:

@@ -268,7 +268,7 @@ async def _send_heartbeats(node: NodeContext, current: Current, keepers: dict[st
         now = node.clock.boottime()
         for service in keepers.keys() & {text.partition(" ")[0] for text in serving}:
             keepers[service].ctx.served_at = now
-        for service, seconds in _told_ready(ready):
+        for service, seconds in _parse_ready(ready):
             if service in keepers:
                 keepers[service].ctx.origin_ready = now - seconds, now
         keep_newest(keepers.values())
@@ -291,7 +291,7 @@ async def _send_heartbeats(node: NodeContext, current: Current, keepers: dict[st
     await send_heartbeats(node.brokers, documents.read, answer, learn, node.timers.retry, says)
 
 
-def _told_ready(ready: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+def _parse_ready(ready: tuple[str, ...]) -> Iterator[tuple[str, int]]:
     for text in ready:
         service, _, seconds = text.partition(" ")
         with contextlib.suppress(ValueError):

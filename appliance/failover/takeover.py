@@ -48,7 +48,7 @@ from appliance.host.command import run as run_command
 from appliance.host.files import make_private_folder
 from appliance.node.current import files_of
 from appliance.node.handle import Node, open_node
-from appliance.restore.fill import Fill, lay_fills
+from appliance.restore.fill import Fill, install_fills
 from appliance.territory.service_forms import DATABASE, SHARE, Form
 from appliance.trust.grant import Grant
 from appliance.units import printable
@@ -295,7 +295,7 @@ def copy(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     borg = Borg(opened.repository)
     archive = newest_archive(borg, service).name
     borg.extract(archive, (), make_private_folder(new), privileges=False)
-    lay_fills(borg, archive, filling_of(borg, service, archive).fills, new, privileges=False)
+    install_fills(borg, archive, filling_of(borg, service, archive).fills, new, privileges=False)
     _remove(folder)
     paths = node.bundle.terms(service).service.paths
     os.rename(new / paths[0].lstrip("/"), folder)

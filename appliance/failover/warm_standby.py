@@ -32,7 +32,7 @@ from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.node.handle import Node
 from appliance.programs.install_share import INSTALLING
-from appliance.restore.fill import Fill, lay_fills
+from appliance.restore.fill import Fill, install_fills
 from appliance.restore.place import open_folder, walk_to
 from appliance.territory.model import SHARES, SITES
 from appliance.territory.service_forms import SHARE, SITE
@@ -96,7 +96,7 @@ class Tree:
         brought = changed is not None and self._bring_forward(borg, archive, was, changed, fills)
         if not brought:
             self._install_from_nothing(borg, archive.name, spare=spare)
-            lay_fills(borg, archive.name, fills, self.folder, privileges=False)
+            install_fills(borg, archive.name, fills, self.folder, privileges=False)
         self._remember(_Installed(generation, (archive.id,), fills))
         return brought
 
@@ -113,7 +113,7 @@ class Tree:
         try:
             borg.extract_only(archive.name, _with_folders(changed.paths), self.folder, changed.seen)
             left = [it for it in fills if it not in same]
-            lay_fills(borg, archive.name, left, self.folder, privileges=False)
+            install_fills(borg, archive.name, left, self.folder, privileges=False)
         except WayBlocked:  # a link lies there that `borg diff` did not name
             return False
         return True

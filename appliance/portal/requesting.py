@@ -48,24 +48,24 @@ class Placed:
 
 
 def read_wanted(words: str) -> Wanted:
-    """A wish as our forms write it: service, archive and path, each percent-encoded."""
+    """An item as our forms write it: service, archive and path, each percent-encoded."""
     parts = words.split(" ")
     if len(parts) != 3 or len(words) > WORDS_MAX:
         raise PageFailure(400)
     return Wanted(*map(unquoted, parts))
 
 
-def place(context: PageContext, visit: Visit, seen: Seen, kind: Kind, wishes: set[Wanted]) -> list[RestoreRequest]:
-    """Orders for `wishes`, one for each archive and folder of a share; nothing is ordered when one is out of scope,
+def place(context: PageContext, visit: Visit, seen: Seen, kind: Kind, wanted: set[Wanted]) -> list[RestoreRequest]:
+    """Orders for `wanted`, one for each archive and folder of a share; nothing is ordered when one is out of scope,
     or when too much of what this person asked for waits already."""
-    for wish in wishes:
-        seen.scope.check(wish.service, wish.path)
-        seen.moment(wish.service, wish.archive)
+    for item in wanted:
+        seen.scope.check(item.service, item.path)
+        seen.moment(item.service, item.archive)
 
-    def together(wish: Wanted) -> tuple[str, str, str]:
-        return wish.service, wish.archive, _root(seen.shares[wish.service], wish.path)
+    def together(item: Wanted) -> tuple[str, str, str]:
+        return item.service, item.archive, _root(seen.shares[item.service], item.path)
 
-    ordered = sorted(wishes, key=lambda wish: (*together(wish), wish.path))
+    ordered = sorted(wanted, key=lambda item: (*together(item), item.path))
     orders = [list(group) for _, group in groupby(ordered, key=together)]
     if len(orders) + sum(it.status.state in ("waiting", "running") for it in own(context, visit, seen)) > WAITING_MAX:
         raise PageFailure(429)
@@ -93,9 +93,9 @@ def own(context: PageContext, visit: Visit, seen: Seen) -> Iterator[Placed]:
                 yield Placed(request, status, share)
 
 
-def _place(context: PageContext, visit: Visit, seen: Seen, kind: Kind, wishes: list[Wanted]) -> RestoreRequest:
-    service, archive = wishes[0].service, wishes[0].archive
-    paths = tuple(wish.path for wish in wishes)
+def _place(context: PageContext, visit: Visit, seen: Seen, kind: Kind, wanted: list[Wanted]) -> RestoreRequest:
+    service, archive = wanted[0].service, wanted[0].archive
+    paths = tuple(item.path for item in wanted)
 
     def tell(request: RestoreRequest) -> None:
         context.record(visit, "asked", service=service, order=request.id, kind=kind, archive=archive, paths=paths)

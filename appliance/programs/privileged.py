@@ -155,13 +155,13 @@ class Helper:
 
     def _start(self, name: str, service: Served) -> None:
         if service["form"] == DATABASE and not populated(f"{self._cgroups}/{service['unit']}"):
-            self._close_door(name)
+            self._close_listener(name)
         self._resume(name, service)
         self._set_writable(name, service)
         if not service.get("lan_port"):
             self._run("systemctl", "start", service["unit"])
             return
-        with self._door_of(name):
+        with self._listener_of(name):
             self._run("systemctl", "stop", AWAY.format(name))  # which has the port
             self._run("systemctl", "start", service["unit"])
 
@@ -169,7 +169,7 @@ class Helper:
         filling = [WORK.format("fill", name)] if service["form"] == DATABASE else []
         self._run("systemctl", "stop", service["unit"], *filling)
         if service["form"] == DATABASE:
-            self._close_door(name)
+            self._close_listener(name)
 
     def _end(self, name: str, service: Served | None) -> None:
         """Whatever of it should not run here: all, or what served it in another form. Its folder stays as it is."""
@@ -181,9 +181,9 @@ class Helper:
         finally:
             self._run("systemctl", "stop", *(it for unit in SERVING if (it := unit.format(name)) not in stay))
             if here.get("form") != DATABASE:
-                self._close_door(name)
+                self._close_listener(name)
 
-    def _close_door(self, name: str) -> None:
+    def _close_listener(self, name: str) -> None:
         """A frozen unit is not stopped with what it is bound to: systemd tries again some time after it is thawed, and
         would leave what was started meanwhile without a door. It stays stopped: what it has to say was not saved."""
         self._run("systemctl", "kill", "--signal=SIGSTOP", DOOR.format(name), may_fail=True)
@@ -285,7 +285,7 @@ class Helper:
         hands them on. What still runs here goes first."""
         if not service.get("lan_port") or node == self._served["node"]:
             return
-        with self._door_of(name):
+        with self._listener_of(name):
             if populated(f"{self._cgroups}/{service['unit']}"):
                 raise Refused(f"{name} still runs here.")
             self._let_in(f"shut {{ {service['lan_port']} }}")
@@ -297,7 +297,7 @@ class Helper:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def _door_of(self, name: str) -> contextlib.AbstractContextManager[None]:
+    def _listener_of(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Either the share itself has its port or who leads away from it: one request at a time decides that."""
         return self._locked(f"{self._holders}.{name}.lock")
 

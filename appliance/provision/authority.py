@@ -62,7 +62,7 @@ class Authority:
         if due.revoked:
             made = pki.make_list(key, self.intermediate, self._taken_back(), now)
             write_atomic(self.folder / REVOKED, pki.to_pem(made))
-        self.lay_chains()
+        self.write_chains()
         if failures:
             raise failures[0]
         return Due(tuple(served), due.revoked)
@@ -126,7 +126,7 @@ class Authority:
         if pki.public_of(self.intermediate) != pki.public_of(pki.make_request(key, "check")):
             raise IntegrityError("this is not the key of the intermediate.", where=str(self.folder / INTERMEDIATE))
 
-    def lay_chains(self) -> None:
+    def write_chains(self) -> None:
         """Write for each node that has a certificate what it gets, as chains/NODE.pem."""
         folder = make_private_folder(self.folder / "chains")
         for name in sorted(self.bundle.members):

@@ -18,7 +18,7 @@ class Fill:
     archive: str
 
 
-def lay_fills(
+def install_fills(
     borg: Borg, archive: str, fills: Sequence[Fill], into: Path, *, privileges: bool = True
 ) -> tuple[FileWarning, ...]:
     """Extract `fills` into the folder `into`, where `archive` was extracted; resumable as that is.

@@ -27,7 +27,7 @@ from appliance.host.command import run as run_command
 from appliance.host.disks.opened import refuse_open
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.restore import links
-from appliance.restore.fill import Fill, by_archive, lay_fills
+from appliance.restore.fill import Fill, by_archive, install_fills
 from appliance.restore.job import NOT_TYPED, Job, JobFolder, Typed, folder_of, load, load_changes, save, save_changes
 from appliance.restore.place import Change, TargetChanged, keep_all, named_errors, place_all, relocate, survey
 from appliance.units import DAY, MIB, format_bytes
@@ -162,7 +162,7 @@ def _extract(folder: JobFolder, job: Job, borg: Borg) -> Job:
         everything = not job.paths
         warnings = borg.extract(job.archive, paths, stage) if paths or everything else ()
         if job.fills:
-            warnings += lay_fills(borg, job.archive, job.fills, stage)
+            warnings += install_fills(borg, job.archive, job.fills, stage)
     kept = tuple((warning.path, warning.reason) for warning in warnings)
     return save(folder, dataclasses.replace(job, state="extracted", warnings=kept))
 

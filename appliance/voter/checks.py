@@ -38,7 +38,7 @@ def snapshots(folder: Path) -> dict[float, Path]:
     return found
 
 
-def doubts(layout: NodeLayout, now: float) -> Iterator[Reason]:
+def problems(layout: NodeLayout, now: float) -> Iterator[Reason]:
     """What is wrong with the voter of this node; nothing on one that is none."""
     if not layout.voter.exists():
         return

@@ -230,7 +230,7 @@ class Outage:
         """At home, the newest generation at the standby and laid out there, and the hermitage leads."""
         self.wait(lambda: self.state(ORIGIN, service) == "ACTIVE", f"{service} at home")
         self.wait(lambda: self.state(STANDBY, service) == "STANDBY", f"a copy of {service}")
-        self.wait(lambda: self._is_laid_ahead(service), f"{service} laid out at {STANDBY}")
+        self.wait(lambda: self._is_installed_ahead(service), f"{service} laid out at {STANDBY}")
         self._have_lead()
 
     def _have_lead(self) -> None:
@@ -242,7 +242,7 @@ class Outage:
             self.run(leader, "systemctl", "restart", "appliance-broker.service")
         self.wait(lambda: self._leader() == STANDBY, f"{STANDBY} leads the voters")
 
-    def _is_laid_ahead(self, service: str) -> bool:
+    def _is_installed_ahead(self, service: str) -> bool:
         """Whether the agent of the standby has looked at that since the newest generation came."""
         came = self.run(STANDBY, "find", f"/srv/appliance/vault/{service}", "-name", "header", "-printf", "%T@ ") or ""
         said = f'"kind": "ready", "service": "{service}"'

@@ -118,7 +118,7 @@ KEPT: dict[str, tuple[Record[Any], Any]] = {
         ),
     ),
     "known.json": (replaced_trees.KNOWN, replaced_trees.Known({"ab": PutAside("/srv", 1, 2, 3, 4, "f")})),
-    "lasting": (freeze.LAST_SEEN, {"ab": 7}),
+    "lasting": (freeze.FIRST_SEEN, {"ab": 7}),
     "failover.json": (
         failover_state.DURABLE,
         failover_state.DurableState(

@@ -43,15 +43,15 @@ def collect(names: tuple[str, ...], folder: Path, identity: Path | None, dry_run
     from appliance.config.load import load, territory_file
     from appliance.host.network.fleet import Machine, ask_all
 
-    territory, desk = load(folder), territory_file(folder).parent
-    met = known_hosts.read(desk / known_hosts.FILE_NAME)
+    territory, control = load(folder), territory_file(folder).parent
+    met = known_hosts.read(control / known_hosts.FILE_NAME)
     wanted = [territory.node(name) for name in names] or territory.nodes.values()
     machines = [Machine(node.name, node.address, node.port, met.get(node.name, "")) for node in wanted]
     if dry_run:
         asked = {it.name: f"{it.address}:{it.port}" for it in machines if it.host_key}
-        return _rehearse(asked, [it.name for it in machines if not it.host_key], desk / FOLDER)
+        return _rehearse(asked, [it.name for it in machines if not it.host_key], control / FOLDER)
     answers = ask_all(machines, ASK, identity=identity)
-    kept = {name: _keep(desk / FOLDER, name, answer) for name, answer in answers.items()}
+    kept = {name: _keep(control / FOLDER, name, answer) for name, answer in answers.items()}
     failed = {name: str(error) for name, error in kept.items() if isinstance(error, ApplianceError)}
     files = {name: str(file) for name, file in kept.items() if name not in failed}
     rows = [(name, failed.get(name) or files[name]) for name in kept]

@@ -29,26 +29,26 @@ CALL_SECONDS = 5.0
 _LOOK_SECONDS = 0.2
 
 
-def bring(node: Node, home: str) -> None:
-    """Let the people of `home` log in here as they did there; nothing where nobody has an account yet."""
+def bring(node: Node, origin: str) -> None:
+    """Let the people of `origin` log in here as they did there; nothing where nobody has an account yet."""
     service = AccountService(node.layout.accounts, node.name, syncs=node.layout.is_this_host)
     folder = make_private_folder(node.layout.people)
     for left in folder.iterdir():  # of a worker that was killed, one at a time: root's side takes all that lies there
         left.unlink()
-    file = folder / f"{home}.json"
+    file = folder / f"{origin}.json"
     try:
-        lay_out(node, implicit_name(home), file)
+        write_accounts(node, implicit_name(origin), file)
         if service.syncs:
-            _wait_until_taken(service, home, file)
+            _wait_until_taken(service, origin, file)
         else:
-            take(service, file, of=home)
+            take(service, file, of=origin)
     except PathMissing:
         return
     finally:
         file.unlink(missing_ok=True)
 
 
-def lay_out(node: Node, own: str, file: Path, mark: Path | None = None) -> None:
+def write_accounts(node: Node, own: str, file: Path, mark: Path | None = None) -> None:
     """Put the accounts that the service `own` saved last into `file`; raise PathMissing when it has none.
 
     `mark` names the generation that they are of, for who lays them out again and again.
@@ -85,8 +85,8 @@ def _accounts_in(node: Node, borg: Borg, archive: str) -> str:
     return found
 
 
-def _wait_until_taken(service: AccountService, home: str, file: Path) -> None:
-    wanted, kept, began = read_store(file), service.file_of(home), time.monotonic()
+def _wait_until_taken(service: AccountService, origin: str, file: Path) -> None:
+    wanted, kept, began = read_store(file), service.file_of(origin), time.monotonic()
     called = began
     while not os.path.exists(kept) or read_store(kept) != wanted:
         now = time.monotonic()
@@ -95,5 +95,5 @@ def _wait_until_taken(service: AccountService, home: str, file: Path) -> None:
             called = now
         if now > began + TAKEN_WITHIN_SECONDS:
             remedy = "See `journalctl --unit appliance-people`."
-            raise Unreachable(f"the program that root runs did not accept the accounts of {home}.", remedy=remedy)
+            raise Unreachable(f"the program that root runs did not accept the accounts of {origin}.", remedy=remedy)
         time.sleep(_LOOK_SECONDS)

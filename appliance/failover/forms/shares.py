@@ -1,6 +1,6 @@
 """What a takeover of a share does besides, on a host: its people's accounts come first, then files that are theirs.
 
-Accounts are what their home saved of itself last (`backup/writer/own.py`): the standbys of the share may open that.
+Accounts are what their origin saved of itself last (`backup/writer/own.py`): the standbys of the share may open that.
 Neither an account nor an owner can be made by who works here; root's hands do both (`programs/privileged.py`).
 """
 
@@ -16,7 +16,7 @@ from appliance.backup.writer.writer import push_newest, run
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.forms.host_services import ask_helper_now
-from appliance.failover.forms.people import lay_out
+from appliance.failover.forms.people import write_accounts
 from appliance.host.files import locked, make_private_folder
 from appliance.node.handle import Node
 from appliance.programs.install_share import INSTALLING
@@ -28,30 +28,30 @@ PEOPLE, PEOPLE_OF = "people.json", "people.of"
 
 
 def bring_people(node: Node, service: str) -> str:
-    """Have the people of the share's home log in here as they do there; return whose they are.
+    """Have the people of the share's origin log in here as they do there; return whose they are.
 
     Raise Refused when their accounts are not here: a share that nobody can enter is not served.
     """
-    home = node.bundle.territory.service(service).node
-    if home == node.name:
-        return home
+    origin = node.bundle.territory.service(service).node
+    if origin == node.name:
+        return origin
     try:
-        lay_people(node, service)
+        install_people(node, service)
     except ApplianceError as error:
-        if not AccountService(node.layout.accounts, node.name, syncs=True).file_of(home).exists():
-            remedy = f"On {home}: `appliance backup run {implicit_name(home)}`."
-            raise Refused(f"the accounts of {home} are not here: {error.what}", remedy=remedy) from error
+        if not AccountService(node.layout.accounts, node.name, syncs=True).file_of(origin).exists():
+            remedy = f"On {origin}: `appliance backup run {implicit_name(origin)}`."
+            raise Refused(f"the accounts of {origin} are not here: {error.what}", remedy=remedy) from error
     else:
         ask_helper_now("people", service)
-    return home
+    return origin
 
 
-def lay_people(node: Node, service: str) -> None:
-    """Have the accounts that the home of the share saved last at hand; whoever takes it over reads nothing again."""
-    home, root = node.bundle.territory.service(service).node, make_private_folder(node.service(service).root)
-    if home != node.name:
-        with locked(root / "people.lock", what=f"the accounts of {home}", wait=True):
-            lay_out(node, implicit_name(home), root / PEOPLE, root / PEOPLE_OF)
+def install_people(node: Node, service: str) -> None:
+    """Have the accounts that the origin of the share saved last at hand; whoever takes it over reads nothing again."""
+    origin, root = node.bundle.territory.service(service).node, make_private_folder(node.service(service).root)
+    if origin != node.name:
+        with locked(root / "people.lock", what=f"the accounts of {origin}", wait=True):
+            write_accounts(node, implicit_name(origin), root / PEOPLE, root / PEOPLE_OF)
 
 
 def people_lie_ready(node: Node, service: str) -> bool:
@@ -59,7 +59,7 @@ def people_lie_ready(node: Node, service: str) -> bool:
 
 
 def save_people(node: Node, service: str, to: str = "") -> None:
-    """Save the accounts of this node, the home of `service`, where they were changed since that was done last, and
+    """Save the accounts of this node, the origin of `service`, where they were changed since that was done last, and
     bring them to the node `to`, or to a standby where any may take over: raise Refused unless it has them. It would let
     in who may come no more, and nobody new."""
     own = implicit_name(node.name)

@@ -43,11 +43,11 @@ class Orders:
 
     def ask(self, visit: Visit) -> Response:
         kind = KINDS.get(visit.form.text("action"))
-        wishes = {read_wanted(words) for words in visit.form.quoted_words("quoi")}
-        if kind is None or not wishes:
+        wanted = {read_wanted(words) for words in visit.form.quoted_words("quoi")}
+        if kind is None or not wanted:
             raise PageFailure(400, "nothing-chosen")
         with self.context.seen(visit) as seen:
-            orders = place(self.context, visit, seen, kind, wishes)
+            orders = place(self.context, visit, seen, kind, wanted)
         return RedirectResponse(f"/demandes/{orders[0].id}" if len(orders) == 1 else "/demandes", 303)
 
     def one(self, visit: Visit) -> Response:

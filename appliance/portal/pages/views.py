@@ -62,7 +62,7 @@ class Views:
     def ask_two(self, visit: Visit) -> Response:
         with self.context.seen(visit) as seen:
             before, after = (read_wanted(visit.form.text(name, 16_384)) for name in ("avant", "apres"))
-            names = [self._ordered(visit, seen, wish) for wish in (before, after)]
+            names = [self._ordered(visit, seen, item) for item in (before, after)]
         return RedirectResponse(f"/comparer/{names[0]}/{names[1]}", 303)
 
     def compare(self, visit: Visit) -> Response:
@@ -80,13 +80,13 @@ class Views:
                 lines=difference(*words) if len(words) == len(both) else None,
             )
 
-    def _ordered(self, visit: Visit, seen: Seen, wish: Wanted) -> str:
-        """The order that brings `wish`: one that this person has already, else a new one."""
+    def _ordered(self, visit: Visit, seen: Seen, item: Wanted) -> str:
+        """The order that brings `item`: one that this person has already, else a new one."""
         for placed in own(self.context, visit, seen):
             same = (placed.order.service, placed.order.archive, placed.order.paths)
-            if same == (wish.service, wish.archive, (wish.path,)) and _serves(placed):
+            if same == (item.service, item.archive, (item.path,)) and _serves(placed):
                 return placed.order.id
-        return place(self.context, visit, seen, "download", {wish})[0].id
+        return place(self.context, visit, seen, "download", {item})[0].id
 
     def _preview(self, visit: Visit, placed: Placed, asked: Asked) -> Preview | None:
         """None while the version is on its way."""

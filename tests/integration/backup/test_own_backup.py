@@ -113,14 +113,14 @@ def test_accounts_lie_ready_for_whoever_takes_a_share_over_and_are_read_once_of_
     lies = standby.service("docs-a").root / shares.PEOPLE
     write_store(home.layout.accounts, store("commune-a", account("marie")))
     writer.run(home, OWN)
-    shares.lay_people(standby, "docs-a")
+    shares.install_people(standby, "docs-a")
     first = lies.stat().st_ino
     assert lies.read_bytes() == home.layout.accounts.read_bytes()
-    shares.lay_people(standby, "docs-a")
+    shares.install_people(standby, "docs-a")
     assert lies.stat().st_ino == first
     write_store(home.layout.accounts, store("commune-a", account("marie"), account("paul")))
     writer.run(home, OWN)
-    shares.lay_people(standby, "docs-a")
+    shares.install_people(standby, "docs-a")
     assert lies.read_bytes() == home.layout.accounts.read_bytes()
     assert lies.stat().st_mode & 0o077 == 0
 

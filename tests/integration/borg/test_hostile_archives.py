@@ -24,7 +24,7 @@ from appliance.errors import IntegrityError
 from appliance.failover.warm_standby import Tree
 from appliance.host import confined
 from appliance.host.confined import why_not
-from appliance.restore.fill import Fill, lay_fills
+from appliance.restore.fill import Fill, install_fills
 from appliance.units import MIB
 from tests.integration.borg.hostile import TAKEN, file, folder, forge, hardlink, symlink
 from tests.integration.borg.test_archives import kept
@@ -135,7 +135,7 @@ def test_what_completes_an_archive_is_examined_too(hostile: Borg, source: Path, 
     hostile.extract("partial", (), into)
     for path in ("a", "x", "b", "a\nb", "a\udcff", "..", str(keys)):
         with suppress(IntegrityError, PathMissing, BorgFailed):
-            lay_fills(hostile, "partial", [Fill(path, "hostile")], into)
+            install_fills(hostile, "partial", [Fill(path, "hostile")], into)
     assert untouched(keys, into)
 
 

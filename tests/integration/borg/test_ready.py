@@ -283,7 +283,7 @@ def test_what_was_filled_is_right_after_a_cut_in_the_middle(partial: Partial, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(warm_standby, "lay_fills", cut)
+        patched.setattr(warm_standby, "install_fills", cut)
         with pytest.raises(KeyboardInterrupt):
             partial.lay("two", FROM_ONE)
     assert partial.lay("two", FROM_ONE)

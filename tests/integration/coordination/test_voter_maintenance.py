@@ -16,7 +16,7 @@ from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout
 from appliance.units import HOUR, MINUTE
 from appliance.voter import checks, restoring
-from appliance.voter.checks import doubts, snapshots
+from appliance.voter.checks import problems, snapshots
 from appliance.voter.etcd_admin import EtcdAdmin
 from appliance.voter.maintenance import VoterMaintenance
 from appliance_lab.processes.etcd import EtcdProcesses
@@ -53,7 +53,7 @@ async def caring(
 
 
 def said(layout: NodeLayout, clock: SimulatedClock) -> list[tuple[str, str]]:
-    return [(it.state, it.sentence) for it in doubts(layout, clock.now())]
+    return [(it.state, it.sentence) for it in problems(layout, clock.now())]
 
 
 async def test_whoever_leads_gives_the_lead_to_whom_it_is_kept_at(three: EtcdProcesses, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ async def test_a_copy_that_grows_old_is_a_warning_and_then_a_failure(tmp_path: P
         now = 1_800_000_000.0 + hours * HOUR
         told = {"looked": now, "leader": 1, "size_bytes": 1, "trouble": {}, **more}
         (layout.voter_maintenance / "care.json").write_text(json.dumps(told))
-        return [(it.state, it.sentence) for it in doubts(layout, now)]
+        return [(it.state, it.sentence) for it in problems(layout, now)]
 
     assert at(1) == []
     assert at(3) == [("warning", "the newest copy of its voter's store is 3 h old.")]

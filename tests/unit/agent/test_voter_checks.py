@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from appliance.host.layout import NodeLayout
-from appliance.voter.checks import CONFIRM, doubts
+from appliance.voter.checks import CONFIRM, problems
 
 WHY = "epoch 7 of docs-a is granted by other voters than the bundle declares."
 
@@ -18,7 +18,7 @@ def said(root: Path, **told: object) -> list[tuple[str, str, str]]:
     (layout.voter_maintenance / "1970-01-01T00:16:00Z.snapshot").touch()
     care = {"format": 1, "looked": 1000.0, "leader": 1, "size_bytes": 0, "trouble": {}, **told}
     (layout.voter_maintenance / "care.json").write_text(json.dumps(care))
-    return [(it.state, it.sentence, it.remedy) for it in doubts(layout, 1000.0)]
+    return [(it.state, it.sentence, it.remedy) for it in problems(layout, 1000.0)]
 
 
 def test_a_voter_that_does_not_believe_the_newest_grant_of_a_service_is_a_warning(tmp_path: Path) -> None:

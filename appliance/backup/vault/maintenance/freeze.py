@@ -41,17 +41,18 @@ class Alarm:
     time: float
 
 
-type Sights = Mapping[str, int]
+type FirstSeen = Mapping[str, int]
 """Of each freeze and hold that was seen in force, by its digest: the age at which the ageing clock ends it."""
 
 REMEDY = "Find out why, then remove the file."
 ALARM = Record(Alarm, 0, "the alarm cannot be read", REMEDY, mode=0o640)
-LAST_SEEN = Record(dict[str, int], 0, "the durations of freezes and holds cannot be read", REMEDY, mode=0o640)
+FIRST_SEEN = Record(dict[str, int], 0, "the durations of freezes and holds cannot be read", REMEDY, mode=0o640)
 
 
-def recorded(said: Collection[Act], sights: Sights, *, now: float, age_seconds: int) -> Sights:
-    """`sights` with those of `said` that are in force for the first time. What was taken back ends by the wall clock
-    alone, so that it does not begin again when the act that took it back ends. Pure."""
+def recorded(said: Collection[Act], first_seen: FirstSeen, *, now: float, age_seconds: int) -> FirstSeen:
+    """`first_seen` with those of `said` that are in force for the first time. Pure.
+
+    What was taken back ends by the wall clock alone: it does not begin again when the act that took it back ends."""
     ended = _thawed(it for it in said if it.in_force(now))
     first = {
         it.document.digest: age_seconds + math.ceil(min(it.end - it.start, it.end - now))
@@ -59,7 +60,7 @@ def recorded(said: Collection[Act], sights: Sights, *, now: float, age_seconds: 
         if it.act in LASTING and it.in_force(now)
     }
     back = {it.document.digest for it in said if it.act == "freeze" and it.start < ended}
-    return {digest: 0 if digest in back else age for digest, age in {**first, **sights}.items()}
+    return {digest: 0 if digest in back else age for digest, age in {**first, **first_seen}.items()}
 
 
 def _thawed(acts: Iterable[Act]) -> float:
@@ -80,7 +81,7 @@ def frozen_reason(
     service: str,
     now: float,
     age_seconds: int,
-    sights: Sights = MappingProxyType({}),
+    first_seen: FirstSeen = MappingProxyType({}),
 ) -> str:
     """Why nothing of `service` may be thinned; "" when it may. Pure.
 
@@ -89,7 +90,7 @@ def frozen_reason(
     said = about(acts, subjects, service)
     ended = _thawed(it for it in said if it.in_force(now))
     for act in (it for it in said if it.act in LASTING):
-        lasts = sights.get(act.document.digest, 0) - age_seconds
+        lasts = first_seen.get(act.document.digest, 0) - age_seconds
         if not act.in_force(now) and lasts <= 0:
             continue
         if act.act == "hold" or act.start > ended:
@@ -109,31 +110,31 @@ def why_frozen(node: Node, service: str) -> str:
     acts, now, age_seconds = load_acts(node.layout.acts, node.bundle), node.clock.now(), node.ageing.now()
     try:
         alarm = read_alarm(replica_of(node, service))
-        before = read_last_seen(replica_of(node, service))
+        before = read_first_seen(replica_of(node, service))
     except IntegrityError as error:
         return str(error)
-    sights = recorded(about(acts, subjects, service), before, now=now, age_seconds=age_seconds)
-    if sights != before:
-        _keep(node, service, sights)
+    first_seen = recorded(about(acts, subjects, service), before, now=now, age_seconds=age_seconds)
+    if first_seen != before:
+        _keep(node, service, first_seen)
     return frozen_reason(
-        acts, alarm, subjects=subjects, service=service, now=now, age_seconds=age_seconds, sights=sights
+        acts, alarm, subjects=subjects, service=service, now=now, age_seconds=age_seconds, first_seen=first_seen
     )
 
 
-def _keep(node: Node, service: str, sights: Sights) -> None:
+def _keep(node: Node, service: str, first_seen: FirstSeen) -> None:
     """An account that only looks may not write there; the agent, which thins, does."""
     replica = replica_of(node, service)
     if replica.root.exists():
         with contextlib.suppress(PermissionError):
-            reserve.using(node.layout.vault_reserve, lambda: LAST_SEEN.save(_last_seen(replica), dict(sights)))
+            reserve.using(node.layout.vault_reserve, lambda: FIRST_SEEN.save(_first_seen(replica), dict(first_seen)))
 
 
-def read_last_seen(replica: Replica) -> Sights:
+def read_first_seen(replica: Replica) -> FirstSeen:
     """What was noted of freezes and holds; raise IntegrityError when it cannot be read: all of it may still last."""
-    return LAST_SEEN.load(_last_seen(replica)) or {}
+    return FIRST_SEEN.load(_first_seen(replica)) or {}
 
 
-def _last_seen(replica: Replica) -> Path:
+def _first_seen(replica: Replica) -> Path:
     return replica.root / "lasting"
 
 

@@ -31,7 +31,7 @@ from appliance.errors import Forbidden, IntegrityError, Refused
 RECEIVERS_FOLDER = 0o770
 
 
-def lay_out(replica: Replica) -> None:
+def make_folders(replica: Replica) -> None:
     """Make the folders of `replica` ours; the group that receives may write where it must, and lock, nothing else."""
     replica.create()
     for folder in (replica.partial, replica.book):

@@ -43,7 +43,7 @@ class Asked:
         return str(self.frame["service"])
 
     @property
-    def holding(self) -> Replica:
+    def replica(self) -> Replica:
         return replica_of(self.node, self.service)
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ class Asked:
 
     def chain(self) -> tuple[Mapping[int, Grant], tuple[Header, ...]]:
         return read_chain(
-            self.holding, self.node.bundle, self.service, grants=self.texts("grants"), headers=self.texts("headers")
+            self.replica, self.node.bundle, self.service, grants=self.texts("grants"), headers=self.texts("headers")
         )
 
 
@@ -62,7 +62,7 @@ type Answer = dict[str, Any]
 
 
 def _prepare(asked: Asked) -> Answer:
-    custody.lay_out(asked.holding)
+    custody.make_folders(asked.replica)
     return {}
 
 
@@ -76,15 +76,15 @@ def _take(asked: Asked) -> Answer:
     digest = asked.frame.get("digest")
     if not isinstance(digest, str) or not SHA256.fullmatch(digest) or len(asked.descriptors) != 1:
         raise IntegrityError("the request must have one open file and its hash.")
-    with locked(asked.holding.lock, what=f"the pool of {asked.service}", wait=True):
-        custody.take_over(asked.holding, str(digest), asked.descriptors[0], asked.giver)
+    with locked(asked.replica.lock, what=f"the pool of {asked.service}", wait=True):
+        custody.take_over(asked.replica, str(digest), asked.descriptors[0], asked.giver)
     return {}
 
 
 def _publish(asked: Asked) -> Answer:
     """Fenced here too: what the writer does not bring under the newest grant, another holder must have signed for."""
     offer = read_offer(
-        asked.holding,
+        asked.replica,
         asked.node.bundle,
         asked.service,
         grants=asked.texts("grants"),
@@ -114,7 +114,7 @@ def _recheck(asked: Asked) -> Answer:
 
 def _repair(asked: Asked) -> Answer:
     """Headers need not link up here: they may be what is wrong. Each is proven by its grant and its own name."""
-    granters = granters_at(asked.holding, asked.node.bundle)
+    granters = granters_at(asked.replica, asked.node.bundle)
     grants = granters.read_all(asked.service, (text.encode() for text in asked.texts("grants")))
     headers = tuple(check_header(text.encode(), grants, asked.service) for text in asked.texts("headers"))
     by_name = {header.id.name: header for header in headers}

@@ -49,7 +49,7 @@ def check_here(node: Node, service: str, name: str | None = None, place: Path | 
     sealed = read_held(node, service, name)
     with tempfile.TemporaryDirectory(dir=make_private_folder(place or node.layout.run), prefix="view-") as folder:
         repository = Path(folder).resolve() / "repository"
-        lay_out_view(replica_of(node, service), sealed.entries, repository)
+        link_view(replica_of(node, service), sealed.entries, repository)
         try:
             base, blobs = Path(folder).resolve() / "borg", linked_folders(repository)
             Borg(Repository(repository, base, blobs=blobs)).check_repository()
@@ -59,7 +59,7 @@ def check_here(node: Node, service: str, name: str | None = None, place: Path | 
     return ViewChecked(service, sealed.header.id.name, fault, pwd.getpwuid(os.geteuid()).pw_name)
 
 
-def lay_out_view(replica: Replica, entries: tuple[Entry, ...], target: Path) -> None:
+def link_view(replica: Replica, entries: tuple[Entry, ...], target: Path) -> None:
     """Make `target` a repository of `entries`: links for data files, copies of what borg rewrites, and nothing else."""
     make_private_folder(target)
     for entry in entries:
