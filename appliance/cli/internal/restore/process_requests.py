@@ -26,7 +26,7 @@ def process_requests(dry_run: bool) -> int | None:
         *(() if dry_run else process_waiting(node)),
         *(Processed(service, request, Status()) for service, request in waiting(node) if dry_run),
     ]
-    rows = [(it.service, it.order.kind, it.status.state, it.status.failure) for it in done]
+    rows = [(it.service, it.request.kind, it.status.state, it.status.failure) for it in done]
     emit(
         {"carried": [_json(it) for it in done], "written": not dry_run},
         table(("SERVICE", "KIND", "STATE", "WHY"), rows) if rows else "Nothing waits.",
