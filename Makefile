@@ -31,8 +31,8 @@ test-all: setup-tests ## every test that this machine can run, and what was skip
 test-rest: setup-tests ## what `make test` leaves out; of hosts and long files a third, by the day's seed [HOSTS=0|all]
 	@$(PLAY) --lab-hosts $(or $(HOSTS),day) $$(scripts/promised --deselect) $(ARGS)
 
-unit: setup-tests ## the fast tests only
-	@$(PYTEST) -n $(WORKERS) --dist loadfile -q --hypothesis-profile=quick tests/unit $(ARGS)
+unit: setup-tests ## the fast tests only: tests/unit without those that are marked long
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -q --hypothesis-profile=quick -m "not long" tests/unit $(ARGS)
 
 # exec: a shell in between would die of what ends make, and leave the demo running.
 demo: ## a small territory on this machine loses nodes and gets everything back; 40 s or so [DATA=/some/tree] [KEEP=1]

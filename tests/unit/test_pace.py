@@ -27,6 +27,7 @@ def test_all_that_run_together_stretch_alike(request: pytest.FixtureRequest) -> 
     assert request.config.option.timeout in (0, PACE * 300.0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("workers", [(), ("-n", "1", "--dist", "loadgroup")], ids=["here", "by a worker"])
 def test_no_test_begins_once_the_time_is_over_and_each_is_named(workers: tuple[str, ...]) -> None:
     said = play(SOMETHING, "--minutes", "0.00001", *workers)

@@ -87,6 +87,7 @@ def test_what_is_young_by_our_own_receipt_does_not_bend() -> None:
     assert second.id != first.id
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("days", "before"), [(90, 10), (180, 7), (360, 1)])
 def test_an_origin_that_fills_its_share_for_months_leaves_a_generation_of_each_month_of_a_year(
     days: int, before: int

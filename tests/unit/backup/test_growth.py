@@ -108,12 +108,14 @@ def _default(it: Service) -> int:
 SIZES = [(200 * GIB, GIB), (100 * GIB, 2 * GIB), (20 * GIB, GIB // 10), (300 * GIB, 2 * GIB), (2 * GIB, GIB)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("size", "change"), SIZES)
 def test_a_default_quota_refuses_nothing_in_ten_years_at_the_declared_change(size: int, change: int) -> None:
     it = service(size, change)
     assert Share(it, change, USABLE * it.quota_bytes).live(3650).refused == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("size", "change"), SIZES[:4])
 def test_at_twice_the_declared_change_a_share_bends_and_stays_within(size: int, change: int) -> None:
     it = service(size, change)
@@ -123,6 +125,7 @@ def test_at_twice_the_declared_change_a_share_bends_and_stays_within(size: int, 
     assert share.used() <= USABLE * it.quota_bytes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("size", "change"), SIZES)
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_share_of_the_default_quota_is_never_told_to_be_nearly_full(size: int, change: int, times: int) -> None:
@@ -181,6 +184,7 @@ def test_small_changes_of_a_small_service_add_no_more_than_its_size_each_time() 
     assert quota_that_lasts(service(10 * MIB, 10 * MIB)) < 0.8 * quota_that_lasts(service(GIB, 10 * MIB))
 
 
+@pytest.mark.long
 def test_every_service_of_the_example_lasts_ten_years_at_the_declared_change() -> None:
     territory = load(EXAMPLE)
     assert refuses(territory) == {}

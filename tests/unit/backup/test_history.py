@@ -208,6 +208,7 @@ def test_a_rotten_header_keeps_its_folder(tmp_path: Path) -> None:
     assert documents(folder) is None
 
 
+@pytest.mark.long
 def test_one_more_generation_after_ten_years_writes_one_file_of_a_thousand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

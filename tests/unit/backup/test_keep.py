@@ -216,6 +216,7 @@ class Life:
         return list(dict.fromkeys(datetime.fromtimestamp(it, UTC).strftime(label) for it in times))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("every", [DAY, HOUR])
 def test_in_years_of_wrong_clocks_no_day_of_the_last_and_no_two_months_lose_their_archives(

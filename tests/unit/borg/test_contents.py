@@ -98,6 +98,7 @@ def test_what_one_archive_brings_may_not_lead_another_one_elsewhere() -> None:
         together([examined(link), examined(below)])
 
 
+@pytest.mark.long
 def test_a_million_files_are_examined_in_little_memory() -> None:
     seen = examined(Outline(f"docs/{number // 100}/{number}.odt", "file", 0o644, 1, "") for number in range(10**6))
     assert seen.contents() == Contents(entries=10**6, size=10**6)

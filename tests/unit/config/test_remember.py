@@ -82,6 +82,7 @@ def test_a_service_that_left_is_forgotten_once_no_holder_can_keep_anything() -> 
     assert after(second, plan(service("base", "c")), days=end).former.services == {}
 
 
+@pytest.mark.long
 def test_twelve_years_of_services_that_come_and_go_leave_a_bundle_that_stops_growing() -> None:
     bundle, sizes = FIRST, []
     for month in range(12 * 12):

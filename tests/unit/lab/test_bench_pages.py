@@ -71,6 +71,7 @@ def test_a_click_ends_with_the_last_byte_of_the_wanted_file_and_with_nothing_els
         assert time.monotonic() - began >= 0.04, "the page asks twice"
 
 
+@pytest.mark.long
 def test_pages_that_end_before_they_answer_are_told_with_their_log(tmp_path: Path) -> None:
     node = ProcessNode("commune-a", tmp_path / "none", "127.0.0.1", 0)
     node.layout.run.mkdir(parents=True)

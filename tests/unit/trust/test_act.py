@@ -164,6 +164,7 @@ def test_a_field_of_another_form_is_refused(key: Path, operator: Operator, chang
         make_act({**FIELDS, **changed}, key)
 
 
+@pytest.mark.long
 def test_the_longest_act_that_is_signed_is_accepted_with_a_long_signature(tmp_path: Path) -> None:
     path = tmp_path / "rsa"
     subprocess.run(("ssh-keygen", "-q", "-t", "rsa", "-b", "4096", "-N", "", "-f", str(path)), check=True, timeout=60)

@@ -74,6 +74,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> int:
     return count
 
 
+@pytest.mark.long
 def test_a_look_after_ten_years_of_hourly_backups_costs_two_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settled: Callable[[Replica], None]
 ) -> None:
@@ -133,6 +134,7 @@ def test_every_change_that_matters_is_seen_at_the_next_look(tmp_path: Path, sett
     assert latest.look() == replica.find(name(2))
 
 
+@pytest.mark.long
 def test_a_holding_with_ten_years_in_its_history_is_read_by_its_index_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
