@@ -130,6 +130,7 @@ class Besieged(World):
     # What happens
 
     def time_passes(self, seconds: float) -> None:
+        self.look()  # what came until now, such as by a late push, is as old as that
         self.vaults.advance(seconds)
         self.elapsed += seconds
 
