@@ -20,7 +20,7 @@ Learn = Callable[[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], None]
 """Gets from a broker, by name, the newest papers, who serves what, and which homes could have their services back since
 when."""
 CALL_SECONDS_MAX = 2.9
-"""A broker has heard of who calls again within GAP_SECONDS_MAX (`asking.py`) where a line died and nobody said so."""
+"""A broker hears again within GAP_SECONDS_MAX (`voter/probe.py`) from a node whose line died in silence."""
 CALL_SECONDS_MIN = 1.0
 RETRY_SECONDS_MAX = 0.5
 TURN_SECONDS = CALL_SECONDS_MAX - ON_ITS_WAY_SECONDS

@@ -35,7 +35,8 @@ class Record[T]:
     remedy: str = ""
     mode: int = 0o600
     defaults: bool = False
-    """Whether the file may lack fields that have a default."""
+    """Whether the file may lack fields that have a default, but for `required`."""
+    required: frozenset[str] = frozenset()
 
     def save(self, path: Path, value: T) -> None:
         """Keep `value` durably in `path`; the folder exists."""
@@ -75,8 +76,10 @@ class Record[T]:
         if self.format and _checked(dict, plain).pop("format", None) != self.format:
             raise ValueError("its format is not known")
         value = from_plain(self.kind, plain)
-        if not self.defaults and is_dataclass(self.kind) and (lacking := _fields(self.kind).keys() - plain.keys()):
-            raise ValueError(f"{min(lacking)} is missing")
+        if is_dataclass(self.kind):
+            wanted = self.required if self.defaults else _fields(self.kind).keys()
+            if lacking := wanted - plain.keys():
+                raise ValueError(f"{min(lacking)} is missing")
         return value
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.provision import firewall
-from appliance.provision.files import HEADING
 from appliance.provision.observe import below, networks
 from appliance.trust.bundle import Bundle, check_follows
 from appliance.trust.identity import Identity
@@ -31,7 +30,7 @@ def operators_first(root: Path, kept: Path, offered: Bundle, node: Identity, cal
     Raise Refused when `offered` may not follow the bundle that is there, or would let in `caller` no more. Nothing is
     asked where our rules were never loaded, and where that bundle is in force already.
     """
-    if HEADING not in _text(below(root, firewall.CONFIG)) or node.name not in offered.territory.nodes:
+    if f"table {firewall.TABLE}" not in _text(below(root, firewall.CONFIG)) or node.name not in offered.territory.nodes:
         return ""
     if check_follows(kept, offered, node.territory_key) == offered.serial:
         return ""

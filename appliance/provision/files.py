@@ -7,7 +7,7 @@ from dataclasses import dataclass
 PARTS = ("vault", "mesh", "firewall", "hosts", "voter", "failover", "exporters")
 """In the order in which they are put in force: for a node that was revoked SSH ends first, then its way here."""
 CANDIDATE = "{candidate}"
-HEADING = "# Written by `appliance internal node apply` from the territory's bundle; what is changed here is lost."
+HEADING = "# Written from the bundle of the territory; what is changed here is lost."
 """The first line of what is rendered, where its program lets us say that."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from appliance.provision.addresses import network
 from appliance.provision.files import Part, WantedFile
 from appliance.territory.model import Territory
@@ -10,7 +12,7 @@ from appliance.trust.bundle import Bundle
 
 PATH = "/etc/hosts"
 MARK = "# BEGIN nodes of the territory,"
-BEGIN = f"{MARK} written by `appliance internal node apply`; what is changed between these lines is lost"
+BEGIN = f"{MARK} written from its bundle; what is changed between these lines is lost"
 END = "# END nodes of the territory"
 
 
@@ -30,8 +32,13 @@ def merged(present: str, wanted: str) -> str:
     if begin:
         _, end, after = rest.partition(f"{END}\n")
         # Without its end the block reaches to the end of the file: somebody cut it.
-        return before + wanted + (after if end else "")
+        return before + wanted + (_without_blocks(after) if end else "")
     return before + ("" if before.endswith("\n") or not before else "\n") + wanted
+
+
+def _without_blocks(text: str) -> str:
+    """`text` without further blocks, which a version with another heading may have appended."""
+    return re.sub(rf"{re.escape(MARK)}.*?({re.escape(END)}\n|\Z)", "", text, flags=re.DOTALL)
 
 
 def part(bundle: Bundle, present: str) -> Part:

@@ -186,6 +186,14 @@ def test_a_file_that_was_written_before_is_read_and_written_the_same(name: str) 
     assert json.loads(record.to_bytes(value)) == json.loads(raw)
 
 
+@pytest.mark.parametrize("name", ["branch", "served_acts"])
+def test_a_durable_state_without_what_must_not_be_guessed_is_not_read(name: str) -> None:
+    raw = json.loads((GOLDEN / "failover.json").read_bytes())
+    del raw[name]
+    with pytest.raises(ValueError, match=f"{name} is missing"):
+        failover_state.DURABLE.from_bytes(json.dumps(raw).encode())
+
+
 def test_every_such_file_is_read() -> None:
     assert {it.name for it in GOLDEN.iterdir()} == set(KEPT)
 

@@ -102,6 +102,9 @@ def call(
             raise ValueError(str(error)) from error
         with _http_errors():
             return Answer(line, connection.getresponse())
+    except IntegrityError as error:  # no headers came that end
+        line.shut()
+        raise ConnectionError(f"{_netloc(to)} answers with more headers than are read") from error
     except BaseException:
         line.shut()
         raise

@@ -18,6 +18,7 @@ import pytest
 from appliance.errors import UsageError
 from appliance.monitor import bounded
 from appliance.monitor import post as outgoing
+from appliance.monitor.outbox import Outbox, deliver
 from appliance.monitor.outbox_server import BODY_BYTES_MAX, Queue
 from appliance.monitor.post import send
 from appliance_lab.processes.catcher import Catcher
@@ -157,6 +158,25 @@ def test_a_webhook_that_drips_its_answer_is_left_in_time(monkeypatch: pytest.Mon
         finally:
             ended.set()
             thread.join()
+
+
+def test_a_webhook_that_answers_with_headers_without_end_gets_it_later(tmp_path: Path) -> None:
+    def refuse(server: socket.socket) -> None:
+        line, _ = server.accept()
+        with line, suppress(OSError):
+            line.recv(65536)
+            line.sendall(b"HTTP/1.1 503 Busy\r\n" + b"".join(b"X%d: %s\r\n" % (it, b"x" * 4000) for it in range(80)))
+
+    outbox = Outbox(tmp_path)
+    outbox.put(("it",), FIRED, 0.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=refuse, args=(server,))
+        thread.start()
+        addressee = {"url": f"http://127.0.0.1:{server.getsockname()[1]}/"}
+        delays = deliver(outbox, {}, 0.0, lambda _, it: send(addressee, it), lambda said: None)
+        thread.join()
+    assert delays["it"].failures == 1
+    assert [it.notification for it in outbox.first_of_each()] == [FIRED]
 
 
 def test_a_delivery_that_ends_ends_the_program(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def test_a_service_that_moves_is_named_at_its_own_address_unless_a_node_has_that
         (LOCAL, LOCAL + BLOCK),
         (LOCAL.rstrip(), LOCAL + BLOCK),
         (LOCAL + BLOCK, LOCAL + BLOCK),
+        (BLOCK + LOCAL + f"{hosts.MARK} of a former version\n10.9.9.9 a\n{hosts.END}\n", BLOCK + LOCAL),
         (LOCAL + hosts.BEGIN + "\n10.0.0.9 old\n" + hosts.END + "\n::1 after\n", LOCAL + BLOCK + "::1 after\n"),
         (LOCAL + hosts.BEGIN + "\n10.0.0.9 old\n", LOCAL + BLOCK),
     ],

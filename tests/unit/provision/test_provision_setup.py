@@ -17,6 +17,7 @@ from appliance.membership.bundle import Taken
 from appliance.provision import firewall, vault
 from appliance.provision.apply import Host
 from appliance.provision.callers import Caller
+from appliance.provision.files import HEADING
 from appliance.provision.setup import APART, Owners, SetUp, part, set_up
 from appliance.trust.identity import Identity
 from appliance.trust.keys import create_key
@@ -182,7 +183,8 @@ def filtered(host: Host) -> Host:
     """A node by the name commune-b whose rules are loaded, and whose control machine is commune-a."""
     first = bundle(CONTROL_AT_A)
     set_up(Identity("commune-b", PUBLIC), STATE, host, bundle=first, caller=Caller(OFFICE), owners=HERE)
-    (host.root / RULES).write_text(firewall.render(first, "commune-b"))
+    rules = firewall.render(first, "commune-b")
+    (host.root / RULES).write_text(rules.replace(HEADING, "# Written by another version."))
     return host
 
 

@@ -62,7 +62,7 @@ class Sealer(Protocol):
         """Read on where the last scrub stopped (`scrub.py`)."""
 
     def prune(self, service: str) -> Pruned:
-        """Let go of what retention no longer keeps (`thinning.py`)."""
+        """Let go of what retention no longer keeps (`pruning.py`)."""
 
     def alarm(self, service: str, reason: str) -> None:
         """Freeze thinning for 14 days from now (`freeze.py`)."""
