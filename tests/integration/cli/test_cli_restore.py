@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.peers.fetched_key import open_key
-from appliance.backup.peers.openable import open_best
 from appliance.backup.writer import writer
-from appliance.borg.client import Borg
 from appliance.errors import NotFound
-from appliance.restore.jobs import plan
 from appliance.secret import Secret
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
@@ -136,19 +133,6 @@ def test_a_folder_comes_back_and_a_file_is_no_folder(saved: ProcessTerritory, do
     assert (Path(done["restored"]) / Path(ODD).name).read_text() == "the invoice"
     again = type_at(saved, "commune-a", "restore", "folder", path, "--to", str(tmp_path / "back"), code=2)
     assert "is not empty" in again
-
-
-def test_a_restore_that_was_cut_goes_on_when_it_is_typed_again(
-    saved: ProcessTerritory, documents: Path, tmp_path: Path
-) -> None:
-    node = saved.open("commune-a")
-    borg = Borg(open_best(node, SERVICE).repository)
-    path = archived(documents, "budget.ods")
-    restores = node.service(SERVICE).restores
-    cut = plan(restores, borg, borg.archives()[-1].name, (path,), now=node.clock.now(), into=tmp_path / "back")
-    done = type_at(saved, "commune-a", "restore", "file", path, "--to", str(tmp_path / "back"))
-    assert done["job"] == cut.id
-    assert Path(done["restored"]).read_text() == "a wrong budget"
 
 
 def test_a_standby_that_is_behind_opens_the_newest_of_its_peers_and_says_so(

@@ -108,9 +108,9 @@ def _serve(listener: socket.socket, server: Stranger, key: paramiko.PKey) -> Non
 
 
 def test_a_machine_with_another_host_key_is_told_nothing(
-    control: ControlMachine, stranger: tuple[Stranger, str]
+    control: ControlMachine, attacker: tuple[Stranger, str]
 ) -> None:
-    server, seen = stranger
+    server, seen = attacker
     key = _public_key(control.folder)
     result = control.meet("commune-a", "--fingerprint", OTHER, "--install-key", str(key), stdin=b"of the installer\n")
     assert result.exit_code == 5
@@ -120,9 +120,9 @@ def test_a_machine_with_another_host_key_is_told_nothing(
 
 
 def test_the_key_goes_to_the_right_machine_after_a_password_that_is_asked_for(
-    control: ControlMachine, stranger: tuple[Stranger, str]
+    control: ControlMachine, attacker: tuple[Stranger, str]
 ) -> None:
-    server, seen = stranger
+    server, seen = attacker
     key = _public_key(control.folder)
     result = control.meet("commune-a", "--fingerprint", seen, "--install-key", str(key), stdin=b"of the installer\n")
     assert result.exit_code == 0, result.tail()
@@ -132,9 +132,9 @@ def test_the_key_goes_to_the_right_machine_after_a_password_that_is_asked_for(
 
 
 def test_a_dry_run_compares_the_key_and_says_what_would_follow(
-    control: ControlMachine, stranger: tuple[Stranger, str]
+    control: ControlMachine, attacker: tuple[Stranger, str]
 ) -> None:
-    server, seen = stranger
+    server, seen = attacker
     words = ("commune-a", "--install-key", str(_public_key(control.folder)), "--dry-run", "--fingerprint")
     told = control.meet(*words, seen)
     assert told.exit_code == 0, told.tail()
@@ -149,19 +149,19 @@ def test_a_dry_run_compares_the_key_and_says_what_would_follow(
     assert control.known_hosts.read_text() == "commune-a ssh-ed25519 AAAA\n"
 
 
-def test_a_wrong_password_is_one_sentence(control: ControlMachine, stranger: tuple[Stranger, str]) -> None:
+def test_a_wrong_password_is_one_sentence(control: ControlMachine, attacker: tuple[Stranger, str]) -> None:
     key = _public_key(control.folder)
-    result = control.meet("commune-a", "--fingerprint", stranger[1], "--install-key", str(key), stdin=b"guess\n")
+    result = control.meet("commune-a", "--fingerprint", attacker[1], "--install-key", str(key), stdin=b"guess\n")
     assert result.exit_code == 6
     assert "guess" not in result.tail()
 
 
-def test_a_private_key_is_never_installed(control: ControlMachine, stranger: tuple[Stranger, str]) -> None:
+def test_a_private_key_is_never_installed(control: ControlMachine, attacker: tuple[Stranger, str]) -> None:
     key = _public_key(control.folder).with_suffix("")
     result = control.meet(
-        "commune-a", "--fingerprint", stranger[1], "--install-key", str(key), stdin=b"of the installer\n"
+        "commune-a", "--fingerprint", attacker[1], "--install-key", str(key), stdin=b"of the installer\n"
     )
-    assert (result.exit_code, stranger[0].told) == (2, [])
+    assert (result.exit_code, attacker[0].told) == (2, [])
 
 
 @pytest.mark.parametrize(
@@ -218,8 +218,8 @@ def test_another_host_key_than_before_is_refused_until_somebody_says_it_is_a_new
 
 def test_a_key_the_machine_does_not_know_is_refused(control: ControlMachine, sshd: Path) -> None:
     mark = fingerprint(sshd.with_name("host_ed25519.pub").read_text().strip())
-    create_key(control.folder / "stranger")
-    result = control.meet("commune-a", "--fingerprint", mark, "--identity", str(control.folder / "stranger"))
+    create_key(control.folder / "attacker")
+    result = control.meet("commune-a", "--fingerprint", mark, "--identity", str(control.folder / "attacker"))
     assert (result.exit_code, "--install-key" in result.tail()) == (6, True)
 
 
