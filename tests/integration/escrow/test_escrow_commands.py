@@ -75,7 +75,7 @@ def read_sheet(path: Path) -> str:
 def export(place: Path, sheet: Path, *more: str, type_back: Callable[[list[str]], str]) -> tuple[int, str, str]:
     """Hold the ceremony in a process of its own; return its exit code, its output and the key that was on the sheet."""
     reader, writer = os.pipe()
-    argv = (*COMMAND, "export", "--territory", str(place), "--out", str(sheet), "--typed-back-fd", str(reader), *more)
+    argv = (*COMMAND, "create-key", "--territory", str(place), "--out", str(sheet), "--typed-back-fd", str(reader), *more)
     temporary = place.parent / "tmp"
     temporary.mkdir(exist_ok=True)
     environment = os.environ | {"HOME": str(temporary), "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}
@@ -214,7 +214,7 @@ def holding(secret: tuple[bytes, ...], folder: Path) -> set[Path]:
 
 def test_on_a_terminal_the_sheet_is_cleared_and_typing_has_no_echo(place: Path) -> None:
     terminal, end = pty.openpty()
-    argv = ("setsid", "--ctty", *COMMAND, "export", "--territory", str(place))
+    argv = ("setsid", "--ctty", *COMMAND, "create-key", "--territory", str(place))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(argv, stdin=end, stdout=end, stderr=end, env=environment)
     os.close(end)
@@ -260,7 +260,7 @@ def invoke(*words: str | Path, typed: str | None = None) -> Result:
 
 def test_standard_output_gets_the_sheet_and_nothing_else_so_that_a_printer_can_take_it(place: Path) -> None:
     reader, writer = os.pipe()
-    argv = (*COMMAND, "export", "--territory", str(place), "--typed-back-fd", str(reader))
+    argv = (*COMMAND, "create-key", "--territory", str(place), "--typed-back-fd", str(reader))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(argv, pass_fds=(reader,), env=environment, stdout=-1, stderr=-1, text=True) as process:
         os.close(reader)
@@ -347,7 +347,7 @@ def test_what_does_not_open_is_refused_with_a_sentence(
 
 
 def test_without_a_terminal_it_says_how_to_give_the_key(envelope: Path, place: Path) -> None:
-    assert str(invoke("export", "--territory", place).exception).endswith("Give --typed-back-fd 3 3< FILE instead.")
+    assert str(invoke("create-key", "--territory", place).exception).endswith("Give --typed-back-fd 3 3< FILE instead.")
     result = invoke("verify", "--envelope", envelope)
     assert isinstance(result.exception, UsageError)
     assert "--identity-fd 3 3< FILE" in str(result.exception)
@@ -356,22 +356,22 @@ def test_without_a_terminal_it_says_how_to_give_the_key(envelope: Path, place: P
 
 def test_a_territory_that_has_a_key_keeps_it_unless_told_otherwise(place: Path) -> None:
     (place / "recovery.pub").write_text("age1old\n")
-    result = invoke("export", "--territory", place, "--dry-run")
+    result = invoke("create-key", "--territory", place, "--dry-run")
     assert isinstance(result.exception, Refused)
     assert "--replace" in str(result.exception)
-    assert invoke("export", "--territory", place, "--dry-run", "--replace").exit_code == 0
+    assert invoke("create-key", "--territory", place, "--dry-run", "--replace").exit_code == 0
     assert (place / "recovery.pub").read_text() == "age1old\n"
 
 
 def test_an_existing_file_is_never_taken_for_the_sheet(place: Path, tmp_path: Path) -> None:
     (tmp_path / "paper.pdf").write_text("the sheet of another territory")
-    result = invoke("export", "--territory", place, "--out", tmp_path / "paper.pdf")
+    result = invoke("create-key", "--territory", place, "--out", tmp_path / "paper.pdf")
     assert isinstance(result.exception, Refused)
     assert (tmp_path / "paper.pdf").read_text() == "the sheet of another territory"
 
 
 def test_a_dry_run_of_export_makes_no_key_and_says_where_it_would_go(place: Path, tmp_path: Path) -> None:
-    result = invoke("export", "--territory", place, "--out", tmp_path / "paper.pdf", "--dry-run", "--json")
+    result = invoke("create-key", "--territory", place, "--out", tmp_path / "paper.pdf", "--dry-run", "--json")
     assert json.loads(result.output) == {
         "schema": 1,
         "sheet": str(tmp_path / "paper.pdf"),
@@ -393,6 +393,6 @@ def test_a_dry_run_of_export_makes_no_key_and_says_where_it_would_go(place: Path
 def test_what_cannot_be_kept_is_refused_before_a_key_is_made(
     place: Path, more: tuple[str, ...], error: type[ApplianceError]
 ) -> None:
-    result = invoke("export", "--territory", place, *more)
+    result = invoke("create-key", "--territory", place, *more)
     assert isinstance(result.exception, error)
     assert "AGE-SECRET" not in result.output
