@@ -232,7 +232,8 @@ def _due(written: Written, attempt: Attempt | None, view: View, now: Now) -> Due
 
 
 def _prune(written: Written, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
-    """Once a day, and once for each backup that found the disk full: old archives may have the room that it lacked."""
+    """Once a day, and once for each backup that found the disk full: old archives may have the room that it lacked.
+    One that failed is tried again, so that what a full disk did is not reported for ever."""
     paused = written.shrunken and view.disk_free >= ROOM_BYTES_MIN
     if paused or written.taken_over or view.runs(Prune.kind, written.service):
         return
@@ -241,7 +242,7 @@ def _prune(written: Written, view: View, now: Now, intervals: Intervals) -> Iter
     if backup and is_full and (attempt is None or not backup.age <= attempt.age <= now.age):
         reason = "the disk is full, and old archives use space"
         yield _Candidate(_held_back(Prune.kind, attempt, now, intervals), Prune(written.service, reason))
-    elif written.generations >= PRUNE_FROM_GENERATIONS:
+    elif written.generations >= PRUNE_FROM_GENERATIONS or (attempt and attempt.failures):
         yield from _regularly(
             Prune(written.service, "old archives are deleted once a day"), PRUNE_SECONDS, view, now, intervals
         )
