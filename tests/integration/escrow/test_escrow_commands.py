@@ -75,17 +75,8 @@ def read_sheet(path: Path) -> str:
 def export(place: Path, sheet: Path, *more: str, type_back: Callable[[list[str]], str]) -> tuple[int, str, str]:
     """Hold the ceremony in a process of its own; return its exit code, its output and the key that was on the sheet."""
     reader, writer = os.pipe()
-    argv = (
-        *COMMAND,
-        "create-key",
-        "--territory",
-        str(place),
-        "--out",
-        str(sheet),
-        "--typed-back-fd",
-        str(reader),
-        *more,
-    )
+    words = ("create-key", "--territory", str(place), "--out", str(sheet), "--typed-back-fd", str(reader))
+    argv = (*COMMAND, *words, *more)
     temporary = place.parent / "tmp"
     temporary.mkdir(exist_ok=True)
     environment = os.environ | {"HOME": str(temporary), "TMPDIR": str(temporary), "PYTHONPATH": str(ROOT)}
