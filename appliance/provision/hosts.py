@@ -14,6 +14,8 @@ PATH = "/etc/hosts"
 MARK = "# BEGIN nodes of the territory,"
 BEGIN = f"{MARK} written from its bundle; what is changed between these lines is lost"
 END = "# END nodes of the territory"
+OURS = re.compile(rf"{MARK}.*?(?:{END}\n|\Z)", re.DOTALL)
+"""A block of any version; without its end it reaches to the end of the file: somebody cut it."""
 
 
 def block(territory: Territory) -> str:
@@ -27,18 +29,11 @@ def block(territory: Territory) -> str:
 
 
 def merged(present: str, wanted: str) -> str:
-    """`present`, the whole of /etc/hosts, with `wanted` where our block was, at the end when there was none."""
-    before, begin, rest = present.partition(MARK)
-    if begin:
-        _, end, after = rest.partition(f"{END}\n")
-        # Without its end the block reaches to the end of the file: somebody cut it.
-        return before + wanted + (_without_blocks(after) if end else "")
-    return before + ("" if before.endswith("\n") or not before else "\n") + wanted
-
-
-def _without_blocks(text: str) -> str:
-    """`text` without further blocks, which a version with another heading may have appended."""
-    return re.sub(rf"{re.escape(MARK)}.*?({re.escape(END)}\n|\Z)", "", text, flags=re.DOTALL)
+    """`present`, the whole of /etc/hosts, with `wanted` where our block was, at the end when there was none. Further
+    blocks, which a version with another heading may have appended, go."""
+    if first := OURS.search(present):
+        return present[: first.start()] + wanted + OURS.sub("", present[first.end() :])
+    return present + ("" if present.endswith("\n") or not present else "\n") + wanted
 
 
 def part(bundle: Bundle, present: str) -> Part:

@@ -100,11 +100,11 @@ def call(
             connection.request(method, path, body, {**default, **(headers or {})})
         except http.client.HTTPException as error:
             raise ValueError(str(error)) from error
-        with _http_errors():
-            return Answer(line, connection.getresponse())
-    except IntegrityError as error:  # no headers came that end
-        line.shut()
-        raise ConnectionError(f"{_netloc(to)} answers with more headers than are read") from error
+        try:
+            with _http_errors():
+                return Answer(line, connection.getresponse())
+        except IntegrityError as error:  # no headers came that end
+            raise ConnectionError(f"{_netloc(to)} answers with more headers than are read") from error
     except BaseException:
         line.shut()
         raise
