@@ -124,8 +124,8 @@ class Besieged(World):
         return KEY
 
     def late_files(self, last: Generation) -> Mapping[str, bytes]:
-        """What a former writer seals after its `last`."""
-        return {"config": b"config", "data/0/9999": os.urandom(8)}
+        """What a former writer seals after its `last`: the same repository and one more segment."""
+        return {it.path: last.blobs[it.sha256] for it in last.entries} | {"data/0/9999": os.urandom(8)}
 
     # What happens
 
