@@ -75,8 +75,7 @@ class Liar:
         if self.habit == "honest" or self.draw.random() < TRUTHFUL:
             channel.tell(told)
             return
-        if _kind(told) in ("need", "get"):
-            channel.is_impatient()
+        channel.is_impatient()
         ANSWERS[self.habit](self, channel, told)
 
     def silent(self, channel: LyingChannel, frame: dict[str, Any]) -> None:
@@ -138,7 +137,6 @@ class Liar:
             return
         digest, data = self.draw.choice(sorted(newest.blobs.items()))
         wanted = self.draw.choice([[digest, 0]] * 4 + [["0" * 64, 0], [digest, len(data) + 1], [digest, -1], [None, 0]])
-        channel.is_impatient()
         for _ in range(ASKS_MAX):
             channel.tell({"need": [wanted]})
             channel.read(len(data))
