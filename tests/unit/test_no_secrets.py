@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.unit.test_tidy import files, name
+from tests.unit.repository import files, name
 
 BODY = r"[A-Za-z0-9+/=]{16}"
 FOUND = {

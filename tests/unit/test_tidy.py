@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.unit.repository import ROOT, files, name
+
 LINES_MAX = 400
 FOLDER_MAX = 28
 OURS = ("appliance", "appliance_lab")
@@ -55,22 +54,8 @@ FORBIDDEN = re.compile(
 )
 
 
-@cache
-def files() -> tuple[Path, ...]:
-    """What the repository holds: tracked files, and new ones that are not ignored."""
-    argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
-    if listed.returncode != 0:
-        pytest.skip("not a git checkout")
-    return tuple(path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file())
-
-
 def modules(*folders: str) -> Iterator[Path]:
     return (path for path in files() if path.suffix == ".py" and name(path).split("/")[0] in folders)
-
-
-def name(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def test_no_module_has_grown_a_second_idea() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.unit.test_tidy import files, name
+from tests.unit.repository import files, name
 
 # A pattern, read without case and between word boundaries; and what to write instead.
 IDIOMS = {

@@ -22,8 +22,8 @@ from tests.integration.adversary.scene import (
     Scene,
 )
 from tests.integration.vault_worlds.world import MONITOR, ask, push
-from tests.unit.failover.test_votes import LIES as OF_BROKERS
-from tests.unit.failover.test_votes import Lying, honest, rounds
+from tests.unit.failover.brokers import LIES as OF_BROKERS
+from tests.unit.failover.brokers import Lying, honest, rounds
 
 VOTERS = "docs/decisions/0035-voters-sign-epochs-in-terms.md"
 GRANTS = "docs/decisions/0009-grants-as-files-in-two-steps.md"

@@ -24,7 +24,7 @@ from appliance.monitor.post import send
 from appliance_lab.processes.catcher import Catcher
 from appliance_lab.processes.node import free_ports
 from tests.integration.agent.watch import wait_until
-from tests.unit.monitor.test_outbox import notification
+from tests.unit.monitor.notifications import notification
 
 FIRED = notification(("firing", "critical", "docs : rien chez b"))
 

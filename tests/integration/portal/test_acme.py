@@ -28,7 +28,7 @@ from appliance.portal.certificates import PublicName
 from appliance_lab.processes.node import free_ports
 from tests.integration.running import LOOPBACK
 from tests.pace import PACE
-from tests.unit.portal.test_certificates import der, make, shown
+from tests.unit.portal.certificates import certificate_shown, der_of, make_certificate
 
 ROOT = Path(__file__).parents[3]
 NAME = "restauration.mairie.example"
@@ -138,7 +138,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, ports: dict[str, int]) -> Ite
     for file, name in (("mairie", "mairie.example"), ("challenge", f"_acme-challenge.{NAME}")):
         (folder / f"{file}.zone").write_text(ZONE.format(name=name))
     (folder / "knot.conf").write_text(KNOT.format(folder=folder, port=ports["dns"], secret=SECRET, name=NAME))
-    certificate, key = make(folder / "authority", "localhost", "rsa:2048")
+    certificate, key = make_certificate(folder / "authority", "localhost", "rsa:2048")
     pebble = {
         "listenAddress": f"{LOOPBACK}:{ports['acme']}",
         "managementListenAddress": f"{LOOPBACK}:{ports['management']}",
@@ -200,22 +200,22 @@ def test_the_record_is_proved_and_the_pages_show_what_came(site: Site) -> None:
 def test_what_is_young_is_kept_and_what_is_renewed_is_shown_at_once(served: Site, tmp_path: Path) -> None:
     site, (context, cert) = served, _context(tmp_path)
     context.sni_callback = PublicName(NAME, site.live / "fullchain.pem", site.live / "privkey.pem").choose
-    first = der(site.live / "cert.pem")
-    assert shown(context, NAME) == first
-    assert shown(context, "hermitage.demo.internal") == der(cert)
+    first = der_of(site.live / "cert.pem")
+    assert certificate_shown(context, NAME) == first
+    assert certificate_shown(context, "hermitage.demo.internal") == der_of(cert)
     assert site.ask().returncode == 0
-    assert der(site.live / "cert.pem") == first, "nothing was due"
+    assert der_of(site.live / "cert.pem") == first, "nothing was due"
     assert site.ask("--force-renewal").returncode == 0
-    second = der(site.live / "cert.pem")
+    second = der_of(site.live / "cert.pem")
     assert second != first
-    assert shown(context, NAME) == second
+    assert certificate_shown(context, NAME) == second
 
 
 def test_who_may_not_change_the_record_gets_nothing_and_what_is_there_stays(
     served: Site, ports: dict[str, int]
 ) -> None:
     site, wrong = served, base64.b64encode(b"another secret of thirty-two byte").decode()
-    before = der(site.live / "cert.pem")
+    before = der_of(site.live / "cert.pem")
     # Pebble takes one old proof in a hundred of the same account, whatever it is told.
     rmtree(site.state / "acme/accounts")
     site.declare(ports, wrong)
@@ -223,13 +223,13 @@ def test_who_may_not_change_the_record_gets_nothing_and_what_is_there_stays(
         asked = site.ask("--force-renewal")
         assert asked.returncode != 0
         assert wrong not in asked.stdout + asked.stderr
-        assert der(site.live / "cert.pem") == before
+        assert der_of(site.live / "cert.pem") == before
     finally:
         site.declare(ports, SECRET)
 
 
 def _context(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    cert, key = make(folder / "own", "hermitage.demo.internal")
+    cert, key = make_certificate(folder / "own", "hermitage.demo.internal")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     return context, cert

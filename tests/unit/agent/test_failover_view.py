@@ -4,43 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from appliance.backup.peers.elsewhere import served
 from appliance.clock import utc_text
-from appliance.config.load import load
 from appliance.failover.status import failover_lock, see_failover
-from appliance.host.files import make_private_folder
 from appliance.monitor.failover_view import FailoverView, ServiceView
 from appliance.monitor.view import Now
 from appliance.node import failover_status
 from appliance.node.failover_status import ServiceStatus
 from appliance.node.handle import Node
-from appliance_lab.processes.territory import ProcessTerritory
-from tests.unit.failover.test_granting import act
-
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
-SERVICE = "docs-a"
-
-
-def voting_node(tmp_path: Path) -> Node:
-    """commune-a of the demo, where the first three nodes vote and a program serves its share."""
-    plan = load(INVENTORY)
-    voting = sorted(plan.nodes)[:3]
-    nodes = {
-        name: replace(it, roles=tuple(dict.fromkeys((*it.roles, "voter"))) if name in voting else it.roles)
-        for name, it in plan.nodes.items()
-    }
-    made = ProcessTerritory(tmp_path / "t", replace(plan, nodes=nodes))
-    made.create()
-    made.sign()
-    found = made.open("commune-a")
-    (found.layout.root / "programs.json").write_text(json.dumps({SERVICE: {}}))
-    make_private_folder(found.layout.failover)
-    return found
+from tests.unit.agent.voting_node import SERVICE, voting_node
+from tests.unit.trust.documents import act
 
 
 @pytest.fixture

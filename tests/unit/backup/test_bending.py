@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from appliance.backup.chain.retention import FLOOR_MONTHS, MONTH, YEAR, Drop, Generation, Keep, bend, prune
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
-from tests.unit.backup.test_retention import LOCK, after, histories, line, locks, nows
+from tests.unit.backup.histories import LOCK, after, histories, line, locks, nows
 
 FLOOR = LOCK + FLOOR_MONTHS * MONTH
 

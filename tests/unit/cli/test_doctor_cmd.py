@@ -9,7 +9,7 @@ import pytest
 from appliance.cli.status.doctor import _answers, _text
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.states import ORDER
-from tests.unit.monitor.test_status import judged
+from tests.unit.monitor.status_cases import judged
 
 GIVEN = {"written": [{"sequence": 3, "sealed": "20m"}], "held": [{"damage": ["rotten ab"]}]}
 

@@ -15,7 +15,7 @@ from appliance.host.files import make_private_folder
 from appliance.node import failover_status
 from appliance.node.failover_status import ServiceStatus
 from appliance.node.handle import Node
-from tests.unit.agent.test_failover_view import SERVICE, voting_node
+from tests.unit.agent.voting_node import SERVICE, voting_node
 
 
 @pytest.fixture

@@ -9,25 +9,12 @@ import pytest
 from appliance.config.collected import Collected
 from appliance.config.confirming import Confirming, confirm, unconfirmed_after
 from appliance.trust.bundle import Bundle
-from appliance.trust.keys import PublicKeys, public_line
-from appliance.trust.voted import read_voted
 from appliance.units import DAY
-from tests.unit.failover.test_granting import HOLDER, HOME, LOCAL, STANDBY, bundle, by_key
-from tests.unit.trust.voters import KEYS, STRANGER, asked, granted, voting
+from tests.unit.config.shown_grants import BY_VOTERS, NOW, STATEMENT, shown
+from tests.unit.trust.documents import HOLDER, HOME, LOCAL, STANDBY, bundle, by_key
+from tests.unit.trust.voters import STRANGER, asked, granted, voting
 
 FIRST = by_key().document.raw
-BY_VOTERS = granted(asked(2, STANDBY), voting())
-STATEMENT = read_voted(BY_VOTERS, voting()).statement
-
-
-NOW = 1_790_000_000.0
-
-
-def shown(
-    name: str, *grants: bytes, says: bool = True, key: Any = None, brought: float | None = NOW
-) -> dict[str, Collected]:
-    keys = PublicKeys(public_line(key or KEYS[name]), f"ssh {name}", f"host {name}", "a")
-    return {name: Collected("peer", keys, grants if says else None, brought)}
 
 
 def confirmed(*said: dict[str, Collected], before: Bundle = LOCAL, **more: Any) -> Confirming:

@@ -16,7 +16,7 @@ from appliance.coordination.answers import Gone, Rejected
 from appliance.coordination.argv import Certificates, Member, etcd_argv, restore_argv
 from appliance.coordination.keys import Entry
 from appliance.errors import IntegrityError
-from tests.unit.coordination.test_keys import CLAIM, HOLDING
+from tests.unit.coordination.claims import CLAIM, HOLDING
 
 SERVERS = {"a": "https://10.64.0.1:2380", "b": "https://10.64.0.2:2380"}
 

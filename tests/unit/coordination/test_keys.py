@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from appliance.coordination import keys
 from appliance.coordination.keys import Entry
-from appliance.coordination.port import Alive, Claim, Intent, Lease, LeaseHolder, Owner, ServiceRecord
+from appliance.coordination.port import Alive, Intent, LeaseHolder, Owner, ServiceRecord
 from appliance.errors import ApplianceError, IntegrityError, Refused
-
-CLAIM = Claim("docs-a", "commune-a", "boot-1", keys.new_lease("commune-a", 7), 41, 15, "moved", "2026-11-26T08:00:00Z")
-HOLDING = Lease("docs-a", "commune-a", CLAIM.lease, 42, 42, 15, sent=1000.0)
+from tests.unit.coordination.claims import CLAIM, HOLDING
 
 
 def test_the_keys_are_these() -> None:

@@ -27,7 +27,7 @@ from appliance.coordination.port import (
 )
 from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NotFound, Refused, Unreachable, UsageError
 from appliance.voter.server import ARGUMENTS, caller_of
-from tests.unit.coordination.test_keys import CLAIM, HOLDING
+from tests.unit.coordination.claims import CLAIM, HOLDING
 
 OWNER = Owner("commune-a", "crue annoncée", "2026-11-26T08:00:00Z", False, 42)
 INTENT = Intent("docs-a", "move", "commune-b", "maintenance", "flood", 9, 60)

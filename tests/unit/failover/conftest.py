@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.failover.test_act import World
-from tests.unit.failover.test_granting import EXCLUSIVE
+from tests.unit.failover.world import World
+from tests.unit.trust.documents import EXCLUSIVE
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from appliance.errors import Refused
 from appliance.failover.fsm.model import Action
 from appliance.failover.observe import observe
 from appliance.node.branch import Branch
-from tests.unit.failover.test_act import SERVICE, World
+from tests.unit.failover.world import SERVICE, World
 
 A = Action
 

@@ -17,8 +17,8 @@ from appliance.failover.fsm.table import decide
 from appliance.failover.keeper import Keeper
 from appliance.failover.observe import observe
 from tests.unit.failover.looks import look
-from tests.unit.failover.test_act import SERVICE, World
-from tests.unit.failover.test_granting import STANDBY, by_key
+from tests.unit.failover.world import SERVICE, World
+from tests.unit.trust.documents import STANDBY, by_key
 
 LONG_AGO = 1000.0
 UNDER_WAY = {

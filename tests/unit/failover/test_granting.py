@@ -6,93 +6,35 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.failover.protocol import LEAP_MAX
 from appliance.territory.model import Placement
-from appliance.trust.act import Act
-from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle
-from appliance.trust.grant import Grant, make_grant, read_grant
+from appliance.trust.grant import Grant
 from appliance.trust.held import Held, make_held, read_held
-from appliance.trust.keys import PublicKeys, public_line
-from appliance.trust.release import Release, make_release, read_release
+from appliance.trust.keys import public_line
 from appliance.trust.revocation import Revoked
-from appliance.trust.signed import Document, digest_of
-from appliance.trust.voted import read_voted, statement
+from appliance.trust.signed import digest_of
+from appliance.trust.voted import statement
 from appliance.voter.granting import Declines, Signs, View, decide
 from appliance.voter.probe import GAP_SECONDS_MAX, HolderProbe, begin_probe
 from appliance.voter.promises import Promised
-from tests.unit.territory.small import node, service, territory
-from tests.unit.trust.voters import KEYS, NAMES, STRANGER, asked, granted, voting
-
-TERRITORY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
-LEASE = 15.0
-HOME, STANDBY, HOLDER = "commune-a", "hermitage", "commune-b"
-
-
-def bundle(policy: str = "local-first", voters: tuple[str, ...] = NAMES, **fields: Any) -> Bundle:
-    """commune-a is the home of docs-a, the hermitage its standby; both, and commune-b, hold it."""
-    docs = replace(service("docs-a", HOME, standbys=(STANDBY,)), policy=policy)
-    plan = territory([node(name, roles=("voter",) if name in voters else ()) for name in NAMES], [docs])
-    said: dict[str, Any] = {"placements": {"docs-a": Placement("docs-a", (STANDBY, HOLDER), ())}, "recovery": ""}
-    keys = fields.pop("keys", KEYS)
-    members = {
-        name: Member(plan.nodes[name], "peer", PublicKeys(public_line(keys[name]), f"ssh {name}", f"host {name}", "a"))
-        for name in NAMES
-    }
-    said |= {"serial": 7, "issued": "2026-11-25T08:00:00Z", "territory": plan, "members": members, **fields}
-    return read_bundle(make_bundle(TERRITORY, **said), public_line(TERRITORY))
-
-
-EXCLUSIVE, LOCAL, MIRROR = bundle("exclusive"), bundle(), bundle("mirror")
-
-
-def by_key(writer: str = HOME, known_epoch: int = 0, **fields: Any) -> Grant:
-    raw = make_grant(TERRITORY, asked(known_epoch, writer, **fields))
-    return read_grant(raw, public_line(TERRITORY))
-
-
-def by_voters(writer: str, known_epoch: int) -> Grant:
-    return read_voted(granted(asked(known_epoch, writer), voting()), voting())
-
-
-FIRST = by_key()
-
-
-def view(**changed: Any) -> View:
-    """The hermitage asks a broker for what commune-a writes in epoch 2; nothing says yet that commune-a stopped."""
-    seen = View(
-        voter="commune-c",
-        bundle=LOCAL,
-        request=asked(2, STANDBY),
-        present=FIRST,
-        heard={HOLDER},
-        promised=Promised(),
-        lease_seconds=LEASE,
-        now=1000.0,
-        time=5000.0,
-    )
-    return replace(seen, **changed)
-
-
-def release(of: Grant = FIRST, key: str = HOME, generation: str = "") -> Release:
-    raw = make_release(
-        KEYS[key],
-        service=of.service,
-        epoch=of.epoch,
-        holder=of.writer,
-        generation=generation,
-        reason="moved",
-        time="2026-12-01T19:00:00Z",
-    )
-    return read_release(raw, public_line(KEYS[key]))
-
-
-def act(kind: str, subject: str, service: str = "docs-a", start: float = 4000, end: float = 6000) -> Act:
-    raw = f"{kind} {subject} {service} {start}".encode()
-    return Act(kind, subject, service, "maintenance", "test", start, end, Document("appliance/act", {}, "", raw))
+from tests.unit.failover.brokers import LEASE, view
+from tests.unit.trust.documents import (
+    EXCLUSIVE,
+    FIRST,
+    HOLDER,
+    HOME,
+    MIRROR,
+    STANDBY,
+    act,
+    bundle,
+    by_key,
+    by_voters,
+    release,
+)
+from tests.unit.trust.voters import KEYS, NAMES, STRANGER, asked
 
 
 def silent(of: Grant = FIRST, seconds: float = LEASE, until: float = 1000.0) -> HolderProbe:

@@ -16,8 +16,8 @@ from appliance.node import failover_state as keeping
 from appliance.node.failover_state import load
 from appliance.trust.release import read_release
 from appliance_lab.doubles.memory_store import Line
-from tests.unit.failover.test_act import LAST, SERVICE, World
-from tests.unit.failover.test_granting import FIRST, HOME, STANDBY
+from tests.unit.failover.world import LAST, SERVICE, World
+from tests.unit.trust.documents import FIRST, HOME, STANDBY
 
 A = Action
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,34 +26,10 @@ from appliance.host.programs import Program
 from appliance.node.failover_status import ServiceStatus, save
 from appliance.node.failover_status import load as load_told
 from appliance.units import HOUR
-from tests.unit.failover.test_act import LEASE, SERVICE, World
-from tests.unit.failover.test_granting import FIRST, HOME, LOCAL, STANDBY, act, by_key
+from tests.unit.failover.world import LEASE, SECONDS_MAX, SERVICE, World, look, run_until, serving
+from tests.unit.trust.documents import FIRST, HOME, LOCAL, STANDBY, act, by_key
 
 A = Action
-SECONDS_MAX = 10.0
-
-
-def serving(world: World) -> Keeper:
-    """The home as it serves: the lease is proven, and everything runs."""
-    world.ctx.keep(acknowledged_epoch=2)
-    world.hold()
-    assert world.do(A.START, A.ADD_ADDRESS, A.PROBE)
-    world.ctx.standing = Standing(State.ACTIVE, world.clock.boottime())
-    return Keeper(world.ctx)
-
-
-async def run_until(keeper: Keeper, reached: Callable[[], object]) -> None:
-    """Run `keeper` until `reached`, within a bound; then end it as its program does."""
-    running = asyncio.create_task(keeper.run())
-    try:
-        async with asyncio.timeout(SECONDS_MAX):
-            while not reached():
-                assert not running.done(), running.exception()
-                await asyncio.sleep(0.01)
-    finally:
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
 
 
 def test_a_holder_hears_of_a_move_after_the_store_has_forgotten_what_followed_its_last_answer(world: World) -> None:
@@ -168,13 +142,6 @@ def test_the_watchdog_still_ends_what_runs_after_the_voters_said_that_the_lease_
     assert world.machine.look(SERVICE).writer, "whoever is to stop it hangs"
     world.clock.advance(LEASE - 0.5)
     assert not world.machine.look(SERVICE).writer
-
-
-async def look(keeper: Keeper) -> None:
-    """One look, whose actions do not even begin."""
-    keeper.look()
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        task.cancel()
 
 
 def test_what_no_watchdog_would_end_is_not_renewed_and_stops_by_the_deadline_that_stands(world: World) -> None:

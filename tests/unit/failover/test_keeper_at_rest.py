@@ -10,8 +10,7 @@ from appliance.failover.fsm.model import Action, Decision
 from appliance.failover.keeper import Keeper
 from appliance.failover.observe import observe
 from appliance.node.failover_status import load as load_told
-from tests.unit.failover.test_act import SERVICE, World
-from tests.unit.failover.test_keeper import serving
+from tests.unit.failover.world import SERVICE, World, serving
 
 A = Action
 

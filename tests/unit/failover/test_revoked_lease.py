@@ -12,8 +12,8 @@ from appliance.failover.fsm.model import Action as A
 from appliance.failover.observe import observe
 from appliance.node import failover_state as keeping
 from appliance.node.failover_state import DurableState
-from tests.unit.failover.test_act import LEASE, SERVICE, World
-from tests.unit.failover.test_granting import HOME
+from tests.unit.failover.world import LEASE, SERVICE, World
+from tests.unit.trust.documents import HOME
 
 
 def test_who_is_robbed_of_a_lease_that_could_not_have_ended_gives_nothing_up_until_it_holds_again_or_releases(

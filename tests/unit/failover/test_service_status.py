@@ -14,8 +14,8 @@ from appliance.failover.keeper import PAUSED_ANEW_SECONDS, SILENT_SECONDS, Keepe
 from appliance.node import failover_status
 from appliance.node.failover_status import ServiceStatus
 from appliance.trust.bundle import Bundle
-from tests.unit.failover.test_act import SERVICE, World
-from tests.unit.failover.test_granting import EXCLUSIVE, HOME, LOCAL, STANDBY, by_key
+from tests.unit.failover.world import SERVICE, World
+from tests.unit.trust.documents import EXCLUSIVE, HOME, LOCAL, STANDBY, by_key
 
 
 def tell(world: World, keeper: Keeper | None = None) -> ServiceStatus:

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.failover.fsm.model import Action, Standing, State
 from appliance.failover.keeper import Keeper
-from tests.unit.failover.test_act import LEASE, SERVICE, World
+from tests.unit.failover.world import LEASE, SERVICE, World
 
 A = Action
 

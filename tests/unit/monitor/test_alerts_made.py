@@ -11,7 +11,7 @@ import yaml
 from appliance.monitor.checks import ALERTS, CHECKS, alert_of
 from appliance.monitor.states import ORDER, State
 from appliance_lab.pages.alerts import SOURCE, rules
-from tests.unit.monitor.test_status import CASES
+from tests.unit.monitor.status_cases import CASES
 
 ROOT = Path(__file__).parents[3]
 WORDS: dict[str, dict[str, Any]] = {

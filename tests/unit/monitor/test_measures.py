@@ -17,7 +17,7 @@ from appliance.monitor.status import judge
 from appliance.monitor.view import AgentSeen, Machine, View
 from appliance.territory.model import Node, Site, Territory
 from appliance.units import GIB, HOUR
-from tests.unit.monitor.test_status import EVERY_CASE, judged
+from tests.unit.monitor.status_cases import EVERY_CASE, judged
 from tests.unit.monitor.views import NOON, kept, now, view
 
 TERRITORY = Territory(

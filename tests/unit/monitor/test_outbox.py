@@ -15,26 +15,7 @@ from appliance.monitor.letter import write
 from appliance.monitor.outbox import WAIT_SECONDS_MAX, Delay, Outbox, addressees_of, deliver
 from appliance.monitor.outbox_server import read_settings
 from appliance.portal.dashboard.targets import ADDRESS
-
-
-def notification(*alerts: tuple[str, str, str]) -> dict[str, Any]:
-    """As Alertmanager's: status, severity and summary of each alert."""
-    made = [
-        {
-            "status": status,
-            "labels": {"alertname": "CopieAbsente", "severity": severity},
-            "annotations": {
-                "summary": summary,
-                "description": "Ce pair ne tient rien.",
-                "runbook_url": "https://x/y.md",
-            },
-            "startsAt": "2026-11-26T06:00:00Z",
-            "endsAt": "2026-11-26T07:00:00Z",
-        }
-        for status, severity, summary in alerts
-    ]
-    firing = any(status == "firing" for status, *_ in alerts)
-    return {"status": "firing" if firing else "resolved", "alerts": made}
+from tests.unit.monitor.notifications import notification
 
 
 class Post:

@@ -6,31 +6,16 @@ import ast
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from appliance.cli.status.text import EXIT_CODES, status_json, status_text
 from appliance.monitor.measures import state_of
 from appliance.monitor.states import ORDER, Judged
-from appliance.monitor.status import Status, judge
-from appliance.monitor.view import AgentSeen
+from appliance.monitor.status import Status
 from appliance.units import KIB, MIB
-from tests.unit.monitor.views import before, kept, now, view
-
-ROOT = Path(__file__).parents[3]
-CASES = yaml.safe_load((ROOT / "tests/cases/monitor/status.yml").read_text("utf-8"))
-EVERY_CASE = [pytest.param(case, id=case["name"].replace(" ", "_")) for case in CASES]
-
-
-def judged(case: dict[str, Any]) -> Status:
-    moment = now(case.get("now", ""))
-    seen = case.get("agent", {"runs": True, "looked": "10s"})
-    looked, measured = (before(moment, seen.get(it, "10s")) for it in ("looked", "measured"))
-    agent = AgentSeen(seen["runs"], looked, measured)
-    return judge(view(moment, kept(case["given"])), moment, agent)
+from tests.unit.monitor.status_cases import EVERY_CASE, ROOT, judged
 
 
 def found(status: Status, what: str) -> Judged:

@@ -12,7 +12,7 @@ from appliance.provision import due as dues
 from appliance.provision.apply import apply_part
 from appliance.provision.due import due
 from appliance.provision.files import PARTS, OwnedFolder, Part
-from tests.unit.provision.test_provision_apply import GROUP, LOAD, RULES, USER, Machine, rules
+from tests.unit.provision.machine import GROUP, LOAD, RULES, USER, Machine, rules
 from tests.unit.provision.towns import bundle, town
 
 NAME = "commune-a"

@@ -1,0 +1,25 @@
+"""The files of this repository, for tests that read all of them."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """What the repository holds: tracked files, and new ones that are not ignored."""
+    argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    return tuple(path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file())
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
