@@ -16,10 +16,10 @@ from appliance.trust.receipt import make_receipt
 from appliance.units import DAY
 from tests.integration.adversary.attacks import attack
 from tests.integration.adversary.scene import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, Lie, Role, Scene
-from tests.integration.vault_worlds.test_fetch_liars import LIES as OF_A_FETCH
-from tests.integration.vault_worlds.test_fetch_liars import OLDER
-from tests.integration.vault_worlds.test_vault_relays import BAD_RECEIPTS
-from tests.integration.vault_worlds.test_vault_relays import LIES as OF_AGES
+from tests.integration.vault_worlds.fetch_lies import LIES as OF_A_FETCH
+from tests.integration.vault_worlds.fetch_lies import OLDER
+from tests.integration.vault_worlds.relay_lies import BAD_RECEIPTS
+from tests.integration.vault_worlds.relay_lies import LIES as OF_AGES
 from tests.integration.vault_worlds.world import TIME, ask, head
 
 LIARS = "SECURITY.md"

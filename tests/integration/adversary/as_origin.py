@@ -23,9 +23,9 @@ from appliance.trust.generation import NO_PARENT
 from tests.integration.adversary.attacks import attack
 from tests.integration.adversary.scene import HOLDER, ORIGIN, SERVICE, STANDBY, Role, Scene
 from tests.integration.borg import hostile
-from tests.integration.borg.test_hostile_archives import HOSTILE
-from tests.integration.vault.test_vault_hostile import ATTACKS as SIEGE
-from tests.integration.vault.test_vault_hostile import Attack as SiegeAttack
+from tests.integration.borg.hostile import HOSTILE
+from tests.integration.vault.attacks import ATTACKS as SIEGE
+from tests.integration.vault.attacks import Attack as SiegeAttack
 from tests.integration.vault_worlds.world import ask, push
 
 LIMITS = "docs/reference/limits.md"

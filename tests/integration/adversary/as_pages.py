@@ -14,7 +14,7 @@ from appliance.restore.ended import expire_requests
 from appliance.restore.request import Kind, RequestFolder, RestoreRequest, place_request
 from tests.integration.adversary.attacks import attack
 from tests.integration.adversary.scene import ORIGIN, SERVICE, Role, Scene
-from tests.integration.restore.test_requests_of_broken_pages import FORGED, OURS
+from tests.integration.restore.forged_requests import FORGED, OURS
 
 PAGES = "docs/decisions/0036-pages-and-their-worker.md"
 

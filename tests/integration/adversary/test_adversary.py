@@ -29,10 +29,10 @@ from tests.integration.adversary.elsewhere import ELSEWHERE
 from tests.integration.adversary.invariants import CHECKS
 from tests.integration.adversary.scene import NODES, Role, Scene, ScenePlan
 from tests.integration.adversary.work import WORK
-from tests.integration.borg.test_hostile_archives import HOSTILE
+from tests.integration.borg.hostile import HOSTILE
 from tests.integration.faults.results import Results, runs_wanted
 from tests.integration.life.world import Broken
-from tests.integration.vault_worlds.test_vault_relays import LIES as OF_AGES
+from tests.integration.vault_worlds.relay_lies import LIES as OF_AGES
 from tests.no_fsync import no_fsync
 
 __all__ = ("as_building", "as_holder", "as_origin", "as_others", "as_pages", "no_fsync")

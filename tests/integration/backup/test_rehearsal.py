@@ -31,7 +31,7 @@ from appliance.backup.writer.left_out import MAPPINGS
 from appliance.host.command import run
 from appliance.node.handle import Node
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.backup.test_sources_postgresql import as_server_account, programs, sql
+from tests.integration.backup.postgresql_server import as_server_account, programs, sql
 from tests.pace import PACE
 
 CODE = Path(appliance.__file__).parent.parent

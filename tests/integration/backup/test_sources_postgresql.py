@@ -21,6 +21,7 @@ from appliance.backup.writer.manifest import Aged
 from appliance.backup.writer.manifests import before_borg
 from appliance.errors import ApplianceError, Busy, Unreachable
 from appliance.host.command import run
+from tests.integration.backup.postgresql_server import as_server_account, programs, sql
 
 ACCOUNTS, TOTAL = 2000, 2_000_000
 PASSWORD = "l'eau: vive \\ 41"  # libpq's own characters; in a pgpass file ":" and "\" are escaped
@@ -56,12 +57,6 @@ COMMIT;
 """
 
 
-def programs() -> Path:
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    assert found, "PostgreSQL is missing: apt-get install postgresql"
-    return found[-1].parent
-
-
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """A folder with a short name (a Unix socket's is limited) that the account of the server owns."""
@@ -70,12 +65,6 @@ def folder() -> Iterator[Path]:
         shutil.chown(folder, "postgres", "postgres")
     yield folder
     shutil.rmtree(folder)
-
-
-def as_server_account(*words: str | Path) -> None:
-    """PostgreSQL refuses to run as root."""
-    account = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups") if os.geteuid() == 0 else ()
-    run((*account, str(programs() / words[0]), *map(str, words[1:])), timeout_seconds=60, cwd="/", check=True)
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +87,6 @@ def server(folder: Path) -> Iterator[PostgresServer]:
         yield server
     finally:
         as_server_account("pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-
-
-def sql(server: PostgresServer, database: str, statements: str) -> str:
-    """What psql prints for `statements`, one row a line."""
-    words = ("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", postgresql.connection(server, database))
-    return run(words, timeout_seconds=60, stdin=statements.encode(), check=True).stdout.decode().strip()
 
 
 @contextmanager

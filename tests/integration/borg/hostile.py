@@ -6,7 +6,8 @@ import io
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from appliance.borg import argv, locks
 from appliance.borg.model import Repository
@@ -63,3 +64,23 @@ def forge(repository: Repository, archive: str, entries: Iterable[tarfile.TarInf
         env={**environment, "BORG_PASSPHRASE": passphrase.reveal().decode()},
         check=True,
     )
+
+
+Entries = Sequence[tarfile.TarInfo]
+HOSTILE: Mapping[str, Callable[[Path], Entries]] = {
+    "symlink-and-file-below": lambda keys: [symlink("a", keys), file("a/sign")],
+    "file-below-before-its-symlink": lambda keys: [file("a/sign"), symlink("a", keys)],
+    "folder-that-becomes-a-symlink": lambda keys: [folder("a"), symlink("a", keys), file("a/sign")],
+    "deep-below-a-symlink": lambda keys: [folder("x"), symlink("x/a", keys.parent), file("x/a/keys/sign")],
+    "symlink-to-a-symlink": lambda keys: [symlink("a", keys.parent), symlink("b", "a/keys"), file("b/sign")],
+    "hard-link-of-a-symlink": lambda keys: [symlink("a", keys), hardlink("b", "a"), file("b/sign")],
+    "hard-link-to-outside": lambda keys: [hardlink("a", "../keys/sign")],
+    "hard-link-through-a-symlink": lambda keys: [symlink("a", keys), hardlink("b", "a/sign")],
+    "hard-link-back-in-and-out": lambda keys: [folder("x"), hardlink("x/a", "x/../../keys/sign")],
+    "up": lambda keys: [file("../keys/sign")],
+    "in-and-up": lambda keys: [folder("x"), file("x/../../keys/sign")],
+    "absolute": lambda keys: [file(str(keys / "sign"))],
+    "name-that-no-file-has": lambda keys: [file("a\u2400b")],
+    "name-with-a-line-break": lambda keys: [symlink("a\nb", keys), file("a\nb/sign")],
+    "name-that-is-not-utf-8": lambda keys: [symlink("a\udcff", keys), file("a\udcff/sign")],
+}

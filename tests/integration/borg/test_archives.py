@@ -16,6 +16,7 @@ from appliance.borg.client import Borg
 from appliance.borg.folder import keyfile, repository_id
 from appliance.borg.model import Item, Progress, Repository
 from appliance.errors import Refused, UsageError
+from tests.integration.borg.trees import everything_in
 
 NAMES = [
     "plain.txt",
@@ -52,31 +53,13 @@ def fill(source: Path) -> None:
     os.utime(source / "plain.txt", ns=(1_000_000_000_123_456_789, 1_000_000_000_123_456_789))
 
 
-def kept(folder: Path) -> dict[str, tuple[object, ...]]:
-    """What must be the same before and after, sockets excepted, which borg never saves."""
-    found: dict[str, tuple[object, ...]] = {}
-    for path in sorted(folder.rglob("*")):
-        status = path.lstat()
-        if stat.S_ISSOCK(status.st_mode):
-            continue
-        content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-        target = os.readlink(path) if path.is_symlink() else ""
-        note = {
-            name: os.getxattr(path, name, follow_symlinks=False) for name in os.listxattr(path, follow_symlinks=False)
-        }
-        times = 0 if path.is_symlink() else status.st_mtime_ns
-        links = 1 if path.is_dir() else status.st_nlink
-        found[str(path.relative_to(folder))] = (status.st_mode, times, links, hash(content), target, str(note))
-    return found
-
-
 def test_everything_comes_back_as_it_was(borg: Borg, source: Path, tmp_path: Path) -> None:
     fill(source)
     made = borg.create("first", ["."], cwd=source)
     assert made.warnings == ()
     assert made.deduplicated_bytes < 1_000_000
     assert borg.extract("first", [], tmp_path / "out") == ()
-    assert kept(tmp_path / "out") == kept(source)
+    assert everything_in(tmp_path / "out") == everything_in(source)
     assert (tmp_path / "out/sparse").stat().st_blocks * 512 < 20_000_000
 
 
@@ -84,7 +67,7 @@ def test_every_name_is_listed_exactly_and_each_kind_is_told(borg: Borg, source: 
     fill(source)
     borg.create("first", ["."], cwd=source)
     items = {item.path: item for item in borg.items("first")}
-    assert set(items) == {".", *kept(source)}
+    assert set(items) == {".", *everything_in(source)}
     kinds = {name: items[name].kind for name in ("folder", "link", "fifo", "sparse")}
     assert kinds == {"folder": "folder", "link": "symlink", "fifo": "fifo", "sparse": "file"}
     assert items["link"].link_target == "bad\udcff\udcfe"
@@ -184,7 +167,7 @@ def test_a_second_extraction_leaves_complete_files_and_finishes_the_others(
     (out / "folder/deep").write_bytes(b"de")  # as a cut leaves it: the time is not the file's
     untouched = (out / "sparse").stat().st_ino
     borg.extract("first", [], out)
-    assert kept(out) == kept(source)
+    assert everything_in(out) == everything_in(source)
     assert (out / "sparse").stat().st_ino == untouched
     borg.extract("first", ["sparse"], out)
     assert (out / "sparse").stat().st_ino == untouched

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-import tarfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,10 +25,8 @@ from appliance.host import confined
 from appliance.host.confined import why_not
 from appliance.restore.fill import Fill, install_fills
 from appliance.units import MIB
-from tests.integration.borg.hostile import TAKEN, file, folder, forge, hardlink, symlink
-from tests.integration.borg.test_archives import kept
-
-Entries = Sequence[tarfile.TarInfo]
+from tests.integration.borg.hostile import HOSTILE, TAKEN, Entries, file, folder, forge, hardlink, symlink
+from tests.integration.borg.trees import everything_in
 
 
 @pytest.fixture
@@ -39,25 +36,6 @@ def keys(tmp_path: Path) -> Path:
     made.mkdir(parents=True)
     (made / "sign").write_text("the node's own key")
     return made
-
-
-HOSTILE: Mapping[str, Callable[[Path], Entries]] = {
-    "symlink-and-file-below": lambda keys: [symlink("a", keys), file("a/sign")],
-    "file-below-before-its-symlink": lambda keys: [file("a/sign"), symlink("a", keys)],
-    "folder-that-becomes-a-symlink": lambda keys: [folder("a"), symlink("a", keys), file("a/sign")],
-    "deep-below-a-symlink": lambda keys: [folder("x"), symlink("x/a", keys.parent), file("x/a/keys/sign")],
-    "symlink-to-a-symlink": lambda keys: [symlink("a", keys.parent), symlink("b", "a/keys"), file("b/sign")],
-    "hard-link-of-a-symlink": lambda keys: [symlink("a", keys), hardlink("b", "a"), file("b/sign")],
-    "hard-link-to-outside": lambda keys: [hardlink("a", "../keys/sign")],
-    "hard-link-through-a-symlink": lambda keys: [symlink("a", keys), hardlink("b", "a/sign")],
-    "hard-link-back-in-and-out": lambda keys: [folder("x"), hardlink("x/a", "x/../../keys/sign")],
-    "up": lambda keys: [file("../keys/sign")],
-    "in-and-up": lambda keys: [folder("x"), file("x/../../keys/sign")],
-    "absolute": lambda keys: [file(str(keys / "sign"))],
-    "name-that-no-file-has": lambda keys: [file("a\u2400b")],
-    "name-with-a-line-break": lambda keys: [symlink("a\nb", keys), file("a\nb/sign")],
-    "name-that-is-not-utf-8": lambda keys: [symlink("a\udcff", keys), file("a\udcff/sign")],
-}
 
 
 @pytest.fixture(params=HOSTILE)
@@ -121,11 +99,11 @@ def test_a_tree_is_not_brought_forward_to_a_hostile_archive(hostile: Borg, sourc
     hostile.create("good", ["letter"], cwd=source)
     tree = Tree(keys.parent / "ready", keys.parent / "ready.json")
     tree.install_ahead(hostile, lambda archives: next(it for it in archives if it.name == "good"))
-    before = kept(tree.folder)
+    before = everything_in(tree.folder)
     with pytest.raises(IntegrityError, match="nothing was restored"):
         tree.install_ahead(hostile, lambda archives: next(it for it in archives if it.name == "hostile"))
     assert untouched(keys, tree.folder)
-    assert kept(tree.folder) == before
+    assert everything_in(tree.folder) == before
 
 
 def test_what_completes_an_archive_is_examined_too(hostile: Borg, source: Path, keys: Path) -> None:

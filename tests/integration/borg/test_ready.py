@@ -16,7 +16,7 @@ from appliance.errors import NoSpace
 from appliance.failover import warm_standby
 from appliance.failover.warm_standby import Tree
 from appliance.restore.fill import Fill
-from tests.integration.borg.test_archives import kept
+from tests.integration.borg.trees import everything_in
 
 Change = Callable[[Path], object]
 
@@ -100,7 +100,7 @@ class Saved:
         return next(it for it in self.borg.archives() if it.name == name)
 
     def is_laid(self) -> bool:
-        return kept(self.tree.folder) == kept(self.source)
+        return everything_in(self.tree.folder) == everything_in(self.source)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_a_disk_with_little_free_is_left_to_the_backups(saved: Saved, monkeypatc
     with pytest.raises(NoSpace, match=r"its warm standby would take .*, and 0 B may be used for that"):
         saved.tree.install_ahead(saved.borg, lambda _: saved.archive("one"))
     with saved.tree.taken(saved.borg, lambda _: saved.archive("one")) as (folder, _):
-        assert kept(folder) == kept(saved.source), "a takeover does not ask for that"
+        assert everything_in(folder) == everything_in(saved.source), "a takeover does not ask for that"
 
 
 def test_a_tree_of_which_everything_goes_is_empty(saved: Saved) -> None:
@@ -217,7 +217,7 @@ def test_borg_is_asked_for_no_archive_of_the_generation_that_is_laid_and_for_tha
     with pytest.raises(AssertionError, match="it is laid"):
         saved.tree.install_ahead(saved.borg, never, one)
     with saved.tree.taken(saved.borg, never, other) as (folder, _):
-        assert kept(folder) == kept(saved.source)
+        assert everything_in(folder) == everything_in(saved.source)
 
 
 def test_a_tree_that_was_cut_while_it_was_brought_forward_is_of_no_generation(

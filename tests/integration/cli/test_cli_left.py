@@ -8,8 +8,7 @@ from typing import Any
 import yaml
 
 from appliance_lab.checkers.tree_record import compare, take
-from tests.integration.cli.test_cli_life import begin
-from tests.integration.cli.typed import SERVICE, Typed
+from tests.integration.cli.typed import SERVICE, Typed, begin
 
 NODES = ("hermitage", "commune-a", "commune-b", "commune-c")
 

@@ -7,18 +7,7 @@ from pathlib import Path
 
 from appliance_lab.checkers.tree_record import compare, take
 from appliance_lab.corpus import change
-from tests.integration.cli.typed import SERVICE, Typed
-
-
-def begin(typed: Typed) -> None:
-    """Four nodes join, the service begins at commune-a under its first grant, every door is open."""
-    typed.join("hermitage", "commune-a", "commune-b", "commune-c")
-    for name, node in typed.nodes.items():
-        assert typed(name, "node", "accept", str(typed.desk / "bundle"))["serial"] == 1
-        node.start_sshd()
-    request = typed.desk / "first.request"
-    typed("commune-a", "backup", "begin", SERVICE, "--out", str(request))
-    assert typed("commune-a", "backup", "accept", SERVICE, str(typed.grant(request)))["epoch"] == 2
+from tests.integration.cli.typed import SERVICE, Typed, begin
 
 
 def test_a_service_is_joined_backed_up_lost_found_and_continued(typed: Typed, tmp_path: Path) -> None:

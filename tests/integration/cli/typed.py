@@ -81,3 +81,14 @@ def write_plan(desk: Path, documents: Path, operator_key: Path) -> Any:
     plan["people"]["maintenance"]["keys"] = [" ".join(public)]
     (desk / "territory.yml").write_text(yaml.safe_dump(plan, allow_unicode=True))
     return load(desk)
+
+
+def begin(typed: Typed) -> None:
+    """Four nodes join, the service begins at commune-a under its first grant, every sshd runs."""
+    typed.join("hermitage", "commune-a", "commune-b", "commune-c")
+    for name, node in typed.nodes.items():
+        assert typed(name, "node", "accept", str(typed.desk / "bundle"))["serial"] == 1
+        node.start_sshd()
+    request = typed.desk / "first.request"
+    typed("commune-a", "backup", "begin", SERVICE, "--out", str(request))
+    assert typed("commune-a", "backup", "accept", SERVICE, str(typed.grant(request)))["epoch"] == 2

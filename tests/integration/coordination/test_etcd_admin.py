@@ -20,7 +20,7 @@ from appliance.voter.etcd_admin import EtcdAdmin
 from appliance.voter.maintenance_rules import MemberStatus, heir
 from appliance.voter.members import Changes, changes, reconcile
 from appliance_lab.processes.etcd import EtcdProcesses
-from tests.integration.coordination.test_etcd_answers import listening, saying
+from tests.integration.coordination.made_up_voters import listening, saying
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,
     LATE_SECONDS_MAX,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import httpx
@@ -18,35 +18,10 @@ from appliance.coordination.port import Lost
 from appliance.coordination.requests import encoded
 from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageError
 from appliance_lab.processes.etcd import EtcdProcesses
+from tests.integration.coordination.made_up_voters import listening, saying
 from tests.integration.coordination.worlds import alive, claim, new_service
 
 pytestmark = pytest.mark.usefixtures("runner")
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@contextlib.asynccontextmanager
-async def listening(serve: Serve) -> AsyncIterator[Voter]:
-    """A voter that does `serve` with each connection."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            await serve(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    try:
-        yield Voter(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    finally:
-        server.close()
-
-
-def saying(body: bytes, *, status: str = "200 OK") -> Serve:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode() + body)
-        await writer.drain()
-
-    return serve
 
 
 async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -21,6 +21,7 @@ from tests.integration.running import INVENTORY
 from tests.pace import PACE
 
 SERVICE = "docs-a"
+HOME, STANDBY = "commune-a", "hermitage"
 _SLOWER = max(1.0, PACE / 2)
 LEASE_SECONDS = round(3 * _SLOWER)
 DISTURBED_LEASE_SECONDS = round(6 * _SLOWER)

@@ -27,7 +27,7 @@ from appliance.host.postgresql import answers
 from appliance.provision import failover
 from appliance.territory.service_forms import database_socket, folder_of
 from appliance_lab.processes.node import free_ports
-from tests.integration.backup.test_sources_postgresql import programs
+from tests.integration.backup.postgresql_server import programs
 from tests.pace import PACE
 from tests.unit.provision.databases import ETAT_CIVIL, territory
 

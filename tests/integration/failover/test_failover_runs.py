@@ -11,11 +11,7 @@ import pytest
 from appliance.failover.fsm.model import Action, Decision, Policy, Seen, Standing, State
 from appliance.failover.fsm.table import TABLE, decide_by
 from appliance.failover.fsm.timers import Timers
-from appliance_lab.checkers.verdict import Report
-from tests.integration.failover.world import NAMES, TIMERS, Decide, World
-
-HOME, STANDBY, THIRD = NAMES
-SEEDS = range(20)
+from tests.integration.failover.world import HOME, NAMES, SEEDS, STANDBY, THIRD, TIMERS, Decide, World, violated
 
 
 def begun(policy: Policy, seed: int = 1, decide: Decide | None = None, **more: bool) -> World:
@@ -29,10 +25,6 @@ def begun(policy: Policy, seed: int = 1, decide: Decide | None = None, **more: b
 
 def at(world: World, name: str) -> State:
     return world.hosts[name].standing.state
-
-
-def violated(report: Report) -> dict[str, str]:
-    return {it.name: it.sentence for it in report.findings if it.verdict == "violated"}
 
 
 def first(world: World, event: str, after: float, node: str) -> float:

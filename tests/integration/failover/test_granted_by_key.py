@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance_lab.processes.failover import FailoverWorld
-from tests.integration.failover.conftest import SERVICE, Begin, save
-from tests.integration.failover.test_takeover import HOME, STANDBY
+from tests.integration.failover.conftest import HOME, SERVICE, STANDBY, Begin, save
 
 
 def grant(world: FailoverWorld, folder: Path, name: str, *more: str, code: int = 0) -> bytes:

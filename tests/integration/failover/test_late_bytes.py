@@ -20,8 +20,8 @@ from appliance.errors import ApplianceError
 from appliance.trust.generation import Entry, make_header, render_list
 from appliance.trust.keys import load_key
 from appliance_lab.processes.failover import FailoverWorld
-from tests.integration.failover.conftest import SERVICE, Begin, save, violated
-from tests.integration.failover.test_takeover import HOME, STANDBY, assert_the_vault_refuses_the_old_epoch
+from tests.integration.failover.conftest import HOME, SERVICE, STANDBY, Begin, save, violated
+from tests.integration.failover.former_writer import assert_the_vault_refuses_the_old_epoch
 
 PEER = "commune-b"
 BYTES = 100_000

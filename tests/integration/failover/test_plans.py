@@ -11,8 +11,7 @@ from typing import Any
 from appliance.trust.act import ANY_SERVICE
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.processes.failover import FailoverWorld
-from tests.integration.failover.conftest import SERVICE, Begin, violated
-from tests.integration.failover.test_takeover import HOME, STANDBY
+from tests.integration.failover.conftest import HOME, SERVICE, STANDBY, Begin, violated
 
 
 def test_a_dry_run_says_what_would_be_and_changes_nothing(begin: Begin) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.integration.failover.conftest import SERVICE, Begin
-from tests.integration.failover.test_takeover import HOME, STANDBY
+from tests.integration.failover.conftest import HOME, SERVICE, STANDBY, Begin
 
 REFUSED: tuple[tuple[str, str, int, str], ...] = (
     (STANDBY, "failover move nothing hermitage", 3, 'there is no service "nothing" in this territory; known: docs-a'),

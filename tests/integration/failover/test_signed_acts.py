@@ -13,8 +13,8 @@ from appliance.backup.vault.replicas import replica_of
 from appliance.errors import Refused
 from appliance.node.acts import load_acts
 from appliance.trust.act import ANY_SERVICE
-from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
-from tests.integration.failover.test_takeover import HOME, STANDBY, offer_again
+from tests.integration.failover.conftest import HOME, LEASE_SECONDS, SERVICE, STANDBY, Begin, violated
+from tests.integration.failover.former_writer import offer_again
 
 
 def test_a_quarantine_that_is_typed_at_one_node_closes_the_vaults_of_the_others(begin: Begin) -> None:

@@ -10,8 +10,7 @@ import pytest
 from appliance.errors import Refused
 from appliance.failover.fsm.model import Policy
 from appliance.failover.ports import Synced
-from tests.integration.failover.test_failover_runs import SEEDS, STANDBY, THIRD, violated
-from tests.integration.failover.world import World
+from tests.integration.failover.world import SEEDS, STANDBY, THIRD, World, violated
 
 
 def moved_beside_silent_peers(policy: Policy, seed: int, **former: Any) -> set[str]:

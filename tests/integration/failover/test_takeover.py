@@ -13,10 +13,7 @@ from appliance.agent.act import perform
 from appliance.agent.decisions import Ready
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup.chain.chain import chain_of
-from appliance.backup.peers.conversation import connect
 from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.store import LIST
 from appliance.clock import SystemClock, utc_text
 from appliance.coordination.etcd import Etcd
 from appliance.coordination.gateway import Gateway
@@ -24,7 +21,6 @@ from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
 from appliance.coordination.remote import Broker, Remote
 from appliance.coordination.tls import client_tls
-from appliance.errors import Refused
 from appliance.failover.votes import Round, ask_all
 from appliance.failover.warm_standby import tree_of
 from appliance.host.files import make_private_folder
@@ -36,9 +32,8 @@ from appliance.trust.keys import load_key, public_line
 from appliance.voter.etcd_admin import EtcdAdmin
 from appliance_lab.processes.failover import VOTERS, FailoverWorld
 from appliance_lab.processes.faults import heal, inject
-from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, violated
-
-HOME, STANDBY = "commune-a", "hermitage"
+from tests.integration.failover.conftest import HOME, LEASE_SECONDS, SERVICE, STANDBY, Begin, violated
+from tests.integration.failover.former_writer import assert_the_vault_refuses_the_old_epoch
 
 
 def epochs(world: FailoverWorld, name: str) -> tuple[int, ...]:
@@ -105,26 +100,6 @@ def written_by(node: Node) -> tuple[Written, ...]:
 
 def ahead_of(node: Node) -> tuple[Ahead, ...]:
     return Observer().look(node, now_of(node), Memory()).ahead
-
-
-def assert_the_vault_refuses_the_old_epoch(world: FailoverWorld) -> None:
-    """Whatever the former writer knows by now, its next generation of the old epoch would get no further."""
-    with pytest.raises(Refused, match="epoch 2 of docs-a ended: epoch 3 belongs to hermitage"):
-        offer_again(world)
-
-
-def offer_again(world: FailoverWorld) -> None:
-    """The home offers its first generation to the vault of commune-b once more."""
-    home = world.territory.open(HOME)
-    chain = chain_of(home, SERVICE)
-    (name,) = (it for it in chain.names() if it.startswith("00002."))
-    header = chain.header(name).document.raw.decode()
-    listing = replica_of(world.territory.open("commune-b"), SERVICE).read(name, LIST)
-    with connect(home, "commune-b") as conversation:
-        grants = [chain.grants()[2].document.raw.decode()]
-        conversation.ask("put", SERVICE, grants=grants, headers=[header], list_bytes=len(listing), acknowledge=True)
-        conversation.channel.write(listing)
-        conversation.channel.read_frame()
 
 
 def test_a_hung_agent_has_its_service_stopped_by_the_watchdog_before_its_lease_ends(begin: Begin) -> None:

@@ -24,6 +24,8 @@ from tests.integration.failover.host import Host
 from tests.integration.failover.voters import Peer, Peers, Voters
 
 NAMES = ("commune-a", "hermitage", "commune-b")
+HOME, STANDBY, THIRD = NAMES
+SEEDS = range(20)
 TIMERS = Timers(promote=20.0, drain=20.0, cooldown=5.0, settle=5.0)
 """The measured ones, but for what people wait for: those are shorter, so that histories are."""
 STEP = 0.125
@@ -305,3 +307,7 @@ FAULTS: dict[str, Callable[[Host, bool], None]] = {
     "service-crash": _crash,
     "agent-restart": lambda host, bad: host.start_agent() if bad and host.runs else None,
 }
+
+
+def violated(report: Report) -> dict[str, str]:
+    return {it.name: it.sentence for it in report.findings if it.verdict == "violated"}

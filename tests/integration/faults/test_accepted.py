@@ -17,7 +17,7 @@ from appliance.monitor.written import judge_written
 from appliance.portal.freshness import freshness
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import type_at
-from tests.integration.faults.test_odd_files import without_bytes
+from tests.integration.faults.bad_block import without_bytes
 from tests.integration.faults.world import ORIGIN, SERVICE, STANDBY, FaultWorld
 
 pytestmark = pytest.mark.root

@@ -32,11 +32,11 @@ from appliance.units import GIB, MIB, format_bytes
 from appliance_lab.checkers.tree_record import compare, take
 from appliance_lab.checkout import appliance_argv, code_folder
 from tests.integration.agent.watch import wait_until
+from tests.integration.faults.bad_block import without_bytes
 from tests.integration.faults.relay import relayed
 from tests.integration.faults.world import BLIND, BORG, SERVICE, STANDBY, FaultWorld, put_borg
 
 AS_ROOT = os.geteuid() == 0
-UNREADABLE = "/sys/devices/virtual/mem/null/power/autosuspend_delay_ms"
 LAST_SECOND = 2_147_310_847  # the latest time that borg 1.4 stores: 2^31 seconds and two days less
 NAMES = (
     b"deux\nlignes.txt",
@@ -300,19 +300,6 @@ def test_what_may_not_be_read_is_named_and_the_rest_is_saved(world: FaultWorld) 
     assert len(answer["safety"]["counted"]) == 2
     world.assert_healed()
     world.assert_nothing_lost()
-
-
-@contextmanager
-def without_bytes(path: Path) -> Iterator[None]:
-    """`path` can be opened, and reading it fails as a bad block of a disk does: over it lies a kernel setting that
-    this device has not. (The memory of a process would do, but a confined borg may not open it.)"""
-    mounted = run(("mount", "--bind", UNREADABLE, str(path)), timeout_seconds=20)
-    if mounted.exit_code:
-        pytest.skip(f"this test has to mount: {mounted.tail()}")
-    try:
-        yield
-    finally:
-        run(("umount", str(path)), timeout_seconds=20, check=True)
 
 
 @pytest.mark.root

@@ -21,6 +21,8 @@ from appliance_lab.hosts.provision import COMMAND_SECONDS_MAX, meet
 from appliance_lab.stories.context import StoryContext
 from appliance_lab.stories.left import look
 from appliance_lab.stories.replaced import wipe
+from tests.integration.lab.all_services import Beside, all_at_home
+from tests.integration.lab.databases import SERVICE as DATABASE
 from tests.integration.lab.moving import (
     ADDRESSES,
     CLIENT,
@@ -33,9 +35,7 @@ from tests.integration.lab.moving import (
     Sites,
     until,
 )
-from tests.integration.lab.test_database_on_hosts import SERVICE as DATABASE
-from tests.integration.lab.test_failover_on_hosts import Beside, all_at_home
-from tests.integration.lab.test_share_on_hosts import SERVICE as DOCUMENTS
+from tests.integration.lab.shares import SERVICE as DOCUMENTS
 
 PLAYBOOK = "replace_node"
 MOVING = (EXCLUSIVE, LOCAL_FIRST, DOCUMENTS, DATABASE)

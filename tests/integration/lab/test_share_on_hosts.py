@@ -5,119 +5,30 @@ The share of commune-a gets an address; the hermitage stands by. The tests follo
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from appliance.accounts.machine import mark
-from appliance.errors import ApplianceError
-from appliance.host.command import run
-from appliance.host.network import netns
-from appliance.secret import Secret
-from appliance_lab.checkout import appliance_argv
-from appliance_lab.hosts.disturb import disturb
-from appliance_lab.hosts.faults import HEALED, Fault, targets
 from appliance_lab.hosts.lab import Lab
-from appliance_lab.hosts.pc import Pc
 from appliance_lab.hosts.playbook import play_well
 from appliance_lab.hosts.saving import saving
 from tests.integration.lab.moving import (
-    CLIENT,
     HOME,
     LEASE_SECONDS,
     OTHER,
     STANDBY,
-    Sites,
     assert_one_writer_at_a_time,
     boottime,
     until,
 )
+from tests.integration.lab.shares import FIRST, FOLDER, PERSON, SERVICE, SHARE, Shares, reads
 from tests.pace import PACE
 
-SERVICE, SHARE, FOLDER, ADDRESS = "docs-a", "Documents", "/srv/shares/documents", "10.64.8.3"
-OWN = f"appliance-{HOME}"
-PERSON, PASSWORD = "marie", Secret(b"un pressoir sous la neige")
 PEOPLE = f"people-{mark(HOME)}"
-FIRST = "avant.txt"
 REACHED_AGAIN_WITHIN_SECONDS = PACE * 60.0
 
 pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
-
-
-@dataclass(frozen=True)
-class Shares(Sites):
-    def at_home(self, place: str = HOME) -> Pc:
-        """A PC in the building of `place` that turns to the box of commune-a, as it always has."""
-        return Pc(netns.inside(self.lab.plan.site(place).namespace, ()), self.address(HOME), PERSON, PASSWORD)
-
-    def over_the_mesh(self, node: str = CLIENT) -> Pc:
-        """Somebody at `node` who turns to the share's own address."""
-        return Pc(netns.inside(self.namespace(node), ()), ADDRESS, PERSON, PASSWORD)
-
-    def serves(self, node: str) -> bool:
-        unit = f"appliance-share@{SERVICE}.service"
-        return self.run(node, "systemctl", "is-active", "--quiet", unit, check=False).exit_code == 0
-
-    def may_be_written(self, node: str) -> bool:
-        """By anybody at all, root included."""
-        return self.run(node, "test", "-w", FOLDER, check=False).exit_code == 0
-
-    @contextmanager
-    def line_cut(self) -> Iterator[None]:
-        """The town hall of HOME has no line; within its building everything reaches everything."""
-        links = targets(self.lab.plan, f"{HOME}--*")
-        disturb(self.lab, dict.fromkeys(links, Fault(cut=True)))
-        try:
-            yield
-        finally:
-            disturb(self.lab, dict.fromkeys(links, HEALED))
-
-    def people_of_home(self, node: str) -> set[str]:
-        """Whom `node` lets in with the accounts of HOME."""
-        listed = json.loads(self.appliance(node, "account", "list").stdout)
-        return {it["name"] for it in listed["accounts"].get(HOME, [])}
-
-    def declare(self) -> None:
-        """Somebody has a file in the share, which is to have an address."""
-        typed = PASSWORD.reveal() + b"\n"
-        self.run(HOME, "appliance", "account", "add", PERSON, "--title", "Marie Dupont", stdin=typed)
-        self.at_home().put(SHARE, FIRST, "du Samba de Debian")
-        self.change_territory(r"(^  docs-a:\n    title: [^\n]*\n)", rf"\1    address: {ADDRESS}\n")
-
-    def begin(self) -> None:
-        """Its people and its files are saved."""
-        until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "the home has its lease")
-        until(lambda: self.at_home().refusal(SHARE, "ls") == "", "its PCs come in")
-        for service in (OWN, SERVICE):
-            self.back_up(service)
-        until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
-
-    def move(self, *words: str) -> None:
-        moved = self.appliance(STANDBY, "failover", *words)
-        assert moved.exit_code == 0, moved.stderr.decode()
-
-    def promote(self, folder: Path) -> None:
-        """What a person signs who answers for it."""
-        act = folder / "promote.act"
-        words = ("--service", SERVICE, "--reason", "the town hall is cut off", "--operator", "maintenance")
-        signed = ("act", "sign", "promote", STANDBY, *words, "--key", str(self.desk.operator_key), "--out", str(act))
-        run((*appliance_argv(), *signed), timeout_seconds=60, check=True)
-        self.run(STANDBY, "tee", "/srv/promote.act", stdin=act.read_bytes())
-        self.move("promote", SERVICE, "--act", "/srv/promote.act")
-
-
-def reads(pc: Pc, file: str, text: str) -> bool:
-    """What is not there yet is not waited for: TCP would try again after a minute."""
-    asks = f"import socket; socket.create_connection(({pc.server!r}, 445), 1)"
-    if run((*pc.inside, "python3", "-I", "-c", asks), timeout_seconds=60).exit_code != 0:
-        return False
-    with suppress(ApplianceError):
-        return pc.get(SHARE, file) == text
-    return False
 
 
 @pytest.fixture(scope="module")

@@ -12,17 +12,9 @@ from typing import Any
 import pytest
 
 from tests.integration.liar.besieged_borg import BesiegedBorg, BorgWorld
+from tests.integration.liar.defects import DEFECTS
 from tests.integration.liar.liar import HABITS
-from tests.integration.liar.test_one_liar import (
-    DEFECTS,
-    DRAWN,
-    HERE,
-    LOCK_SECONDS,
-    PLAYED,
-    STEPS,
-    machine,
-    make_desks,
-)
+from tests.integration.liar.one_liar import DRAWN, HERE, LOCK_SECONDS, PLAYED, STEPS, machine, make_desks
 from tests.integration.life.real_town import date_archives
 from tests.integration.life.world import Broken
 from tests.integration.vault_worlds.world import HOLDER

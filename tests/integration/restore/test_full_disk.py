@@ -19,7 +19,7 @@ from appliance.units import MIB
 from appliance_lab.checkers.tree_record import take
 from appliance_lab.processes.disks import Disk
 from tests.integration.restore.cuts import at_change
-from tests.integration.restore.test_restoring import AS_ROOT, NOW, contents
+from tests.integration.restore.restoring import AS_ROOT, NOW, contents
 from tests.integration.small_disk import on_small_disk
 
 pytestmark = pytest.mark.root

@@ -16,7 +16,7 @@ from appliance.restore.undo import give_up
 from appliance.restore.unended import in_the_way, pinned
 from appliance_lab.checkers.tree_record import take
 from tests.integration.restore.cuts import Cut, cut_after, until_it_ends
-from tests.integration.restore.test_restoring import AS_ROOT, LOST, NOW, contents, restore
+from tests.integration.restore.restoring import AS_ROOT, LOST, NOW, contents, restore
 
 
 def test_cut_anywhere_and_given_up_everything_is_as_it_was_before(

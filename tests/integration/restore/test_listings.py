@@ -11,7 +11,7 @@ from appliance.borg import argv
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.restore import jobs
-from tests.integration.restore.test_restoring import FILLS, LOST, NOW, restore
+from tests.integration.restore.restoring import FILLS, LOST, NOW, restore
 
 
 @pytest.fixture

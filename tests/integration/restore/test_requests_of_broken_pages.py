@@ -29,12 +29,12 @@ from appliance.restore.request import (
 from appliance.restore.taking import take
 from appliance.restore.undo import KEPT_SECONDS
 from appliance.restore.undo_request import UndoRequest, undo_requests_of
-from tests.integration.restore.test_requests import BUDGET, SHARE, borg, carried, env, live, order
+from tests.integration.restore.forged_requests import FORGED, OURS
+from tests.integration.restore.portal_requests import BUDGET, SHARE, borg, carried, env, live, order
 
 __all__ = ["borg", "env", "live"]  # fixtures
 
 BLOB = b"a file of another town"
-OURS = ("order.json", "status.json", "progress", "progress.new", "packing.zip", "result", "lock", "undo", "again")
 
 
 @pytest.fixture
@@ -99,27 +99,6 @@ def test_a_status_that_the_pages_forge_removes_no_restore_of_anybody(env: Restor
     with pytest.raises(ApplianceError, match=r"changed nothing|does not exist"):
         undo_request(env, forged.id, age_seconds=0)
     assert (live / SHARE / "Conseil/ordre du jour.odt").exists()
-
-
-FORGED: list[dict[str, Any]] = [
-    {"id": "../../../etc"},
-    {"id": "0" * 32},
-    {"service": "other"},
-    {"kind": "rm"},
-    {"person": 7},
-    {"person": "x" * 300},
-    {"person": "\ud800"},
-    {"archive": "a\0b"},
-    {"archive": ["monday"]},
-    {"moment_seconds": 1e300},
-    {"moment_seconds": float("nan")},
-    {"moment_seconds": "soon"},
-    {"created_utc_seconds": 10**400},
-    {"paths": [7]},
-    {"paths": "srv"},
-    {"paths": {"a": 1}},
-    {"more": 1},
-]
 
 
 @pytest.mark.parametrize("change", FORGED, ids=lambda it: json.dumps(it)[:40])

@@ -17,32 +17,18 @@ from appliance.errors import ApplianceError, Busy, IntegrityError, NoSpace, NotF
 from appliance.host.files import locked, make_private_folder
 from appliance.restore import jobs
 from appliance.restore.catalogue import catch_up, is_current
-from appliance.restore.fill import Fill
-from appliance.restore.job import Job, folder_of
+from appliance.restore.job import folder_of
 from appliance.restore.job import jobs as all_jobs
 from appliance.restore.schema import open_catalogue
 from appliance.restore.search import contents_of, deleted, search, versions
 from appliance.restore.undo import KEPT_SECONDS, expire, undo
 from appliance_lab.checkers.tree_record import Record, compare, take
 from tests.integration.restore.cuts import until_it_ends
-
-NOW = 1_795_600_000.0
-AS_ROOT = os.geteuid() == 0
-LOST = "Conseil/2026/Délibération 12.odt"
-
-
-def restore(restores: Path, borg: Borg, paths: list[str], in_place: Path | None = None) -> Job:
-    planned = jobs.plan(restores, borg, "monday", paths, now=NOW, in_place=in_place)
-    return jobs.run(restores, planned.id, borg, age_seconds=0)
+from tests.integration.restore.restoring import AS_ROOT, FILLS, LOST, NOW, contents, restore
 
 
 def same(before: Record, root: Path) -> list[str]:
     return [str(difference) for difference in compare(before, take(root, AS_ROOT))]
-
-
-def contents(before: Record) -> dict[str, tuple[str, str]]:
-    """Paths with what they hold, folders and times aside."""
-    return {path: (entry.sha256, entry.target) for path, entry in before.entries.items() if entry.kind != "folder"}
 
 
 def test_a_lost_file_is_found_by_name_and_put_back(borg: Borg, share: Path, restores: Path, tmp_path: Path) -> None:
@@ -58,9 +44,6 @@ def test_a_lost_file_is_found_by_name_and_put_back(borg: Borg, share: Path, rest
     assert (share / LOST).read_text() == "the deliberation"
     assert (done.state, done.warnings) == ("done", ())
     assert jobs.changes_of(restores, job.id) == {LOST: "new"}
-
-
-FILLS = (Fill(LOST, "monday"), Fill("Conseil/2026/facture\udcff.pdf", "monday"))
 
 
 def test_what_a_partial_archive_lacks_comes_from_older_ones_and_what_it_has_stays_new(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from appliance.trust import act as acts_of_operators
 from appliance.trust.keys import load_key
 from appliance.trust.receipt import make_receipt, read_receipt
 from appliance.units import DAY
+from tests.integration.vault_worlds.relay_lies import BAD_RECEIPTS, DAYS, LIES
 from tests.integration.vault_worlds.world import (
     HOLDER,
     ORIGIN,
@@ -147,17 +147,6 @@ def _foreign_receipt(vaults: VaultWorld, held: Generation, **fields: Any) -> str
     return make_receipt(key, **said).decode()
 
 
-BAD_RECEIPTS: dict[str, dict[str, Any]] = {
-    "none": {"receipt": None},
-    "no text": {"receipt": 5},
-    "half a character": {"receipt": "\ud800"},
-    "no age": {"age_seconds": None},
-    "an age in halves": {"age_seconds": 0.5},
-    "an age before its receipt": {"age_seconds": -1},
-    "an age beyond all time": {"age_seconds": 2**62},
-}
-
-
 @pytest.mark.parametrize("name", BAD_RECEIPTS)
 def test_a_relay_comes_with_a_receipt_and_an_age(vaults: VaultWorld, held: Generation, name: str) -> None:
     with pytest.raises(IntegrityError, match=r"receipt|not readable JSON"):
@@ -201,18 +190,6 @@ def test_what_retention_let_go_is_not_brought_back(vaults: VaultWorld, held: Gen
     assert assert_whole(vaults, STANDBY) == []
     with vaults.session(STANDBY, HOLDER) as channel:
         assert head(channel)["thinned"] == [held.name]
-
-
-DAYS = 40
-# How long the holder says that it has had each of 40 daily generations, in the order in which they were made.
-LIES: dict[str, Callable[[int], float]] = {
-    "the truth": lambda day: (DAYS - day) * DAY,
-    "a hundred years": lambda day: 100 * 365 * DAY - DAY,
-    "since one and the same day": lambda day: 50 * DAY,
-    "since now": lambda day: 0,
-    "in the opposite order": lambda day: day * DAY,
-    "two on each second day": lambda day: (DAYS - day // 2 * 2) * DAY,
-}
 
 
 @pytest.mark.parametrize("name", LIES)
