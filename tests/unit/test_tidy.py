@@ -17,6 +17,7 @@ LINES_MAX = 400
 FOLDER_MAX = 28
 OURS = ("appliance", "appliance_lab")
 INDENTED_IMPORT = re.compile(r"^ +(from|import)\s", re.MULTILINE)
+IMPORT = re.compile(r"^ *(?:from|import) [^\n(]*(?:\([^)]*\))?", re.MULTILINE)
 FOR_TYPES_ALONE = re.compile(r"^if TYPE_CHECKING:\n(?: +.*\n|\n)+", re.MULTILINE)
 NAMES_THAT_HIDE_A_MISSING_IDEA = re.compile(r"(^|_)(utils?|helpers?|misc|common|managers?)(_|$)", re.IGNORECASE)
 # Imported where they are used because starting a command must not pay for them; never to break a cycle.
@@ -92,6 +93,19 @@ def test_imports_name_what_they_bring() -> None:
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
     ]
     assert stars == []
+
+
+def test_no_module_imports_a_test_file() -> None:
+    """What two test files need stands in a module beside them, or in the conftest.py of their folder."""
+    importing = {name(path): found for path in modules("tests") if (found := _test_files_in(path.read_text()))}
+    assert importing == {}
+
+
+def test_an_import_of_a_test_file_is_found_wherever_it_names_one() -> None:
+    assert _test_files_in("from tests.a.test_b import c\nimport tests.test_d\n") == ["test_b", "test_d"]
+    assert _test_files_in("from tests.a import (\n    b,\n    test_c,\n)\n") == ["test_c"]
+    assert _test_files_in("def f():\n    from tests.a import test_b as b\n") == ["test_b"]
+    assert _test_files_in("from tests.a.b import c  # not test_b\nfrom a.tests import latest_c\n") == []
 
 
 def test_imports_stand_at_the_top() -> None:
@@ -179,6 +193,10 @@ def test_every_package_to_install_has_its_reason() -> None:
 @cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), filename=name(path))
+
+
+def _test_files_in(text: str) -> list[str]:
+    return [it for imports in IMPORT.findall(text) for it in re.findall(r"\btest_\w+", imports.partition("#")[0])]
 
 
 def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
