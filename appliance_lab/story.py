@@ -75,15 +75,16 @@ class Story:
     def step(self, name: str, act: Callable[[], str]) -> None:
         """Run one step and keep its verdict; nothing it raises but an interruption ends the story."""
         if self.verdict != HELD and self.steps:
-            self._keep(Step(name, UNKNOWN, 0.0, "not reached: an earlier step did not hold"))
+            self.add(Step(name, UNKNOWN, 0.0, "not reached: an earlier step did not hold"))
             return
         click.echo(f"... {name}", err=True)
         started = time.monotonic()
         verdict, detail = _outcome(act)
         # A detail names files, and one that is not UTF-8 could not be written: the whole report would be lost.
-        self._keep(Step(name, verdict, round(time.monotonic() - started, 2), printable(detail)))
+        self.add(Step(name, verdict, round(time.monotonic() - started, 2), printable(detail)))
 
-    def _keep(self, step: Step) -> None:
+    def add(self, step: Step) -> None:
+        """Keep a step that ended, and print it."""
         self.steps.append(step)
         click.echo(f"{len(self.steps):2}. {step.verdict:8} {step.seconds:6.1f} s  {step.name}: {step.detail}")
 

@@ -79,6 +79,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
     for item in items:
         if UNIT in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("unit"))  # the largest group: it is handed out first
+        if item.get_closest_marker("steps") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: the same command with sudo"))
         for mark in item.iter_markers("timeout"):
@@ -92,7 +94,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
             item.add_marker(pytest.mark.skip(reason="services move between hosts for long: make test-all"))
         elif hosts == "day" and turns.get(item.path, _seed()) % DAYS != _seed() % DAYS:
             item.add_marker(pytest.mark.skip(reason="another day's turn, by the seed: make test-all"))
-        if item.get_closest_marker("slow") and not config.getoption("--slow"):
+        is_story = item.get_closest_marker("steps") and config.getoption("--story", None)
+        if item.get_closest_marker("slow") and not config.getoption("--slow") and not is_story:
             item.add_marker(pytest.mark.skip(reason="takes minutes: make soak SUITE=..."))
 
 

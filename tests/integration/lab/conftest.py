@@ -23,7 +23,7 @@ from appliance_lab.hosts.plan import Node
 from appliance_lab.hosts.template import up_provisioned
 from appliance_lab.stories.context import ORIGIN, SERVICE, StoryContext
 from appliance_lab.stories.left import look
-from appliance_lab.stories.tested import LAB_KEPT, LAB_NAME
+from appliance_lab.stories.promises import LAB_KEPT, LAB_NAME
 from tests.conftest import LAB
 from tests.integration.lab.boxes import Boxes
 

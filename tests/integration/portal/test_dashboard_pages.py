@@ -22,7 +22,7 @@ from appliance.portal.dashboard.history import History
 from appliance.portal.dashboard.targets import ADDRESS, Target
 from appliance.portal.dashboard.watch import Watcher
 from appliance_lab.bench.watched import serving
-from appliance_lab.stories.tested import SCREENSHOTS
+from appliance_lab.stories.promises import SCREENSHOTS
 from tests.integration.portal.browsing import WAYS, check_whole, click, open_as, tab_to, violations
 from tests.integration.portal.dashboards import HERE, Large, large, unwell
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody

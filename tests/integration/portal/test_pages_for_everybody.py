@@ -13,7 +13,7 @@ import pytest
 
 from appliance.portal.base.limits import PER_NAME, PER_NAME_EVERYWHERE
 from appliance.restore.request import Reached, Status
-from appliance_lab.stories.tested import SCREENSHOTS
+from appliance_lab.stories.promises import SCREENSHOTS
 from tests.integration.portal.browsing import WAYS, check_whole, click, open_as, tab_to, violations
 from tests.integration.portal.world import PASSWORD, World, wait_until
 
