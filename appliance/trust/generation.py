@@ -42,6 +42,8 @@ NO_PARENT = "0" * 64
 PATH = re.compile(
     r"config|README|grant|data/(0|[1-9][0-9]{0,9})/(0|[1-9][0-9]{0,9})|envelopes/[a-z][a-z0-9-]{0,62}\.age"
 )
+GENERATION_NAME = re.compile(r"[0-9]{5}\.[0-9]{10}\.[0-9a-f]{16}")
+"""A generation's name: epoch, sequence and the start of its digest."""
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _FIELDS = frozenset({"type", "format", "service", "epoch", "sequence", "previous", "time", "list", "files", "bytes"})
 _LINE = re.compile(r"([0-9a-f]{64})  (\S+)")

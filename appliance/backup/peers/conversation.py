@@ -15,7 +15,7 @@ from typing import Any
 
 from appliance.backup.chain.grants import granters_of
 from appliance.backup.peers.rate_limit import at_once, rate_limit_of
-from appliance.backup.peers.shown import read_shown
+from appliance.backup.peers.shown import read_names, read_numbers, read_shown
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, IntegrityError, Unreachable
 from appliance.host.files import write_atomic
@@ -91,9 +91,9 @@ def read_head(frame: dict[str, Any], peer: Member, service: str, granters: Grant
             age_seconds=int(frame["age_seconds"]),
             grants=tuple(shown.grants.values()),
             tips=tuple(shown.headers(frame["tips"])),
-            held=tuple(sorted(str(name) for name in frame["held"])),
+            held=read_names(peer.name, frame["held"]),
             known=int(frame["known"]),
-            forks=tuple(str(name) for name in frame["forks"]),
+            forks=read_numbers(peer.name, frame["forks"]),
             newest=shown.header(frame["newest"]) if frame["newest"] else None,
             receipt=shown.receipt(frame["receipt"]) if frame["receipt"] else None,
             absences=tuple(str(raw) for raw in frame.get("absences", ())),

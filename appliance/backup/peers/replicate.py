@@ -6,10 +6,9 @@ code, the same limits and the same fence as any other, and nothing has to be che
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from appliance.backup.chain.chain import Sealed
 from appliance.backup.chain.grants import granters_of
@@ -19,6 +18,7 @@ from appliance.backup.peers.fetch import read_held
 from appliance.backup.peers.last_seen import load_last_seen
 from appliance.backup.peers.push import send_needed
 from appliance.backup.peers.readers import check_reads
+from appliance.backup.peers.shown import read_names
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, RECEIPT, Replica
@@ -55,12 +55,8 @@ def ask_head(conversation: Conversation, service: str) -> ReplicaHead:
     conversation.ask("head", service)
     frame = conversation.channel.read_frame()
     head = read_head(frame, conversation.peer, service, granters_of(conversation.node, service))
-    return ReplicaHead(head, _names(frame, "damaged"), _names(frame, "thinned"))
-
-
-def _names(frame: Mapping[str, Any], key: str) -> frozenset[str]:
-    names = frame.get(key, [])
-    return frozenset(str(name) for name in names) if isinstance(names, list) else frozenset()
+    damaged, thinned = (read_names(conversation.peer.name, frame.get(key, [])) for key in ("damaged", "thinned"))
+    return ReplicaHead(head, frozenset(damaged), frozenset(thinned))
 
 
 def replicate(

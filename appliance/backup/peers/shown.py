@@ -1,4 +1,4 @@
-"""The documents of a service that a peer shows, checked at the one place where they enter a node that asks.
+"""What a peer shows of a service, checked at the one place where it enters a node that asks.
 
 A signature alone does not make a document one of this service: a peer may show a true grant, header or receipt of
 another one. An answer with such a document is no answer, and the peer that gave it counts as silent: an honest vault
@@ -7,16 +7,19 @@ never took one. What a vault is offered enters by `vault/offer.py`, with the sam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from appliance.backup.vault.call import is_texts
 from appliance.errors import IntegrityError
 from appliance.trust.bundle import Member
-from appliance.trust.generation import Header, epoch_of, read_header
+from appliance.trust.generation import GENERATION_NAME, Header, epoch_of, read_header
 from appliance.trust.grant import Grant
 from appliance.trust.granters import Granters
 from appliance.trust.receipt import Receipt, read_receipt
+
+NUMBER = re.compile(r"[0-9]{1,5}\.[0-9]{1,10}")
 
 
 @dataclass(frozen=True)
@@ -59,3 +62,22 @@ def read_shown(granters: Granters, peer: Member, service: str, grants: object) -
     if not is_texts(grants):
         raise IntegrityError(f"{peer.name} did not answer with grants.")
     return Shown(peer, service, granters.read_all(service, (raw.encode() for raw in grants)))
+
+
+def read_names(peer: str, said: object) -> tuple[str, ...]:
+    """The names of generations that `peer` showed, oldest first; raise IntegrityError for anything else.
+
+    A name is split at its dots later; an invalid one would stop a takeover or a restore that honest peers can serve.
+    """
+    return tuple(sorted(_texts(peer, said, GENERATION_NAME)))
+
+
+def read_numbers(peer: str, said: object) -> tuple[str, ...]:
+    """The numbers of generations that `peer` showed, such as 2.7; raise IntegrityError for anything else."""
+    return tuple(_texts(peer, said, NUMBER))
+
+
+def _texts(peer: str, said: object, form: re.Pattern[str]) -> list[str]:
+    if not is_texts(said) or not all(map(form.fullmatch, said)):
+        raise IntegrityError(f"{peer} did not answer with names of generations.")
+    return said

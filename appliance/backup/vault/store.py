@@ -32,7 +32,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import re
 import stat
 from collections.abc import Callable, Container, Iterable, Iterator
 from pathlib import Path
@@ -49,10 +48,9 @@ from appliance.backup.vault.stored import RELAY as RELAY
 from appliance.backup.vault.stored import Stored, stored_of
 from appliance.errors import IntegrityError, NoSpace, NotFound
 from appliance.host.files import fsync_folder, make_private_folder, sha256_file, write_atomic
-from appliance.trust.generation import Entry, GenerationId, parse_list
+from appliance.trust.generation import GENERATION_NAME, Entry, GenerationId, parse_list
 from appliance.units import format_count
 
-FOLDER_NAME = re.compile(r"[0-9]{5}\.[0-9]{10}\.[0-9a-f]{16}")
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FOLDERS_AT_ONCE_MAX = 16
 """More headers than these that come at once are of a long history, which needs no folders."""
@@ -240,7 +238,7 @@ class Replica:
 
     def find(self, name: str) -> Stored | None:
         """The generation of that folder name, which a peer may have sent; None when it is not known here."""
-        return self._stored(name) if FOLDER_NAME.fullmatch(name) else None
+        return self._stored(name) if GENERATION_NAME.fullmatch(name) else None
 
     def path(self, name: str, part: str) -> Path:
         return self.generations / name / part

@@ -7,6 +7,7 @@ says from its habit: true of something else, forged by its own key, cut, too lar
 from __future__ import annotations
 
 import json
+import math
 import random
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +44,7 @@ TRUTHFUL = 0.3
 YEAR = 365 * DAY
 
 JUNK: tuple[Any, ...] = (
-    *(None, -1, 0, 1, 2**70, True, 1.5, "", "x", "../../x", "\ud800", "9" * 5000),
+    *(None, -1, 0, 1, 2**70, True, 1.5, math.inf, "", "x", "../../x", "\ud800", "9" * 5000),
     *([], {}, [None], ["x", "y"], [[]], {"generation": "x"}, [1, 2], [["x", -1]]),
 )
 HABITS = ("honest", "silent", "cut", "junk", "replay", "foreign", "forge", "refuse", "oversize", "asks", "corrupt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 import pytest
 
 from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.resync import fetch_for_resync
 from appliance.backup.peers import conversation as peers
 from appliance.backup.peers.conversation import Lines
 from appliance.backup.peers.exchange import exchange
 from appliance.backup.peers.fetch import survey_all
 from appliance.backup.vault import give, session
 from appliance.backup.vault.call import Call
+from appliance.backup.vault.maintenance.repair import repair
+from appliance.backup.vault.maintenance.scrub import scrub
 from appliance.backup.writer.begin import history, known_epochs
 from appliance.errors import Refused
 from appliance.failover.takeover import _show, present
@@ -23,7 +27,15 @@ from appliance.trust.grant import Grant
 from tests.integration.vault_worlds.in_process import World
 from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, VaultWorld
 
+type Twist = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 OTHER = "docs-d"
+JUNK: Mapping[str, Mapping[str, Any]] = {
+    "a name that is none": {"held": ["x"]},
+    "a number in the place of names": {"held": 7},
+    "no name": {"held": [None]},
+    "an age without end": {"age_seconds": math.inf},
+    "a fork with a line break": {"forks": ["2.1\nroot: all is well"]},
+}
 SAYS = f"the grant is for {OTHER}, not {SERVICE}."
 
 
@@ -40,29 +52,33 @@ def world(made: VaultWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     world.begin()
     world.run(ORIGIN)
     foreign = world.vaults.grant(STRANGER, known_epoch=62, service=OTHER)
-    monkeypatch.setitem(session.VERBS, "head", showing(foreign))  # type: ignore[arg-type]
+    monkeypatch.setitem(session.VERBS, "head", lying(lambda frame: with_grant(frame, foreign)))  # type: ignore[arg-type]
     return world
 
 
-class Adding:
-    """The channel of a vault that adds `grant` to those of its head."""
+def with_grant(frame: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
+    return {"grants": [*frame["grants"], grant.document.raw.decode()]}
 
-    def __init__(self, call: Call, grant: Grant) -> None:
-        self._channel, self._grant = call.channel, grant
+
+class Twisting:
+    """The channel of a vault that says `twist(frame)` in the place of its head."""
+
+    def __init__(self, call: Call, twist: Twist) -> None:
+        self._channel, self._twist = call.channel, twist
 
     def write_frame(self, frame: Mapping[str, Any]) -> None:
-        self._channel.write_frame({**frame, "grants": [*frame["grants"], self._grant.document.raw.decode()]})
+        self._channel.write_frame({**frame, **self._twist(frame)})
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._channel, name)
 
 
-def showing(grant: Grant) -> Callable[[Call], None]:
+def lying(twist: Twist) -> Callable[[Call], None]:
     """In the place of `give.head`: only the blind holder lies."""
 
     def head(call: Call) -> None:
         lies = call.node.name == HOLDER and call.terms.name == SERVICE
-        give.head(replace(call, channel=Adding(call, grant)) if lies else call)  # type: ignore[arg-type]
+        give.head(replace(call, channel=Twisting(call, twist)) if lies else call)  # type: ignore[arg-type]
 
     return head
 
@@ -116,3 +132,27 @@ def test_a_takeover_is_fenced_by_what_vaults_show_and_an_empty_spare_takes_its_g
     refused = pytest.raises(Refused, match="commune-c does not show the grant of epoch 6")
     with Lines(world.vaults.open(STANDBY)) as lines, refused, lines.to(SPARE) as conversation:
         _show(conversation, SERVICE, newer)
+
+
+@pytest.mark.parametrize("junk", JUNK.values(), ids=list(JUNK))
+def test_a_head_that_is_none_stops_neither_a_takeover_nor_the_exchange(
+    world: World, monkeypatch: pytest.MonkeyPatch, junk: Mapping[str, Any]
+) -> None:
+    monkeypatch.setitem(session.VERBS, "head", lying(lambda _: junk))  # type: ignore[arg-type]
+    node = world.vaults.open(SPARE)
+    sealed, found = fetch_for_resync(node, SERVICE, "2.1")
+    assert (str(sealed.header.id), sorted(found.silent)) == ("2.1", [HOLDER])
+    assert HOLDER in exchange(world.vaults.open(STANDBY), SERVICE).silent
+
+
+@pytest.mark.parametrize("junk", [{"held": 7}, {"damaged": ["x"]}, {"held": [None]}])
+def test_a_head_that_is_none_stops_no_repair(
+    world: World, monkeypatch: pytest.MonkeyPatch, junk: Mapping[str, Any]
+) -> None:
+    monkeypatch.setitem(session.VERBS, "head", lying(lambda _: junk))  # type: ignore[arg-type]
+    node = world.vaults.open(STANDBY)
+    blob = next(path for path in (node.layout.vault / SERVICE / "pool").glob("*/*") if path.stat().st_size)
+    blob.chmod(0o640)
+    blob.write_bytes(bytes(blob.stat().st_size))
+    scrub(node, SERVICE)
+    assert "did not answer with names of generations" in repair(node, SERVICE).failed[HOLDER]

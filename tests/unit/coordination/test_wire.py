@@ -146,7 +146,7 @@ def test_whatever_comes_is_no_call(line: bytes) -> None:
 def test_a_call_that_may_take_a_time_that_is_none_is_refused(seconds: str) -> None:
     line = '{"format":1,"call":"alive","arguments":{},"seconds_max":%s}'
     assert wire.read_call((line % "1.5").encode()).seconds_max == 1.5
-    with pytest.raises(IntegrityError, match="not a call"):
+    with pytest.raises(IntegrityError, match=r"not a call|invalid JSON"):
         wire.read_call((line % seconds).encode())
 
 

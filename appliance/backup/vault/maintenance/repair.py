@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.backup.peers.conversation import Conversation, Lines
-from appliance.backup.peers.shown import read_shown
+from appliance.backup.peers.shown import read_names, read_shown
 from appliance.backup.vault.evidence import LINK
 from appliance.backup.vault.header_parts import read_headers
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
@@ -78,7 +78,7 @@ def _repair_from(node: Node, sealer: Sealer, service: str, peer: str) -> tuple[D
         with lines.to(peer) as conversation:
             conversation.ask("head", service)
             head = conversation.channel.read_frame()
-        offered = {str(name) for key in ("held", "damaged") for name in head.get(key) or ()}
+        offered = {name for key in ("held", "damaged") for name in read_names(peer, head.get(key, []))}
         newest_first = sorted(offered, reverse=True)
         for name in newest_first:
             # Every answer brings all headers, so one is enough for those.
