@@ -12,13 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
 
-from appliance.accounts.model import EVERYBODY, Account, Store
+from appliance.accounts.groups import EVERYBODY, system_group
+from appliance.accounts.model import Account, Store
 from appliance.errors import Refused
 
 OURS = "appliance-people"
-MARK_LENGTH = 6
 _NO_LANMAN = "X" * 32
 
 
@@ -58,14 +57,9 @@ class Changes:
         return tuple(dict.fromkeys((*self.groups, *self.accounts, *(name for name, _ in self.members))))
 
 
-def mark(node: str) -> str:
-    """What ends the name of each system group of `node`; such a name has at most 32 characters."""
-    return sha256(node.encode()).hexdigest()[:MARK_LENGTH]
-
-
 def system_groups(node: str, account: Account) -> tuple[str, ...]:
     """The system groups of an account of `node`."""
-    return tuple(f"{group}-{mark(node)}" for group in (EVERYBODY, *account.groups))
+    return tuple(system_group(group, node) for group in (EVERYBODY, *account.groups))
 
 
 def people(
@@ -97,7 +91,7 @@ def decide(wanted: Mapping[str, tuple[str, Account]], node: str, machine: Machin
     An account of ours that nobody wants is left in no group: Samba's list does not name it either.
     """
     groups = {name: system_groups(of, account) for name, (of, account) in wanted.items()}
-    needed = (OURS, f"{EVERYBODY}-{mark(node)}", *(group for of_one in groups.values() for group in of_one))
+    needed = (OURS, system_group(EVERYBODY, node), *(group for of_one in groups.values() for group in of_one))
     ours = {name for name, account in machine.accounts.items() if account.group == OURS}
     members = {name: groups.get(name, ()) for name in sorted({*ours, *wanted})}
     return Changes(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from appliance.accounts.groups import EVERYBODY
 from appliance.accounts.passwords import NT_HASH, SLOW_HASH
 from appliance.accounts.second import CODE_HASH, CODES, TOTP
 from appliance.errors import ApplianceError, NotFound, UsageError
@@ -13,7 +14,6 @@ from appliance.secret import Secret
 from appliance.territory.model import GROUP
 
 NAME = re.compile(r"[a-z](?:[a-z0-9]|[.-](?=[a-z0-9])){0,31}")
-EVERYBODY = "people"
 TITLE_LENGTH_MAX = 100
 # Accounts of the appliance itself; the doors of other nodes are called vault-NODE.
 RESERVED = ("appliance", "vault-")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.accounts import sessions
-from appliance.accounts.machine import Machine, decide, mark, people
+from appliance.accounts.groups import mark
+from appliance.accounts.machine import Machine, decide, people
 from appliance.accounts.model import Account, Store
 from appliance.accounts.store import read_or_new, read_store, write_store
 from appliance.accounts.sync import act, observe, write_samba_list

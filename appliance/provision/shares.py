@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from appliance.accounts.machine import mark
-from appliance.accounts.model import EVERYBODY
+from appliance.accounts.groups import EVERYBODY, system_group
 from appliance.programs.install_share import INSTALLING, REPLACED
 from appliance.provision.files import HEADING, OwnedFolder, WantedFile
 from appliance.provision.vault import AGENT
@@ -37,16 +36,12 @@ def of_a_share(territory: Territory, name: str, service: Service, folder: str) -
         "LOCAL_PORT": local_port(service, name),
         "CONFIG": config,
         "HOME_NODE": service.node,
-        "PEOPLE": _group(EVERYBODY, service),
+        "PEOPLE": system_group(EVERYBODY, service.node),
     }
     return (
         WantedFile(config, _samba(territory, name, service)),
         WantedFile(f"{folder}/{service.name}.env", "".join(f"{key}={value}\n" for key, value in settings.items())),
     )
-
-
-def _group(group: str, service: Service) -> str:
-    return f"{group}-{mark(service.node)}"
 
 
 def told(title: str) -> str:
@@ -59,13 +54,13 @@ def _samba(territory: Territory, name: str, service: Service) -> str:
     home, run = territory.node(service.node), f"/run/{SHARE.unit}-{service.name}"
     local = () if lan_port(service, name) else ("interfaces = 127.0.0.1/8", "bind interfaces only = yes")
     kept = (f"{it} directory = {run}/{it}" for it in ("private", "lock", "state", "cache"))
-    groups = (f"+{_group(group, service)}" for group in service.share_groups or (EVERYBODY,))
+    groups = (f"+{system_group(group, service.node)}" for group in service.share_groups or (EVERYBODY,))
     lines = (
         "[global]",
         f"    server string = {told(territory.sites[home.site].title)}",
         f"    netbios name = {service.node[:_NAME_LENGTH].upper()}",
         f"    include = {COMMON}",
-        f"    force group = {_group(EVERYBODY, service)}",
+        f"    force group = {system_group(EVERYBODY, service.node)}",
         f"    smb ports = {local_port(service, name)}",
         *(f"    {it}" for it in local),
         f"    pid directory = {run}",

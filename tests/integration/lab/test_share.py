@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.accounts.machine import mark
+from appliance.accounts.groups import mark
 from appliance.config.load import load
 from appliance.host.command import Result, run
 from appliance.host.network import netns

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.accounts.machine import mark
+from appliance.accounts.groups import mark
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.playbook import play_well
 from appliance_lab.hosts.saving import saving

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.accounts.machine import mark
+from appliance.accounts.groups import mark
 from appliance_lab.hosts.pc import Pc
 from tests.integration.share.conftest import MARIE
 from tests.integration.share.world import World

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.accounts.machine import mark
+from appliance.accounts.groups import mark
 from appliance.provision import shares
 from appliance.secret import Secret
 from appliance.territory.model import Service

@@ -13,7 +13,7 @@ from typing import Any
 
 import jinja2
 
-from appliance.accounts.machine import mark
+from appliance.accounts.groups import mark
 from appliance.host.command import Result, run
 from appliance.host.layout import NodeLayout
 from appliance.secret import Secret

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.accounts.machine import OURS, Changes, Machine, SystemAccount, decide, mark, people, samba_list
+from appliance.accounts.groups import mark
+from appliance.accounts.machine import OURS, Changes, Machine, SystemAccount, decide, people, samba_list
 from appliance.accounts.sync import commands
 from appliance.errors import Refused
 from tests.unit.accounts.people import account, store

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.accounts.machine import mark
+from appliance.accounts.groups import mark
 from appliance.node.movable_services import read_movable
 from appliance.provision import failover, firewall
 from appliance.territory.model import Service

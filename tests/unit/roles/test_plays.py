@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance.accounts.machine import mark
+from appliance.accounts.groups import mark
 from tests.unit.roles.loading import ROLES
 
 PLAYBOOKS = ROLES.parent / "playbooks"
