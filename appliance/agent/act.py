@@ -46,7 +46,8 @@ from appliance.backup.writer.replaced import forget_replaced
 from appliance.borg.client import Borg
 from appliance.branches.backup import save_branches
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, Postponed
-from appliance.failover.forms import databases, people, shares
+from appliance.failover.forms import database_work, people
+from appliance.failover.forms.kinds import contents_of
 from appliance.failover.replaced_trees import forget_trees, look_at_trees
 from appliance.failover.warm_standby import install_ahead, learn_ahead
 from appliance.node.acts import load_acts
@@ -54,7 +55,6 @@ from appliance.node.failover_status import is_handing_over
 from appliance.node.handle import Node
 from appliance.restore.catalogue import caught_up
 from appliance.restore.undo import expire
-from appliance.territory.service_forms import SHARE
 from appliance.units import MINUTE, as_typed, format_count
 
 SCRUB_SECONDS_MAX = 10 * MINUTE
@@ -160,9 +160,8 @@ def _ready(node: Node, work: Ready) -> Outcome:
     except NoSpace as error:
         node.journal.write("not-laid-ahead", service=work.service, why=error.what)
         return Outcome(mark=work.newest, figures={"ahead": 0})
-    if node.form(work.service) is SHARE:
-        with suppress(ApplianceError, OSError):  # a takeover tries again, and tells
-            shares.install_people(node, work.service)
+    with suppress(ApplianceError, OSError):  # a takeover tries again, and tells
+        contents_of(node, work.service).prepare(node, work.service)
     return Outcome(mark=work.newest, figures={"ahead": 1, "whole": int(not brought)})
 
 
@@ -182,7 +181,7 @@ def _verify(node: Node, work: Verify) -> Outcome:
 
 
 def _drill(node: Node, work: Drill) -> Outcome:
-    done = drill(node, work.service, databases.rehearse)
+    done = drill(node, work.service, database_work.rehearse)
     figures = {"files": done.files, "bytes": done.bytes, "seconds": round(done.seconds), "wrong": len(done.wrong)}
     wrong = format_count(
         len(done.wrong), "item was not restored as it was saved", "items were not restored as they were saved"

@@ -106,7 +106,7 @@ def leave(node: Node, branch: Branch) -> None:
 
 def _check(node: Node, service: str) -> None:
     plan = node.bundle.territory.service(service)
-    if plan.kind != "files":
+    if not plan.is_merged:
         remedy = "Its dump is in the branch, the other in the service's backups; compare both, then use --leave."
         raise Refused(f"{service} is a database, and two histories of a database are never merged.", remedy=remedy)
     if not is_written_here(node, service) or node.service(service).opening.exists():

@@ -335,7 +335,7 @@ async def _keep_branch(ctx: ServiceContext, decision: Decision) -> None:
     merge = f"appliance failover merge {ctx.service}"
     with ctx.telling(str(A.ALARM)):
         told = f"`{merge} --dry-run` shows what differs once it is written here again"
-        if ctx.plan.kind != "files":
+        if not ctx.plan.is_merged:
             told = f"a database is never merged: check its dump there, then `{merge} --leave`"
         ctx.node.alarm(
             ctx.service, f"writes made here while another node wrote the service are kept in branches/; {told}"

@@ -10,11 +10,9 @@ from dataclasses import dataclass, field
 
 from appliance.coordination.port import ServiceRecord
 from appliance.errors import NotFound, Refused
+from appliance.failover.forms.kinds import form_named
 from appliance.territory.model import Service, Territory
-from appliance.territory.service_forms import DATABASE, form_of
-
-WORK_SECONDS = 8
-"""For grant, adoption and start at the next writer, as measured on two busy cores; the last backup comes on top."""
+from appliance.territory.service_forms import form_of
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,8 @@ def plan_move(view: View, to: str) -> Plan:
     _check_other_intents(view)
     _check_target(view, to)
     _check_grantable(view, to)
-    is_database = form_of(view.service) is DATABASE  # whose dump is loaded there, however large it is
-    return Plan(name, view.holder, to, _steps(view, to), 0, None if is_database else WORK_SECONDS)
+    form = form_named(form_of(view.service).name)
+    return Plan(name, view.holder, to, _steps(view, to), 0, form.handover_seconds)
 
 
 def check_settled(view: View, ready_seconds: int | None, settle_seconds: float) -> None:

@@ -25,7 +25,8 @@ from appliance.errors import ApplianceError, Refused
 from appliance.failover.context import NodeContext, ServiceContext, begin
 from appliance.failover.copies import BackupCopies
 from appliance.failover.documents import SignedDocuments
-from appliance.failover.forms.host_services import HELPER_PATHS, HostCopies, HostNetwork, HostServices, HostWatchdog
+from appliance.failover.forms.host_services import HostCopies, HostNetwork, HostServices, HostWatchdog
+from appliance.failover.forms.privileged_client import HELPER_PATHS
 from appliance.failover.forms.process_services import FileWatchdog, ProcessNetwork, ProcessServices
 from appliance.failover.heartbeat import DocumentCache, HeartbeatRequest, send_heartbeats, until_turn
 from appliance.failover.keeper import Keeper

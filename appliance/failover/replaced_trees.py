@@ -38,19 +38,15 @@ from appliance.borg.names import number_of as generation_of
 from appliance.branches.archive import is_same, walk
 from appliance.branches.store import branches
 from appliance.errors import IntegrityError, Refused
+from appliance.failover.forms.kinds import contents_of
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
 from appliance.host.records import Record
 from appliance.monitor.view import PutAside
-from appliance.node.current import files_of
 from appliance.node.handle import Node
-from appliance.programs.install_share import REPLACED, number_of
+from appliance.programs.install_share import number_of
 from appliance.restore.place import open_folder, walk_to
-from appliance.territory.model import SHARES
-from appliance.territory.service_forms import SHARE
 
-KEPT = "replaced-files"
-"""In the service's folder, in process mode; on a host beside what is served, as it may lie on another disk."""
 NOT_OURS = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 type Saved = Callable[[str, Path], bool]
@@ -79,19 +75,8 @@ KNOWN = Record(Known, 1)
 
 def trees_of(node: Node, service: str) -> tuple[Tree, ...]:
     """What moves put aside of `service`, each place's oldest first."""
-    found = (it for place, path in _places(node, service) for it in _trees_at(place, path))
+    found = (it for place, path in contents_of(node, service).replaced(node, service) for it in _trees_at(place, path))
     return tuple(sorted(found, key=lambda it: (it.place, it.number)))
-
-
-def _places(node: Node, service: str) -> Iterator[tuple[Path, str]]:
-    """By which names there may be trees, and of which path of the service."""
-    for path in node.bundle.terms(service).service.paths:
-        if node.form(service) is SHARE:
-            yield Path(SHARES, REPLACED, service), path
-            continue
-        live = files_of(node, path)
-        yield node.service(service).root / KEPT / live.name, path
-        yield live.with_name(f".{live.name}.replaced"), path
 
 
 def _trees_at(place: Path, path: str) -> Iterator[Tree]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from appliance.errors import ApplianceError
 from appliance.failover.context import NodeContext
-from appliance.failover.forms.host_services import ask_helper
+from appliance.failover.forms.privileged_client import ask_helper
 from appliance.node.movable_services import MovableService
 from appliance.trust.grant import Grant
 

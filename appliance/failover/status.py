@@ -65,7 +65,7 @@ def _last_alive(layout: NodeLayout) -> float | None:
 def _service_view(node: Node, plan: Service, status: ServiceStatus | None, now: Now) -> ServiceView:
     branches = tuple(it.epoch for it in waiting(node.layout, plan.name))
     if status is None:
-        return ServiceView(plan.name, plan.node, branches=branches, is_merged=plan.kind == "files")
+        return ServiceView(plan.name, plan.node, branches=branches, is_merged=plan.is_merged)
     boottime = node.clock.boottime()
 
     def wall(moment: float | None) -> float | None:
@@ -91,5 +91,5 @@ def _service_view(node: Node, plan: Service, status: ServiceStatus | None, now: 
         unkept=status.trouble.get(str(Action.KEEP_BRANCH), ""),
         unserved_since=wall(status.unserved_since),
         unserved=status.trouble.get(str(Action.START), ""),
-        is_merged=plan.kind == "files",
+        is_merged=plan.is_merged,
     )

@@ -24,38 +24,30 @@ from appliance.backup.chain.chain import chain_of
 from appliance.backup.chain.grants import granters_of
 from appliance.backup.chain.installed import is_used
 from appliance.backup.chain.resync import continue_under, fetch_for_resync
-from appliance.backup.peers.adopt import free_name, next_name, own_repository
+from appliance.backup.peers.adopt import own_repository
 from appliance.backup.peers.conversation import Conversation, Lines
-from appliance.backup.peers.fetch import read_held
 from appliance.backup.peers.fetched import load_fetched, remember_fetched
 from appliance.backup.peers.fetched_key import staging
 from appliance.backup.peers.last_seen import current_targets
-from appliance.backup.peers.openable import is_written_here, key_of, newest_archive, newest_of, open_best
+from appliance.backup.peers.openable import is_written_here, key_of, newest_of
 from appliance.backup.sources.model import Failure
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
-from appliance.backup.writer.filling import filling_of
 from appliance.backup.writer.left_out import how_to_accept
 from appliance.backup.writer.manifest import LeftOut
-from appliance.backup.writer.source_names import STANDBY
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository
 from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
+from appliance.failover.forms.kinds import contents_of
 from appliance.failover.warm_standby import completing, nothing, tree_of
 from appliance.host.children import die_with_parent
-from appliance.host.command import COPY_SECONDS_MAX
-from appliance.host.command import run as run_command
 from appliance.host.files import make_private_folder
-from appliance.node.current import files_of
 from appliance.node.handle import Node, open_node
-from appliance.restore.fill import Fill, install_fills
-from appliance.territory.service_forms import DATABASE, SHARE, Form
+from appliance.restore.fill import Fill
 from appliance.trust.grant import Grant
 from appliance.units import printable
 
 GRANTED = "granted"
-NEEDED: Mapping[Form | None, str] = {SHARE: ".forms.shares", DATABASE: ".forms.databases"}
-"""What orders for a service load besides; while people wait, or nothing may be saved, it takes a tenth of a second."""
 NAMED_MAX = 3
 """Of what a last backup could not save, in the sentence that says so."""
 WAITS_SECONDS_MAX = 60.0
@@ -75,8 +67,7 @@ def granted(node: Node, service: str) -> Grant:
 def expect(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Ask those who will be asked once: a vault's first answer takes longest, and nobody waits for this one. Who does
     not answer is told by the order that asks. A last backup has the patience to call its peers itself."""
-    if name := NEEDED.get(node.form(service)):
-        import_module(name, __package__)
+    import_module(contents_of(node, service).loads)
     if is_written_here(node, service):
         import_module("appliance.backup.writer.writer")
         return {"answered": []}
@@ -181,68 +172,26 @@ def _adopt(node: Node, service: str, generation: str, required: str, lines: Line
 
 def place(node: Node, service: str, repository: Repository) -> list[str]:
     """Lay the newest archive of `repository` where the service has its files; what was there is kept beside it."""
-    borg, form = Borg(repository), node.form(service)
+    borg, contents = Borg(repository), contents_of(node, service)
     newest = chain_of(node, service).newest()
     generation = newest.header.id.name if newest else ""
     ahead, choose = tree_of(node, service), lambda archives: newest_of(archives, service)
     known_whole = newest is not None and newest.header.document.format > 1 and newest.header.whole
     complete = nothing if known_whole else completing(service)  # a start of borg less while people wait
-    if form is SHARE:
-        from appliance.failover.forms import shares
 
-        with ThreadPoolExecutor(1) as beside:  # each starts some borgs, and people wait
-            entered = beside.submit(shares.bring_people, node, service)
-            if not shares.people_lie_ready(node, service):
-                entered.result()  # where nobody can be let in, nothing is laid for hours
-            ahead.install_ahead(borg, choose, generation, complete, spare=False)
-            entered.result()
-    placed = []
+    def install() -> None:
+        ahead.install_ahead(borg, choose, generation, complete, spare=False)
+
+    contents.before_files(node, service, install)
     with ahead.taken(borg, choose, generation, complete) as (tree, filled):
         _tell_filled(node, service, filled)
-        if form is DATABASE:
-            from appliance.failover.forms import databases
-
-            databases.fill(node, service, tree)
-            placed.append(node.bundle.terms(service).service.database)
-        for path in node.bundle.terms(service).service.paths:
-            source, target = tree / path.lstrip("/"), files_of(node, path)
-            if source.exists():
-                if form is SHARE:
-                    shares.lay(service, source)
-                else:
-                    _swap(source, target, node.service(service).root / "replaced-files")
-                placed.append(path)
-    return placed
+        return contents.put_in_place(node, service, tree)
 
 
 def _tell_filled(node: Node, service: str, filled: Collection[Fill]) -> None:
     if filled:
         archives = sorted({it.archive for it in filled})
         node.journal.write("taken-over-partial", service=service, filled=len(filled), archives=archives)
-
-
-def _swap(source: Path, target: Path, kept: Path) -> None:
-    """Put the folder `source` in the place of `target`, by one rename; what was there stays, in `kept` or beside it.
-
-    People may have brought folders as root. Those cannot be taken apart here, nor moved to another folder, while the
-    one that holds them all can be given another name.
-    """
-    make_private_folder(target.parent)
-    coming = target.with_name(f".{target.name}.coming")
-    shutil.rmtree(coming, ignore_errors=True)
-    coming = free_name(coming)  # what a cut left may be of folders that cannot be removed
-    try:
-        source.rename(coming)
-    except OSError:  # it lies on another mount; on btrfs a copy takes no room
-        argv = ("cp", "--archive", "--reflink=auto", "--no-target-directory", str(source), str(coming))
-        run_command(argv, timeout_seconds=COPY_SECONDS_MAX, check=True)
-    if target.exists():
-        make_private_folder(kept)
-        try:
-            target.rename(next_name(kept / target.name))
-        except OSError:
-            target.rename(next_name(target.with_name(f".{target.name}.replaced")))
-    coming.rename(target)
 
 
 def pull(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
@@ -256,10 +205,7 @@ def sync(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Save and bring everything to the peers; who has it. `word`: the node that takes over, "" where any may."""
     from appliance.backup.writer.writer import run, safety_of
 
-    if node.form(service) is SHARE:
-        from appliance.failover.forms import shares
-
-        shares.save_people(node, service, word)
+    contents_of(node, service).save_first(node, service, word)
     done = run(node, service)
     _check_whole(service, done.failures, done.left_out)
     has = [it.peer for it in done.pushed if it.receipt is not None]
@@ -280,42 +226,8 @@ def _check_whole(service: str, failures: Sequence[Failure], left_out: Sequence[L
 
 
 def copy(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
-    """Lay the newest held copy out for reading, beside the service's own folder; its writer shows its own files."""
-    if not node.bundle.terms(service).service.paths:  # of a database nothing is shown
-        return {"generation": ""}
-    folder, mark = node.service(service).copy, node.service(service).copied
-    if is_written_here(node, service):
-        return {"generation": _own_files(node, service, folder, mark)}
-    newest = read_held(node, service).header.id
-    if folder.exists() and mark.exists() and mark.read_text() == str(newest):
-        return {"generation": str(newest)}
-    opened = open_best(node, service, STANDBY)
-    new = folder.with_name("copy.new")
-    shutil.rmtree(new, ignore_errors=True)
-    borg = Borg(opened.repository)
-    archive = newest_archive(borg, service).name
-    borg.extract(archive, (), make_private_folder(new), privileges=False)
-    install_fills(borg, archive, filling_of(borg, service, archive).fills, new, privileges=False)
-    _remove(folder)
-    paths = node.bundle.terms(service).service.paths
-    os.rename(new / paths[0].lstrip("/"), folder)
-    shutil.rmtree(new, ignore_errors=True)
-    mark.write_text(opened.generation)
-    return {"generation": opened.generation}
-
-
-def _own_files(node: Node, service: str, folder: Path, mark: Path) -> str:
-    """Nothing is newer than what was written here, so that itself is shown."""
-    _remove(folder)
-    mark.unlink(missing_ok=True)
-    folder.symlink_to(files_of(node, node.bundle.terms(service).service.paths[0]))
-    return "as it was written here"
-
-
-def _remove(folder: Path) -> None:
-    if folder.is_symlink():
-        folder.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
+    """Show the newest held copy for reading."""
+    return contents_of(node, service).show_copy(node, service)
 
 
 def branch(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
@@ -325,7 +237,7 @@ def branch(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
         new = folder.with_name(f"{word}.new")
         shutil.rmtree(new, ignore_errors=True)
         try:
-            _keep_apart(node, service, make_private_folder(new))
+            contents_of(node, service).keep_apart(node, service, make_private_folder(new))
             os.rename(new, folder)
         except (ApplianceError, OSError) as error:
             remedy = "Free space on that disk, or repair what it names. At once: systemctl restart appliance-failover"
@@ -333,27 +245,6 @@ def branch(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
         finally:
             shutil.rmtree(new, ignore_errors=True)  # a part of it would only fill the disk until the next try
     return {"folder": str(folder)}
-
-
-def _keep_apart(node: Node, service: str, new: Path) -> None:
-    """Fill `new` with what lies here. On btrfs a copy shares what it copies, and takes no room."""
-    if node.form(service) is DATABASE:
-        from appliance.failover.forms import cluster, databases
-
-        databases.keep(node, service, new / cluster.DUMP)
-    for path in node.bundle.terms(service).service.paths:
-        if (source := files_of(node, path)).exists():
-            target = new / path.lstrip("/")
-            make_private_folder(target.parent)
-            argv = ("cp", "--archive", "--reflink=auto", f"{source}/.", str(target))
-            run_command(argv, timeout_seconds=COPY_SECONDS_MAX, check=True)
-
-
-def people(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
-    """Let the people of a share's home log in at this node, as long as what their home serves is shown here."""
-    from appliance.failover.forms import shares
-
-    return {"of": shares.bring_people(node, service)}
 
 
 VERBS: Mapping[str, Callable[[Node, str, str, Lines], dict[str, Any]]] = {
@@ -364,7 +255,6 @@ VERBS: Mapping[str, Callable[[Node, str, str, Lines], dict[str, Any]]] = {
     "sync": sync,
     "copy": copy,
     "branch": branch,
-    "people": people,
 }
 
 

@@ -29,13 +29,12 @@ from appliance.borg.client import Borg
 from appliance.borg.contents import Contents, Examination, WayBlocked
 from appliance.borg.model import Archive, Item, Outline
 from appliance.errors import ApplianceError, NoSpace, Refused
+from appliance.failover.forms.kinds import contents_of
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.node.handle import Node
 from appliance.programs.install_share import INSTALLING
 from appliance.restore.fill import Fill, install_fills
 from appliance.restore.place import open_folder, walk_to
-from appliance.territory.model import SHARES, SITES
-from appliance.territory.service_forms import SHARE, SITE
 from appliance.units import format_bytes
 
 type Choose = Callable[[Sequence[Archive]], Archive]
@@ -169,8 +168,7 @@ class Tree:
 
 def tree_of(node: Node, service: str) -> Tree:
     """Where `service` is laid out ahead on this node: beside where it would be served, to come there by a rename."""
-    rooms, form = node.service(service).root, node.form(service)
-    beside = {SHARE: SHARES, SITE: SITES}.get(form) if form else None
+    rooms, beside = node.service(service).root, contents_of(node, service).staging
     return Tree(Path(beside, INSTALLING, f"{service}.room") if beside else rooms / "ready", rooms / "ready.json")
 
 

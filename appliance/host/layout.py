@@ -61,6 +61,8 @@ from pathlib import Path
 STATE_OF_A_HOST = Path("/etc/appliance/state")
 """One line: the state folder of the node that this host is."""
 FOLDER_OF_A_HOST = ("srv", "appliance", "node")
+AGENT = "appliance"
+"""The account of the agent, and of the program that serves what moves."""
 HELPERS = "helpers.json"
 MESH_KEY = "mesh"
 MEASURES_OF_A_HOST = Path("/run/appliance-measures")

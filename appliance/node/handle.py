@@ -10,7 +10,7 @@ from appliance.clock import Clock, SystemClock
 from appliance.host.ageing import AgeingClock
 from appliance.host.journal import Journal
 from appliance.host.layout import NodeLayout, ServiceLayout
-from appliance.territory.service_forms import Form, form_of
+from appliance.territory.service_forms import ServiceForm, form_of
 from appliance.trust.bundle import Bundle
 from appliance.trust.identity import load_territory
 
@@ -33,7 +33,7 @@ class Node:
         """Where this node keeps `name` when it writes it or may open it."""
         return self.layout.service(name)
 
-    def form(self, service: str) -> Form | None:
+    def form(self, service: str) -> ServiceForm | None:
         """How this host serves `service`, which moves between hosts; None of what stays, and in process mode."""
         plan = self.bundle.terms(service).service
         return form_of(plan) if plan.address and self.layout.is_this_host else None

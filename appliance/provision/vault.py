@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 
 from appliance.errors import UsageError
-from appliance.host.layout import HELPERS
+from appliance.host.layout import AGENT, HELPERS
 from appliance.host.network.ssh import authorized_keys_line
 from appliance.provision.files import HEADING, Account, OwnedFolder, Part, WantedFile
 from appliance.trust.bundle import Bundle, Member
@@ -25,7 +25,7 @@ COMMAND = ("/usr/bin/python3", "-I", "-S", CONNECTOR)
 STATE = "/srv/appliance/node"
 VAULT = "/srv/appliance/vault"
 HELPERS_FILE = f"{VAULT}/{HELPERS}"
-AGENT, RECEIVER, SEALER = "appliance", "appliance-vault", "appliance-sealed"
+RECEIVER, SEALER = "appliance-vault", "appliance-sealed"
 SOCKETS = {"sealer": "/run/appliance/seal.sock", "checker": "/run/appliance/check.sock"}
 NAME_LENGTH_MAX = 32  # useradd takes no longer names
 

@@ -10,9 +10,10 @@ import json
 from pathlib import Path
 
 from appliance.coordination.argv import Certificates, Member, etcd_argv
+from appliance.host.layout import AGENT
 from appliance.provision.addresses import bracketed, network
 from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile
-from appliance.provision.vault import AGENT, RECEIVER, STATE
+from appliance.provision.vault import RECEIVER, STATE
 from appliance.territory.model import Node
 from appliance.territory.quorum import VOTER
 from appliance.trust.bundle import Bundle

@@ -182,6 +182,11 @@ class Service:
         return f"{self.called} ({self.name})" if self.called else self.name
 
     @property
+    def is_merged(self) -> bool:
+        """Whether two histories of it can be made one; those of a database are never."""
+        return self.kind == "files"
+
+    @property
     def candidates(self) -> tuple[str, ...]:
         """The nodes that may hold it, its home first; none of a mirror, which is the same everywhere."""
         return () if self.policy == "mirror" else (self.node, *self.standbys)

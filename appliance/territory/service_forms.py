@@ -14,22 +14,34 @@ _LOCAL_PORTS_FROM = 8600
 
 
 @dataclass(frozen=True)
-class Form:
+class ServiceForm:
     """How services of a kind are served: at the TCP port `port` of their address, by the units `unit`@SERVICE and, for
-    the copy that a standby shows, `copy`@SERVICE; "" when it shows none."""
+    the copy that a standby shows, `copy`@SERVICE; "" when it shows none.
+
+    By the name of the service, `folder` is what is read-only where it is not served, "" when that is its first path,
+    and `socket` the folder of the Unix socket at which it answers on the node that serves it, "" without one.
+    `at_origin`: whether PCs reach it at its origin by all addresses of that node.
+    """
 
     name: str
     port: int
     unit: str
     copy: str = ""
+    folder: str = ""
+    socket: str = ""
+    at_origin: bool = False
 
 
-SITE = Form("site", 80, "appliance-site", "appliance-site-copy")
-DATABASE = Form("database", 5432, "appliance-database")
-SHARE = Form("share", 445, "appliance-share")
+SITE = ServiceForm("site", 80, "appliance-site", "appliance-site-copy")
+DATABASE = ServiceForm(
+    "database", 5432, "appliance-database", folder=f"{DATABASES}/{{}}/cluster", socket="/run/appliance-database-{}"
+)
+SHARE = ServiceForm("share", 445, "appliance-share", at_origin=True)
+ALL = (SITE, DATABASE, SHARE)
+"""What serves, saves and moves each is in `failover/forms/kinds.py`."""
 
 
-def form_of(service: Service) -> Form:
+def form_of(service: Service) -> ServiceForm:
     """What a service with an address is to who comes to it."""
     if service.kind == "postgresql":
         return DATABASE
@@ -38,7 +50,7 @@ def form_of(service: Service) -> Form:
 
 def folder_of(service: Service) -> str:
     """What is read-only where it is not served."""
-    return f"{database_folder(service.name)}/cluster" if form_of(service) is DATABASE else service.paths[0]
+    return form_of(service).folder.format(service.name) or service.paths[0]
 
 
 def database_folder(name: str) -> str:
@@ -48,7 +60,7 @@ def database_folder(name: str) -> str:
 
 def database_socket(name: str) -> str:
     """The folder of the Unix socket at which it answers on the node that serves it, and nowhere else."""
-    return f"/run/appliance-database-{name}"
+    return DATABASE.socket.format(name)
 
 
 def moving(territory: Territory) -> tuple[Service, ...]:
@@ -70,13 +82,13 @@ def lan_port(service: Service, node: str) -> int:
     """The TCP port at which PCs of the network around `node` reach a service there; 0 where they do not. A share is
     reached at its home, by all of that node's addresses."""
     form = form_of(service)
-    return form.port if form is SHARE and node == service.node else 0
+    return form.port if form.at_origin and node == service.node else 0
 
 
 def local_port(service: Service, node: str) -> int:
     """The TCP port on loopback at which what serves at `node` answers before the service's address is there; 0 for
     what does not. Away from its home a share has one of its own: several may be at one standby."""
-    if form_of(service) is not SHARE:
+    if not form_of(service).at_origin:
         return 0
     return lan_port(service, node) or _LOCAL_PORTS_FROM + _last_number(service)
 

@@ -29,8 +29,8 @@ from appliance_lab.checkout import code_folder
             "appliance.failover.takeover",
             (
                 "appliance.backup.writer.writer",
-                "appliance.failover.forms.shares",
-                "appliance.failover.forms.databases",
+                "appliance.failover.forms.share_work",
+                "appliance.failover.forms.database_work",
                 "argon2",
                 "asyncio",
             ),

@@ -62,7 +62,6 @@ from appliance.host.files import locked
 from appliance.host.identity import machine_id
 from appliance.node.handle import Node
 from appliance.territory.implicit import is_implicit
-from appliance.territory.service_forms import DATABASE, database_socket
 from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key, public_line
 
@@ -285,8 +284,10 @@ def source_spec(node: Node, service: str) -> SourceSpec:
 
 def _server(node: Node, service: str) -> PostgresServer:
     """The host's own, or that of a database which moves between hosts."""
-    moves = node.form(service) is DATABASE
-    return PostgresServer(host=database_socket(service), port=DATABASE.port) if moves else PostgresServer()
+    form = node.form(service)
+    if form is None or not form.socket:
+        return PostgresServer()
+    return PostgresServer(host=form.socket.format(service), port=form.port)
 
 
 def prune(node: Node, service: str) -> tuple[str, ...]:

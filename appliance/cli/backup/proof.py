@@ -16,7 +16,7 @@ from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, progress, say
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, IntegrityError
-from appliance.failover.forms.databases import rehearse
+from appliance.failover.forms.database_work import rehearse
 from appliance.units import format_bytes, format_count, format_duration, printable
 
 

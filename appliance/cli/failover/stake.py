@@ -18,7 +18,7 @@ from appliance.backup.vault.replicas import replica_of
 from appliance.cli.arguments import command
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError
-from appliance.failover.moving import WORK_SECONDS
+from appliance.failover.forms.form import HANDOVER_SECONDS
 from appliance.node.handle import Node
 from appliance.trust.generation import Header
 from appliance.units import format_duration
@@ -50,7 +50,7 @@ def stake(node: Node, service: str, generation: str = "") -> Stake:
         saved=saved,
         rpo_seconds=max(0, round(node.clock.now() - utc_seconds(saved))) if saved else None,
         drilled=whole.time if whole else "",
-        rto_seconds=lease + WORK_SECONDS + round(whole.seconds) if whole else None,
+        rto_seconds=lease + HANDOVER_SECONDS + round(whole.seconds) if whole else None,
         lease_seconds=lease,
         why=seen.told(),
         generation=generation,

@@ -31,7 +31,7 @@ from appliance.territory.model import DATABASES
 from appliance.territory.service_forms import database_folder, database_socket
 
 OFFERED = Path("/srv/offered")
-"""As the units see it: the folder of the program that serves, with the word of whoever asks and perhaps a dump."""
+"""As the units see it: the folder of the program that serves, with the word of a request and perhaps a dump."""
 ASKED, DUMP, OUTCOME = "asked", "postgresql", "outcome"
 REHEARSALS, DATABASE_NAME = ".rehearsals", "database"
 """Where clusters of drills lie beside those of databases, which have no dot; what the database is called."""
@@ -92,7 +92,7 @@ class Cluster:
         shutil.rmtree(copy)
 
     def analyse(self) -> None:
-        """A dump holds no statistics, and clients shall not wait for them: they come while the database serves."""
+        """A dump holds no statistics, and clients do not wait for them: they come while the database serves."""
         server = PostgresServer(host=self.socket or database_socket(self.folder.name), user="postgres")
         own_server.wait_for(self.programs, server)
         postgresql.analyse(server, self.database)

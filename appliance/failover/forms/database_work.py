@@ -21,7 +21,7 @@ from appliance.backup.proofs.rehearsal import Rehearsed
 from appliance.backup.sources import own_server
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.forms.cluster import ASKED, DATABASE_NAME, DUMP, OUTCOME, REHEARSALS
-from appliance.failover.forms.host_services import HELPER_PATHS, HelperPaths, ask_helper_now
+from appliance.failover.forms.privileged_client import HELPER_PATHS, HelperPaths, ask_helper_now
 from appliance.host.files import make_private_folder
 from appliance.node.handle import Node
 from appliance.programs import privileged

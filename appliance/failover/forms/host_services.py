@@ -8,97 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
-import socket
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
+from appliance.errors import ApplianceError, NotFound
 from appliance.failover.copies import BackupCopies
+from appliance.failover.forms.kinds import form_named
+from appliance.failover.forms.privileged_client import HELPER_PATHS, HelperPaths, ask_helper, ask_helper_now
+from appliance.failover.forms.probes import is_here
 from appliance.failover.forms.process_services import FileWatchdog
-from appliance.failover.forms.smb_probe import speaks_smb
 from appliance.failover.fsm.model import Local
 from appliance.failover.ports import Presented
-from appliance.host import postgresql
 from appliance.host.programs import Program
 from appliance.node.current import Current
-from appliance.node.movable_services import FILE, MovableService, read_movable
+from appliance.node.movable_services import MovableService, read_movable
 from appliance.programs import privileged
-from appliance.territory.model import DATABASES
-from appliance.territory.service_forms import DATABASE, SHARE, SITE, database_socket
 
-SOCKET = Path("/run/appliance-hands/hands.sock")
-PROBE_SECONDS_MAX = 1.0
-HELPER_SECONDS_MAX = 30.0
 HELD, HOLDING, COPY_SHOWN = "held", "holding", "copy-shown"
 """HOLDING is there first and goes last: whatever ended in between, clients do not wait for ever."""
-
-
-@dataclass(frozen=True)
-class HelperPaths:
-    """Where things are on a host; other ones in tests."""
-
-    served: Path = FILE
-    cgroups: str = privileged.CGROUPS
-    socket: Path = SOCKET
-    databases: Path = Path(DATABASES)
-
-
-HELPER_PATHS = HelperPaths()
-
-
-async def ask_helper(verb: str, service: str, paths: HelperPaths = HELPER_PATHS, **more: str) -> None:
-    """Have root's hands do `verb`; raise Refused with their sentence, Unreachable when they do not answer."""
-    try:
-        async with asyncio.timeout(HELPER_SECONDS_MAX):
-            reader, writer = await asyncio.open_unix_connection(paths.socket)
-            try:
-                writer.write(_request(verb, service, **more))
-                answer = await reader.readline()
-            finally:
-                writer.transport.abort()
-    except (OSError, TimeoutError) as error:
-        raise _silent(verb, service, error) from error
-    _check(verb, service, answer)
-
-
-def ask_helper_now(
-    verb: str, service: str, paths: HelperPaths = HELPER_PATHS, *, seconds_max: float = HELPER_SECONDS_MAX
-) -> None:
-    """The same for who cannot wait for anybody else."""
-    try:
-        with socket.socket(socket.AF_UNIX) as line:
-            line.settimeout(seconds_max)
-            line.connect(str(paths.socket))
-            line.sendall(_request(verb, service))
-            with line.makefile("rb") as file:
-                answer = file.readline()
-    except OSError as error:
-        raise _silent(verb, service, error) from error
-    _check(verb, service, answer)
-
-
-def _silent(verb: str, service: str, error: Exception) -> Unreachable:
-    remedy = "See `systemctl status appliance-hands.socket`."
-    return Unreachable(
-        f"the privileged helper did not {verb} {service}: {error or type(error).__name__}", remedy=remedy
-    )
-
-
-def _request(verb: str, service: str, **more: str) -> bytes:
-    return json.dumps({"verb": verb, "service": service, **more}).encode() + b"\n"
-
-
-def _check(verb: str, service: str, line: bytes) -> None:
-    """Raise Refused unless `line` says that it was done."""
-    try:
-        why = json.loads(line).get("error")
-    except ValueError:
-        why = "the privileged helper ended without output."
-    if why:
-        raise Refused(f"{verb} {service}: {why}")
 
 
 class HostServices:
@@ -115,8 +43,8 @@ class HostServices:
         holding = writer and marks.is_set(HOLDING)
         return Local(
             writer=writer,
-            # That of a site waits with those who write into it: it is served all the same.
-            writable=_is_writable(plan.folder) or (holding and plan.form == SITE.name),
+            # A folder that waits with those who write into it is served all the same.
+            writable=_is_writable(plan.folder) or (holding and form_named(plan.form).closes_while_held),
             held=writer and marks.is_set(HELD),
             holding=holding,
             copy=self._runs(plan.copy) if plan.copy else marks.is_set(COPY_SHOWN),
@@ -143,18 +71,8 @@ class HostServices:
         await self._ask("read-only", service)
 
     async def probe(self, service: str) -> bool:
-        """A page that is missing is an answer; a disk that cannot be read is none."""
-        plan = self._plan(service)
-        if plan.form == DATABASE.name:
-            # Its door is shut while clients wait.
-            own = f"{database_socket(service)}/.s.PGSQL.{plan.port}"
-            held = self._marks(service).is_set(HOLDING)
-            to = asyncio.open_unix_connection(own) if held else asyncio.open_connection(plan.address, plan.port)
-            return await postgresql.answers(to, PROBE_SECONDS_MAX)
-        if plan.form == SHARE.name:
-            at = (plan.address, plan.port) if _is_here(plan.address) else ("127.0.0.1", plan.local_port)
-            return await speaks_smb(*at, PROBE_SECONDS_MAX)
-        return await _answers(plan.address, plan.port)
+        plan, held = self._plan(service), self._marks(service).is_set(HOLDING)
+        return await form_named(plan.form).probe(service, plan, held=held)
 
     async def hold(self, service: str) -> None:
         self._marks(service).set(HOLDING, True)
@@ -248,7 +166,7 @@ class HostNetwork:
         self._moving = read_movable(paths.served)
 
     def has_address(self, service: str) -> bool:
-        return _is_here(self._moving[service].address)
+        return is_here(self._moving[service].address)
 
     async def cut(self, service: str) -> None:
         await ask_helper("cut", service, self._paths)
@@ -298,41 +216,9 @@ class HostCopies(BackupCopies):
             await self._open(service)
         await super().adopt(service, keep_files=keep_files, generation=generation, required=required)
 
-    async def install_copy(self, service: str) -> None:
-        """Of a share the pages show what is held here, to its people."""
-        if self._current.node.form(service) is SHARE:
-            await self._work("people", service)
-        else:
-            await super().install_copy(service)
-
-
-def _is_here(address: str) -> bool:
-    """Only who has an address can bind to it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
-        try:
-            own.bind((address, 0))
-        except OSError:
-            return False
-    return True
-
 
 def _is_writable(folder: str) -> bool:
     try:
         return not os.statvfs(folder).f_flag & os.ST_RDONLY
     except OSError:
-        return False
-
-
-async def _answers(address: str, port: int, good: Collection[int] = range(200, 500)) -> bool:
-    """Whether somebody at `address` answers a browser with one of the statuses `good`."""
-    try:
-        async with asyncio.timeout(PROBE_SECONDS_MAX):
-            reader, writer = await asyncio.open_connection(address, port)
-            try:
-                writer.write(f"GET / HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
-                status = (await reader.readline()).split()[1:2]
-                return bool(status) and status[0].isdigit() and int(status[0]) in good
-            finally:
-                writer.transport.abort()
-    except (OSError, TimeoutError):
         return False

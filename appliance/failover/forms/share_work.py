@@ -15,8 +15,8 @@ from appliance.backup.chain.chain import chain_of
 from appliance.backup.writer.writer import push_newest, run
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.forms.host_services import ask_helper_now
 from appliance.failover.forms.people import write_accounts
+from appliance.failover.forms.privileged_client import ask_helper_now
 from appliance.host.files import locked, make_private_folder
 from appliance.node.handle import Node
 from appliance.programs.install_share import INSTALLING
@@ -47,7 +47,7 @@ def bring_people(node: Node, service: str) -> str:
 
 
 def install_people(node: Node, service: str) -> None:
-    """Have the accounts that the origin of the share saved last at hand; whoever takes it over reads nothing again."""
+    """Have the accounts that the origin of the share saved last on this node; a takeover reads nothing again."""
     origin, root = node.bundle.territory.service(service).node, make_private_folder(node.service(service).root)
     if origin != node.name:
         with locked(root / "people.lock", what=f"the accounts of {origin}", wait=True):
@@ -85,7 +85,7 @@ def _have(node: Node, service: str) -> set[str]:
     return {it.holder for it in chain.receipts(newest.header.id, keys)} if newest else set()
 
 
-def lay(service: str, source: Path) -> None:
+def put_in_place(service: str, source: Path) -> None:
     """Put the folder `source` in the place of the share, as its people's; what lay there is kept."""
     new = Path(SHARES, INSTALLING, service)
     shutil.rmtree(new, ignore_errors=True)

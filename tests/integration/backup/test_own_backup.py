@@ -22,7 +22,7 @@ from appliance.backup.writer.begin import begin, take_first_grant
 from appliance.borg.client import Borg
 from appliance.clock import SimulatedClock
 from appliance.errors import Refused
-from appliance.failover.forms import shares
+from appliance.failover.forms import share_work
 from appliance.monitor.view import Attempt, key
 from appliance.node.handle import Node, open_node
 from appliance.restore.jobs import plan, run
@@ -110,17 +110,17 @@ def test_accounts_lie_ready_for_whoever_takes_a_share_over_and_are_read_once_of_
     own: ProcessTerritory,
 ) -> None:
     home, standby = own.open("commune-a"), own.open("hermitage")
-    lies = standby.service("docs-a").root / shares.PEOPLE
+    lies = standby.service("docs-a").root / share_work.PEOPLE
     write_store(home.layout.accounts, store("commune-a", account("marie")))
     writer.run(home, OWN)
-    shares.install_people(standby, "docs-a")
+    share_work.install_people(standby, "docs-a")
     first = lies.stat().st_ino
     assert lies.read_bytes() == home.layout.accounts.read_bytes()
-    shares.install_people(standby, "docs-a")
+    share_work.install_people(standby, "docs-a")
     assert lies.stat().st_ino == first
     write_store(home.layout.accounts, store("commune-a", account("marie"), account("paul")))
     writer.run(home, OWN)
-    shares.install_people(standby, "docs-a")
+    share_work.install_people(standby, "docs-a")
     assert lies.read_bytes() == home.layout.accounts.read_bytes()
     assert lies.stat().st_mode & 0o077 == 0
 

@@ -22,7 +22,7 @@ from appliance.backup.writer import writer
 from appliance.borg.client import Borg
 from appliance.borg.errors import PathMissing
 from appliance.errors import Busy, NotFound, Refused
-from appliance.failover.forms.databases import rehearse
+from appliance.failover.forms.database_work import rehearse
 from appliance.host.files import locked
 from appliance_lab.corpus import change
 from appliance_lab.processes.territory import ProcessTerritory

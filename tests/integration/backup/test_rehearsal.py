@@ -284,7 +284,7 @@ def test_what_could_not_be_loaded_is_tried_again_the_next_week_and_told_each_tim
 
 def test_a_fault_of_loading_is_an_alarm_of_the_drill(saved: ProcessTerritory, monkeypatch: pytest.MonkeyPatch) -> None:
     fault = Rehearsed(done=True, wrong=("it does not load here: this node lacks x.",))
-    monkeypatch.setattr("appliance.failover.forms.databases.rehearse", lambda node, service, laid: fault)
+    monkeypatch.setattr("appliance.failover.forms.database_work.rehearse", lambda node, service, laid: fault)
     done = perform(saved.open("hermitage"), Drill(SERVICE, "as the agent does"))
     assert done.alarms == ("in a restore drill, 1 item was not restored as it was saved.",)
     assert done.figures["wrong"] == 1

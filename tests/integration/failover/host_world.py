@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from appliance.errors import ApplianceError
-from appliance.failover.forms.host_services import HelperPaths
+from appliance.failover.forms.privileged_client import HelperPaths
 from appliance.programs import privileged, read_only
 from tests.pace import PACE
 

@@ -22,6 +22,7 @@ import pytest
 import appliance
 from appliance.backup.sources import PostgresServer, postgresql
 from appliance.errors import ApplianceError, NotFound
+from appliance.failover.forms.form import SETTINGS
 from appliance.host.command import Result, run
 from appliance.host.postgresql import answers
 from appliance.provision import failover
@@ -92,7 +93,7 @@ class ClusterWorld:
         (self.root / "run").mkdir(exist_ok=True)
         shutil.chown(self.root / "run", "postgres")
         for file in failover.part(territory(), "commune-a").files:
-            text = file.text.replace(failover.FOLDER, str(self.root))
+            text = file.text.replace(SETTINGS, str(self.root))
             text = text.replace(folder_of(ETAT_CIVIL), str(self.root / "cluster"))
             text = text.replace(database_socket(ETAT_CIVIL.name), str(self.root / "run"))
             text = text.replace("local all appliance peer", "local all appliance trust")

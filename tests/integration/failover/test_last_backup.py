@@ -14,7 +14,7 @@ from appliance.backup.sources.model import Failure, LeftOut
 from appliance.backup.writer.begin import begin, take_first_grant
 from appliance.backup.writer.writer import run
 from appliance.errors import NotFound, Refused
-from appliance.failover.forms.shares import save_people
+from appliance.failover.forms.share_work import save_people
 from appliance.failover.takeover import _check_whole, sync
 from appliance.host.files import make_private_folder
 from appliance.territory.implicit import implicit_name, with_implicit

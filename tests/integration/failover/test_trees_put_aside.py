@@ -23,7 +23,8 @@ from appliance.backup.writer import writer
 from appliance.backup.writer.replaced import replaced_repositories
 from appliance.errors import NoSpace
 from appliance.failover import takeover
-from appliance.failover.replaced_trees import KEPT, forget_trees, look_at_trees, put_aside, trees_of
+from appliance.failover.forms.files import REPLACED
+from appliance.failover.replaced_trees import forget_trees, look_at_trees, put_aside, trees_of
 from appliance.node.current import files_of
 from appliance.node.handle import Node
 from appliance_lab.processes.territory import ProcessTerritory
@@ -253,7 +254,7 @@ def _close_services(moves: Moves, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = ("bind,ro", "$0"), ("bind,rw", "$1")
     closed = " && ".join(f'mount --bind "{it}" "{it}" && mount -o remount,{how} "{it}"' for how, it in steps)
     layout, kind = moves.node().layout, type(moves.territory.nodes[HOME])
-    places = (str(layout.services), str(layout.service(SERVICE).root / KEPT))
+    places = (str(layout.services), str(layout.service(SERVICE).root / REPLACED))
     within, here = ("unshare", "--mount", "sh", "-c", f'{closed} && shift && exec "$@"', *places), kind._here
     monkeypatch.setattr(kind, "_here", lambda node, argv: (*within, *here(node, argv)))
 

@@ -18,7 +18,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from appliance.config.explain import InvalidFile
 from appliance.config.load import parse
 from appliance.errors import IntegrityError
-from appliance.provision import firewall, shares
+from appliance.failover.forms import share
+from appliance.provision import firewall
 from appliance.provision.observe import Declared
 from appliance.provision.plan import wanted
 from appliance.territory import codec
@@ -144,7 +145,7 @@ def _staying(territory: Territory) -> str:
     return templates.get_template("smb.conf.j2").render(
         share_title=territory.sites["b"].title,
         share_services=[territory.services["stays"]],
-        share_common=shares.COMMON,
+        share_common=share.COMMON,
         share_people="people",
         appliance_node="node-b",
         accounts_mark="mark",
@@ -208,7 +209,7 @@ def test_the_programs_that_read_the_files_take_them_with_every_free_text_hostile
         (tmp_path / name).mkdir(mode=0o755)
     for (node, path), text in files.items():
         file = tmp_path / f"{node}-{Path(path).name}"
-        file.write_text(text.replace(shares.COMMON, str(COMMON)).replace("/run/appliance-share-docs", str(tmp_path)))
+        file.write_text(text.replace(share.COMMON, str(COMMON)).replace("/run/appliance-share-docs", str(tmp_path)))
         if path.endswith("smb.conf"):
             assert settings_of_samba(file).keys() >= {"path", "comment", "valid users"}
             assert "root preexec" not in settings_of_samba(file)

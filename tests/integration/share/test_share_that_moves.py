@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts.groups import mark
-from appliance.provision import shares
+from appliance.failover.forms.share import COMMON as COMMON_OF_HOSTS
+from appliance.failover.forms.share import Share
 from appliance.secret import Secret
 from appliance.territory.model import Service
 from appliance.territory.service_forms import local_port
@@ -44,13 +45,17 @@ print(asyncio.run(speaks_smb(sys.argv[1], int(sys.argv[2]), 1)))
 ENDS_WITH_ITS_INPUT = '"$@" & read _; kill -KILL 0'
 
 
+def config(node: str) -> str:
+    """What its Samba reads at `node`, with what all shares have from where it is here."""
+    return Share().configs(TERRITORY, node, SERVICE)["smb.conf"].replace(COMMON_OF_HOSTS, str(COMMON))
+
+
 def laid(world: World, node: str) -> dict[str, str]:
     """The settings of the share at `node`, as the unit reads them, and its folder."""
-    config, env = shares.of_a_share(TERRITORY, node, SERVICE, "/etc/appliance/served.d")
-    file = world.folder / config.path.lstrip("/")
+    told = {key: str(value) for key, value in Share().environment(TERRITORY, node, SERVICE).items()}
+    file = world.folder / told["CONFIG"].lstrip("/")
     file.parent.mkdir(exist_ok=True)
-    file.write_text(config.text.replace(shares.COMMON, str(COMMON)))
-    told = dict(it.split("=", 1) for it in env.text.splitlines())
+    file.write_text(config(node))
     world.did("install", "--directory", f"--group={told['PEOPLE']}", "--mode=2770", FOLDER)
     world.did(
         "install", "--directory", RUN, *(f"{RUN}/{it}" for it in ("private", "lock", "state", "cache", "ncalrpc"))
@@ -133,9 +138,8 @@ def test_who_is_logged_in_at_it_when_the_account_is_disabled_is_cut_off(served: 
 
 @pytest.mark.parametrize("node", [HOME, STANDBY])
 def test_the_settings_hold_nothing_that_samba_does_not_know(world: World, node: str, tmp_path: Path) -> None:
-    config, _ = shares.of_a_share(TERRITORY, node, SERVICE, "/etc/appliance/served.d")
     file = tmp_path / "smb.conf"
-    file.write_text(config.text.replace(shares.COMMON, str(COMMON)))
+    file.write_text(config(node))
     told = world.run("testparm", "--suppress-prompt", str(file))
     assert told.exit_code == 0
     assert "Unknown" not in told.stderr.decode()

@@ -16,6 +16,7 @@ from appliance.branches.plan import _check_closed, choose, leave
 from appliance.config.load import load
 from appliance.errors import Busy, Refused, UsageError
 from appliance.failover import takeover
+from appliance.failover.forms import trees
 from appliance.host.command import CommandFailed, Result
 from appliance.node.current import files_of
 from appliance.node.handle import Node
@@ -66,7 +67,7 @@ def test_of_a_branch_that_does_not_fit_nothing_stays_and_a_person_reads_what_to_
         raise CommandFailed(Result(tuple(argv), 1, b"", said, 0.1))
 
     (files(node) / "2026/note.txt").write_text("a part of it")
-    monkeypatch.setattr(takeover, "run_command", full)
+    monkeypatch.setattr(trees, "run", full)
     with pytest.raises(Refused, match=r"as a branch: cp exited with 1: .*No space left on device") as refused:
         takeover.branch(node, SERVICE, "2", Lines(node))
     assert "Free space on that disk" in refused.value.remedy

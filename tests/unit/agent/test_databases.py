@@ -17,8 +17,8 @@ import pytest
 from appliance.backup.proofs.rehearsal import Rehearsed
 from appliance.backup.sources import own_server
 from appliance.errors import ApplianceError, Refused
-from appliance.failover.forms import databases
-from appliance.failover.forms.host_services import HelperPaths
+from appliance.failover.forms import database_work
+from appliance.failover.forms.privileged_client import HelperPaths
 from appliance.host.layout import ServiceLayout
 from appliance.node.handle import Node
 
@@ -78,7 +78,7 @@ def test_the_dump_is_offered_to_be_read_and_taken_away_when_the_database_is_fill
         played.leave_word()
 
     with played.hands(work):
-        databases.fill(played.node, SERVICE, played.laid, played.paths)
+        database_work.fill(played.node, SERVICE, played.laid, played.paths)
     assert seen == [("fill", "rows", 0o644, 0o755)]
     assert played.service.root.stat().st_mode & 0o777 == 0o700, "nobody else enters the folder above"
     assert not played.offered.exists()
@@ -106,7 +106,7 @@ def test_a_drill_on_a_host_is_the_work_of_a_unit_that_may_read_the_dump_alone(of
         of_a_host.leave_word(at=".rehearsals/etat-civil", offered=offered, rehearsed=asdict(done))
 
     with of_a_host.hands(work):
-        assert databases.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.paths) == done
+        assert database_work.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.paths) == done
     assert seen == [("rehearse", "etat_civil", "rows")]
     assert not (of_a_host.service.root / "rehearsing").exists()
 
@@ -114,9 +114,9 @@ def test_a_drill_on_a_host_is_the_work_of_a_unit_that_may_read_the_dump_alone(of
 def test_a_drill_whose_unit_ends_without_a_word_says_that_nothing_was_loaded(
     of_a_host: Played, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(databases, "SILENT_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(database_work, "SILENT_SECONDS_MAX", 0.3)
     with of_a_host.hands(lambda verb: None):
-        done = databases.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.paths)
+        done = database_work.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.paths)
     assert (done.done, done.wrong) == (False, ())
     assert "appliance-database-rehearse@etat-civil.service ended without output" in done.told[0]
     assert not (of_a_host.service.root / "rehearsing").exists()
@@ -127,7 +127,7 @@ def test_a_drill_does_not_begin_while_a_takeover_fills_the_database(of_a_host: P
     work = Path(of_a_host.paths.cgroups) / "appliance-database-fill@etat-civil.service"
     work.mkdir(parents=True)
     (work / "cgroup.events").write_text("populated 1\n")
-    done = databases.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.paths)
+    done = database_work.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.paths)
     assert (done.done, done.wrong) == (False, ())
     assert "a takeover is loading etat-civil now. Drill again once it is served." in done.told[0]
 
@@ -136,27 +136,27 @@ def test_a_host_without_postgresql_asks_nobody_and_says_what_is_missing(
     of_a_host: Played, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(own_server, "PROGRAMS", tmp_path / "none")
-    done = databases.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.paths)
+    done = database_work.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.paths)
     assert "apt-get install postgresql" in done.told[0]
 
 
 def test_what_postgresql_says_of_a_dump_reaches_who_reads_the_status(played: Played) -> None:
     hands = played.hands(lambda verb: played.leave_word("pg_restore failed: no space"))
     with hands, pytest.raises(Refused, match="fill etat-civil: pg_restore failed: no space"):
-        databases.fill(played.node, SERVICE, played.laid, played.paths)
+        database_work.fill(played.node, SERVICE, played.laid, played.paths)
 
 
 def test_the_word_of_an_earlier_one_does_not_count(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(databases, "SILENT_SECONDS_MAX", 0.3)
+    monkeypatch.setattr(database_work, "SILENT_SECONDS_MAX", 0.3)
     hands = played.hands(lambda verb: played.leave_word(asked="earlier"))
     with hands, pytest.raises(ApplianceError, match=r"database-fill@etat-civil.service ended without output"):
-        databases.fill(played.node, SERVICE, played.laid, played.paths)
+        database_work.fill(played.node, SERVICE, played.laid, played.paths)
 
 
 def test_an_archive_without_a_dump_is_refused_before_anything_is_asked(played: Played) -> None:
     (played.laid / "postgresql").rename(played.laid / "other")
     with pytest.raises(Refused, match="contains no dump"):
-        databases.fill(played.node, SERVICE, played.laid, played.paths)
+        database_work.fill(played.node, SERVICE, played.laid, played.paths)
 
 
 def test_the_dump_of_what_was_left_is_copied_to_the_branch(played: Played, tmp_path: Path) -> None:
@@ -167,5 +167,5 @@ def test_the_dump_of_what_was_left_is_copied_to_the_branch(played: Played, tmp_p
         played.leave_word()
 
     with played.hands(work):
-        databases.keep(played.node, SERVICE, tmp_path / "branch", played.paths)
+        database_work.keep(played.node, SERVICE, tmp_path / "branch", played.paths)
     assert (tmp_path / "branch/etat_civil.dump").read_text() == "keep"

@@ -13,7 +13,8 @@ import pytest
 from appliance.errors import Unreachable
 from appliance.failover.copies import BackupCopies
 from appliance.failover.forms import host_services
-from appliance.failover.forms.host_services import HelperPaths, HostCopies, HostServices
+from appliance.failover.forms.host_services import HostCopies, HostServices
+from appliance.failover.forms.privileged_client import HelperPaths
 from appliance.failover.fsm.model import Local
 from appliance.failover.ports import Presented
 from appliance.node.current import Current

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.failover.forms.host_services import HelperPaths, HostServices
+from appliance.failover.forms.host_services import HostServices
+from appliance.failover.forms.privileged_client import HelperPaths
 from appliance.failover.forms.smb_probe import negotiate, speaks_smb
 
 AGREED = struct.pack("<4sHHIHHIIQIIQ16s", b"\xfeSMB", 64, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, bytes(16))

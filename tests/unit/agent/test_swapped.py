@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.failover.takeover import _swap
+from appliance.failover.forms.trees import swap
 
 
 @pytest.fixture(params=["one mount", "another mount"])
@@ -33,7 +33,7 @@ def test_what_lay_there_is_kept_each_time(room: Path) -> None:
     for number in range(3):
         (room / f"ready/{number}").mkdir()
         (room / f"ready/{number}/index.html").write_text(str(number))
-        _swap(room / f"ready/{number}", site, kept)
+        swap(room / f"ready/{number}", site, kept)
         assert (site / "index.html").read_text() == str(number)
     pages = (*kept.rglob("index.html"), *(it for it in room.rglob("sites/.*/index.html")))
     assert sorted(it.read_text() for it in pages) == ["0", "1"]
@@ -44,14 +44,14 @@ def test_what_a_cut_left_half_brought_is_brought_anew(room: Path) -> None:
     half.mkdir()
     (half / "half").write_text("of it")
     (room / "ready/index.html").write_text("whole")
-    _swap(room / "ready", site, room / "kept")
+    swap(room / "ready", site, room / "kept")
     assert [it.name for it in site.iterdir()] == ["index.html"]
     assert not half.exists()
 
 
 def test_a_service_that_had_nothing_here_gets_its_files(room: Path) -> None:
     (room / "ready/index.html").write_text("1")
-    _swap(room / "ready", room / "sites/new", room / "kept")
+    swap(room / "ready", room / "sites/new", room / "kept")
     assert (room / "sites/new/index.html").read_text() == "1"
 
 
@@ -61,6 +61,6 @@ def test_what_is_kept_gets_the_next_number_whatever_was_removed_meanwhile(room: 
             for kept in (*room.rglob("service/replaced-files/horaires"), *room.rglob("sites/.horaires.replaced")):
                 shutil.rmtree(kept)
         (room / f"ready/{number}").mkdir()
-        _swap(room / f"ready/{number}", room / "sites/horaires", room / "service/replaced-files")
+        swap(room / f"ready/{number}", room / "sites/horaires", room / "service/replaced-files")
     kept = (*room.glob("service/replaced-files/*"), *room.glob("sites/.horaires*"))
     assert sorted(it.name[-2:] for it in kept) == [".1", ".2", ".3", ".4"]

@@ -77,9 +77,7 @@ def test_the_filter_cuts_before_the_address_goes_and_connections_end_last(tmp_pa
     assert told.filters[-1] == f"add element ip appliance_served cut {{ {SITE} }}"
 
 
-UNITS = {
-    f"{unit}@{{}}.service" for it in (forms.SHARE, forms.SITE, forms.DATABASE) for unit in (it.unit, it.copy) if unit
-}
+UNITS = {f"{unit}@{{}}.service" for it in forms.ALL for unit in (it.unit, it.copy) if unit}
 
 
 @pytest.mark.parametrize(
