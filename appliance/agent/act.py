@@ -251,8 +251,8 @@ def _prune(node: Node, work: Prune) -> Outcome:
 
 
 def _forget_old_restores(node: Node, service: str) -> None:
-    """What restores replaced can be undone for 30 days; after that it only fills the disk. On a host
-    appliance-restores forgets it: who restores may write every file, so the agent writes nothing there."""
+    """Forget what restores replaced 30 days ago: it can be undone until then, and only fills the disk afterwards. On a
+    host appliance-restores does it: a restore may write every file, so the agent writes nothing there."""
     if node.layout.is_this_host:
         return
     expired = expire(node.service(service).restores, age_seconds=node.ageing.now())

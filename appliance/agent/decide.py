@@ -1,15 +1,15 @@
-"""What to begin now, and how long to wait otherwise. Pure: the same view and times give the same decisions.
+"""The next work to begin, and how long to wait otherwise. Pure: the same view and times give the same decisions.
 
 Each kind of work says when it is next wanted, from its schedule or interval; a failure moves that by a wait that
-doubles. What is wanted now is begun in the order of urgency, as far as its lane has room; works at one repository take
-turns, so that a backup that is always due starves nothing:
+doubles. Wanted work is begun in the order of urgency, as far as its lane has room; works at one repository take turns,
+so that a backup that is always due starves nothing:
 
-    save   a backup until it has sealed, a tidying: reads and packs whole disks, so few at a time
-    send   pushes, replications: mostly wait for the line, so each service has its own
-    read   a catalogue: lists archives, one at a time
-    lay    a copy laid out ahead: reads what was changed, at first all of a service, one at a time
-    prove  a verification, a drill: read a copy apart, may take hours, one at a time
-    keep   repair, exchange, scrub, thinning, check of what is held for others: one at a time
+save   a backup until it has sealed, a pruning: reads and packs whole disks, so few at a time
+send   pushes, replications: mostly wait for the line, so each service has its own
+read   a catalogue: lists archives, one at a time
+lay    a warm standby: reads what was changed, at first all of a service, one at a time
+prove  a verification, a drill: read a copy apart, may take hours, one at a time
+keep   repair, exchange, scrub, pruning, check of what is kept for others: one at a time
 
 A backup that has sealed only sends; days of first seeding over a thin line therefore stop neither other services nor
 the next local backup of the same one.
@@ -101,7 +101,7 @@ class _Candidate:
 
 
 def decide(view: View, now: Now, intervals: Intervals) -> tuple[Decision, ...]:
-    """What to begin at `now`, most urgent first; always ends with a Wait, which may be all of it."""
+    """Return the work to begin at `now`, most urgent first; it always ends with a Wait, which may be all of it."""
     candidates = list(_candidates(view, now, intervals))
     wanted = _in_turn([candidate.work for candidate in candidates if candidate.seconds <= 0], view, now)
     begun = tuple(_with_room(wanted, view))
@@ -221,7 +221,7 @@ def _due(written: Written, attempt: Attempt | None, view: View, now: Now) -> Due
     if written.taken_over:
         return Due(now.wall, f"generation {written.newest} is of the previous writer")
     answer = due(written.schedule, last_backup(written, attempt, now), now.wall, view.timezone)
-    # What was changed while the newest one was being made may not be in it.
+    # A change made while the newest one was being made may not be in it.
     changed = written.accounts_changed
     if isinstance(answer, Due) or not written.newest or changed <= written.newest.time - ACCOUNTS_SECONDS:
         return answer
@@ -261,7 +261,7 @@ def _push(written: Written, view: View, now: Now, intervals: Intervals) -> Itera
 
 
 def _replicate(held: Held, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
-    """What is held here goes to the heirs of those that are lost, and to peers found to lack it."""
+    """Send what is held here to the spares of lost replica nodes, and to peers found to lack it."""
     asked = view.last(Exchange.kind, held.service)
     for peer in dict.fromkeys((*held.heirs, *(asked.to_bring if asked else ()))):
         attempt = view.last(Replicate.kind, held.service, peer)
@@ -293,8 +293,8 @@ def _ready(ahead: Ahead) -> Ready:
 
 
 def _rests(came: Readable | Ahead, now: Now) -> float:
-    """For how long it is left alone: who hands a service over brings its last generation a moment before, and whoever
-    takes it over would wait for this work, which does not hurry, or share a small processor with it."""
+    """For how long a new copy is left alone. A node that hands over brings its last generation a moment before, and the
+    node that takes over would wait for this work, which does not hurry, or share a small processor with it."""
     age = now.wall - came.received
     return HANDED_OVER_SECONDS - age if 0 <= age < HANDED_OVER_SECONDS else 0.0
 
@@ -312,9 +312,9 @@ def _for_each_generation(
 def _people(origin: OriginSeen, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """Its people log in here once it is silent, by what it saved last; those who do already, by each newer one.
 
-    Once for each generation: who sent them away again is not overruled. Never by an older one, which is the newest
-    while that is damaged: who was disabled since would come in again. Of a home that was revoked a person has to say
-    which: whoever took that box could have saved accounts of his own with it.
+    This happens once for each generation: a person who sent them away again is not overruled. It never goes by an older
+    generation, which is the newest while that one is damaged: a person disabled since would come in again. A person
+    must name the generation of a revoked origin: a thief of that box could have saved accounts of his own with it.
     """
     if origin.revoked:
         return
@@ -330,7 +330,7 @@ def _people(origin: OriginSeen, view: View, now: Now, intervals: Intervals) -> I
 
 
 def _is_silent(origin: OriginSeen, view: View, now: Now) -> bool:
-    """Whether it was asked in vain: where this agent rested, or was busy for hours, nobody listened."""
+    """Whether it was asked and did not answer: while this agent rested, or was busy for hours, nobody listened."""
     asked = view.last(Exchange.kind, origin.service)
     if origin.seen_age is None or asked is None or asked.ok_age is None:
         return False
@@ -338,7 +338,8 @@ def _is_silent(origin: OriginSeen, view: View, now: Now) -> bool:
 
 
 def _keep(held: Held, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
-    """What a holder does for what it holds; a scrub reads as much as makes a round of the whole quota in four weeks."""
+    """Return the work of a replica node for what it keeps; a scrub reads as much as makes a round of the whole quota in
+    four weeks."""
     name = held.service
     if held.damage and not view.runs(Repair.kind, name):
         work = Repair(name, f"the replica is damaged ({len(held.damage)})")

@@ -1,4 +1,4 @@
-"""What the agent can decide. Each value carries its reason; to do nothing for a while is a decision too."""
+"""The decisions of the agent. Each value carries its reason; to do nothing for a while is a decision too."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Work:
 
     @property
     def concerned(self) -> tuple[str, ...]:
-        """The peers whom this is about."""
+        """The peers that this is about."""
         return ()
 
 

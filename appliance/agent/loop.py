@@ -1,7 +1,7 @@
 """The cycle: look, decide, begin what was decided, sleep until something happens. Nothing in it takes long.
 
 Work is done by workers, so the agent answers systemd's watchdog, a signal and a peer that returns while a push of days
-goes on. The bundle is read anew in each cycle: what the territory signed last is in force at once.
+goes on. The bundle is read again in each cycle: what the territory signed last is in force at once.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Loop:
         self._trouble = ""
         self._measured = -math.inf
         self._now = now_of(node)
-        # What a killed agent was doing ended with it; what went wrong before still counts.
+        # The work of a killed agent ended with it; earlier failures still count.
         self._remember(memories.load(self._path))
 
     def run(self) -> None:

@@ -1,4 +1,5 @@
-"""What a thorough look sees of the machine itself: its disks, its keys, its certificate, when it was last updated."""
+"""The state of the machine itself for a thorough look: its disks, keys and certificate, and when it was last
+updated."""
 
 from __future__ import annotations
 
@@ -46,7 +47,8 @@ def how_kept(layout: NodeLayout) -> str:
 
 
 def extra_reasons(node: Node) -> tuple[Reason, ...]:
-    """What is wrong with the node itself and no service: its keys, its pages' name, its voter, its disks."""
+    """Return the problems of the node itself, which are of no service: its keys, its pages' name, its voter, its
+    disks."""
     on_host = (*_disks(), *_clock(served(node)), *_kernel(confined.why_not())) if node.layout.is_this_host else ()
     now = node.clock.now()
     return (*_keys(node), *_public_certificate(node.layout, now), *checks.problems(node.layout, now), *on_host)
@@ -67,7 +69,7 @@ def _certificate_ends(file: Path) -> float | None:
 
 
 def _public_certificate(layout: NodeLayout, now: float) -> Iterator[Reason]:
-    """What is wrong with the certificate of the pages' public name; nothing where they have none."""
+    """Return the problems of the certificate of the pages' public name; none where they have no such name."""
     if not layout.acme.exists():
         return
     ends, remedy = _certificate_ends(layout.acme / PUBLIC_CERTIFICATE), "See: journalctl --unit appliance-portal-acme"

@@ -1,4 +1,4 @@
-"""What the agent remembers from one start to the next: how each kind of work went last, and what it is doing.
+"""The memory of the agent from one start to the next: how each kind of work went last, and what it is doing.
 
 One small file that only the agent writes and everybody may read. Losing it costs a run too many, never a backup.
 """
@@ -51,14 +51,14 @@ class Memory:
         return replace(self, running=(*self.running, work))
 
     def ended(self, work: Running, outcome: Outcome, now: Now) -> Memory:
-        """What is known once `work` ended at `now`: one attempt for the work, one for each peer that it concerned.
+        """Return the memory once `work` ended at `now`: one attempt for the work, one for each peer that it concerned.
 
         A work that failed before it came to any peer has failed for all of them.
         """
         attempts = dict(self.attempts)
         own = key(work.kind, work.service)
         if work.kind == Exchange.kind and outcome.peers:
-            # Who is not asked any more owes no answer.
+            # A peer that is not asked any more owes no answer.
             for name in self.attempts:
                 if name.startswith(f"{own} ") and name.removeprefix(f"{own} ") not in outcome.peers:
                     del attempts[name]
@@ -107,9 +107,9 @@ def save(path: Path, memory: Memory) -> None:
 
 
 def load(path: Path, *, running: bool = False) -> Memory:
-    """What was remembered; nothing when the file is missing, damaged or of another version.
+    """Return what was remembered; nothing when the file is missing, damaged or of another version.
 
-    What is at work only counts while the agent that wrote it runs.
+    Running work only counts while the agent that wrote it runs.
     """
     memory = KEPT.load_or(path, Memory())
     return memory if running else replace(memory, running=())

@@ -26,6 +26,6 @@ def collect(node: Node, now: Now, memory: Memory, agent: AgentSeen, observer: Ob
 
 
 def measures(node: Node, now: Now, memory: Memory, observer: Observer) -> tuple[Sample, ...]:
-    """What the agent measures, which runs while it does."""
+    """Return the measurements of the agent; it runs while it measures."""
     report = collect(node, now, memory, AgentSeen(runs=True, looked=now.wall), observer)
     return measure(report.view, report.status, node.bundle.territory, now)

@@ -165,7 +165,8 @@ def _plainly(error: Exception) -> str:
 def _kept[**Given, Found](
     unread: dict[str, str], name: str, read: Callable[Given, Found], *words: Given.args, **options: Given.kwargs
 ) -> Found | None:
-    """What `read` finds; None, with the sentence why in `unread`, when something of the service `name` is damaged."""
+    """Return the result of `read`; None, with the reason in `unread`, when something of the service `name` is
+    damaged."""
     try:
         return read(*words, **options)
     except (ApplianceError, OSError, ValueError, KeyError) as error:
@@ -249,7 +250,7 @@ def _envelopes(folder: Path) -> Mapping[str, float]:
 
 
 def _grant(node: Node, service: str, chain: Chain) -> Grant | None:
-    """The newest, of `chain` or of the vault: whoever has the service now pushes to us, and the chain learns late."""
+    """The newest grant, of `chain` or of the vault: the present writer pushes to us, and the chain learns late."""
     grants, replica = chain.grants(), replica_of(node, service)
     if not grants:
         return None
@@ -326,7 +327,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
 
 
 def _heirs(node: Node, terms: Terms, replica: Replica, lost: frozenset[str]) -> tuple[str, ...]:
-    """Who shall hold the service now that `lost` are gone; nobody new while nobody is."""
+    """Return the nodes that must hold the service now that `lost` are gone; no new node while none is."""
     epochs = replica.epochs()
     if not epochs or not lost & {*terms.replica_nodes, terms.origin}:
         return ()
@@ -360,8 +361,8 @@ def _sizes(node: Node, replica: Replica) -> tuple[BackupSize, ...]:
 def _readable(
     node: Node, service: str, written: Written | None, held: Held | None, *, thorough: bool
 ) -> tuple[Readable, ...]:
-    """Where this node reads the names of a service; a sealed key opens only for a signed act, never by itself. What
-    comes into place here just now is read afterwards."""
+    """Where this node reads the names of a service; a sealed key opens only for a signed act, never by itself. A
+    service that comes into place here just now is read afterwards."""
     if node.service(service).opening.exists():
         return ()
     terms, file = node.bundle.terms(service), node.service(service).catalogue
@@ -375,8 +376,9 @@ def _readable(
 
 
 def _ahead(node: Node, service: str, held: Held | None, *, ours: bool, may_be_served: bool) -> tuple[Ahead, ...]:
-    """What may have to be served here next. A database is not: what it is made from is read once, at the takeover; and
-    what comes into place here just now is laid by who waits for it, and would wait for this work."""
+    """Return the services that may have to be served here next. A database is not among them: its dump is read once, at
+    the takeover. Neither is a service that comes into place here just now: its takeover does that, and would wait for
+    this work."""
     terms = node.bundle.terms(service)
     if node.service(service).opening.exists():
         return ()

@@ -1,4 +1,5 @@
-"""What lies in this vault of services that left the territory; the newest that is held, for those that go on, too."""
+"""The replicas in this vault of services that left the territory; the newest generation here, also for those that go
+on."""
 
 from __future__ import annotations
 
@@ -14,12 +15,12 @@ from appliance.trust.generation import Header
 
 
 def left(node: Node) -> tuple[str, ...]:
-    """What lies in this vault of services that are in the territory no more."""
+    """Return the services of this vault that are no longer in the territory."""
     return tuple(name for name in replica_names(node) if name not in node.bundle.territory.services)
 
 
 def held_of_old(node: Node, service: str, *, thorough: bool) -> Held | None:
-    """What is still here of a service that left; nothing once its last copy has gone."""
+    """Return what is still here of a service that left; None once its last copy has gone."""
     terms, replica = node.bundle.care_terms(service), replica_of(node, service)
     newest, known, gone = newest_held(replica), damage.known(replica), node.bundle.left(service)
     if newest is None and not known:

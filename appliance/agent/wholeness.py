@@ -1,7 +1,7 @@
-"""What the newest generation lacks, as its signed header says, and which older one has it: no key is needed for that.
+"""The paths that the newest generation lacks, by its signed header, and the older one that has them. This needs no key.
 
-Headers name declared paths by their indices, so a blind holder names them by the bundle that was in force when they
-were sealed (`trust/declared.py`). Older headers are only read, not proven again: each was when it was sealed or came.
+Headers name declared paths by their indices, so a blind peer names them by the bundle that was in force when they were
+sealed (`trust/declared.py`). Older headers are only read, not proven again: each was when it was sealed or came.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def environment() -> Mapping[str, str]:
 
 
 def read_outcome(exit_code: int, answer: bytes) -> Outcome:
-    """What a worker that has ended says; a sentence of ours when it ended without a word."""
+    """Return the outcome of a worker that has ended; a sentence of ours when it ended without output."""
     try:
         return ANSWER.from_bytes(answer)
     except ValueError:

@@ -1,7 +1,8 @@
-"""What a node does when the table says so. Each action is safe to repeat and to cut; one that fails says why.
+"""Carry out the actions of the table at one node. Each is safe to repeat and to cut, and raises the reason when it
+fails.
 
-Whatever opens the service looks at the clock again right before: a decision may be old by then. Whatever it allows is
-on the disk before it is done.
+An action that opens the service looks at the clock again right before it does so: the decision may be old by then. The
+record that allows an action is on the disk before the action is done.
 """
 
 from __future__ import annotations
@@ -68,13 +69,13 @@ async def _return(ctx: ServiceContext, decision: Decision) -> None:
     record = await node.store.read(ctx.service, seconds_max=REQUEST_SECONDS_MAX / 2)
     if own is None or (record.holder and record.holder.node != node.name):
         return
-    had, lasts = ctx.proven, record.holder.lease if record.holder else 0  # a new leader lets all leases last anew
+    had, lasts = ctx.proven, record.holder.lease if record.holder else 0  # a new leader lets all leases start over
     if had and (had.epoch, had.lease.lease) == (own.epoch, lasts):  # not that of a claim that got no grant
         _proven(ctx, had.renewed(await node.store.renew(had.lease, seconds_max=REQUEST_SECONDS_MAX / 2)))
         return
     mine = record.owner is not None and record.owner.node == node.name and not record.owner.released
     lease = await acquire(ctx, claim_on(ctx, record, f"continues under epoch {own.epoch}", resumes=mine))
-    # A reboot may have forgotten until when, and an earlier version whom, an earlier takeover deposed.
+    # A reboot may have forgotten until when the deposed node may go on, an earlier version which node that is.
     deposed = _old_writer_stops_at(ctx, ctx.durable.deposed_seconds) if ctx.durable.opened_epoch != own.epoch else 0.0
     _proven(ctx, ProvenLease(node.boot_id, lease, own.epoch, old_writer_stops_at=deposed))
 
@@ -153,7 +154,7 @@ def _take_grant(ctx: ServiceContext, raw: bytes, before: str) -> None:
     # An epoch of its own that it never opened left nothing to go on from: what was named for that one still holds.
     again = ctx.durable.generation if before == node.name else ""
     generation = act.generation if act else again
-    # Who promotes this node answers for what the last writer named and nobody can give it.
+    # The operator who promotes this node answers for a generation that the last writer named and nobody can give.
     required = (
         ""
         if act or generation
@@ -173,15 +174,15 @@ def _take_grant(ctx: ServiceContext, raw: bytes, before: str) -> None:
 
 
 def _use_up(ctx: ServiceContext, acts: tuple[Act, ...], generation: str) -> None:
-    """Go on from `generation`. None of `acts` promotes this node again: one that is left over would oust whoever writes
-    the service next."""
+    """Go on from `generation`, and use up `acts`: an act that is left over would oust the next writer of the
+    service."""
     served = ctx.durable.served_acts
     left = [act.document.digest for act in acts if act.document.digest not in served]
     ctx.keep(generation=generation, served_acts=(*served, *left))
 
 
 def shown(ctx: ServiceContext) -> tuple[bytes, ...]:
-    """The papers of this service that this node shows to whom it asks."""
+    """Return the signed documents of this service that this node shows to a broker or a peer."""
     granted = ctx.node.documents.grants.get(ctx.service)
     given_up = ctx.node.documents.release_of(ctx.service)
     acts = (act.document.raw for act in acts_in_force(ctx) if act.act in ("promote", "quarantine", "lost"))

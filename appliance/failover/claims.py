@@ -1,4 +1,4 @@
-"""What the voters say of a service, and what this node claims of them."""
+"""The voters' record of a service as this node takes it in, and the claim that this node makes by it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ REQUEST_SECONDS_MAX = 4.0
 
 
 def apply_record(ctx: ServiceContext, record: ServiceRecord, asked: float, *, pushed: bool = False) -> None:
-    """Take what the voters say, unless something newer was heard.
+    """Take the voters' record, unless a newer one was heard.
 
-    What was asked after the last answer had come is newer whatever revision it has: a majority answers with the newest
-    there is. One voter that once named the highest of all revisions keeps nobody from hearing the others, and neither
-    does a store that was brought back from a copy. What is `pushed`, as the watch does, is ordered by revision alone.
+    An answer to a question that was sent after the last answer had come is newer, whatever its revision: a majority
+    answers with the newest there is. So a single voter that once named the highest of all revisions keeps nobody from
+    hearing the others, and neither does a store that was brought back from a copy. A `pushed` record, as the watch
+    brings it, is ordered by revision alone.
     """
     if ctx.record is not None and record.revision < ctx.record.revision and (pushed or asked <= ctx.taken_at):
         return

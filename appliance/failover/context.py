@@ -42,7 +42,8 @@ def _timers_of(lease_seconds: int) -> Timers:
 
 @dataclass(frozen=True)
 class NodeContext:
-    """What all services of a node share: who it is, its ports, the voters, what it was shown."""
+    """The part of the context that all services of a node share: its name, ports, voters and the documents it was
+    shown."""
 
     name: str
     bundle: Callable[[], Bundle]
@@ -181,8 +182,9 @@ class ServiceContext:
 
     @property
     def has_not_released(self) -> bool:
-        """Whether what was taken from this node was neither released by it nor could have ended: whoever has the
-        voters' store may have forged that, and gets no epoch by it while this node lives. An act does, as ever."""
+        """Whether a lease was taken from this node that it neither released nor could have lost by time. An attacker in
+        the voters' store may have forged that, and gets no epoch by it while this node lives; a signed act still
+        does."""
         own = self.own
         return own is not None and self.durable.revoked_lease_epoch == own.epoch != self.durable.released_epoch
 
@@ -228,7 +230,7 @@ class ServiceContext:
 
     @contextlib.contextmanager
     def telling(self, what: str) -> Iterator[None]:
-        """What fails in here ends nothing else: it is told as the trouble with `what` until that goes well."""
+        """A failure in here ends nothing else: it is shown as the trouble with `what` until `what` goes well."""
         try:
             yield
         except (ApplianceError, OSError) as error:
@@ -273,6 +275,6 @@ def begin(node: NodeContext, service: str) -> ServiceContext:
         if own is not None and (own.epoch % 2 or node.copies.files_are_here(service, 0)):
             made.keep(opened_epoch=own.epoch, unreplicated_writes=True)
     made.proven = keeping.load_lease(made.lease_path, node.boot_id)
-    # What runs is taken to answer until it is asked: to doubt it first would stop it with each new program.
+    # A service that runs counts as healthy until its first probe: otherwise each start of this program would stop it.
     made.healthy = node.services.look(service).writer
     return made

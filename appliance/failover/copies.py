@@ -188,9 +188,9 @@ class BackupCopies:
         *,
         goes_on: bool = False,
     ) -> dict[str, Any]:
-        """Have a worker do it: the one that was called for that, if there is one. It ends with whoever waits for it, or
-        when it is done; when that went well and `goes_on`, it waits for the next order, unless others do.
-        """
+        """Have a worker do it: the one that was called for that, if there is one. The worker ends when the caller is
+        cancelled, or when it is done; when that went well and `goes_on`, it waits for the next order, unless others
+        do."""
         called = self._called.pop(service, None)
         waits = await called if called else None
         worker = waits or await self._call(service)

@@ -1,7 +1,8 @@
-"""Signed papers that nodes and brokers show each other: grants, releases, acts. What does not check out is left aside.
+"""Signed documents that nodes and brokers show each other: grants, releases, acts. One that does not check out is
+ignored.
 
-Whoever brings a paper does not matter, since each carries its own proof; so nodes send all that they have, and a broker
-that was just started knows within seconds what the others know.
+It does not matter which node brings a document, since each carries its own proof; so nodes send all that they have, and
+a broker that was just started knows within seconds what the others know.
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ _TYPES = {it: f'{{"type": "{it}"'.encode() for it in _KINDS}
 
 @dataclass
 class SignedDocuments:
-    """What was shown so far. `granters` says whose grants of a service are believed, `operators` whose acts are."""
+    """The documents shown so far. `granters` says whose grants of a service are believed, `operators` whose acts
+    are."""
 
     granters: Callable[[str], Granters]
     operators: Callable[[], Collection[Operator]]
     on_news: Callable[[], object] = lambda: None
-    """Called when something newer was shown, by whoever showed it: what hangs on it need not be looked for."""
+    """Called when a newer document was shown, by the caller who showed it: what depends on it need not be polled
+    for."""
     grants: dict[str, Grant] = field(default_factory=dict)
     """The newest of each service."""
     releases: dict[str, Release] = field(default_factory=dict)
@@ -45,7 +48,7 @@ class SignedDocuments:
     """Of a service, the epoch of a grant that was shown and is not believed here, and why: the voters of now did not
     sign it, and nobody confirmed it. It goes when one that is as new is believed."""
     _acts: dict[str, tuple[Act, Collection[Operator]]] = field(default_factory=dict)
-    """By their digest, with the operators among whom its signer was."""
+    """By digest, with the operators of the time, one of which is the signer."""
     _seen: set[str] = field(default_factory=set)
 
     def take(self, raws: Iterable[bytes]) -> bool:
@@ -158,7 +161,8 @@ def _epoch_in(raw: bytes) -> int:
 
 
 def next_part(documents: Iterable[str]) -> tuple[tuple[str, ...], bool]:
-    """What of `documents` goes with one call, and whether it leaves no grant and no release for the next one."""
+    """Return the part of `documents` that goes with one call, and whether no grant and no release is left for the next
+    one."""
     raws = [text.encode() for text in documents]
     part, size = list[bytes](), 0
     for raw in _at_once(raws)[:PART_MAX]:

@@ -1,7 +1,7 @@
-"""How a holder gives a service up: clients wait, everything is brought to who takes over, and a release says so.
+"""How a lease holder gives a service up: clients wait, the next writer gets everything, and a release says so.
 
-What the release names is with the next writer, by its own receipt, before it is signed; until another went on from it
-this node remembers that it may have to keep it (`model.Seen.unreplicated_writes`).
+The next writer has the generation that the release names, by its own receipt, before the release is signed; until
+another went on from it this node remembers that it may have to keep it (`model.Seen.unreplicated_writes`).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ async def release(ctx: ServiceContext, decision: Decision) -> None:
             write_atomic(ctx.release_path, raw)
             node.documents.take([raw])
             node.tell(ctx.service, own.epoch, "proof-of-death", of=node.name, kind="release")
-            # Whoever comes next waits for both, this and the lease.
+            # The next holder waits for both, this and the lease.
             await asyncio.wait((ctx.show(raw),), timeout=node.timers.retry)
     ctx.prove(None)
     if lease is not None:

@@ -42,8 +42,8 @@ class HeartbeatRequest:
 
 
 class DocumentCache:
-    """What this node shows to all brokers: what `read` gives, as texts. It is read anew when `mark` is another one,
-    which is asked once for all who answer at one turn."""
+    """The documents that this node shows to all brokers, from `read`, as texts. They are read again when `mark`
+    changes, which is asked once for all that answer at one turn."""
 
     def __init__(self, read: Callable[[], tuple[bytes, ...]], mark: Callable[[], object], clock: Clock) -> None:
         self._read_all = read
@@ -119,11 +119,11 @@ async def _send_heartbeats(
         ours = request()
         begun = asyncio.get_running_loop().time()
         try:
-            # Who says the token has shown all its grants, for brokers sign by that.
+            # A node that names the token has shown all its grants: brokers sign by that.
             shows = token if whole and ours.whole else ""
             told = {"token": shows, "papers": part, "answers": answers, **_said(ours)}
             left = until_turn(begun) + ON_ITS_WAY_SECONDS
-            # Papers take a while to check, and who has no token yet opens a line first.
+            # Documents take a while to check, and a node without a token opens a connection first.
             seconds_max = CALL_SECONDS_MAX if part or not token else max(left, CALL_SECONDS_MIN)
             said = await broker.ask("attend", seconds_max, try_seconds_max=seconds_max, **told)
             theirs, questions, news, serving, ready = _read(said)
@@ -131,7 +131,7 @@ async def _send_heartbeats(
         except (ApplianceError, ValueError, ArithmeticError):
             await asyncio.sleep(min(retry_seconds, RETRY_SECONDS_MAX))
             continue  # with the same answers: whether they came is unknown
-        # Another token: that broker was started anew, and gets everything once more.
+        # Another token: that broker was restarted, and gets everything once more.
         shown = shown.intersection(present).union(part) if theirs == token or not token else frozenset()
         token = theirs
         answers = tuple(it.decode() for question in questions if (it := _answer(answer, question)))

@@ -1,7 +1,7 @@
 """The cycle of one service at one node: look, decide by the table, begin what it says, look again soon.
 
-What takes time goes on beside: the next look comes all the same, and what stops cancels what opens. Standing is changed
-by decisions alone; actions only change what is seen.
+Long actions go on beside: the next look comes all the same, and an action that stops cancels one that opens. Standing
+is changed by decisions alone; actions only change what is seen.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Keeper:
         try:
             await self._run()
         finally:
-            # Whoever keeps the service next reads what was kept here: nothing of this cycle may go on beside it.
+            # The next keeper of the service reads the state of this one: nothing of this cycle may go on beside it.
             tasks = [*self._tasks.values(), *([self.ctx.showing] if self.ctx.showing else [])]
             for task in tasks:
                 task.cancel()
@@ -157,7 +157,8 @@ class Keeper:
         self._show(seen, decision)
 
     def _tie(self, decision: Decision) -> None:
-        """What the watchdog cannot be told is trouble; what runs ends by the deadline that stands (`act._renew`)."""
+        """A deadline that the watchdog cannot be given is shown as trouble; what runs ends by the deadline that stands
+        (`act._renew`)."""
         with self.ctx.telling(str(Action.ARM_WATCHDOG)):
             tie(self.ctx, decision)
 
@@ -217,8 +218,8 @@ class Keeper:
             await asyncio.sleep(ctx.node.timers.renew)
 
     def _show(self, seen: Seen, decision: Decision) -> None:
-        """What monitoring and `appliance failover status` tell, rewritten when it changes; a row that is met for one
-        look, as a renewal is, and changes nothing else, is not told."""
+        """Write the status that monitoring and `appliance failover status` read, when it changes. A row that is met for
+        one look, as a renewal is, and changes nothing else, is left out."""
         status = self._told(seen, decision)
         passes = self._status is not None and replace(self._status, row=status.row, reason=status.reason) == status
         if status != self._status and (not passes or status.row == self._row):

@@ -1,4 +1,4 @@
-"""What a planned move is: from whom to whom, in which steps, what is lost and for how long clients wait. Pure.
+"""A planned move: from which node to which, in which steps, what is lost and for how long clients wait. Pure.
 
 Refusals come before anything is announced: a move that would begin and could not end makes clients wait for nothing.
 """
@@ -18,8 +18,8 @@ from appliance.territory.service_forms import form_of
 @dataclass(frozen=True)
 class View:
     """`record` of the voters; `writer` by the newest grant, "" when none is known; `alive` nodes that report to the
-    voters; `unfit`: why a candidate's copy would not do, "" for one that does. `knowing`: voters whose brokers know the
-    newest grant, of whom `needed` must sign the next one; 0 where this node is not told."""
+    voters; `unfit`: why a candidate's copy would not do, "" for one that does. `knowing`: the voters whose brokers know
+    the newest grant; `needed` of them must sign the next one, 0 where this node does not know."""
 
     territory: Territory
     service: Service
@@ -117,7 +117,8 @@ def _check_grantable(view: View, to: str) -> None:
 
 
 def last_holder_of(service: str, holder: str, served_at: str) -> str:
-    """Where a service that did not come where it shall in time is seen, by the voters and by who says to serve it."""
+    """The last place of a service that did not arrive in time, as the voters and the node that says it serves it show
+    it."""
     if served_at:
         return f"{served_at} serves it"
     if holder:

@@ -68,8 +68,8 @@ def _origin_ready_since(ctx: ServiceContext) -> float | None:
 
 
 def record_of(ctx: ServiceContext) -> Record | None:
-    """What the voters' last answer means. Their revisions order takeovers and are no epochs: a claim counts as granted
-    only when the newest grant that was shown is of who claims."""
+    """Return the meaning of the voters' last answer. Their revisions order takeovers and are no epochs: a claim counts
+    as granted only when the newest grant that was shown names the node that claims."""
     record, granted = ctx.record, ctx.node.documents.grants.get(ctx.service)
     if record is None:
         return None

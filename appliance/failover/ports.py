@@ -1,4 +1,4 @@
-"""What failover asks of the machine and of the copies, as ports. Each has a version in memory and one that is real.
+"""The ports by which failover uses the machine and the copies. Each has a version in memory and one that is real.
 
 Every call is safe to repeat and to cut, as the table asks the same again until it is done.
 """
@@ -17,7 +17,7 @@ class Services(Protocol):
     """The service manager of this machine, for the services of the territory."""
 
     def look(self, service: str) -> Local:
-        """What runs here now; `healthy` is left to `probe`, `address` to the network."""
+        """Return what runs here now; `healthy` is left to `probe`, `address` to the network."""
         ...
 
     def wake(self, service: str) -> None:
@@ -81,7 +81,8 @@ class Watchdog(Protocol):
 
 @dataclass(frozen=True)
 class Presented:
-    """Who took a grant that was shown, and the epoch of a newer grant that somebody showed instead, 0 without."""
+    """The replica nodes that took a grant that was shown, and the epoch of a newer grant that one showed instead, 0
+    without."""
 
     accepted: tuple[str, ...] = ()
     newer: int = 0

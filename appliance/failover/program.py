@@ -156,7 +156,8 @@ async def _end_what_left(node: NodeContext) -> None:
 
 
 def begun(node: NodeContext, services: Iterable[str]) -> dict[str, Keeper]:
-    """Who keeps each service; one of which nothing can be read has nobody, and what runs of it ends by its watchdog."""
+    """Return one keeper per service. A service whose state is unreadable gets none; its watchdog stops whatever still
+    runs."""
     found = {}
     for name in services:
         try:
@@ -196,8 +197,8 @@ async def _until_another(current: Current, lives_by: tuple[int, int]) -> None:
 
 
 async def _until_granted(node: NodeContext, current: Current, waiting: set[str]) -> None:
-    """What was never granted to anybody is left to who begins it: there is nothing to serve, and nothing to pull. So is
-    what cannot be read here, for as long as that is so."""
+    """Wait until a service of `waiting` was granted to a node. Before that there is nothing to serve, and nothing to
+    pull. A service that cannot be read here is left out for as long as that is so."""
     while not (waiting - node.unread) & set(node.documents.grants):
         await asyncio.sleep(LOOKS_AT_DOCUMENTS_SECONDS)
         node.documents.take(_documents(node, current))
@@ -245,7 +246,7 @@ def make_node_context(current: Current, store: Remote, brokers: dict[str, Remote
 
 
 def _ports(current: Current, run: Path) -> tuple[Services, Network, Watchdog, Copies]:
-    """What serves here: units of this host, or programs on loopback."""
+    """Return the ports of this machine: units of this host, or programs on loopback."""
     if current.node.layout.is_this_host:
         return HostServices(run), HostNetwork(), HostWatchdog(run), HostCopies(current)
     code = Path(appliance.__file__).parent.parent
@@ -300,8 +301,8 @@ def _parse_ready(ready: tuple[str, ...]) -> Iterator[tuple[str, int]]:
 
 
 def _documents(node: NodeContext, current: Current) -> tuple[bytes, ...]:
-    """All that this node can show: the newest grants that it keeps, its releases, the acts that it obeys. What cannot
-    be read of one service is told, and hides nothing of the others."""
+    """All that this node can show: the newest grants that it keeps, its releases, the acts that it obeys. A service
+    that cannot be read is reported, and hides nothing of the others."""
     acts = (act.document.raw for act in node.own_acts())
     return tuple(dict.fromkeys((*readable(node, _kept_here(current.node)), *acts)))
 
@@ -342,7 +343,8 @@ def _folders(node: NodeContext, service: str) -> tuple[str, ...]:
 
 
 def keep_newest(keepers: Iterable[Keeper]) -> None:
-    """What others showed of a newer writer is not forgotten by a restart; what cannot be kept counts all the same."""
+    """Keep the grant of a newer writer that others showed, so that a restart does not forget it. One that cannot be
+    kept counts all the same."""
     for keeper in keepers:
         with keeper.ctx.telling(KEEPING):
             _keep_newest(keeper.ctx)

@@ -1,4 +1,4 @@
-"""What nodes and the voters' brokers must agree on about their calls. Pure."""
+"""The numbers and names on which nodes and the voters' brokers must agree about their calls. Pure."""
 
 from __future__ import annotations
 

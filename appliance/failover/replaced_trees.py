@@ -2,13 +2,14 @@
 
 Each return leaves one, of the size of the service. The newest stays whole. Of older ones goes each file that is saved:
 one that the last sealed archive of the epoch in which it was written, the newest one or a branch here has with the same
-size and time. What is in none of them stays under its path, however old, and is told until a person removes it.
+size and time. A file that is in none of them stays under its path, however old, and is reported until a person removes
+it.
 
 Invariant: a file is removed only while its size and time are those that were found saved, and only once this node has
-sealed under its present grant and that is held. What is saved is looked up before older repositories go, since the
-archive that a tree was saved in may be left in those alone. It is kept in `replaced-trees/`: the agent, which may read
-everything, looks; who may remove what belongs to others (`appliance internal restore expire`) does that by its list,
-and writes nothing there: that folder is closed to it.
+sealed under its present grant and that is held. The saved files are looked up before older repositories go, since the
+archive that a tree was saved in may be left in those alone. The finding is kept in `replaced-trees/`: the agent, which
+may read everything, looks; the program that may remove files of others (`appliance internal restore expire`) does so by
+that list, and writes nothing there: that folder is closed to it.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _is_left(folder: Path, path: str, size: int, mtime_ns: int) -> bool:
 def forget_trees(node: Node, service: str) -> tuple[str, ...]:
     """Remove what is saved of all but the newest tree of each place; the folders of those from which something went.
 
-    What this account may not remove stays for one that may, and its list with it.
+    A file that this account may not remove stays for one that may, and its list with it.
     """
     layout = node.service(service)
     with _locked(layout):
@@ -210,7 +211,7 @@ def _evidence(node: Node, service: str, paths: Iterable[str]) -> Iterator[tuple[
 def _newest_items(
     repository: Repository, service: str, below: Iterable[str], counts: Callable[[str], bool]
 ) -> Mapping[str, Item]:
-    """What the newest archive that counts has at the paths `below`."""
+    """Return the items of the newest archive that counts at the paths `below`."""
     borg, wanted = Borg(repository), tuple(below)
     names = reversed([it.name for it in borg.archives() if is_numbered(it.name, service)])
     if not (newest := next(filter(counts, names), "")):
@@ -292,7 +293,7 @@ def _counted_again(it: PutAside) -> PutAside:
     return replace(it, files=len(sizes), bytes=sum(sizes))
 
 
-# What is known of trees: `replaced-trees/known.json`, and a list beside it for each of which something may go.
+# The file `replaced-trees/known.json`, and a list beside it for each tree of which something may go.
 
 
 def _locked(layout: ServiceLayout) -> AbstractContextManager[None]:
@@ -323,7 +324,7 @@ def _is_gone(folder: Path) -> bool:
 
 
 def _load(layout: ServiceLayout) -> dict[str, PutAside]:
-    """Nothing where it cannot be read: then all trees are looked at anew."""
+    """Nothing where it cannot be read: then all trees are looked at again."""
     return dict(KNOWN.load_or(_room(layout) / "known.json", Known()).trees)
 
 

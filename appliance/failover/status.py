@@ -28,7 +28,7 @@ def failover_lock(layout: NodeLayout) -> Path:
 
 
 def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> FailoverView:
-    """What is told here; `acts` are those that were accepted at this node."""
+    """Return the failover view of this node; `acts` are those that were accepted here."""
     services = node.bundle.territory.services
     seen, boot = see_program(node), node.clock.boot_id()
     told = {name: load_of_boot(node.layout.failover, name, boot) for name in seen.programs}
@@ -41,14 +41,15 @@ def see_failover(node: Node, now: Now, acts: Iterable[Act]) -> FailoverView:
 
 
 def see_program(node: Node) -> FailoverView:
-    """What can be told of the program that runs services here, without what it told of any."""
+    """Return the view of the program that runs services here, without any service."""
     programs, unread = programs_of(node)
     seen = FailoverView(programs, _last_alive(node.layout), unread=unread)
     return seen if node.layout.is_this_host else replace(seen, start="Type: appliance internal failover run")
 
 
 def programs_of(node: Node) -> tuple[tuple[str, ...], str]:
-    """What it may serve, nothing in a territory without voters; and why that cannot be told, "" when it can."""
+    """The services that this node may serve, none in a territory without voters; and why they are unknown, "" when
+    known."""
     try:
         return (served(node) if node.bundle.voting.keys else ()), ""
     except (OSError, ValueError, TypeError) as error:

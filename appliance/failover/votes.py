@@ -62,9 +62,9 @@ def above_next(found: Round, present: int, number: int, voting: Voting) -> int:
     """What to ask above after round `number` of a takeover, which brought no grant; `present` is the epoch to replace.
 
     Brokers that signed for another asker sign for a later epoch only. Their word cannot be proven, so as many must say
-    so as keep the others from being a majority: then one of them at least is no liar. They are asked each time, and
-    nothing of what they said is built upon: brokers that are late with their proof would be left behind. A liar that
-    signs nothing can make an honest minority too small for that; so now and then fewer are believed, within bounds.
+    so as keep the others from being a majority: then one of them at least is no liar. They are asked each time, and no
+    answer is kept for the next round: brokers that are late with their proof would be left behind. A liar that signs
+    nothing can make an honest minority too small for that; so now and then fewer are believed, within bounds.
     """
     voices = found.answered - voting.needed + 1
     above = sorted((it for it in found.promised if it > present and voting.owns(it)), reverse=True)

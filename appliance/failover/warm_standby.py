@@ -1,9 +1,10 @@
-"""What this node may have to serve next, laid out ahead: a takeover then renames a tree, and extracts no archive.
+"""The warm standby: files that this node may have to serve next are in place ahead, so a takeover renames a tree and
+extracts no archive.
 
 The tree of a service is brought forward with each generation that comes, and by the takeover itself, by what `borg
-diff` says was changed since the archive it was laid from. How long that takes follows from the change, not from the
-size of the service; the price is a second copy on this disk (docs/decisions/0047-laid-out-ahead.md). A tree that
-cannot be brought forward is laid anew.
+diff` says was changed since the archive it was made from. How long that takes follows from the change, not from the
+size of the service; the price is a second copy on this disk (docs/decisions/0047-laid-out-ahead.md). A tree that cannot
+be brought forward is made again from nothing.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ LEFT_FREE = 0.1
 
 @dataclass(frozen=True)
 class _Installed:
-    """Of which generation it is, where that is known, and ids of archives: none with nothing to go on from."""
+    """The generation in place, where it is known, and ids of archives: none with nothing to go on from."""
 
     generation: str = ""
     archives: tuple[str, ...] = ()
@@ -62,11 +63,11 @@ def nothing(borg: Borg, archive: Archive) -> tuple[Fill, ...]:
 
 @dataclass(frozen=True)
 class Tree:
-    """`folder` holds all of the first archive in `mark`; while there are more, some of it is as in those. What a
-    partial archive lacks lies there too, from the archives that have it, and is in the mark.
+    """`folder` holds all of the first archive in `mark`; while there are more, some of it is as in those. Files that a
+    partial archive lacks are there too, from the archives that have them, and are in the mark.
 
-    The mark names the generation too whose newest archive it is, in full, as sides of a fork have the same number: who
-    wants that one need not have borg list any.
+    The mark also names the generation whose newest archive it is, in full, as sides of a fork have the same number: a
+    caller that wants that one need not have borg list any.
     """
 
     folder: Path
@@ -78,8 +79,8 @@ class Tree:
         """Have in the folder all of the archive that `choose` takes of all, the newest of `generation`, with what
         `complete` finds for it, and nothing else; return whether only changes had to be written.
 
-        Cut anywhere, the next call goes on from there. Raise NoSpace, nothing done, when `spare` and it would be laid
-        anew on a disk that has little free.
+        Cut anywhere, the next call goes on from there. Raise NoSpace, nothing done, when `spare` and all of it would
+        have to be extracted on a disk that has little free.
         """
         was = self._installed()
         if generation and was.generation == generation:
@@ -102,8 +103,8 @@ class Tree:
     def _bring_forward(
         self, borg: Borg, archive: Archive, was: _Installed, changed: _Changed, fills: tuple[Fill, ...]
     ) -> bool:
-        """Whether that went. What was filled stays only where it would be filled with the same; after a cut nobody
-        knows how far it is."""
+        """Whether that went. A filled file stays only where it would be filled with the same; after a cut nobody knows
+        how far it is."""
         self._remember(_Installed("", tuple(dict.fromkeys((*was.archives, archive.id))), (*was.fills, *fills)))
         same = set(was.fills) & set(fills) if len(was.archives) == 1 else set()
         for fill in set(was.fills) - same:
@@ -194,7 +195,7 @@ def learn_ahead(node: Node, service: str) -> None:
 
 
 def completing(service: str) -> Complete:
-    """What takes the place of what an archive of `service` lacks."""
+    """Return the function that finds replacements for what an archive of `service` lacks."""
     return lambda borg, archive: filling_of(borg, service, archive.name).fills
 
 
@@ -251,7 +252,8 @@ def _make_way(folder: Path, changed: frozenset[str]) -> None:
 
 
 def _unlink(root: int, path: str) -> bool:
-    """Remove what is no folder; whether no folder is there. What lies behind a link is none of the tree."""
+    """Remove anything that is not a folder; return whether no folder is there. A file behind a link is no part of the
+    tree."""
     with suppress(FileNotFoundError, Refused), walk_to(root, path) as (above, name):
         if _is_folder(above, name):
             return False

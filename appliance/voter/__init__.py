@@ -1,1 +1,2 @@
-"""What a voter runs: the broker that judges leases and signs grants, and the care of the etcd beside it."""
+"""The programs of a voter: the broker that judges leases and signs grants, and the maintenance of the etcd beside
+it."""

@@ -1,11 +1,11 @@
-"""What a voter's broker lets a node do: six verbs, each for what is the node's own, by the signed bundle. Pure rules.
+"""The rules of a voter's broker: six verbs, each for a node's own services only, by the signed bundle. Pure.
 
 Debian's etcd keeps nobody from anything, so only brokers talk to it, each beside its own voter. Invariant: no node can
 end, renew, take or speak for what is another's, hold anything for longer than a lease, or take a local-first service
 whose owner neither gave it up nor was declared out of the way by a signed act. A broker that lies can still write what
 it likes; that is why no vault believes the store.
 
-Who is in the way is judged from a state that was read, which may be stale. It decides nothing by itself: the claim's
+The broker judges the owner by a state that was read, which may be stale. That decides nothing by itself: the claim's
 transaction goes through only if the owner is still of the revision that was judged.
 """
 
@@ -63,7 +63,7 @@ class Acts:
 
 
 def verbs(territory: Territory, service: str, caller: str, acts: Acts) -> frozenset[str]:
-    """The verbs of `caller` for `service`; none for a stranger."""
+    """The verbs of `caller` for `service`; none for an unknown node."""
     if caller not in territory.nodes:
         return frozenset()
     if caller in acts.quarantined:
@@ -119,7 +119,7 @@ def check_release(territory: Territory, caller: str, acts: Acts, lease: Lease, r
 
 
 def may_announce(territory: Territory, service: Service, caller: str) -> bool:
-    """Whether `caller` may say what shall become of `service`: its candidates and the maintenance team."""
+    """Whether `caller` may announce a plan for `service`: its candidates and the maintenance team may."""
     return caller in service.candidates or not OPERATING.isdisjoint(territory.nodes[caller].roles)
 
 
@@ -158,7 +158,7 @@ def _check_own(caller: str, node: str, lease: int, ttl_seconds: int, ttl_seconds
 
 
 def _check_short(*texts: str) -> None:
-    """What is said stays on every voter's disk for an hour at least."""
+    """Refuse long texts: each stays on every voter's disk for an hour at least."""
     if (found := sum(len(text.encode()) for text in texts)) > TEXT_BYTES_MAX:
         raise Refused(f"{found} bytes are more than brokers accept ({TEXT_BYTES_MAX}).", remedy="Shorten the text.")
 
@@ -174,7 +174,7 @@ def _check_ousting(claim: Claim, acts: Acts, record: ServiceRecord) -> None:
 
 
 def _check_owner(service: Service, claim: Claim, acts: Acts, record: ServiceRecord) -> None:
-    """Of a local-first service silence is no reason: its home may be at work for its own town hall."""
+    """Silence is no reason to take a local-first service: its origin may be at work for its own town hall."""
     owner = record.owner
     if service.policy != "local-first" or claim.node in acts.promoted:
         return
@@ -185,7 +185,7 @@ def _check_owner(service: Service, claim: Claim, acts: Acts, record: ServiceReco
                 f"{service.name} never had a lease holder: its origin {service.node} must be the first.", remedy=remedy
             )
         return
-    # Whoever stands in for the home is bound by its lease, so the end of that is enough for the home.
+    # A stand-in is bound by its lease, so the end of that lease is enough for the origin.
     if claim.node == service.node and owner.node != service.node:
         return
     if not owner.released and owner.node != claim.node and owner.node not in acts.out_of_the_way:

@@ -1,6 +1,6 @@
-"""What a node's own doctor reads of the voter beside it, and of the copies of its store (see `voter_maintenance.py`).
+"""The checks of a node's own doctor on the voter beside it, and on the copies of its store (see `maintenance.py`).
 
-It loads nothing that talks to a store: every look at a node asks it.
+This module loads nothing that talks to a store: every look at a node asks it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def snapshots(folder: Path) -> dict[float, Path]:
 
 
 def problems(layout: NodeLayout, now: float) -> Iterator[Reason]:
-    """What is wrong with the voter of this node; nothing on one that is none."""
+    """Return the problems of the voter of this node; none on a node without a voter."""
     if not layout.voter.exists():
         return
     try:

@@ -1,4 +1,5 @@
-"""What a voter's agent does for the voter beside it: see who leads, hand the lead over, take a snapshot. On etcd 3.5.
+"""The calls by which a voter's agent maintains the voter beside it: see who leads, hand the lead over, take a snapshot.
+On etcd 3.5.
 
 The lead is kept at the standby of the whole territory, where the power and the line are best: a town hall that dies
 then never takes the leader along, which would cost its services an election and their leases a second life. Only the
@@ -38,7 +39,7 @@ class Listed:
 
 
 class EtcdAdmin:
-    """Of the one `voter` beside this agent; use it within one event loop and close it."""
+    """The client of the one `voter` beside this agent; use it within one event loop and close it."""
 
     def __init__(self, voter: Voter, tls: ssl.SSLContext | None = None) -> None:
         self._gateway = Gateway((voter,), tls, needs_leader=False)
@@ -110,7 +111,8 @@ class EtcdAdmin:
                 pass
 
     async def snapshot(self) -> AsyncGenerator[bytes]:
-        """The voter's file in pieces, as `etcdutl snapshot restore` takes it, however long whoever keeps them takes.
+        """The voter's file in pieces, as `etcdutl snapshot restore` takes it; the caller may take any time to keep
+        them.
 
         Raise IntegrityError at its end when the hash that etcd appends does not hold: nothing of it is good then.
         """

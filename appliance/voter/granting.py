@@ -1,12 +1,13 @@
-"""Whether one voter's broker signs a grant: what it must know by itself, whatever the voters' store says. Pure.
+"""The rules by which one voter's broker signs a grant: what it must know by itself, whatever the voters' store says.
+Pure.
 
-Invariant: a broker signs only what it has proof of: who asks may hold the service and signed for it, the writer until
-now gave the service up, was declared out of the way by a person, has lost its keys, or was asked in vain for one lease;
-and for no epoch does it sign a second line. The store is no argument here at all, so what is forged in it grants
-nothing. In doubt it declines with a sentence, and the territory key is left.
+Invariant: a broker signs only what it has proof of. The asker may hold the service and signed the request. The writer
+until now gave the service up, was declared out of the way by a person, has lost its keys, or did not answer for one
+lease. The broker signs no second line for an epoch. The store is no argument here at all, so a forgery in it grants
+nothing. In doubt the broker declines with a sentence, and the territory key is left.
 
-Who is *present* comes from signed grants: the newest that anybody showed this broker. Who asks could hide one, so the
-holders of the service are asked too, by the broker itself.
+The *present* writer comes from signed grants: the newest that anybody showed this broker. An asker could hide one, so
+the broker itself asks the replica nodes of the service too.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ class Declines:
 
 
 def decide(view: View) -> Signs | Declines:
-    """What this broker does; the same question later is answered anew, and a line that was signed is signed again."""
+    """Return the answer of this broker; the same question later is judged again, and a line that was signed is signed
+    again."""
     try:
         present = _check_present(view)
         _check_asker(view, present)
@@ -228,7 +230,7 @@ def _lease_seconds(view: View, present: Grant) -> float:
 
 
 def _is_silent(view: View, present: Grant) -> bool:
-    """Whether this broker has asked the writer of `present` for a whole lease, and in vain."""
+    """Whether this broker asked the writer of `present` for a whole lease without an answer."""
     probe, lease = _probe(view, present), _lease_seconds(view, present)
     return probe is not None and lease > 0 and probe.silence(view.now) >= lease
 

@@ -1,6 +1,6 @@
-"""What a voter's broker does for the store beside it; what the node's doctor reads of that is in `voter_doubts.py`.
+"""The maintenance of the store beside a voter's broker; the node's doctor reads its results by `checks.py`.
 
-`etcd.json` is written after each look, so one that grows old says that nobody looks any more.
+`care.json` is written after each look, so one that grows old says that nobody looks any more.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a voter needs from time to time: the lead where it belongs, copies of its store, room. Pure.
+"""The needs of a voter from time to time: the lead where it belongs, copies of its store, room. Pure.
 
 Nothing here decides about services. A copy is for the day on which a majority of the voters lost their disks, so each
 voter makes its own, and an older one never goes before a newer one is whole.
@@ -49,13 +49,13 @@ class EtcdLease:
 
     @property
     def is_young(self) -> bool:
-        """Whether it was renewed a moment ago. Whoever leads next has each lease last anew, also that of a node that
+        """Whether it was renewed a moment ago. The next leader lets each lease start over, also that of a node that
         died: its service would wait for so much longer."""
         return self.left_seconds + 1 >= YOUNG * self.granted_seconds
 
 
 def heir(status: MemberStatus, members: Mapping[str, int], preferred: str) -> int:
-    """The member to whom this voter hands the lead over; 0 when it does not lead or `preferred` does, or is unknown."""
+    """The member that gets the lead from this voter; 0 when it does not lead or `preferred` does, or is unknown."""
     wanted = members.get(preferred, 0)
     return wanted if status.leader == status.member != wanted else 0
 
@@ -85,7 +85,7 @@ class Due:
 
 
 def due(seen: Seen) -> Due:
-    """What the voter needs now."""
+    """Return what the voter needs now."""
     rested = seen.since_hand_over is None or seen.since_hand_over >= HAND_OVER_AGAIN_SECONDS
     settled = rested and seen.leads >= LED_SECONDS
     old = seen.since_snapshot is None or seen.since_snapshot >= SNAPSHOT_EVERY_SECONDS

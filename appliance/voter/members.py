@@ -1,4 +1,4 @@
-"""Who votes: what makes etcd's own list of voters what the territory says.
+"""Membership of the voters: bring etcd's own list of voters to what the territory says.
 
 A voter that comes back without its memory could promise a second time what it promised before. It is another one: the
 former is taken out before it is taken in.
@@ -20,21 +20,23 @@ AGAIN_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Changes:
-    """What makes the list of voters what the territory says: `remove` before `add`, which are peer URLs."""
+    """The changes that bring the list of voters to what the territory says: `remove` before `add`, which are peer
+    URLs."""
 
     remove: tuple[Listed, ...] = ()
     add: tuple[str, ...] = ()
 
 
 def changes(listed: Collection[Listed], wanted: Collection[str], empty: Collection[str]) -> Changes:
-    """What makes the voters `listed` those with the peer URLs `wanted`; those at `empty` lost what they had. Pure."""
+    """The changes from the voters `listed` to the peer URLs `wanted`; the voters at `empty` lost their memory. Pure."""
     gone = tuple(it for it in listed if it.peer_url not in wanted or it.peer_url in empty)
     kept = {it.peer_url for it in listed if it not in gone}
     return Changes(gone, tuple(url for url in wanted if url not in kept))
 
 
 async def reconcile(admin: EtcdAdmin, decided: Changes, *, seconds_max: float = RECONCILE_SECONDS_MAX) -> None:
-    """Carry out `decided` at the voter of `admin`; a call that was cut is made again by whoever asks for the list anew.
+    """Carry out `decided` at the voter of `admin`. After a call that was cut, the caller asks for the list again and
+    repeats.
 
     Raise Unreachable when the voters do not agree within `seconds_max`: etcd takes nobody in until those that it has
     have been connected for some seconds.

@@ -1,4 +1,4 @@
-"""What a broker knows from asking the present holder whether it still holds: since when there is no answer. Pure.
+"""The holder probe of a broker: for how long the present lease holder has not answered whether it still holds. Pure.
 
 Invariant: only time during which this broker kept asking, on a machine that ran, counts as silence. Moments are seconds
 of CLOCK_BOOTTIME of one boot; they are arguments, and none of this outlives the process, let alone the boot.
@@ -14,7 +14,8 @@ from appliance.trust.grant import Grant
 from appliance.trust.held import Held
 
 GAP_SECONDS_MAX = 3.75
-"""Between two questions. After a longer gap this broker may have been suspended or cut off, and counts anew."""
+"""Between two questions. After a longer gap this broker may have been suspended or cut off, and starts to count
+again."""
 QUESTIONS_MAX = 64
 
 
@@ -50,7 +51,7 @@ class HolderProbe:
         return replace(self, since=now, open=left, lease_seconds=min(held.lease_seconds, LEASE_SECONDS_MAX))
 
     def silence(self, now: float) -> float:
-        """For how many seconds the holder has been asked in vain by `now`; 0 when this broker stopped asking."""
+        """For how many seconds, by `now`, the holder has not answered; 0 when this broker stopped asking."""
         return now - self.since if 0 <= now - self.last <= GAP_SECONDS_MAX else 0.0
 
 

@@ -112,7 +112,8 @@ async def _ask(state: BrokerState) -> None:
 
 
 def make_maintenance(current: Current, admin: EtcdAdmin, state: BrokerState) -> VoterMaintenance:
-    """What sees to the voter beside this node; who should lead follows from the bundle of each moment."""
+    """Return the maintenance of the voter beside this node; its preferred leader follows from the bundle of each
+    moment."""
     named: dict[int, str] = {}
 
     def preferred() -> str:
@@ -127,7 +128,8 @@ def make_maintenance(current: Current, admin: EtcdAdmin, state: BrokerState) -> 
 
 
 def make_state(current: Current) -> BrokerState:
-    """What the broker of this node knows at its start: the newest grants that it judged before, and nothing else."""
+    """Return the state of this node's broker at its start: the newest grants that it judged before, and nothing
+    else."""
     node = current.node
     kept = KeptGrants(node.layout.voter_maintenance / KeptGrants.FOLDER)
 

@@ -1,9 +1,9 @@
-"""What a broker promised by its signatures, durable before each one leaves: never two grants of one epoch.
+"""The promises that a broker made by its signatures, durable before each one leaves: never two grants of one epoch.
 
-Invariant: a signature exists only for what stands in the file, so a broker that was cut, restarted or asked again signs
-the same line or none. The file names the machine: it belongs beside the state folder, as the lineage does, and
-bringing the folder back from an image, or cloning the disk, brings back no promise that was forgotten since. A broker
-without its file signs nothing: it was a voter when it lost it, and another box is another voter of a later term.
+Invariant: a signature exists only for what is in the file, so a broker that was cut, restarted or asked again signs the
+same line or none. The file names the machine: it belongs beside the state folder, as the lineage does, and bringing the
+folder back from an image, or cloning the disk, brings back no promise that was forgotten since. A broker without its
+file signs nothing: it was a voter when it lost it, and another box is another voter of a later term.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ REMEDY = "Give the node new keys as a new voter (`appliance node init` in an emp
 
 @dataclass(frozen=True)
 class Promised:
-    """Of one service. `lines`: epoch to the digest of the line signed for it. `present`: the newest epoch that was
-    shown as granted when this broker signed. `acts`: digest of each act that it signed by, and whom that replaced."""
+    """The promises for one service. `lines`: epoch to the digest of the line signed for it. `present`: the newest epoch
+    that was shown as granted when this broker signed. `acts`: digest of each act that it signed by, and the epoch
+    replaced by it."""
 
     lines: Mapping[int, str] = field(default_factory=dict)
     present: int = 0
@@ -79,7 +80,7 @@ def begin_promises(path: Path, machine: str) -> Promises:
 
 
 def load_promises(path: Path, machine: str) -> Promises:
-    """What was promised on this `machine`; raise Refused or IntegrityError, and let nothing be signed, otherwise."""
+    """Return the promises of this `machine`; raise Refused or IntegrityError, and let nothing be signed, otherwise."""
     try:
         fields = json.loads(path.read_bytes())
         known = {str(name): _promised(each) for name, each in fields["services"].items()}

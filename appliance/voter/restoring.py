@@ -1,4 +1,4 @@
-"""A voter's store made anew from one of its hourly copies, after most or all of them lost theirs."""
+"""A voter's store is restored from one of its hourly copies, after most or all of the voters lost theirs."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A voter's broker: it takes calls over TLS from nodes that show their certificate, and answers by the broker's rules.
 
-Who calls is said by the certificate alone, which the territory issued for a key of the bundle; nothing that the caller
+The certificate alone, which the territory issued for a key of the bundle, names the caller; nothing that the caller
 writes about itself is believed. A caller has a few conversations at a time and may be slow in none of them, so that no
 node keeps the others from their renewals.
 """

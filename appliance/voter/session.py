@@ -20,11 +20,11 @@ MORE: Mapping[str, Mapping[str, tuple[type, ...]]] = {
 }
 DOCUMENTS_MAX = 256
 FORGED_SECONDS = 0.5
-"""For which the answer waits to whoever showed a forged act, so that no node keeps a core of each voter busy."""
+"""The answer to a caller that showed a forged act waits so long, so that no node keeps a core of each voter busy."""
 
 
 class BrokerSession(Brokered):
-    """What `caller` gets from the broker whose `state` this is, by the bundle of each moment."""
+    """The answers that `caller` gets from the broker whose `state` this is, by the bundle of each moment."""
 
     def __init__(self, behind: Coordination, state: BrokerState, caller: str) -> None:
         super().__init__(behind, state.bundle().territory, caller, state.acts)
@@ -77,7 +77,7 @@ class BrokerSession(Brokered):
         try:
             async with asyncio.timeout(seconds_max):
                 await turn.acquire()
-        except TimeoutError as error:  # whoever asked has gone by now
+        except TimeoutError as error:  # the caller has gone by now
             raise Busy(f"{self._caller} asks for more than this broker can handle.") from error
         try:
             vote = await asyncio.to_thread(self._state.vote, self._caller, request, _texts(papers))

@@ -28,7 +28,7 @@ class Signer:
     key: Ed25519PrivateKey
 
     def promised(self, service: str) -> Promised:
-        """What this broker promised of `service` so far; raise as `load_promises`."""
+        """Return what this broker promised of `service` so far; raise as `load_promises`."""
         return load_promises(self.promises, self.machine).of(service)
 
     def sign(self, service: str, look: Callable[[Promised], View]) -> bytes:

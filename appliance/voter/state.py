@@ -1,12 +1,13 @@
-"""What a voter's broker knows besides the store, and signs by: who attends, what they showed, who keeps silent.
+"""The broker state: what a voter's broker knows besides the store, and signs by. It knows which nodes call, what they
+showed, and which are silent.
 
-Every node calls each broker every two or three seconds. It brings the signed papers that it has, answers the questions
-it was asked ("do you still hold?") and takes the next ones along. So brokers ask without opening a connection to
-anybody, a node behind a carrier's NAT is asked like all others, and only voters listen.
+Every node calls each broker every two or three seconds. It brings the signed documents that it has, answers the
+questions it was asked ("do you still hold?") and takes the next ones along. So brokers ask without opening a connection
+to anybody, a node behind a carrier's NAT is asked like all others, and only voters listen.
 
-Callers are served by threads, since papers take processes to check: whoever looks through what they may add to looks
-through a copy. All of it is in memory: a broker that was just started knows nothing, has asked nobody, and therefore
-signs nothing for one lease. What it must never forget lies with its promises (`promises.py`).
+Callers are served by threads, since documents take processes to check: a reader looks through a copy of each collection
+that a thread may add to. All of it is in memory: a broker that was just started knows nothing, has asked nobody, and
+therefore signs nothing for one lease. Its promises, which it must never forget, are in their file (`promises.py`).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from appliance.voter.signing import Signer
 
 @dataclass
 class BrokerState:
-    """Of the broker of `voter`. `own_acts` are those that were accepted at this very node."""
+    """The state of the broker of `voter`. `own_acts` are those that were accepted at this very node."""
 
     voter: str
     bundle: Callable[[], Bundle]
@@ -50,7 +51,7 @@ class BrokerState:
     heard: dict[str, float] = field(default_factory=dict)
     probes: dict[str, HolderProbe] = field(default_factory=dict)
     serving: dict[str, tuple[str, float]] = field(default_factory=dict)
-    """Who says to serve each service, and when: for people to see, nothing is decided by it."""
+    """The node that says it serves each service, and when: for people to see, nothing is decided by it."""
     ready: dict[str, tuple[int, float]] = field(default_factory=dict)
     """For how many seconds the home of each service has been ready to have it back, as itself said, and when."""
     voting: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
@@ -80,7 +81,7 @@ class BrokerState:
 
     @property
     def ask_every_seconds(self) -> float:
-        """Six questions in a lease, and never so few that silence would have to be counted anew."""
+        """Six questions in a lease, and never so few that silence would have to be counted from the start again."""
         return min(2.5, self.lease_seconds / 6)
 
     def tick(self) -> None:
@@ -133,8 +134,8 @@ class BrokerState:
 
     @contextlib.contextmanager
     def waking(self, wake: Callable[[], object]) -> Iterator[None]:
-        """While somebody waits for news: `wake` is called, from any thread, when a newer paper is shown. Clients of a
-        service that was taken over are led to it by that, and whom it was let go for takes it over."""
+        """Call `wake`, from any thread, when a newer document is shown while somebody waits for news. This wakes
+        routing after a takeover, and the node that a release was addressed to."""
         self._waiting.add(wake)
         try:
             yield
@@ -185,7 +186,7 @@ class BrokerState:
         return tuple(f"{name} {who}" for name, (who, at) in tuple(self.serving.items()) if now - at <= GAP_SECONDS_MAX)
 
     def questions(self, caller: str) -> tuple[str, ...]:
-        """What `caller` is asked now: service, epoch and challenge of each."""
+        """Return the present questions for `caller`: service, epoch and challenge of each."""
         mine = (
             (probe, next(reversed(list(probe.open)), ""))
             for service, probe in tuple(self.probes.items())
@@ -195,9 +196,9 @@ class BrokerState:
 
     def news(self, caller: str) -> tuple[str, ...]:
         """The newest grant and release of each service that concerns `caller`, for it to learn who writes, and acts: a
-        sick node must hear of its own quarantine, and that it was taken back.
+        quarantined node must hear of its own quarantine, and that it was taken back.
 
-        Of a service with an address every node learns who writes it: that is where its address leads.
+        Every node learns the writer of a service with an address: its address is routed there.
         """
         services = self.bundle().territory.services
         concerned = [name for name, it in services.items() if caller in (it.node, *it.standbys)]
@@ -244,8 +245,8 @@ class BrokerState:
         return tuple(it for it in in_force(self._known_acts(), self.clock.now()) if it.service in ("any", service))
 
     def acts(self, service: str) -> Acts:
-        """What the acts in force mean for the store. An act by which this broker signed a grant is used up there, too,
-        once a newer grant is known: the node that it named cannot stop the next writer by it."""
+        """Return the meaning of the acts in force for the store. An act by which this broker signed a grant is used up
+        there, too, once a newer grant is known: the node that it named cannot stop the next writer by it."""
         subjects: Mapping[str, set[str]] = {"promote": set(), "lost": set(), "quarantine": set()}
         for it in self.acts_in_force(service):
             if it.act == "quarantine" or (it.act in subjects and not self._is_used(service, it)):

@@ -1,9 +1,9 @@
-"""What one look means under a policy at a moment: the words in which the rows of the table are written. Pure.
+"""The meaning of one look under a policy at a moment: the words in which the rows of the table are written. Pure.
 
-The invariant that all of it serves: at most one node writes a service, but for a home that goes on alone by policy.
-Whoever is bound to a lease therefore takes itself for deposed as soon as it cannot prove the contrary. A newer epoch
-is believed from wherever it is shown with its signed grant, and never without: who writes into the voters' store can
-stop those who are bound to it, but never a home, and never make anybody drop a byte.
+The invariant that all of it serves: at most one node writes a service, but for an origin that goes on alone by policy.
+So a node that is bound to a lease takes itself for deposed as soon as it cannot prove the contrary. A newer epoch is
+believed from any source that shows it with its signed grant, and never without: an attacker who writes into the voters'
+store can stop the nodes that are bound to it, but never an origin, and never make any node drop a byte.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Facts:
 
     @cached_property
     def record(self) -> Record | None:
-        """What the voters say at present; None when no majority has answered lately."""
+        """The present record of the voters; None when no majority has answered lately."""
         record = self.seen.record
         return record if record is not None and self.now - record.asked <= self.timers.fresh else None
 
@@ -124,7 +124,7 @@ class Facts:
     def returnable(self) -> bool:
         """Whether this node's epoch still stands and nobody else has the lease: the voters' transaction makes sure.
 
-        Of a mirror nobody has one.
+        No node ever has the lease of a mirror.
         """
         return (
             self.policy.others_write
@@ -222,8 +222,8 @@ class Facts:
 
     @property
     def answers_until(self) -> float:
-        """Until when what runs here alone must have answered again: it may have much to recover before it first does,
-        after a power cut on a slow disk, and whoever ends that makes it begin anew."""
+        """The deadline for an answer of a service that runs here alone. After a power cut on a slow disk it may have
+        much to recover before its first answer, and to stop it makes it start over."""
         seen = self.seen
         came_up = seen.answered_at > 0 and seen.answered_at >= seen.started_at
         since = max(self.standing.since, seen.installed_at, seen.started_at, seen.answered_at)
@@ -239,7 +239,8 @@ class Facts:
 
     @property
     def hand_over_to(self) -> str | None:
-        """To whom this holder shall hand over: a name, "" for whoever is next, None when it shall not."""
+        """The node to which this lease holder must hand over: a name, "" for the next candidate, None for no
+        handover."""
         requests = self.seen.requests
         if not self.policy.others_write:
             return None

@@ -1,4 +1,4 @@
-"""What failover reasons about, as values: states, policies, actions, what a node sees of a service, what it remembers.
+"""The values that failover reasons about: states, policies, actions, what a node sees of a service, what it remembers.
 
 Every moment is CLOCK_BOOTTIME in seconds of the node that looks: it counts suspended time and no clock setting moves
 it. A deadline counts from when a renewal that was *proven* later was *sent*, since that is the latest moment at which
@@ -18,7 +18,7 @@ from appliance.node.branch import Branch
 
 
 class State(StrEnum):
-    """Of one service at one node."""
+    """The states of one service at one node."""
 
     BOOT = "BOOT"
     CATCHUP = "CATCHUP"
@@ -78,7 +78,8 @@ class Policy(StrEnum):
 
 
 class Action(StrEnum):
-    """What the node is asked to do. Each may be asked again while it is under way, and is safe to repeat and to cut."""
+    """The things that a node is asked to do. Each may be asked again while it is under way, and is safe to repeat and
+    to cut."""
 
     READ = "read"
     RENEW = "renew"
@@ -141,13 +142,13 @@ STOPPING = (Action.CUT_NETWORK, Action.STOP, Action.SET_READ_ONLY)
 
 @dataclass(frozen=True)
 class Record:
-    """What a majority of the voters last said; `asked` is when the question was sent, or the watch last spoke.
+    """The last answer of a majority of the voters; `asked` is when the question was sent, or the watch last spoke.
 
-    `granted`: the newest epoch whose signed grant came along and was checked, whoever claims the service now; without
-    one nobody is deposed by what voters say.
-    `owner` took the service over under `epoch`; `holder` has a lease that lives, "" when nobody has. `released`: the
-    owner let go cleanly, and signed that, for `to` when that is a name. `vacant_since`: when this node learned of the
-    present vacancy. `heard_since`: since when they have answered without growing silent in between.
+    `granted`: the newest epoch whose signed grant came along and was checked, whichever node claims the service now;
+    without one no answer of the voters deposes a node. `owner` took the service over under `epoch`; `holder` has a
+    lease that lives, "" when nobody has. `released`: the owner let go cleanly, and signed that, for `to` when that is a
+    name. `vacant_since`: when this node learned of the present vacancy. `heard_since`: since when they have answered
+    without growing silent in between.
     """
 
     asked: float
@@ -172,8 +173,8 @@ class Proof:
 
 @dataclass(frozen=True)
 class Local:
-    """What runs here. `writer`: the service's programs; `writable`: its files; `held`: clients wait with writes;
-    `holding`: they may do so, since that was begun, or its end was."""
+    """The parts of the service that run here. `writer`: the service's programs; `writable`: its files; `held`: clients
+    wait with writes; `holding`: they may do so, since that was begun, or its end was."""
 
     writer: bool = False
     writable: bool = False
@@ -207,11 +208,11 @@ class Copy:
 
 @dataclass(frozen=True)
 class OperatorRequests:
-    """What people want, as signed acts and requests that were checked already.
+    """The requests of people: signed acts and orders that were checked already.
 
-    `promote`: an act in force that names this node and whom it replaces, of which no grant came yet.
-    `move_to`: the holder shall hand over to that node. `leaving`: this node hands over whatever it holds, to whoever is
-    next, and takes nothing over. `hand_back`: it is night.
+    `promote`: an act in force that names this node and the node that it replaces, of which no grant came yet.
+    `move_to`: the lease holder must hand over to that node. `leaving`: this node hands over all that it holds, to the
+    next candidate, and takes nothing over. `hand_back`: the handback window is open.
     """
 
     promote: bool = False
@@ -226,19 +227,19 @@ class OperatorRequests:
 class Seen:
     """One look of the node `node` at one service. Nothing in it is asked for twice within a cycle.
 
-    `rank`: its turn among the home and the standbys, the present owner last. `own_epoch`: of the newest grant here that
-    names this node; `known_epoch`: of the newest grant here or seen anywhere; `refused_by_epoch`: of a newer grant that
-    a storage peer showed when it refused ours. `released`: this node let go of `own_epoch`, and says so on its disk.
-    `lost`: the last renewal was answered by "not yours". `unreplicated_writes`: writes were made here that are in no
-    generation which the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a
+    `rank`: its turn among the origin and the standbys, the present owner last. `own_epoch`: of the newest grant here
+    that names this node; `known_epoch`: of the newest grant here or seen anywhere; `refused_by_epoch`: of a newer grant
+    that a storage peer showed when it refused ours. `released`: this node let go of `own_epoch`, and says so on its
+    disk. `lost`: the last renewal was answered by "not yours". `unreplicated_writes`: writes were made here that are in
+    no generation which the present history has; true when unsure. `acknowledged_epoch`: the newest epoch of ours that a
     storage peer accepted. `opened_epoch`: of the grant under which the service was last opened here, with the newest
     generation adopted. `adopts`: another wrote before the grant that is here, so its files are still to be adopted.
-    `installed_at`: when the newest generation was last laid in place here, or a branch kept; now, while it is.
+    `installed_at`: when the newest generation was last put in place here, or a branch kept; now, while it is.
     `started_at`, `answered_at`: when the service was last started here by this program, and when it last answered it.
-    `old_writer_stops_at`: until when whom our takeover deposed may go on by its own clock; kept with the proof, and one
-    lease from the first proof when a reboot lost it before the epoch was opened. `served_at`: when a broker last told
-    that somebody serves it. `origin_ready_since`: since when the home, another node, is a caught-up standby. `last`:
-    when each action was begun.
+    `old_writer_stops_at`: until when the node that our takeover deposed may go on by its own clock; kept with the
+    proof, and one lease from the first proof when a reboot lost it before the epoch was opened. `served_at`: when a
+    broker last reported that a node serves it. `origin_ready_since`: since when the origin, another node, is a
+    caught-up standby. `last`: when each action was begun.
     """
 
     node: str
@@ -272,8 +273,9 @@ class Seen:
 
 @dataclass(frozen=True)
 class Standing:
-    """What the node remembers between two looks: its state, since when, how often it failed to serve in a row, and how
-    often to hand over: who serves well may be unable to do that, and must not give up for it."""
+    """The memory of a node between two looks: its state, since when, how often it failed to serve in a row, and how
+    often it failed to hand over. The last two are apart: a node that serves well may be unable to hand over, and must
+    not give up."""
 
     state: State
     since: float
@@ -285,12 +287,12 @@ class Standing:
 
 @dataclass(frozen=True)
 class Decision:
-    """What row `row` of the table says: do `actions` in order, after one that fails only those that close, and be
-    `standing`.
+    """The order that row `row` of the table gives: do `actions` in turn, after one that fails only those that close,
+    and be `standing`.
 
     `deadline`: boot time from which nothing may be written here, looked at again right before each action; None where
-    none applies, and then no watchdog may be tied to a lease. A new epoch must be above `above`. `to`: for whom a
-    release is meant, "" for whoever is next.
+    none applies, and then no watchdog may be tied to a lease. A new epoch must be above `above`. `to`: the node for
+    which a release is meant, "" for the next candidate.
     """
 
     row: str

@@ -9,7 +9,7 @@ from appliance.failover.fsm.model import State as S
 from appliance.failover.fsm.row import EVERY, LEASED, WAITING, WRITING, Row
 
 ROWS: tuple[Row, ...] = (
-    # What stops, whatever else is true.
+    # Rows that stop the service, whatever else is true.
     Row(
         "quarantined",
         tuple(it for it in EVERY if it is not S.FENCED),

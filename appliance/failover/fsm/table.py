@@ -1,8 +1,8 @@
 """The table of transitions: in each state the first row that holds says what is done, what comes next, and why.
 
-The invariant: at most one node writes a service, but for a home that goes on alone by policy. So in every state the
-rows that stop come before those that serve; whoever stops passes through DEMOTING or FENCED, which end only when
-nothing can be written any more; nobody starts to write but in PROMOTING and ISOLATED_RW; and a takeover is decided by
+The invariant: at most one node writes a service, but for an origin that goes on alone by policy. So in every state the
+rows that stop come before those that serve; a node that stops passes through DEMOTING or FENCED, which end only when
+nothing can be written any more; no node starts to write but in PROMOTING and ISOLATED_RW; and a takeover is decided by
 the voters' transaction, never by what was read.
 
 `decide` is pure: what a node sees, the policy, the timers and the moment are arguments. The simulator calls it too.
@@ -24,14 +24,14 @@ _ROWS_OF = {state: tuple(row for row in TABLE if state in row.states) for state 
 
 
 def decide(standing: Standing, seen: Seen, policy: Policy, timers: Timers, now: float) -> Decision:
-    """What the table says to a node in `standing` that sees `seen` at `now`, CLOCK_BOOTTIME in seconds."""
+    """Return the table's decision for a node in `standing` that sees `seen` at `now`, CLOCK_BOOTTIME in seconds."""
     return _decide(_ROWS_OF[standing.state], standing, seen, policy, timers, now)
 
 
 def decide_by(
     table: Sequence[Row], standing: Standing, seen: Seen, policy: Policy, timers: Timers, now: float
 ) -> Decision:
-    """The same by another table: tests break rows to show that whoever judges histories finds it."""
+    """The same by another table: tests break rows to show that the checkers of histories find it."""
     rows = tuple(row for row in table if standing.state in row.states)
     return _decide(rows, standing, seen, policy, timers, now)
 
