@@ -1,4 +1,5 @@
-"""What people asked for in the portal, carried out on this node: from which copy, in which shares, by which acts."""
+"""The restore requests of people in the portal, carried out on this node: from which copy, in which shares, by which
+acts."""
 
 from __future__ import annotations
 

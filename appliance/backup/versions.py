@@ -2,11 +2,11 @@
 
 Windows and Samba know a snapshot by its name, @GMT-2026.11.25-08.00.00, always UTC.
 
-Invariant: no clock removes history. The wall clock only names. What is counted are runs of snapshots, in the order in
-which the file system made them, that bear the same hour or the same day: the first of each of the last 48 hours and
-the last of each of the last 35 days *that have one* stay. A machine that was off for a month, or whose clock is a year
-ahead or behind, loses one old snapshot for a new one, as on every other day. Judging by age was dropped: the first run
-after a clock that jumped ahead would have removed all.
+Invariant: no clock removes history. The wall clock only names. The rule counts runs of snapshots, in the order in which
+the file system made them, that bear the same hour or the same day: the first of each of the last 48 hours and the last
+of each of the last 35 days *that have one* stay. A machine that was off for a month, or whose clock is a year ahead or
+behind, loses one old snapshot for a new one, as on every other day. Judging by age was dropped: the first run after a
+clock that jumped ahead would have removed all.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ class Plan:
 
 
 def decide(names: Sequence[str], now: float, keep: Keep, *, asked: bool = False) -> Plan:
-    """What to make and to drop. `names`: those there are, oldest first by when the file system made them.
+    """Return the snapshots to make and to drop. `names`: those there are, oldest first by when the file system made
+    them.
 
     One is made when the newest bears another hour (where no hours are kept: another day), or when somebody `asked`.
-    Names of another form are nobody's business and stay.
+    Names of another form are left alone.
     """
     ours = [name for name in names if is_ours(name)]
     unit = _hour if keep.hours else _day
@@ -71,7 +72,7 @@ def _unused(now: float, taken: frozenset[str]) -> str:
 
 
 def _first_of_each(names: Sequence[str], unit: Callable[[str], str], count: int) -> list[str]:
-    """What backups ask for in between takes no hour's version away from people."""
+    """The first of each: snapshots that backups ask for in between then take no hour's version away from people."""
     first = [next(run) for _, run in groupby(names, unit)]
     return first[-count:] if count else []
 

@@ -56,11 +56,11 @@ from appliance.units import DAY
 TRIED_AGAIN_SECONDS = 7 * DAY
 
 
-def save_branches(node: Node, done: Run, *, anew: bool = False, handing_over: bool = False) -> tuple[Failure, ...]:
+def save_branches(node: Node, done: Run, *, again: bool = False, handing_over: bool = False) -> tuple[Failure, ...]:
     """Save those that the repository lacks, after the run `done`; what could not be, and why. Never raises.
 
     What is sealed here is newer than what `done` judged: ask `safety_of` again.
-    `anew`: a person asks, so try again what was refused here before, and give it more time. `handing_over`: save none,
+    `again`: a person asks, so try again what was refused here before, and give it more time. `handing_over`: save none,
     since the last backup of a service that is being handed over needs the lock.
     """
     try:
@@ -68,7 +68,7 @@ def save_branches(node: Node, done: Run, *, anew: bool = False, handing_over: bo
         if not wanted:
             return ()
         with Lines(node) as lines:
-            failures = tuple(_save_branches(_Run(node, done.service, lines), done, wanted, anew, handing_over))
+            failures = tuple(_save_branches(_Run(node, done.service, lines), done, wanted, again, handing_over))
     except (ApplianceError, OSError) as error:
         failures = (Failure("its branches", _named(error)),)
     for failure in failures:
@@ -76,7 +76,7 @@ def save_branches(node: Node, done: Run, *, anew: bool = False, handing_over: bo
     return failures
 
 
-def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool, handing_over: bool) -> list[Failure]:
+def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], again: bool, handing_over: bool) -> list[Failure]:
     if full := _full(done.pushed):
         return run.take_back(wanted, full)
     if done.failures or not done.safety.held or handing_over:
@@ -84,13 +84,13 @@ def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], anew: bool, h
     with run.locked() as at:
         if at is None:
             return []
-        failures, due = at.due(wanted, anew)
+        failures, due = at.due(wanted, again)
         due = [it for it in due if not at.settle_known(it)]
         if not due:
             return failures
         compare(run.node, run.service, at.chain, run.lines)
         bring_to_rest(at.borg)
-        unsaved, saved = at.save(due, anew)
+        unsaved, saved = at.save(due, again)
         failures += unsaved
         if saved:
             at.seal()
@@ -177,10 +177,10 @@ class _At:
         check_nonce(next_nonce(repository), grant.epoch)
         return cls(node, service, chain, grant, Borg(repository, lock_wait_seconds=READERS_SECONDS_MAX))
 
-    def due(self, wanted: Iterable[Branch], anew: bool) -> tuple[list[Failure], list[Branch]]:
+    def due(self, wanted: Iterable[Branch], again: bool) -> tuple[list[Failure], list[Branch]]:
         """Of those that the repository lacks: what was refused before, and what is tried now."""
         there = saved_branches(self.borg)
-        lacking = [(it, self._refused(it, anew)) for it in wanted if it.epoch not in there]
+        lacking = [(it, self._refused(it, again)) for it in wanted if it.epoch not in there]
         return [Failure(_name(it), why) for it, why in lacking if why], [it for it, why in lacking if not why]
 
     def settle_known(self, branch: Branch) -> bool:
@@ -192,7 +192,7 @@ class _At:
         settle(branch, Settled(merged=True, known=True), self.node.clock.now(), self.node.journal)
         return True
 
-    def save(self, due: Iterable[Branch], anew: bool) -> tuple[list[Failure], list[Branch]]:
+    def save(self, due: Iterable[Branch], again: bool) -> tuple[list[Failure], list[Branch]]:
         """What failed, and what is in the repository now: one at most, since a move waits for it."""
         failures, saved = list[Failure](), list[Branch]()
         was_read = False
@@ -202,7 +202,7 @@ class _At:
                 failures.append(Failure(_name(branch), later))
                 continue
             try:
-                unread = self._save(branch, ASKED_SECONDS_MAX if anew else SECONDS_MAX)
+                unread = self._save(branch, ASKED_SECONDS_MAX if again else SECONDS_MAX)
             except (ApplianceError, OSError) as error:
                 failures.append(self.refuse(branch, _named(error)))
                 was_read = not isinstance(error, NoSpace)
@@ -267,12 +267,12 @@ class _At:
             write_atomic(branch.refused, json.dumps(told).encode())
         return Failure(_name(branch), error)
 
-    def _refused(self, branch: Branch, anew: bool) -> ApplianceError | None:
+    def _refused(self, branch: Branch, again: bool) -> ApplianceError | None:
         """Why it is not tried now."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads(branch.refused.read_bytes())
             recent = abs(self.node.clock.now() - told["time"]) < TRIED_AGAIN_SECONDS
-            if told["limits"] == self._limits() and (told["peer"] or (recent and not anew)):
+            if told["limits"] == self._limits() and (told["peer"] or (recent and not again)):
                 return ApplianceError(told["error"], where=str(branch.folder), remedy=told["remedy"])
         return None
 

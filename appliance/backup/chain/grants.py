@@ -1,4 +1,4 @@
-"""What a node knows of a service's grants: those of its own chain, and those that it keeps as a vault."""
+"""The grants of a service that a node knows: those of its own chain, and those that it keeps as a vault."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ FAILOVER_KEEPS = ("known-grant", "granted")
 
 
 def granters_of(node: Node, service: str) -> Granters:
-    """Whose grants of `service` this node believes when a peer shows them: those it keeps already stay good."""
+    """Return the signers whose grants of `service` this node believes from a peer: the grants that it keeps stay
+    good."""
     chain = Chain(node.service(service).chain, node.bundle.granters)
     return granters_at(replica_of(node, service), node.bundle).keeping(chain.raw_grants())
 
 
 def shown_grants(node: Node) -> tuple[str, ...]:
-    """What the key holder needs to know when the voters change: the newest grant of each service that is kept here, and
-    every voted one that the bundle does not confirm yet. What left the plan is restored by its grants still."""
+    """Return the grants that the key holder needs when the voters change: the newest grant of each service that is kept
+    here, and every voted one that the bundle does not confirm yet. A service that left the plan is still restored by
+    its grants."""
     services = (*node.bundle.territory.services, *node.bundle.former.services)
     found = dict.fromkeys(raw for service in services for raw in _to_show(node, service))
     return tuple(raw.decode() for raw in found)

@@ -60,7 +60,8 @@ def quota_that_lasts(service: Service) -> int:
 
 
 def _lasting(size: int, change_per_day: int, ages: Iterable[int], free: int) -> int:
-    """What is held once it bent as far as it may, what bending keeps `free`, and the reserve of the next epoch."""
+    """The bytes held once the replica bent as far as it may, with what bending keeps `free` and the reserve of the next
+    epoch."""
     gaps = sum(min(size, change_per_day * (older - younger)) for younger, older in pairwise(ages))
     return ceil((size + gaps + free) / CURRENT_EPOCH_QUOTA) + 1
 

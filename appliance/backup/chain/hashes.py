@@ -22,7 +22,7 @@ SHARE = 30
 
 @dataclass(frozen=True)
 class Known:
-    """What was found when the file was read, at `read_at` seconds UTC."""
+    """The state and hash of a file when it was read, at `read_at` seconds UTC."""
 
     size: int
     mtime_ns: int
@@ -32,11 +32,11 @@ class Known:
 
 
 class HashCache:
-    """SHA-256 by name; with `anew` nothing is known at first."""
+    """SHA-256 by name; with `empty` nothing is known at first."""
 
-    def __init__(self, path: Path, *, anew: bool = False) -> None:
+    def __init__(self, path: Path, *, empty: bool = False) -> None:
         self._path = path
-        self._known = {} if anew else dict(_load(path))
+        self._known = {} if empty else dict(_load(path))
 
     def __contains__(self, name: str) -> bool:
         return name in self._known

@@ -130,7 +130,7 @@ class History:
 
     def remove(self, names: Iterable[str]) -> None:
         """Forget these generations, the last in order first; a cut between two files leaves all before those that are
-        left. A file that has lost what shall stay is left as it is, to be mended."""
+        left. A file that has lost a generation that must stay is left as it is, to be repaired."""
         by_file: dict[str, set[str]] = {}
         for name in names:
             by_file.setdefault(_file_of(name), set()).add(name)

@@ -26,7 +26,7 @@ class KeptGrants:
         self._raws = {path.name: path.read_bytes() for path in found if NAME.fullmatch(path.name)}
 
     def of(self, service: str) -> tuple[bytes, ...]:
-        """What is kept of `service`: nothing, or one grant."""
+        """Return what is kept of `service`: nothing, or one grant."""
         raw = self._raws.get(service)
         return (raw,) if raw is not None else ()
 

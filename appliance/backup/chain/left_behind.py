@@ -35,8 +35,8 @@ KEPT = Record(LeftBehind)
 
 
 def left_behind(chain: Chain, held: Collection[str]) -> tuple[str, ...]:
-    """Of the generations `held` by a peer, the newest of each earlier epoch that is newer than the one from which the
-    history of `chain` went on; nothing of an epoch of which that is not known here."""
+    """Return the newest generation of each earlier epoch among those `held` by a peer, where it is newer than the one
+    from which the history of `chain` went on. An epoch for which that one is unknown here is left out."""
     newest = {name.partition(".")[0]: name for name in sorted(held)}
     continued = _continued(chain)
     return tuple(name for epoch, name in newest.items() if epoch in continued and name[:16] > continued[epoch][:16])
@@ -82,7 +82,7 @@ def note(node: Node, service: str, chain: Chain, held: Mapping[str, Collection[s
 
 
 def told(node: Node, service: str) -> tuple[str, str]:
-    """What to say of it and what to type; empty while there is nothing to say."""
+    """Return a sentence about it and a command to type; empty while there is nothing to say."""
     found = _load(node, service)
     if not found.peers or node.clock.now() > found.since + TOLD_SECONDS:
         return "", ""

@@ -30,7 +30,7 @@ def remember(node: Node, service: str, sealed: Sealed) -> None:
 def remember_cut(node: Node, service: str, chain: Chain, sealed: Sealed) -> None:
     """The same for what runs sealed that were cut before they could; never back to an older one.
 
-    Raise Overtaken when this machine remembers a generation that `sealed` does not continue: the folder is an older
+    Raise PeerIsAhead when this machine remembers a generation that `sealed` does not continue: the folder is an older
     image, and what it holds may have been sealed with counters that were used for something else since.
     """
 
@@ -50,7 +50,7 @@ def sealed_under(node: Node, service: str) -> int:
 def prove(
     node: Node, service: str, chain: Chain, newest: Sealed | None, *, answered: Collection[str], silent: Collection[str]
 ) -> None:
-    """Raise Overtaken when this machine remembers a generation that `newest` does not continue.
+    """Raise PeerIsAhead when this machine remembers a generation that `newest` does not continue.
 
     When no peer `answered`, Refused too unless `newest` is the last one that was sealed here. A machine that remembers
     nothing of a service that was sealed may be a clone: all peers must answer it, none be `silent`.
@@ -108,7 +108,7 @@ def _load(node: Node) -> dict[str, str]:
 
 
 def _content(node: Node) -> dict[str, Any]:
-    """What the file says; nothing when there is none of this machine."""
+    """Return the content of the file; nothing when there is none of this machine."""
     try:
         content = json.loads(node.layout.lineage.read_bytes())
     except (FileNotFoundError, ValueError):

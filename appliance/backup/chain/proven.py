@@ -1,7 +1,7 @@
-"""Which files of a service on this machine were read and found right.
+"""The files of a service on this machine that were read and found right.
 
 A takeover goes on from files that were read when they came, and a town waits for it: whatever the size of the service,
-nothing is read once more. What is held rots like anything else: the vault's scrub finds that, and a file that nobody
+nothing is read once more. Files of a replica rot like any others: the vault's scrub finds that, and a file that nobody
 read for a month is read again. Losing this record costs only time.
 """
 
@@ -16,16 +16,16 @@ from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 
 HELD, FETCHED = "held", "fetched"
-"""Where a file of an entry may lie: in the vault, or on its way here. Each has a record of its own, and one who writes
-it: the agent as it reads ahead, and whoever fetches."""
+"""The places of a file of an entry: in the vault, or on its way here. Each has a record of its own with one writer: the
+agent as it reads ahead, and the program that fetches."""
 
 
 class Proven:
-    """The records of `service` on `node`; `anew` when nothing is believed, as by who mends what is rotten."""
+    """The records of `service` on `node`; `empty` when none is believed, as in a repair of rotten files."""
 
-    def __init__(self, node: Node, service: str, *, anew: bool = False) -> None:
+    def __init__(self, node: Node, service: str, *, empty: bool = False) -> None:
         root = node.service(service).root
-        self._caches = {where: HashCache(root / f"proven-{where}.json", anew=anew) for where in (HELD, FETCHED)}
+        self._caches = {where: HashCache(root / f"proven-{where}.json", empty=empty) for where in (HELD, FETCHED)}
         self._now = node.clock.now()
 
     def is_right(self, where: str, entry: Entry, path: Path) -> bool:
@@ -52,5 +52,5 @@ class Proven:
 
 
 def _name(where: str, entry: Entry) -> str:
-    """What is held is named by its hash: many generations share it."""
+    """A held file is named by its hash: many generations share it."""
     return entry.sha256 if where == HELD else entry.path

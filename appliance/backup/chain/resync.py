@@ -70,7 +70,7 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
     layout, chain = node.service(service), chain_of(node, service)
     folder = staging(node, service)
     known = chain.grants()
-    # Whoever took it over showed the grant to the vaults before, and may have been told of it by them since.
+    # A node that took it over showed the grant to the vaults before, and may have heard of it from them since.
     is_known = grant.epoch in known and known[grant.epoch].statement == grant.statement
     if grant.epoch < max(known, default=0) or (grant.epoch in known and not is_known):
         raise Refused(f"epoch {grant.epoch} was granted before.", remedy="Ask for a new grant.")

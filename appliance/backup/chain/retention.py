@@ -1,31 +1,32 @@
-"""What is kept. Pure.
+"""The retention rules. Pure.
 
 The origin prunes its own repository by counts. A peer decides for itself which generations it keeps, and these are its
 rules, whatever the origin asks:
 
 1. Everything younger than the lock is kept.
 2. After the lock: the first and the last of each day for 60 days more, of each week for 26 weeks more, of each month
-   for ten years. The first as well as the last, because who takes over an origin can make the last of any day, but
-   never what came before it.
+   for ten years. The first as well as the last, because an attacker who takes over an origin can make the last of any
+   day, but never what came before it.
 3. The newest of each branch and of each epoch is kept for ever; not of an epoch that a revocation ended, once a newer
    one is held: somebody could know its key, so it ends after ten years with the rest. Nor of a service that left the
    territory: its last copy goes after ten years, too.
-4. A node that holds the service no more gives up what the present holders have, once each has shown for a whole lock
-   that it holds something as new (`vault/relief.py`).
-5. Nothing is dropped while thinning is frozen.
-6. In a share that is full, what rule 2 keeps bends (`bend`): the oldest goes before its time, one generation a day. Of
-   the twelve months after the lock the first whole generation of each stays, so that a share must be filled for a year,
-   in which every holder warns, before nothing older is left.
+4. A node that is no longer a replica node of the service gives up what the present ones have, once each has shown for
+   a whole lock that it holds something as new (`vault/relief.py`).
+5. Nothing is dropped while pruning is frozen.
+6. In a full quota, what rule 2 keeps bends (`bend`): the oldest goes before its time, one generation a day. Of the
+   twelve months after the lock the first whole generation of each stays, so that a quota must be filled for a year, in
+   which every replica node warns, before nothing older is left.
 
-Ten years and not for ever: what residents may have erased must end somewhere, and a backup is not the town's archive.
-Days, weeks and months are counted on the holder's own ageing clock, from receipt; a month is four weeks, so that
-months begin where weeks do and the first of a month is still there when weeks stop counting. Of what the writer
-brought no wall time is read, so none can be forged: a clock that is wrong by years neither drops nor keeps anything.
+Ten years and not for ever: data that residents may have erased must end somewhere, and a backup is not the town's
+archive. Days, weeks and months are counted on the replica node's own ageing clock, from receipt; a month is four weeks,
+so that months begin where weeks do and the first of a month is still there when weeks stop counting. No wall time is
+read of what the writer brought, so none can be forged: a clock that is wrong by years neither drops nor keeps anything.
 
-What another holder handed on came here later than it was made, and all at once. When it came there, that holder says,
-and its header, which the writer signed, says it too. Neither is believed alone: it ages by the later of the two, and
-stays when it is the first or the last of its period by either. And what is handed on never counts among what the writer
-brought itself, nor the other way round: no holder that lies of an age makes any other thing go.
+A generation that another replica node handed on came here later than it was made, and all at once. That node says when
+it came there, and its header, which the writer signed, says it too. Neither is believed alone: it ages by the later of
+the two, and stays when it is the first or the last of its period by either. Generations that were handed on never count
+among those that the writer brought itself, nor the other way round: a replica node that lies of an age makes no other
+generation go.
 """
 
 from __future__ import annotations
@@ -93,11 +94,11 @@ def prune(
     ended: int = 0,
     goes_on: bool = True,
 ) -> tuple[Keep | Drop, ...]:
-    """What to do with each held generation of one service, in their order; `now_age_seconds` is the ageing clock now.
+    """Decide on each held generation of one service, in their order; `now_age_seconds` is the ageing clock now.
 
     Epochs up to `ended` are those that a revocation ended; a service that left the territory does not go on.
 
-    A generation received "later than now" (the ageing clock was lost and starts anew) counts as young.
+    A generation received "later than now" (the ageing clock was lost and starts over) counts as young.
     """
     known = sorted(generations, key=lambda generation: generation.id)
     held = [generation for generation in known if generation.held]
@@ -117,10 +118,11 @@ def bend(
     young: Container[GenerationId] = (),
     ended: int = 0,
 ) -> Drop | None:
-    """What a full share lets go next of what `prune` keeps; None when nothing may go, and then the share refuses.
+    """Return what a full quota lets go next of what `prune` keeps; None when nothing may go, and then the vault
+    refuses.
 
-    The oldest first, which frees most: what every later generation has too costs nothing. Never anything younger than
-    the lock or in `young`, the newest of a branch or an epoch, nor the first whole generation of a month within
+    The oldest first, which frees most: files that every later generation has too cost nothing. Never anything younger
+    than the lock or in `young`, the newest of a branch or an epoch, nor the first whole generation of a month within
     FLOOR_MONTHS after the lock: the first, as nobody can make it afterwards.
     """
     known = sorted(generations, key=lambda generation: generation.id)
@@ -137,7 +139,8 @@ def bend(
 
 
 def _firsts_of_months(held: list[Generation], since_age_seconds: int) -> set[GenerationId]:
-    """Of each month, the first generation received later than `since_age_seconds`; a whole one where there is any."""
+    """Return the first generation of each month received later than `since_age_seconds`; a whole one where there is
+    any."""
     found: set[GenerationId] = set()
     for line in _in_order(held):
         firsts: dict[int, GenerationId] = {}
@@ -174,7 +177,7 @@ def _decide(
 def _newest(known: list[Generation]) -> dict[GenerationId, str]:
     """Each branch's end and each epoch's highest sequence (two of them in a fork), with the reason to keep it.
 
-    Of an epoch that is the highest held: later ones went to others, and their headers alone came here.
+    The highest of an epoch is the highest held: later ones went to others, and their headers alone came here.
     """
     parents = {generation.previous for generation in known}
     held = [generation for generation in known if generation.held]
@@ -199,7 +202,8 @@ def _newest_going_on(known: list[Generation], held: list[Generation], ended: int
 
 
 def _in_order(held: Iterable[Generation]) -> tuple[Line, ...]:
-    """What the writer brought, and what was handed on by either reading; each in the order of receipt."""
+    """Return the generations that the writer brought, and those handed on by either reading; each in the order of
+    receipt."""
     brought, by_word, by_header = list[Aged](), list[Aged](), list[Aged]()
     for generation in held:
         if generation.relayed is None:

@@ -1,9 +1,9 @@
-"""That a peer knows more of a service than its writer here, left on the disk for `status`: nobody else would see it.
+"""The record that a peer is ahead of the writer here, left on the disk for `status`: nobody else would see it.
 
-    sight/SERVICE.overtaken   what was found, in the sentence that refused it, and at which peer
+sight/SERVICE.overtaken what was found, in the sentence that refused it, and at which peer
 
-Whoever finds it writes it: a run, a push, an exchange. It goes once the service was continued, or once a comparison
-with that very peer finds nothing: another one that knows less proves nothing.
+The finder writes it: a run, a push, an exchange. It goes once the service was continued, or once a comparison with that
+very peer finds nothing: another one that knows less proves nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class PeerIsAhead(Refused):
 
 
 def look_first(service: str) -> str:
-    """What to type about it: who continues unseen what a stranger wrote, has made it the service's own."""
+    """Return what to type about it: to continue unseen from what an attacker wrote makes it the service's own."""
     again = f"appliance backup resync {service} --request {service}.request"
     return (
         f"First see which is the newest: `{again} --dry-run`. Then continue from it, or with --generation from the "
@@ -54,7 +54,7 @@ def is_given_away(node: Node, service: str) -> bool:
 
 
 def _answer(node: Node, service: str, found: PeerIsAhead) -> str:
-    """What to do about it here: a new grant takes the service from whoever has it, which is seldom meant."""
+    """Return what to do about it here: a new grant takes the service from its present writer, which is seldom meant."""
     if not is_candidate(node, service):
         return given_away(node, service)
     if found.writer and moves(node, service):
@@ -83,7 +83,7 @@ def forget(node: Node, service: str, answered: Collection[str] | None = None) ->
 
 
 def load(node: Node, service: str) -> PeerIsAhead | None:
-    """What was found and stands; a note that cannot be read still says that there was one."""
+    """Return the finding that stands; a note that cannot be read still says that there was one."""
     try:
         content = json.loads(_path(node, service).read_bytes())
         return PeerIsAhead(str(content["what"]), remedy=str(content["remedy"]), peer=str(content["peer"]))

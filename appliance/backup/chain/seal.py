@@ -159,8 +159,8 @@ def _link_repository(repository: Path, folder: Path) -> list[str]:
 
 
 def _wait_for_readers(repository: Path) -> None:
-    """Wait, with a bound, for a lock under which nothing is written: whoever lists archives has it for an instant, as
-    it comes and as it goes."""
+    """Wait, with a bound, for a lock under which nothing is written: a program that lists archives has it for an
+    instant, as it comes and as it goes."""
     deadline = time.monotonic() + READER_SECONDS_MAX
     while is_locked(repository) and not committed(repository).beyond and time.monotonic() < deadline:
         time.sleep(READER_LOOK_SECONDS)
@@ -189,7 +189,7 @@ def _add_documents(folder: Path, grant: Grant, envelopes: Path) -> list[str]:
 
 
 def next_sequence(chain: Chain, grant: Grant) -> int:
-    """The number of the generation that is sealed next under `grant`; it begins anew in each epoch."""
+    """The number of the generation that is sealed next under `grant`; it starts over in each epoch."""
     newest = chain.newest()
     return newest.header.sequence + 1 if newest and newest.header.epoch == grant.epoch else 1
 
@@ -221,9 +221,8 @@ def _sign(
 
 
 def _drop_older(sealed: Path, keep: str) -> None:
-    """Older sealed folders only pin disk space. A push of one has its files open by name and starts anew when they
-    vanish.
-    """
+    """Older sealed folders only pin disk space. A push of one has its files open by name and starts over when they
+    vanish."""
     for name in os.listdir(sealed):
         if name != keep:
             shutil.rmtree(sealed / name, ignore_errors=True)

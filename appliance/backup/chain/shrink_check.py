@@ -1,12 +1,14 @@
-"""Has most of a service gone with its newest generation? Who would continue that one is told before, not afterwards.
+"""Has most of a service gone with its newest generation? A person who would continue it hears so before, not
+afterwards.
 
-Whoever has a node's keys cannot remove a generation, but can add one: of an emptied repository. The rule: the newest
-has less than half the bytes of another generation of the same repository that somebody still holds. A repository grows
-with each run, and forgetting old archives takes little of it at a time, so it hardly ever halves without a person who
-meant it. All that is held is looked at, not the one before only: more small ones can be pushed behind the first.
+An attacker with a node's keys cannot remove a generation, but can add one: of an emptied repository. The rule: the
+newest has less than half the bytes of another generation of the same repository that somebody still holds. A repository
+grows with each run, and forgetting old archives takes little of it at a time, so it hardly ever halves without a person
+who meant it. All held generations are looked at, not the one before only: more small ones can be pushed behind the
+first.
 
-Signed headers give the bytes, so it costs nothing and needs no key. What was forgotten but not freed, or filled up
-again, shows only to who looks into it.
+Signed headers give the bytes, so it costs nothing and needs no key. Archives that were forgotten but not freed, or
+replaced by other bytes, show only to a person who opens the repository.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def _knows(place: Place, digest: str) -> bool:
 
 
 def _previous(name: str, read: Read) -> str:
-    """What the generation continues, as its name has it; "" where that cannot be read. The header was checked when it
+    """The parent of the generation, as its name has it; "" where that cannot be read. The header was checked when it
     came."""
     try:
         return previous_of(read(name))[:16]

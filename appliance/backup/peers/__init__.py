@@ -1,1 +1,1 @@
-"""What nodes say to each other's vaults: push, fetch, hand on, and compare what each has."""
+"""The conversations of nodes with each other's vaults: push, fetch, hand on, and compare what each has."""

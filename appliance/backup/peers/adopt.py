@@ -82,8 +82,8 @@ def own_repository(layout: ServiceLayout) -> Repository:
 
 
 def open_aside(layout: ServiceLayout, repository: Path, base: Path) -> Repository:
-    """One of the service that was put aside, to read from; `base` is new. What was under way when it was left is
-    brought to rest by whoever opens it, so it is locked like any other."""
+    """A repository of the service that was put aside, to read from; `base` is new. The reader brings unfinished writes
+    in it to rest, so it is locked like any other."""
     key = read_key(layout.key)
     _put_keyfile(base, key)
     return Repository(repository, base, key.passphrase)

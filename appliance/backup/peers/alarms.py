@@ -1,7 +1,7 @@
-"""What an exchange of heads finds that stops thinning here: a fork in this vault, a holder that withholds.
+"""The findings of an exchange of heads that freeze pruning here: a fork in this vault, a replica node that withholds.
 
 Each such event freezes once, for 14 days (`vault/freeze.py`): while people look into it nothing older goes, and one
-that lasts must not fill the disk for ever. The events told are kept in `sight/SERVICE.alarmed`, written after the
+that lasts must not fill the disk for ever. The events reported are kept in `sight/SERVICE.alarmed`, written after the
 alarm is raised, so a cut between the two raises it once more and never not at all.
 """
 
@@ -25,14 +25,14 @@ ALARMED = Record(frozenset[str])
 
 
 def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
-    """Freeze thinning for what is new in `found`, and say what that is; an event that ends may come anew."""
+    """Freeze pruning for what is new in `found`, and say what that is; an event that ended may come again."""
     replica = replica_of(node, found.service)
     path = make_private_folder(node.layout.last_seen) / f"{found.service}.alarmed"
     now, told = _events(node, replica, found), ALARMED.load_or(path, frozenset())
     new = tuple(sorted(now.keys() - told))
     if new:
         sealer_of(node).alarm(found.service, " ".join(now[event] for event in new))
-    # Of a peer that is silent nobody knows whether it has come to its senses.
+    # Nobody knows whether a silent peer offers its generations again.
     waiting = {event for event in told if event.split(" ")[1] in found.silent}
     if now.keys() | waiting != told:
         ALARMED.save(path, frozenset(now.keys() | waiting))

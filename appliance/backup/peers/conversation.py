@@ -44,7 +44,7 @@ HURRIED_ALIVE_SECONDS = 2
 
 @dataclass(frozen=True)
 class Head:
-    """What a peer says it knows and holds; signatures were checked.
+    """The answer of a peer about what it knows and holds; signatures were checked.
 
     `tips` are the newest headers of each epoch it knows, held or not; `held` are names, oldest first; `newest` is the
     header of the newest one held, which only the service's writer could sign.
@@ -60,7 +60,7 @@ class Head:
     newest: Header | None
     receipt: Receipt | None
     absences: tuple[str, ...] = ()
-    """The statements that it shows about nodes it misses, raw: who wants to believe one checks it."""
+    """The statements that it shows about nodes it misses, raw: a caller that uses one checks it."""
     reads: int = 1
     """The latest format of a generation's header that it reads; a former version does not say."""
 
@@ -77,7 +77,8 @@ class Conversation:
         self.channel.write_frame({"appliance": PROTOCOL, "verb": verb, "service": service, **details})
 
     def head(self, service: str) -> Head:
-        """What the peer knows and holds of `service`; raise IntegrityError when a signature in it does not hold."""
+        """Return what the peer knows and holds of `service`; raise IntegrityError when a signature in it does not
+        hold."""
         self.ask("head", service, brief=True)
         return read_head(self.channel.read_frame(), self.peer, service, granters_of(self.node, service))
 
@@ -167,7 +168,7 @@ class Lines:
     """Open lines to several peers, each used by one thread at a time; closed together at the end of the `with`.
 
     When `hurried`, somebody waits for a service: until its line stands a peer is waited for less long, and only once if
-    that was in vain.
+    it does not answer.
     """
 
     def __init__(self, node: Node, *, hurried: bool = False) -> None:
@@ -185,7 +186,7 @@ class Lines:
         self.close()
 
     def close(self) -> None:
-        """What is asked after this is asked on new lines."""
+        """Close all lines; later questions open new ones."""
         for peer in tuple(self._open):
             self._open.pop(peer).close()
 

@@ -1,7 +1,7 @@
-"""Whether another node has a service now, and what brings it back here: most often nobody's grant.
+"""Whether another node has a service now, and what brings it back here: most often no grant of a person.
 
-A service that moves between nodes comes home by failover, which loses nothing. A new grant of the key holder takes it
-from whoever serves it, with all that was written there since the last generation: nothing that is printed proposes that
+A service that moves between nodes comes back by failover, which loses nothing. A new grant of the key holder takes it
+from its present node, with all that was written there since the last generation: nothing that is printed proposes that
 while another node serves it. A node that is neither origin nor standby of a service any more has nothing to bring back.
 """
 
@@ -64,7 +64,7 @@ def is_heard(node: Node, service: str) -> bool:
 
 
 def comes_back(node: Node, service: str) -> str:
-    """What to do about a service that moves and that another node writes: a sentence."""
+    """Return a sentence on what to do about a service that moves and that another node writes."""
     if node.name == node.bundle.terms(service).origin:
         back = as_typed("appliance", "failover", "handback", service)
         return f"It is handed back automatically at night, once this node is ready. At once, on any node: `{back}`."
@@ -77,7 +77,7 @@ def given_away(node: Node, service: str) -> str:
 
 
 def continued_here(node: Node, service: str, writer: str) -> str:
-    """What to do about a service that `writer` writes, so that this node may: often nothing."""
+    """Return what to do about a service that `writer` writes, so that this node may: often nothing."""
     if not is_candidate(node, service):
         return given_away(node, service)
     if writer != node.name and moves(node, service):
@@ -89,7 +89,8 @@ def continued_here(node: Node, service: str, writer: str) -> str:
 
 
 def known_writer(node: Node, service: str) -> str:
-    """Who writes `service` as far as it is known here: by the newest grant of the chain or the vault, or as planned."""
+    """The writer of `service` as far as it is known here: by the newest grant of the chain or the vault, or as
+    planned."""
     grants, replica = chain_of(node, service).grants(), replica_of(node, service)
     newest = max((*grants, *replica.epochs()), default=0)
     if not newest:

@@ -1,12 +1,14 @@
-"""Each hour a holder asks all others what they hold of a service, and compares: who is behind, withholds, or forked.
+"""Each hour a replica node asks all others what they hold of a service, and compares: who is behind, withholds, or
+forked.
 
-Where it writes the service itself, it also sees whether one of them knows more than it does (`rollback.py`).
+A node that writes the service itself also sees whether one of them knows more than it does (`rollback.py`).
 
-What a holder lacks and we hold is then pushed there (`catch_up`). Nothing is pulled: who lacks something checks a push
-with the same code, limits and fence as any other, and when each holder pushes what it has, each gets what it lacks.
+Generations that another node lacks and we hold are then pushed there (`catch_up`). Nothing is pulled: the receiver
+checks a push with the same code, limits and fence as any other, and when each pushes what it has, each gets what it
+lacks.
 
 A peer withholds when it once showed its signed receipt for a generation and now neither holds it, nor says that it is
-damaged, nor holds a newer one: the newest is never thinned. The last receipt of each peer is kept, in
+damaged, nor holds a newer one: the newest is never pruned. The last receipt of each peer is kept, in
 `sight/SERVICE.exchanged`; not of one that has to hold the service no more, which gives up all in the end
 (`vault/relief.py`).
 """
@@ -53,7 +55,8 @@ SHOWN = Record(dict[str, str])
 
 @dataclass(frozen=True)
 class Findings:
-    """What the holders of one service said, compared. Generations are folder names, NOTHING stands for none."""
+    """The answers of the replica nodes of one service, compared. Generations are folder names, NOTHING stands for
+    none."""
 
     service: str
     answered: tuple[str, ...]
@@ -62,11 +65,11 @@ class Findings:
     newest: str
     """The newest that anybody holds, this node included."""
     behind: Mapping[str, str]
-    """Holders that hold less, this node included, with the newest that each holds."""
+    """Replica nodes that hold less, this node included, with the newest that each holds."""
     withheld: Mapping[str, str]
     """Peers that had a generation by their own receipt and do not offer it, with the generation."""
     lacking: Mapping[str, tuple[str, ...]]
-    """What others hold and this node lacks, by peer."""
+    """The generations that others hold and this node lacks, by peer."""
     to_bring: Mapping[str, tuple[str, ...]]
     """What this node holds and another holder lacks, by peer; `catch_up` pushes it."""
     forks: tuple[str, ...]
@@ -174,8 +177,8 @@ def _learn(
 def _replica_nodes(
     node: Node, service: str, heads: Mapping[str, ReplicaHead], owing: Collection[str]
 ) -> tuple[str, ...]:
-    """The peers that shall hold what the service's writer makes: holders, and spares that began to while somebody is
-    lost; never itself. A spare takes nothing from a holder otherwise, whatever it holds still."""
+    """The peers that must hold what the service's writer makes: replica nodes, and spares that began to while one is
+    lost; never itself. A spare takes nothing from a replica node otherwise, whatever it still holds."""
     grant = newest_grant(replica_of(node, service), node.bundle)
     writer = grant.writer if grant else node.bundle.terms(service).origin
     replica_nodes = node.bundle.terms(service).replica_nodes
@@ -216,9 +219,10 @@ def _withheld(heads: Mapping[str, ReplicaHead], shown: Mapping[str, str], over: 
 
 
 def _forks(heads: Iterable[ReplicaHead], stored: Sequence[Stored], over: Container[str]) -> tuple[str, ...]:
-    """What peers report, and what only shows when their headers are laid beside ours; of the newest epoch known.
+    """Return the forks that peers report, and those that only show when their headers are compared with ours; of the
+    newest epoch known.
 
-    Not those that an act ended here: peers that have not heard of it report them still.
+    Those that an act ended here are left out: peers that have not heard of it still report them.
     """
     going_on = [item for item in stored if item.name not in over]
     names = {item.name for item in going_on}

@@ -1,7 +1,7 @@
 """Bring a generation from a peer's vault: to restore, to open, to adopt or to hold. Every byte is checked by its hash.
 
 The bytes land in a staging folder under their list's paths; a cut is resumed by the byte, and a finished file is not
-asked for again. What a peer offers is believed only as far as the chain of signatures from the territory key reaches.
+asked for again. An offer of a peer is believed only as far as the chain of signatures from the territory key reaches.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ from appliance.trust.generation import Entry, GenerationId, Header, epoch_of, pa
 
 @dataclass(frozen=True)
 class Survey:
-    """What all reachable peers say of a service; `silent` names those who gave no usable answer, with the reason."""
+    """The answers of all reachable peers about a service; `silent` names those without a usable answer, with the
+    reason."""
 
     heads: tuple[Head, ...]
     silent: Mapping[str, str]
@@ -58,7 +59,7 @@ class Survey:
         return tuple(head.peer for head in self.heads if newest.name not in head.held)
 
     def told(self) -> str:
-        """Who did not answer, as a sentence; and a warning when fewer than two did."""
+        """Return the peers that did not answer, as a sentence; and a warning when fewer than two did."""
         parts = [f"{peer}: {reason}" for peer, reason in self.silent.items()]
         if len(self.heads) < 2:
             parts.append("Fewer than two peers answered, so this may be an older state and not the newest.")
@@ -99,8 +100,8 @@ def fetch(
     """Bring generation `name` (None: the newest held) of `service` from `peer` into `folder`; return it, checked.
 
     With `chain`, the grants and headers of the whole history are kept in it. With `paths`, only these files come, and
-    what is known of files here is not believed: they may be wanted since one of them is rotten. What is on this machine
-    already is not asked for.
+    no record about files here is believed: they may be wanted since one of them is rotten. Files that are on this
+    machine already are not asked for.
     """
     verb = "get-own" if node.bundle.last_terms(service).origin == node.name else "get"
     with connect(node, peer) as conversation:
@@ -109,7 +110,7 @@ def fetch(
         sealed = _read_generation(conversation, service, name, chain)
         make_private_folder(folder)
         entries = tuple(it for it in sealed.entries if paths is None or it.path in paths)
-        proven = Proven(node, service, anew=paths is not None)
+        proven = Proven(node, service, empty=paths is not None)
         placed = reuse_local(node, service, entries, folder, proven)
         _receive_files(conversation.channel, tuple(it for it in entries if it.path not in placed), folder, proven)
         conversation.channel.write_frame({"done": True})
@@ -327,7 +328,7 @@ def _unsent(node: Node, service: str, name: str, found: Survey, errors: Sequence
 
 
 def _older(node: Node, service: str, older: str) -> str:
-    """What is typed to go on from `older`, if there is one."""
+    """Return the command that goes on from `older`, if there is one."""
     if not older:
         return ""
     words = "--reason WHY --operator NAME --key FILE --out FILE"
@@ -337,7 +338,7 @@ def _older(node: Node, service: str, older: str) -> str:
 
 
 def fetch_documents(node: Node, service: str, found: Survey, chain: Chain) -> Sealed:
-    """The newest attested generation without its files, and the whole history in `chain`, from whoever has it."""
+    """The newest attested generation without its files, and the whole history in `chain`, from any peer that has it."""
     name, errors = found.newest().name, []
     if found.own and found.own.name == name:
         return _keep_documents(node, service, name, chain)

@@ -1,6 +1,6 @@
 """The generation that was fetched and waits for its grant.
 
-What is adopted is what the request was made for, whatever the peers hold by then: after an attack the newest generation
+The generation that the request was made for is adopted, whatever the peers hold by then: after an attack the newest one
 may be the attacker's. A restore may have used the same folder meanwhile, so each file is checked again, and read unless
 it is the very one that was read before.
 """

@@ -1,8 +1,8 @@
-"""Whom this node has seen of a service, what it states of those it has not, and what others state.
+"""The nodes of a service that this node has seen, its statements about those it has not, and the statements of others.
 
-    sight/SERVICE   when each node of the service last answered or pushed, by this node's ageing clock; the statements
+sight/SERVICE when each node of the service last answered or pushed, by this node's ageing clock; the statements
 
-It is apart from what is held: an origin, which holds nothing, observes too. Statements are signed anew whenever heads
+It is apart from what is held: an origin, which holds nothing, observes too. Statements are signed again whenever heads
 are exchanged and shown with the own head, so each party has them all, and hands them to a spare with a relay.
 """
 
@@ -52,7 +52,8 @@ LAST_SEEN = Record(LastSeen, mode=0o644)
 
 
 def record(node: Node, service: str, answers: Mapping[str, Sequence[str]]) -> frozenset[str]:
-    """Remember who answered now, with the statements that each showed; sign anew; return who is unseen by the rule."""
+    """Remember the nodes that answered now, with the statements that each showed; sign again; return the nodes that are
+    unseen by the rule."""
     before = load_last_seen(node, service)
     seen = _seen(node, service, before, answers)
     own = _own_statements(node, service, seen)
@@ -73,7 +74,7 @@ def _learned(node: Node, service: str, before: LastSeen, answers: Mapping[str, S
 
 
 def unseen_nodes(node: Node, service: str) -> frozenset[str]:
-    """Who of the service is unseen for 14 days by all others, as far as this node has heard."""
+    """Return the nodes of the service that all others have not seen for 14 days, as far as this node has heard."""
     statements = read_statements(node, service, load_last_seen(node, service).statements)
     return unseen(parties(node.bundle.terms(service)), statements, service, node.clock.now())
 
@@ -91,12 +92,12 @@ def read_statements(node: Node, service: str, raws: Iterable[str]) -> tuple[Abse
 
 
 def load_last_seen(node: Node, service: str) -> LastSeen:
-    """What was seen; nothing when it cannot be read, and the 14 days begin anew."""
+    """Return what was seen; nothing when it cannot be read, and the 14 days start over."""
     return LAST_SEEN.load_or(_path(node, service), LastSeen({}, ()))
 
 
 def _seen(node: Node, service: str, before: LastSeen, answers: Mapping[str, object]) -> dict[str, Seen]:
-    """Each other party's last sign of life; whoever is watched for the first time counts as seen now."""
+    """Each other party's last sign of life; a node that is watched for the first time counts as seen now."""
     now = Seen(node.ageing.now(), utc_text(node.clock.now()))
     seen = {}
     for name in sorted(parties(node.bundle.terms(service)) - {node.name}):
@@ -123,7 +124,8 @@ def _pushed(node: Node, service: str) -> dict[str, Seen]:
 
 
 def _own_statements(node: Node, service: str, seen: Mapping[str, Seen]) -> dict[str, str]:
-    """What this node states now, by whom it misses; a node that is no party has nothing to state."""
+    """Return the present statements of this node, by the node it misses; a node that is no party has nothing to
+    state."""
     if node.name not in parties(node.bundle.terms(service)):
         return {}
     age, time = node.ageing.now(), utc_text(node.clock.now())
@@ -143,7 +145,7 @@ def _own_statements(node: Node, service: str, seen: Mapping[str, Seen]) -> dict[
 
 
 def _stated(node: Node, service: str, last_seen: LastSeen) -> set[str]:
-    """Whom this node itself stated to be absent."""
+    """Return the nodes that this node itself stated to be absent."""
     return {it.absent for it in read_statements(node, service, last_seen.statements) if it.observer == node.name}
 
 
@@ -170,6 +172,7 @@ def lost_now(node: Node, service: str) -> frozenset[str]:
 
 
 def current_targets(node: Node, service: str) -> tuple[Target, ...]:
-    """Who shall hold what this node writes of `service`, by the bundle, the acts in force and who is unseen by all."""
+    """Return the nodes that must hold what this node writes of `service`, by the bundle, the acts in force and the
+    nodes that all others miss."""
     lost = lost_now(node, service)
     return targets(node.bundle, service, node.name, lost | unseen_nodes(node, service))

@@ -1,4 +1,4 @@
-"""What of a wanted generation lies on this machine already: in what it holds for others, in a repository it wrote.
+"""The files of a wanted generation that are on this machine already: in its replicas, in a repository it wrote.
 
 A standby that takes over, and an origin to which the service is handed back, then fetch only what is new to them.
 """
@@ -39,7 +39,7 @@ def reuse_local(
         ]
         sources += [(sealed / entry.path, _is_right)] if sealed else []
         for source, is_right in sources:
-            # What may not be read is simply fetched.
+            # A file that may not be read is simply fetched.
             with contextlib.suppress(OSError):
                 if is_right(entry, source):
                     _place(source, target, link=entry.path.startswith("data/"))

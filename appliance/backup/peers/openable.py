@@ -85,8 +85,8 @@ def open_best(
 def open_apart(node: Node, service: str, room: Path) -> OpenedSource:
     """Open what this node itself has of `service`, asking nobody: what it sealed last, else what it holds as a standby.
 
-    It is opened in `room`, a folder that only the caller uses, catalogue included: whoever opens another generation
-    meanwhile takes no file away from under a long reading, and no backup has to wait for the reader's lock.
+    It is opened in `room`, a folder that only the caller uses, catalogue included: a program that opens another
+    generation meanwhile takes no file away from under a long reading, and no backup has to wait for the reader's lock.
     """
     check_trusted(node, service)
     if is_written_here(node, service):
@@ -144,7 +144,7 @@ def key_of(node: Node, service: str, folder: Path, paper: Secret | None) -> Serv
 
 
 def offer_less(node: Node, service: str, found: Survey, newest: str) -> tuple[str, ...]:
-    """Who answered and does not hold `newest`; a spare that holds nothing yet owes nothing."""
+    """Return the peers that answered and do not hold `newest`; a spare that holds nothing yet owes nothing."""
     replica_nodes = node.bundle.last_terms(service).replica_nodes
     return tuple(
         head.peer for head in found.heads if newest not in head.held and (head.held or head.peer in replica_nodes)
@@ -164,7 +164,7 @@ def is_written_here(node: Node, service: str) -> bool:
 
 
 def _is_only_at_peers(node: Node, service: str) -> bool:
-    """Whether it waits to begin anew after a revocation, or has begun and sealed nothing yet with its new key."""
+    """Whether it waits to start over after a revocation, or has begun and sealed nothing yet with its new key."""
     ended, newest = node.bundle.revoked.ended_epoch(service), chain_of(node, service).newest()
     return bool(ended) and newest is not None and newest.header.epoch <= ended
 
@@ -188,7 +188,7 @@ def _choose(node: Node, service: str, source: str) -> _Choice:
 
 
 def _newest(node: Node, service: str) -> _Choice:
-    """What is held here when nobody attests anything newer; else the newest, fetched from a peer that has it."""
+    """Return the replica here when nobody attests anything newer; else the newest, fetched from a peer that has it."""
     newest = replica_of(node, service).newest_held()
     if newest:
         own, found = newest.name, survey_all(node, service)

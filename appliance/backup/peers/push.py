@@ -1,4 +1,4 @@
-"""Bring the newest sealed generation to the peers that shall hold it, and keep their receipts.
+"""Bring the newest sealed generation to the peers that must hold it, and keep their receipts.
 
 A push first asks what the peer knows. A peer that knows a later generation than we do proves that this node was rolled
 back, cloned or replaced: nothing is sent, and the node has to resynchronise and ask for a new grant.
@@ -89,7 +89,7 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
 
 
 def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
-    """Raise Overtaken when `head` knows more of this service than we: a newer epoch, or a later or other generation."""
+    """Raise PeerIsAhead when `head` knows more of this service than we: a newer epoch, or a later or other generation."""
     own_epoch = chain.grant().epoch
     newest = max((grant for grant in head.grants), key=lambda grant: grant.epoch, default=None)
     if newest and newest.epoch > own_epoch:

@@ -11,7 +11,7 @@ BURST_SECONDS = 0.25
 
 
 class RateLimit:
-    """A bucket that `bytes_per_second` fills; whoever sends takes from it, and waits while it is empty."""
+    """A bucket that `bytes_per_second` fills; a sender takes from it, and waits while it is empty."""
 
     def __init__(
         self,

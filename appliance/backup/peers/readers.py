@@ -1,9 +1,9 @@
-"""Which formats of a generation's header the holders of a service read, as each showed with its last head.
+"""The formats of a generation's header that the replica nodes of a service read, as each showed with its last head.
 
-    services/SERVICE/readers.json
+services/SERVICE/readers.json
 
-A territory is upgraded node by node. A header of format 2 is sealed only once every node that shall hold the service
-showed that it reads it; a holder that was not heard yet counts as one of a former version.
+A territory is upgraded node by node. A header of format 2 is sealed only once every node that must hold the service
+showed that it reads it; a replica node that was not heard yet counts as one of a former version.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from appliance.trust.generation import fields_of
 
 
 def note_readers(layout: ServiceLayout, replica_nodes: Collection[str], shown: Mapping[str, int]) -> None:
-    """Remember what the heads of `shown` say; `replica_nodes` are those that shall hold the service now."""
+    """Remember what the heads of `shown` say; `replica_nodes` are those that must hold the service now."""
     known = {**_load(layout)[1], **shown}
     if (sorted(replica_nodes), known) != _load(layout):
         make_private_folder(layout.root)

@@ -30,7 +30,7 @@ from appliance.trust.receipt import read_receipt
 
 @dataclass(frozen=True)
 class Replicated:
-    """What one replication did: names of generations taken there now, and bytes put on the wire."""
+    """The result of one replication: names of generations taken there now, and bytes put on the wire."""
 
     peer: str
     taken: tuple[str, ...]
@@ -51,7 +51,8 @@ class ReplicaHead:
 
 
 def ask_head(conversation: Conversation, service: str) -> ReplicaHead:
-    """What a holder knows, holds, mends and let go of `service`; raise IntegrityError for an answer that is none."""
+    """Return what a replica node knows, holds, repairs and let go of `service`; raise IntegrityError for an invalid
+    answer."""
     conversation.ask("head", service)
     frame = conversation.channel.read_frame()
     head = read_head(frame, conversation.peer, service, granters_of(conversation.node, service))

@@ -2,7 +2,7 @@
 
 A signature alone does not make a document one of this service: a peer may show a true grant, header or receipt of
 another one. An answer with such a document is no answer, and the peer that gave it counts as silent: an honest vault
-never took one. What a vault is offered enters by `vault/offer.py`, with the same `Granters.read_all`.
+never took one. Documents that a vault is offered enter by `vault/offer.py`, with the same `Granters.read_all`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Shown:
 
 
 def read_shown(granters: Granters, peer: Member, service: str, grants: object) -> Shown:
-    """What `peer` showed as the `grants` of `service`; raise IntegrityError or Refused for anything else."""
+    """Return the `grants` of `service` that `peer` showed; raise IntegrityError or Refused for anything else."""
     if not is_texts(grants):
         raise IntegrityError(f"{peer.name} did not answer with grants.")
     return Shown(peer, service, granters.read_all(service, (raw.encode() for raw in grants)))

@@ -1,8 +1,8 @@
 """Now and then a peer has to show, while something is pushed, that some of what it has from before is whole.
 
-A vault proves what comes by its hash and knows the rest by name and size: what rots there meanwhile is found by its own
-scrub, in four weeks at the latest, and its receipt says "safe" until then. So the writer draws a few blobs and asks for
-a hash that cannot be kept ready. What does not match is asked to come again with the push; and no receipt counts before
+A vault proves new bytes by their hash and knows the rest by name and size: rot in the rest is found by its own scrub,
+in four weeks at the latest, and its receipt says "safe" until then. So the writer draws a few blobs and asks for a hash
+that cannot be kept ready. A blob that does not match is asked to come again with the push; and no receipt counts before
 the peer has shown what it could not show at first.
 """
 
@@ -26,7 +26,7 @@ SAMPLED = 4
 
 @dataclass(frozen=True)
 class Unproven:
-    """What a peer did not show: `absent` it says that it lacks, of `wrong` it gave a proof that is none."""
+    """The blobs that a peer did not show: `absent` it says that it lacks, of `wrong` it gave an invalid proof."""
 
     absent: tuple[Entry, ...] = ()
     wrong: tuple[Entry, ...] = ()
@@ -37,9 +37,9 @@ class Unproven:
 
 
 def sample(conversation: Conversation, sealed: Sealed, folder: Path) -> Unproven:
-    """What the peer does not show of some blobs of `sealed`, whose files `folder` has.
+    """Return the blobs, of some of `sealed` whose files `folder` has, that the peer does not show.
 
-    Raise IntegrityError for an answer that is none.
+    Raise IntegrityError for an invalid answer.
     """
     if sealed.header.sequence % EVERY_GENERATIONS:
         return Unproven()
@@ -76,7 +76,7 @@ def _ask(conversation: Conversation, sealed: Sealed, folder: Path, entries: Sequ
 
 
 def _expected(folder: Path, challenge: str, entry: Entry, *, otherwise: str) -> str:
-    """What proves `entry`; `otherwise` where our own file is rotten, which is no fault of the peer's, or is gone since
+    """The proof of `entry`; `otherwise` where our own file is rotten, which is no fault of the peer's, or is gone since
     a newer generation was sealed."""
     proof, own = hashlib.sha256(bytes.fromhex(challenge)), hashlib.sha256()
     try:

@@ -1,4 +1,5 @@
-"""Who shall hold a service now: its holders, and spares in their order for those that are lost or write it. Pure."""
+"""The nodes that must hold a service now: its replica nodes, and spares in order for those that are lost or write it.
+Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from appliance.trust.bundle import Bundle
 
 @dataclass(frozen=True)
 class Target:
-    """A node that shall hold copies, and why."""
+    """A node that must hold copies, and why."""
 
     node: str
     reason: str

@@ -1,8 +1,8 @@
-"""Who of a service is gone without anybody's act: unseen for 14 days by all others, two of them at least. Pure.
+"""The nodes of a service that are gone without an act: unseen for 14 days by all others, two of them at least. Pure.
 
-The origin counts among those who see, as it holds the data itself; otherwise a service with two holders could never
-replace one. Nobody can show that somebody kept silent, so who says nothing must be unseen too, by each of those who
-speak: two nodes cut off from the rest can then not declare lost whom a third one sees.
+The origin counts among the observers, as it holds the data itself; otherwise a service with two replica nodes could
+never replace one. Nobody can show that somebody kept silent, so a node that says nothing must be unseen too, by each
+node that speaks: two nodes cut off from the rest can then not declare lost a node that a third one sees.
 
 What this allows is little, and undone by the absent one's return: copies, sealed as ever, at spares that the territory
 key named beforehand. A forged clock can only delay it: the 14 days are the observer's ageing clock's, and a statement
@@ -24,12 +24,13 @@ OBSERVERS_MIN = 2
 
 
 def parties(terms: Terms) -> frozenset[str]:
-    """Who may observe and be missed: the origin and the holders of a service; spares are asked by nobody."""
+    """The nodes that may observe and be missed: the origin and the replica nodes of a service; spares are asked by
+    nobody."""
     return frozenset((terms.origin, *terms.replica_nodes))
 
 
 def unseen(of: Collection[str], statements: Iterable[Absence], service: str, now: float) -> frozenset[str]:
-    """Those of the parties `of` whom the `statements`, in force at `now` (seconds UTC), prove absent."""
+    """Those of the parties `of` that the `statements`, in force at `now` (seconds UTC), prove absent."""
     said: dict[str, set[str]] = {name: set() for name in of}
     for it in statements:
         if _counts(it, of, service, now):

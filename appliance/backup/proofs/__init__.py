@@ -1,1 +1,1 @@
-"""That a service can be read and brought back, tried and noted."""
+"""Proofs that a service can be read and brought back, tried and noted."""

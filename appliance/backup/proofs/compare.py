@@ -1,4 +1,5 @@
-"""What came out of an archive against what the archive says, entry by entry; every difference is one sentence."""
+"""Comparison of what came out of an archive with what the archive says, entry by entry; each difference is one
+sentence."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ SQLITE = b"SQLite format 3\0"
 
 
 def compare_items(items: Iterable[Item], folder: Path) -> Iterator[str]:
-    """What of `items`, restored below `folder`, is not there as it was: kind, size, time, mode, target."""
+    """Return the differences of `items`, restored below `folder`, from what they were: kind, size, time, mode,
+    target."""
     for item in items:
         try:
             found = (folder / item.path).lstat()

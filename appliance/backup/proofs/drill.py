@@ -1,8 +1,8 @@
 """A restore drill: bring files of the newest archive back for real, compare them with what was saved, delete them.
 
-What it proves, file by file: that it comes out of the archive with its kind, size, time and mode; that its content on
-the disk is what borg reads from the archive on a second way, which writes no file; and of a database, that its own
-tools can read the dump, and every four weeks that a PostgreSQL here can be filled from it (`rehearsal.py`). borg
+It proves of each file: that it comes out of the archive with its kind, size, time and mode; that its content on the
+disk is what borg reads from the archive on a second way, which writes no file; and of a database, that its own tools
+can read the dump, and every four weeks that a PostgreSQL here can be filled from it (`rehearsal.py`). borg
 authenticates every byte with the service's key, so that content is what the origin read. It does not prove that this
 was what people meant to save. The sample is drawn from a seed, so a drill can be repeated.
 """
@@ -47,7 +47,8 @@ Rehearse = Callable[[Node, str, Path], Rehearsed]
 
 @dataclass(frozen=True)
 class _Plan:
-    """What to restore of an archive; `items` are all of it with `everything`, else the sample. `told`: see Drilled."""
+    """The part of an archive to restore; `items` are all of it with `everything`, else the sample. `told`: see
+    Drilled."""
 
     items: tuple[Item, ...]
     sample: tuple[Item, ...]
@@ -58,7 +59,7 @@ class _Plan:
 
 @dataclass(frozen=True)
 class Planned:
-    """What a drill would restore; the fields are those of Drilled."""
+    """The restore that a drill would make; the fields are those of Drilled."""
 
     generation: str
     archive: str
@@ -71,7 +72,7 @@ class Planned:
 
 
 def planned(node: Node, service: str, *, seed: int | None = None, everything: bool | None = None) -> Planned:
-    """What `drill` would restore; the same is refused, and nothing is restored."""
+    """Return what `drill` would restore; the same is refused, and nothing is restored."""
     layout = node.service(service)
     with proving(node, service) as opened:
         seed, everything = _asked(node, layout, seed, everything)

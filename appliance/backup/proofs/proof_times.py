@@ -1,4 +1,4 @@
-"""How often the agent proves that a service can be read and brought back; whoever judges that asks for no more."""
+"""How often the agent proves that a service can be read and brought back; the checks that judge it ask for no more."""
 
 from __future__ import annotations
 

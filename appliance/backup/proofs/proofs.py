@@ -1,7 +1,7 @@
-"""What was proven of a service on a node that may read it: the rounds of verification and the drills.
+"""The proofs of a service on a node that may read it: the rounds of verification and the drills.
 
-    services/SERVICE/proofs.json   the round under way, the last one that ended, the last drill, the last of everything
-    services/SERVICE/proof/        the copy that is read, apart from those that people restore from
+services/SERVICE/proofs.json   the round under way, the last one that ended, the last drill, the last of everything
+services/SERVICE/proof/        the copy that is read, apart from those that people restore from
 
 Losing the file costs another round. It names damaged files, so only this account may read it.
 """
@@ -25,7 +25,8 @@ ROOM = "proof"
 
 @dataclass(frozen=True)
 class Damaged:
-    """What could not be read. With `path`, at least this file of `archive`; without, the archive or all of them."""
+    """Something that could not be read. With `path`, at least this file of `archive`; without, the archive or all of
+    them."""
 
     archive: str
     path: str
@@ -100,7 +101,7 @@ KEPT = Record(Proofs, 1)
 
 @contextmanager
 def proving(node: Node, service: str) -> Iterator[OpenedSource]:
-    """What this node has of `service`, opened where nothing else reads it, for one proof at a time.
+    """The copy that this node has of `service`, opened where nothing else reads it, for one proof at a time.
 
     Raise Refused on a node that the service does not trust, NotFound where it has nothing of it, Busy during another
     proof.
@@ -116,7 +117,7 @@ def proving(node: Node, service: str) -> Iterator[OpenedSource]:
 
 
 def load_proofs(layout: ServiceLayout) -> Proofs:
-    """What is known to be proven; nothing when the file is missing or cannot be read."""
+    """Return the known proofs; none when the file is missing or cannot be read."""
     return KEPT.load_or(_path(layout), Proofs())
 
 

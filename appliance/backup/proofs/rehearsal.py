@@ -1,11 +1,11 @@
 """The rehearsal of a database: its dump fills a PostgreSQL cluster that is thrown away, as a takeover would fill one.
 
-What it proves: that this node has the extensions, locales and the version that the dump asks for, that all of it loads
-with its roles and without an error, and that each table has as many rows as the dump holds. A backup records no row
-counts of its source, so the dump's are counted in its text, which the server that is filled has no part in.
+It proves that this node has the extensions, locales and the version that the dump asks for, that all of it loads with
+its roles and without an error, and that each table has as many rows as the dump holds. A backup records no row counts
+of its source, so the dump's are counted in its text, which the server that is filled has no part in.
 
-The server is bounded: little memory, the lowest priorities, a limit of the disk. It need not outlive a loss of power.
-A dump may carry what its author liked and its loader is a superuser: on a host this runs in a unit that reaches nothing
+The server is bounded: little memory, the lowest priorities, a limit of the disk. It need not outlive a loss of power. A
+dump may carry what its author liked and its loader is a superuser: on a host this runs in a unit that reaches nothing
 but itself (`appliance-database-rehearse@`).
 """
 
@@ -96,7 +96,7 @@ def decode(fields: Mapping[str, Any]) -> Rehearsed:
 def rehearse(dumps: Path, database: str, scratch: Path, programs: Path = own_server.PROGRAMS) -> Rehearsed:
     """Load the dump of `database` in `dumps` into a new cluster in the folder `scratch`, compare, and remove that.
 
-    What an earlier one that was cut left there is removed first.
+    Remains of an earlier one that was cut are removed first.
     """
     if not (programs / "initdb").exists():
         return missing(programs)
@@ -128,7 +128,8 @@ def _rehearse(dumps: Path, database: str, data: Path, programs: Path, bytes_max:
 
 
 def differences(dumped: Mapping[Table, int], found: Mapping[Table, int]) -> Iterator[str]:
-    """What the dump has and the cluster has not. An extension's table has its own rows besides those of the dump."""
+    """Return what the dump has and the cluster lacks. An extension's table has its own rows besides those of the
+    dump."""
     lacking = [(table, rows) for table, rows in sorted(dumped.items()) if found.get(table, -1) < rows]
     for (schema, name), rows in lacking[:NAMED_MAX]:
         has = found.get((schema, name))
@@ -238,7 +239,7 @@ def _free(folder: Path) -> int:
 
 
 def _size(folder: Path) -> int:
-    """What it takes on the disk; files come and go meanwhile."""
+    """Return the room of `folder` on the disk in bytes; files come and go meanwhile."""
     total = 0
     for at, _, names in os.walk(folder):
         for name in names:

@@ -1,11 +1,11 @@
-"""Decrypt and authenticate, a share a day, every version of every file that a restore by name could bring back.
+"""Decrypt and authenticate, a slice a day, every version of every file that a restore by name could bring back.
 
 `borg check --verify-data` reads a whole repository in one go and cannot stop half way: hours on a small box, started
-anew by every power cut. So the catalogue says what there is, and each version is read through in the archive that it
+over by every power cut. So the catalogue says what there is, and each version is read through in the archive that it
 would be restored from. All of the newest archive is read, and of older ones only what the newer ones have no more;
 nothing is read twice. A round goes in the order of paths, is cut and resumed at a path, and begins with borg's own
-check of the archives' structure. What is read is the plain content, so this also finds what hashes cannot: data that
-was wrong before the origin sealed it.
+check of the archives' structure. The plain content is read, so this also finds what hashes cannot: data that was wrong
+before the origin sealed it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ HOSTILE = (
 
 @dataclass(frozen=True)
 class Verified:
-    """What one call read, and all that the round found damaged so far; `finished` when it came to the round's end.
+    """The versions that one call read, and all that the round found damaged so far; `finished` when it came to the
+    round's end.
 
     `files` are versions: each state of a file that an archive still has.
     """

@@ -1,4 +1,4 @@
-"""What a service's backup reads before borg does: a walk of its files, a snapshot of them, dumps of its databases."""
+"""The sources of a backup, read before borg runs: a walk of its files, a snapshot of them, dumps of its databases."""
 
 from appliance.backup.sources.model import Failure, PostgresServer, Prepared, ReadFrom, SourceSpec
 from appliance.backup.sources.prepare import prepare

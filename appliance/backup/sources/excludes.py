@@ -1,10 +1,10 @@
-"""What a service leaves out of its backup, in the words of `territory.yml`. Pure.
+"""The files that a service leaves out of its backup, in the words of `territory.yml`. Pure.
 
 - A pattern without "/" names files or folders at any depth: `*.tmp`, `Corbeille`, `~$*`.
 - A pattern with "/" starts at each of the service's paths: `cache/*`, `/Logiciels`, `**/brouillons/*.bak`.
 
-`*` and `?` stop at "/", `**` does not. What is not named is saved: new folders are in by default. Both our walk and
-borg use the same regular expression, so they cannot disagree on what was left out.
+`*` and `?` stop at "/", `**` does not. Everything that is not named is saved: new folders are in by default. Both our
+walk and borg use the same regular expression, so they cannot disagree on what was left out.
 """
 
 from __future__ import annotations

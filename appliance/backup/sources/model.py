@@ -11,7 +11,7 @@ from appliance.errors import ApplianceError
 
 @dataclass(frozen=True)
 class PostgresServer:
-    """Where a database server answers. What is empty is left to libpq: its local socket, the present user.
+    """Where a database server answers. An empty field is left to libpq: its local socket, the present user.
 
     A password is never here: libpq takes it from `password_file` (`~/.pgpass` when None) or from the service's entry.
     """
@@ -30,7 +30,7 @@ class PostgresServer:
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """What one service saves. `kind` is "files", "sqlite" or "postgresql".
+    """The source of one service. `kind` is "files", "sqlite" or "postgresql".
 
     `paths` are absolute: folders or files for "files", database files for "sqlite", files that belong to the
     application for "postgresql". `exclude`: see `excludes.py`. `database` and `server` are for "postgresql".
@@ -56,7 +56,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class ReadFrom:
-    """What was read for `path`: its state of one moment ("snapshot", "dump"), or the tree in use ("live") and why."""
+    """The way `path` was read: its state of one moment ("snapshot", "dump"), or the tree in use ("live") and why."""
 
     path: str
     how: str
@@ -65,7 +65,7 @@ class ReadFrom:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the walk met and did not exclude. borg stores devices and FIFOs as such, unread."""
+    """The files that the walk met and did not exclude. borg stores devices and FIFOs as such, unread."""
 
     files: int = 0
     folders: int = 0
@@ -80,7 +80,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Part:
-    """What became of one declared path, as far as it is known before borg reads; `roots` are the folders in which borg
+    """The result for one declared path, as far as it is known before borg reads; `roots` are the folders in which borg
     will say that it cannot read a file of it."""
 
     manifest: PathManifest
@@ -89,11 +89,11 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What to hand to `borg create`, as it is: `paths` with `cwd`, and the `exclude` patterns.
+    """The arguments for `borg create`, as they are: `paths` with `cwd`, and the `exclude` patterns.
 
     In the archive every file has its absolute name without the first "/", wherever it was read from (borg cuts what
-    stands before "/./"): `srv/partages/...`, `srv/app/courrier.sqlite`, `postgresql/DATABASE.dump`.
-    `paths` is empty when nothing at all could be read. `parts` are in the order of the declared paths, a database last.
+    stands before "/./"): `srv/partages/...`, `srv/app/courrier.sqlite`, `postgresql/DATABASE.dump`. `paths` is empty
+    when nothing at all could be read. `parts` are in the order of the declared paths, a database last.
     """
 
     paths: tuple[str, ...] = ()

@@ -1,9 +1,9 @@
 """Dump a PostgreSQL database with its own tools, and load a dump again.
 
 The format is pg_dump's own archive, uncompressed, because borg compresses by itself and knows unchanged tables again:
-of a dump of 150 MB with about 1 % of its rows changed, borg stored 2.3 MB anew; of plain SQL 7.0 MB, and of pg_dump's
+of a dump of 150 MB with about 1 % of its rows changed, borg stored 2.3 MB again; of plain SQL 7.0 MB, and of pg_dump's
 compressed archive all 26 MB. It is one file, so it is whole or not there, and pg_restore can take one table out of it.
-Roles are not part of a database: they lie beside it as plain SQL.
+Roles are not part of a database: they are beside it as plain SQL.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def analyse(server: PostgresServer, database: str) -> None:
 
 
 def query(server: PostgresServer, database: str, statement: str, *, seconds_max: float = _ROLES_TIMEOUT_SECONDS) -> str:
-    """What psql prints for one statement of ours, a row a line."""
+    """Return the output of psql for one statement of ours, a row a line."""
     words = (*_PSQL, "--set=ON_ERROR_STOP=1", "--set=VERBOSITY=verbose", f"--command={statement}")
     return _run(server, database, words, seconds_max).stdout.decode()
 
@@ -119,7 +119,8 @@ def _make_missing_roles(server: PostgresServer, statements: bytes) -> None:
 
 
 def _notes(server: PostgresServer, database: str, dumped: Result) -> tuple[LeftOut, ...]:
-    """What pg_dump said of a dump that is whole, and what it does not say: options that it may not see are none."""
+    """Return pg_dump's warnings about a dump that is whole, and the one it does not give: options that it may not see
+    are omitted."""
     of = f"postgresql/{dump_file(Path(), database).name}"
     hidden = int(query(server, database, _HIDDEN_MAPPINGS))
     lines = dumped.stderr.decode(errors="replace").splitlines()
@@ -153,7 +154,7 @@ def _run(
 
 
 def connection(server: PostgresServer, database: str) -> str:
-    """libpq's connection string. What stands in it goes before the service file, which goes before the environment."""
+    """libpq's connection string. Its fields go before the service file, which goes before the environment."""
     port = str(server.port) if server.port else ""
     fields = {
         "dbname": database,
@@ -177,7 +178,7 @@ def _quoted(value: str) -> str:
 
 
 def lacking(said: str) -> tuple[str, str] | None:
-    """What the machine lacks by PostgreSQL's words, and how to install it; None where it is something else."""
+    """Return what the machine lacks by PostgreSQL's words, and how to install it; None where it is something else."""
     if found := _EXTENSION.search(said):
         name = found[1]
         return (
@@ -193,7 +194,7 @@ def lacking(said: str) -> tuple[str, str] | None:
 
 
 def _named(error: CommandFailed, database: str) -> ApplianceError:
-    """PostgreSQL's tools end with 1 for everything, so their words decide."""
+    """PostgreSQL's tools exit with 1 for everything, so their words decide."""
     said = error.result.tail()
     if lacks := lacking(error.result.stderr.decode(errors="replace")):
         return NotFound(lacks[0], where=f"database {database}", remedy=lacks[1])
@@ -210,6 +211,6 @@ def _named(error: CommandFailed, database: str) -> ApplianceError:
 
 
 def _errors(result: Result) -> str:
-    """What the server says is wrong; after it pg_restore repeats the whole statement."""
+    """Return the errors of the server; pg_restore repeats the whole statement after each."""
     lines = (line.strip() for line in result.stderr.decode(errors="replace").splitlines())
     return " / ".join([line for line in lines if "ERROR:" in line][:_ERRORS_MAX])

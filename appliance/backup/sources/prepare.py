@@ -37,11 +37,11 @@ class Room:
 
 @contextlib.contextmanager
 def prepare(spec: SourceSpec, workdir: Path) -> Iterator[Prepared]:
-    """What to hand to borg for `spec`, valid inside the `with`.
+    """The arguments for borg for `spec`, valid inside the `with`.
 
     `workdir` is a folder of this service alone, on the volume of its data (a snapshot cannot be made elsewhere, and
     dumps need room); it is made private. Raise UsageError when `spec` makes no sense and Busy when another run uses
-    `workdir`; whatever else goes wrong is in `failures`.
+    `workdir`; every other error is in `failures`.
     """
     _refuse_nonsense(spec)
     workdir = workdir.absolute()
@@ -89,7 +89,7 @@ def _tree(spec: SourceSpec, path: str, room: Room, place: Path) -> Prepared:
     """One path of the service: from a snapshot below `place` if one can be had that lacks nothing, else as it is."""
     if spec.below:
         return _below(spec, path, room)
-    # Of a link borg would store the link, and not a byte of what it leads to.
+    # borg would store a link as a link, and not a byte of what it leads to.
     source = os.path.realpath(path) if os.path.islink(path) else os.path.normpath(path)
     if not os.path.exists(source):
         raise NotFound("it does not exist.", remedy="Check that its disk is mounted.")

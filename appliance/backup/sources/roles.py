@@ -1,10 +1,9 @@
-"""What psql gets of the roles in a backup; pure.
+"""The statements that psql gets of the roles in a backup; pure.
 
 pg_dumpall writes them as plain SQL, and psql obeys lines of its own in it, such as `\\! command`. So nothing passes on
 as it came: statements are taken apart as far as pg_dumpall writes them, and put together again from their words.
-Whatever else stands there is refused, above all each place that psql could read in another way than we: a backslash
-that is not doubled inside E'...', a comment of C, dollar quotes, bytes of an encoding in which a quote can be half a
-character.
+Anything else in it is refused, above all each place that psql could read in another way than we: a backslash that is
+not doubled inside E'...', a comment of C, dollar quotes, bytes of an encoding in which a quote can be half a character.
 """
 
 from __future__ import annotations

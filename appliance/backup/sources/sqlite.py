@@ -1,7 +1,7 @@
 """Copy a SQLite database that others write to, consistently, by SQLite's own online backup.
 
 The copy is page for page, so that an unchanged part of the database is an unchanged part of the copy (VACUUM INTO would
-lay it out anew each time, and borg would store all of it again).
+arrange it in a new order each time, and borg would store all of it again).
 """
 
 from __future__ import annotations

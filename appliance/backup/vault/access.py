@@ -1,4 +1,4 @@
-"""Who may say what to a vault, by what the signed bundle says of the caller. Pure; all else is refused."""
+"""The verbs that each caller may use at a vault, by what the signed bundle says of it. Pure; all else is refused."""
 
 from __future__ import annotations
 

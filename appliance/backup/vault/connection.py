@@ -1,8 +1,8 @@
 """A session on a real host: systemd starts it for one connection, under an account that owns nothing sealed.
 
 The connection comes from a caller's own account, by sshd's forced command (`connector.py`), and brings the conversation
-with it. Who calls is what the kernel says of that account, never what anybody writes. The last byte that goes back is
-the exit code.
+with it. The kernel names that account, and nothing that anybody writes does. The last byte that goes back is the exit
+code.
 """
 
 from __future__ import annotations

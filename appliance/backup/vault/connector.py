@@ -15,7 +15,7 @@ FORBIDDEN, FAILED = 6, 4
 
 
 def main(path: str = SOCKET) -> int:
-    """The session's exit code; FAILED when there is no vault, or it went without a word."""
+    """The session's exit code; FAILED when there is no vault, or it went without an answer."""
     if os.environ.get("SSH_ORIGINAL_COMMAND") != COMMAND:
         sys.stderr.write("This key gives access only to the vault of this node: no shell, no files.\n")
         return FORBIDDEN

@@ -1,4 +1,4 @@
-"""What a generation known here must prove all over again: its header and parent, its list, our own receipt."""
+"""The evidence that a generation known here must give again: its header and parent, its list, our own receipt."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Evidence:
 
 
 def read_evidence(node: Node, replica: Replica, name: str, known: Container[str] | None = None) -> Evidence:
-    """What the folder of generation `name` proves. Nothing is raised for what is wrong in it: a scrub goes on.
+    """Return what the folder of generation `name` proves. Nothing is raised for what is wrong in it: a scrub goes on.
 
     `known` are the last parts of all folder names here, for a caller that asks for many.
     """

@@ -31,7 +31,7 @@ class Taking:
         self._unsaid = 0
 
     def read_some(self, size_max: int) -> bytes:
-        """As `Channel.read_some`. Who asks for more has written what came before."""
+        """As `Channel.read_some`. A caller that asks for more has written what came before."""
         if self._acknowledge and self._unsaid >= ACKNOWLEDGED_AT_ONCE_BYTES:
             self._channel.write_frame({"got": self._unsaid})
             self._unsaid = 0

@@ -1,4 +1,5 @@
-"""What a vault shows: what it knows, that it holds it, and the generations themselves to those who may have them."""
+"""The answers of a vault: what it knows, that it holds it, and the generations themselves to callers that may have
+them."""
 
 from __future__ import annotations
 
@@ -26,12 +27,13 @@ UNREADABLE = ""
 
 
 def head(call: Call) -> None:
-    """What is known and held here: every grant, the tips of each epoch, and the names and receipts of what is held.
+    """Answer what is known and held here: every grant, the tips of each epoch, and the names and receipts of what is
+    held.
 
-    The side of a fork that an act passed over stays held, but is neither tip nor newest: it ended.
-    `reads` are the formats that this version reads up to; former ones show none.
-    `held` is whole as far as the scrub knows; `damaged` waits for repair; `thinned` was held until retention let it go,
-    and is left out for a caller that asks for a `brief` answer: there may be tens of thousands.
+    The side of a fork that an act passed over stays held, but is neither tip nor newest: it ended. `reads` are the
+    formats that this version reads up to; former ones show none. `held` is whole as far as the scrub knows; `damaged`
+    waits for repair; `thinned` was held until retention let it go, and is left out for a caller that asks for a `brief`
+    answer: there may be tens of thousands.
     """
     brief = call.request.get("brief") is True
     replica = call.replica
@@ -130,7 +132,7 @@ def _headers(replica: Replica, stored: Sequence[Stored]) -> list[str]:
 
 
 def _wanted_generation(call: Call) -> str:
-    """The newest held one, or the one asked for by its full name: that may be damaged, for whoever repairs or
+    """The newest held one, or the one asked for by its full name: that may be damaged, for a caller that repairs or
     salvages."""
     replica, asked = call.replica, call.request.get("generation")
     over = passed_over(call.node, call.terms.name)

@@ -1,9 +1,9 @@
-"""Which generation of a holding is the newest held, for a caller that asks again and again: every two seconds the
-program that renews leases looks at each service that its node stands by for.
+"""The newest held generation of a replica, for a caller that asks again and again: every two seconds the program that
+renews leases looks at each service that its node stands by for.
 
-A look costs one stat, and one more for the newest generation, however many were ever made. What it remembers is a mark
-of each folder that could change the answer: of `generations/`, of the newest held generation and of all newer ones,
-which may become held without a new name in `generations/`. Nothing of it is on the disk.
+A look costs one stat, and one more for the newest generation, however many were ever made. It remembers a mark of each
+folder that could change the answer: of `generations/`, of the newest held generation and of all newer ones, which may
+become held without a new name in `generations/`. Nothing of it is on the disk.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Ledger:
         return min(left + (days - 1) * daily, (days_max - 1) * daily)
 
     def with_receipt(self) -> Ledger:
-        """What was carried is used first, and what is left of it lapses."""
+        """Use the carried allowance first; the rest of it lapses."""
         return replace(self, ingested=max(0, self.ingested - self.carried), carried=0, received=True)
 
     def taken(self, seeding: bool) -> int:
@@ -64,7 +64,7 @@ class Ledger:
         return replace(self, ingested=self.ingested + size)
 
     def base_of(self, epoch: int) -> Amount:
-        """What was used when `epoch` began; nothing when that is not known, which only lowers the ceiling."""
+        """Return what was used when `epoch` began; nothing when that is not known, which only lowers the ceiling."""
         return self.bases.get(str(epoch), Amount())
 
     def with_epoch(self, epoch: int, used: Amount) -> Ledger:

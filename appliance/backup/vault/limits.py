@@ -1,12 +1,13 @@
-"""What a holder lets one service take, decided from what is used, asked and free. Pure.
+"""The limits of one service at a replica node, decided from what is used, asked and free. Pure.
 
-Somebody with all of an origin's credentials can at most fill its share. Part of it stays for the next epoch, so that
+An attacker with all of an origin's credentials can at most fill its quota. Part of it stays for the next epoch, so that
 the replacement of a ransomed node still finds room:
 
-    ceiling(epoch) = base + 0.7 * (limit - base), base = what was used when this epoch began
+ceiling(epoch) = base + 0.7 * (limit - base), base = what was used when this epoch began
 
-That holds for bytes, for names (files and folders: inodes run out too) and for headers, which thinning leaves. What
-another holder hands on already passed these limits there, so it may fill the whole limit and counts for no day.
+That holds for bytes, for names (files and folders: inodes run out too) and for headers, which pruning leaves. A
+generation that another replica node hands on already passed these limits there, so it may fill the whole limit and
+counts for no day.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Usage:
-    """What is known before the first byte of a push is taken. `taken_today` counts by the ageing clock: towards the
-    first seeding while nothing is held, towards the daily ingest afterwards, to which earlier days add what is
+    """The use that is known before the first byte of a push is taken. `taken_today` counts by the ageing clock: towards
+    the first seeding while nothing is held, towards the daily ingest afterwards, to which earlier days add what is
     `carried`. `disk_names_free` is None where names are not limited."""
 
     used: Amount
@@ -99,7 +100,8 @@ def _check_quota(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) 
 
 
 def ceiling(limit: int, base: int, relayed: bool) -> float:
-    """What may be filled of `limit` in an epoch that began with `base` in use, which may be more if it was lowered."""
+    """The part of `limit` that an epoch may fill which began with `base` in use; that may be above a limit that was
+    lowered."""
     return limit if relayed else min(limit, base + CURRENT_EPOCH_QUOTA * (limit - base))
 
 
@@ -116,7 +118,7 @@ def part_of(costs: Sequence[int], allowed: int) -> int:
 
 
 def postponed(limits: Limits, age_seconds: int, taken: int, rest: int, seeding: bool) -> Postponed:
-    """What the writer is told when `taken` bytes came now and `rest` come on later days."""
+    """Return the answer to the writer when `taken` bytes came now and `rest` come on later days."""
     daily = max(limits.seed, limits.daily) if seeding else limits.daily
     seconds = int(DAY) - age_seconds % int(DAY)
     whole = seconds + (max(1, -(-rest // max(1, daily))) - 1) * int(DAY)

@@ -12,7 +12,8 @@ from appliance.trust.receipt import make_receipt
 
 
 def sign_receipt(node: Node, key: Path, header: Header) -> bytes:
-    """That this node holds the generation of `header` from now on, signed by its signing key in the file `key`."""
+    """A receipt that this node holds the generation of `header` from now on, signed by its signing key in the file
+    `key`."""
     return make_receipt(
         load_key(key),
         holder=node.name,

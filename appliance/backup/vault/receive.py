@@ -1,7 +1,7 @@
 """Take a push: check all of it first, then the bytes, then publish and answer a signed receipt.
 
-Of a push that is larger than what the writer may bring today, today's part is taken and kept by its hashes; the next
-push, of this generation or a newer one, goes on from there.
+A push that is larger than what the writer may bring today is taken in parts: today's part is kept by its hashes; the
+next push, of this generation or a newer one, goes on from there.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _take_grants(call: Call) -> None:
 
 
 def put_relayed(call: Call) -> None:
-    """A generation from another holder: its receipt says since when it is held there, our lock starts anew."""
+    """A generation from another replica node: its receipt says since when it is held there, our lock starts over."""
     _receive(call, lambda offer: read_relay(call, offer), is_writer=False)
 
 
@@ -164,14 +164,14 @@ def _take(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, rank: R
 
 
 def _incoming(call: Call, offer: Offer) -> Amount:
-    """What the push would add: blobs not here yet, the list, and each header that is new, with their names."""
+    """Return what the push would add: blobs not here yet, the list, and each header that is new, with their names."""
     missing, papers = call.replica.missing(offer.entries), _papers(call, offer)
     blobs = sum(entry.size - offset for entry, offset in missing)
     return Amount(blobs + NAME_BYTES * len(missing) + papers.bytes, len(missing) + papers.names, papers.headers)
 
 
 def _papers(call: Call, offer: Offer) -> Amount:
-    """What is added beside the blobs: the list, the receipt and each header that is new."""
+    """Return what is added beside the blobs: the list, the receipt and each header that is new."""
     new = [header for header in offer.headers if not call.replica.knows(header.id)]
     names = NAMES_OF_A_PUBLICATION + NAMES_OF_A_HEADER * min(len(new), FOLDERS_AT_ONCE_MAX)  # more come into few files
     documents = sum(len(header.document.raw) for header in new)
@@ -226,7 +226,8 @@ class _Counted(contextlib.AbstractContextManager["_Counted"]):
             self._save()
 
     def part(self, missing: Missing) -> Missing:
-        """What of `missing` is taken today; raise Postponed when that is nothing, or not even the list may come."""
+        """Return the part of `missing` that is taken today; raise Postponed when that is nothing, or not even the list
+        may come."""
         if math.isinf(self.allowed):
             return missing
         costs = [max(NAME_BYTES, entry.size - offset) for entry, offset in missing]
@@ -282,13 +283,14 @@ def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | N
 
 
 def not_at_hand(call: Call, missing: Missing) -> Missing:
-    """What of `missing` must be sent: a holder that wrote the service itself has files in its own repository."""
+    """Return the part of `missing` that must be sent: a replica node that wrote the service itself has files in its own
+    repository."""
     own = call.node.service(call.terms.name).repository
     if not os.path.isdir(own):  # also where this account may not look, as on a host: Path.is_dir raises there
         return missing
     left = []
     for entry, offset in missing:
-        # Segments only: borg writes its config anew in place.
+        # Segments only: borg rewrites its config in place.
         if entry.path.startswith("data/") and call.replica.take(entry, own / entry.path):
             call.channel.write_frame({"need": []})  # to hash a large repository outlasts a writer's patience
         else:

@@ -10,7 +10,7 @@ from appliance.territory.model import NAME
 
 
 def replica_of(node: Node, service: str) -> Replica:
-    """What `node` holds of `service` for others."""
+    """The replica of `service` that `node` keeps for others."""
     return Replica(node.layout.vault / service)
 
 

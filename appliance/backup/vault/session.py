@@ -83,7 +83,7 @@ def _note(node: Node, caller: str, refusal: ApplianceError, failure: str, times:
 
 
 def _told(error: Exception) -> ApplianceError:
-    """What the caller may know of a failure of ours: its kind, not our paths."""
+    """Return the part of a failure of ours that the caller may know: its kind, not our paths."""
     if isinstance(error, OSError) and error.errno in FULL:
         return DISK_FULL
     return ApplianceError("the vault failed at this request.", remedy="Its journal says why; try again later.")

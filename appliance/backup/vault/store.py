@@ -1,28 +1,28 @@
-"""What a peer holds of one service: blobs by their hash, and the generations that name them.
+"""The replica of one service at a peer: blobs by their hash, and the generations that name them.
 
-    pool/ab/abcd...                     blobs, read-only, named by their SHA-256
-    partial/abcd...                     what arrived of a blob so far; resumed by the byte
-    book/ledger.json                    what was taken today (`ledger.py`)
-    rotten/abcd...                      a blob that failed its own hash, kept 30 days to be looked at
-    grants/00002                        the grant of each epoch
-    generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying holder's
-                                        receipt) and bucket; `damaged` while a file of it is rotten or gone;
-                                        given-up is a receipt once other holders have it in this node's place
-    history/00002.0000000               the same of a thousand that are held no more (`history.py`)
-    damage, unreferenced, scrubbed, alarm
-                                        small memories, each explained where it is written
-    lock                                held exclusively while a session publishes or thinning removes
-    session.lock                        held by the one session that receives, by thinning and by repair
-    wanted.lock                         held by thinning and repair while they wait until a relay makes way
+pool/ab/abcd...                     blobs, read-only, named by their SHA-256
+partial/abcd...                     what arrived of a blob so far; resumed by the byte
+book/ledger.json                    what was taken today (`ledger.py`)
+rotten/abcd...                      a blob that failed its own hash, kept 30 days to be looked at
+grants/00002                        the grant of each epoch
+generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying replica
+                                    node's receipt) and bucket; `damaged` while a file of it is rotten or gone;
+                                    given-up is a receipt once other nodes have it in this node's place
+history/00002.0000000               the same of a thousand that are held no more (`history.py`)
+damage, unreferenced, scrubbed, alarm
+                                    small memories, each explained where it is written
+lock                                held exclusively while a session publishes or pruning removes
+session.lock                        held by the one session that receives, by pruning and by repair
+wanted.lock                         held by pruning and repair while they wait until a relay makes way
 
 Invariant: a generation is held when its `list` and `receipt` are there without `damaged`, and then every blob of the
 list is durable in the pool. So the order is: blob fsynced, linked into the pool, the pool's folder fsynced, partial
 gone; list; receipt last. A blob counts as here only once its partial is gone, because until then its name may not
-outlive a power cut. Nothing here removes a blob except `discard`, which only thinning calls, and `set_aside`, for one
+outlive a power cut. Nothing here removes a blob except `discard`, which only pruning calls, and `set_aside`, for one
 that fails its own hash.
 
-On a real host all of it belongs to an account of its own, and `partial/` and `book/` are all that the one that
-receives may write in (`sealer.py`). Folders are as readable as the one they lie in, which says for both kinds of host
+On a real host all of it belongs to an account of its own, and `partial/` and `book/` are all that the account that
+receives may write in (`sealer.py`). Folders are as readable as the one they are in, which says for both kinds of host
 who may look.
 """
 
@@ -96,7 +96,7 @@ class Replica:
         return tuple((entry, min(self._resumable(digest), entry.size)) for digest, entry in lacking.items())
 
     def _resumable(self, digest: str) -> int:
-        """Bytes of a partial that go on; one that another account wrote, or a cut left to the sealer, begins anew."""
+        """Bytes of a partial that go on; one that another account wrote, or a cut left to the sealer, starts over."""
         path = self.partial / digest
         return (size_of(path) or 0) if _is_own(path) else 0
 
@@ -342,8 +342,8 @@ def size_of(path: Path | str) -> int | None:
 
 
 def is_whole(path: Path, digest: str) -> bool:
-    """Whether `path` has the hash that is its name. What its disk cannot read any more is rotten: a checksum of btrfs
-    or of the disk itself found that before ours could."""
+    """Whether `path` has the hash that is its name. A file that its disk cannot read any more is rotten: a checksum of
+    btrfs or of the disk itself found that before ours could."""
     try:
         return sha256_file(path) == digest
     except OSError as error:
@@ -378,7 +378,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _reader_of(file: BinaryIO) -> Callable[[int], bytes]:
-    """What `receive` reads from; a file that got shorter meanwhile ends it."""
+    """Return the function that `receive` reads with; a file that got shorter meanwhile ends it."""
 
     def read_some(size_max: int) -> bytes:
         if piece := file.read(size_max):

@@ -1,4 +1,4 @@
-"""What is known of one generation in a holding, told by which documents of it are there."""
+"""The state of one generation of a replica, by which documents of it are there."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from appliance.trust.granters import Granters
 
 
 def granters_at(replica: Replica, bundle: Bundle) -> Granters:
-    """Whose grants this vault believes: what it keeps already stays good, whoever votes by now."""
+    """The signers whose grants this vault believes: grants that it keeps already stay good, whichever nodes vote by
+    now."""
     return bundle.granters.keeping(replica.grant(epoch) for epoch in replica.epochs())
 
 

@@ -1,13 +1,13 @@
-"""Whose turn it is to write into a holding: one session at a time, and a stronger one need not wait for a weaker.
+"""The turn to write into a replica: one session at a time, and a stronger one need not wait for a weaker.
 
 A node that lost its epoch, or a slow relay, must not keep the present writer out by never ending its session. So a
 session writes its process and its rank into the lock file it holds. One of higher rank ends exactly that process: by
 its id and its start time, through a descriptor that no other process can ever get. A vault may die at any point, so
 nothing is lost by it.
 
-Tidying and repair end nobody: on a host their account may not. They wait for a relay with `wanted.lock` held, and a
-relay looks at that before each piece that it takes: it ends, and goes on later from what came. Else a holder that hands
-on a byte at a time would keep them away for as long as it likes.
+Pruning and repair end nobody: on a host their account may not. They wait for a relay with `wanted.lock` held, and a
+relay looks at that before each piece that it takes: it ends, and goes on later from what came. Else a replica node that
+hands on a byte at a time would keep them away for as long as it likes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ _LOOK_SECONDS = 0.1
 
 @dataclass(frozen=True, order=True)
 class Rank:
-    """What a session may push aside: an older epoch's, and a relay while it is the writer itself."""
+    """The rank of a session, by which it may push others aside: those of an older epoch, and a relay when it is the
+    writer."""
 
     epoch: int
     is_writer: bool

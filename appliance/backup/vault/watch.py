@@ -48,7 +48,7 @@ def still_known(node: Node, caller: str) -> bool:
 
 
 def _mark(node: Node) -> tuple[int, int]:
-    """What changes with each bundle: it is replaced whole."""
+    """Return a mark that changes with each bundle: the file is replaced whole."""
     try:
         status = node.layout.bundle.stat()
     except OSError:

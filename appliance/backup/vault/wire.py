@@ -62,7 +62,7 @@ class Closed(Unreachable):
 
 
 class NoFrame(IntegrityError):
-    """What came is not a frame."""
+    """The bytes that came are not a frame."""
 
 
 class Channel:

@@ -1,9 +1,9 @@
 """Files that can never be read, which an operator accepted: a backup without exactly these counts as whole.
 
-    services/SERVICE/accepted.json   where the service is written
+services/SERVICE/accepted.json where the service is written
 
 A disk with one rotten sector or one locked file would otherwise leave a service partial for ever: failed, and not
-movable. What is accepted is told for as long as it lasts, also in the manifest of each archive (`manifest.py`), and
+movable. An accepted file is reported for as long as it lasts, also in the manifest of each archive (`manifest.py`), and
 ends with the first run that does not meet it. Names leave this node inside the encrypted archive only.
 """
 
@@ -30,7 +30,8 @@ NAMED_MAX = 3
 
 
 def load(layout: ServiceLayout) -> tuple[Accepted, ...]:
-    """What is accepted here. A file that cannot be read accepts nothing: then the service is told as partial again."""
+    """Return what is accepted here. A file that cannot be read accepts nothing: then the service is reported as partial
+    again."""
     try:
         fields = json.loads(_path(layout).read_bytes())
         if fields["format"] != FORMAT:
@@ -41,7 +42,8 @@ def load(layout: ServiceLayout) -> tuple[Accepted, ...]:
 
 
 def acceptable(node: Node, service: str, paths: Sequence[str]) -> tuple[Accepted, ...]:
-    """What accepting `paths` now would keep; raise UsageError unless the newest archive here lacks each of them."""
+    """Return what accepting `paths` now would keep; raise UsageError unless the newest archive here lacks each of
+    them."""
     borg = Borg(own_repository(node.service(service)))
     known = manifests(borg, service)
     newest = next(reversed(known), "")
@@ -67,8 +69,8 @@ def accept(node: Node, service: str, paths: Sequence[str], user: str) -> tuple[A
 
 
 def end_of_read(node: Node, service: str, source: Prepared, manifest: Manifest) -> None:
-    """After a run: what it read, or what is gone at the source, is accepted no more. Of a path that could not be read
-    as a whole nobody saw that."""
+    """After a run: a file that it read, or that is gone at the source, is accepted no more. A path that could not be
+    read as a whole ends nothing, since nobody saw its files."""
     layout = node.service(service)
     before = load(layout)
     met = {it.path for it in manifest.accepted} | {it.path for it in manifest.left_out}

@@ -59,7 +59,7 @@ def check_is_named(node: Node) -> None:
 
 
 def history(node: Node, service: str) -> dict[str, int]:
-    """Who of the peers that answer knows an epoch of `service`, and the newest that each knows."""
+    """Return the peers that answer and know an epoch of `service`, with the newest that each knows."""
     heads = survey_all(node, service).heads
     return {head.peer: max(grant.epoch for grant in head.grants) for head in heads if head.grants}
 

@@ -63,8 +63,8 @@ def seal_with_room(node: Node, service: str, chain: Chain, grant: Grant, *, time
 
 
 def with_room[Result](node: Node, service: str, act: Callable[[], Result]) -> Result:
-    """What `act`, which makes room, returns; when the disk is full, it is tried again with the room kept back, and then
-    without what only sealed folders name."""
+    """Return the result of `act`, which makes room; when the disk is full, it is tried again with the room kept back,
+    and then without the files that only sealed folders name."""
     while True:
         try:
             return act()

@@ -1,9 +1,9 @@
-"""Where what a partial archive lacks is taken from: for each path the last archive that has it.
+"""The sources that fill a partial archive: for each path it lacks, the last archive that has it.
 
 Disks die slowly: the last nights are partial, and just then everything is asked back. A path that failed comes whole
-from the last archive that read it; of a path that was read in part come the files that it lacks, by name. What is in
-the archive, however it came there, is never replaced by something older: a database that was saved as raw files beside
-its journals would be torn by an older copy.
+from the last archive that read it; of a path that was read in part come the files that it lacks, by name. A file that
+is in the archive, however it came there, is never replaced by an older one: a database that was saved as raw files
+beside its journals would be torn by an older copy.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class Filling:
-    """What comes from older archives, and the paths, as they were declared or left out, that none of them has.
+    """The files that come from older archives, and the paths, as they were declared or left out, that none of them has.
 
     `accepted` is what none of them has of the files that an operator accepted to be without; `raw` is there, without
     having been copied as it should.
@@ -71,7 +71,7 @@ class _Wanted:
 
 
 def filling(known: Manifests, archive: str, present: Present, *under: str) -> Filling:
-    """What `archive` lacks below the paths `under` of archives (none: of all), and where each of it is found."""
+    """Return what `archive` lacks below the paths `under` of archives (none: of all), and where each of it is found."""
     manifest = known.get(archive)
     if manifest is None or _lacks_nothing(manifest):
         return Filling()
@@ -89,7 +89,7 @@ def filling(known: Manifests, archive: str, present: Present, *under: str) -> Fi
         found = set(present(donor, [name for it in here for name in it.members]))
         fills |= {Fill(name, donor) for it in here for name in it.members if name in found}
         left -= {it.told for it in here if found.intersection(it.members)}
-        # What was accepted is in the last whole archive before, or nobody ever had it: one look is enough.
+        # An accepted file is in the last whole archive before, or nobody ever had it: one look is enough.
         wanted = [it for it in wanted if it.told in left and not (it in here and is_whole and it.since < math.inf)]
     accepted = tuple(it for it in manifest.accepted if it.path in left)
     nowhere = tuple(it.told for it in wanted if it.since == math.inf)
@@ -106,7 +106,8 @@ def filling_of(borg: Borg, service: str, archive: str, *under: str) -> Filling:
 
 
 def lacking_of(borg: Borg, service: str, archive: str, *under: str) -> Filling:
-    """What `archive` lacks below `under`, for who wants just this archive; nothing is looked for elsewhere."""
+    """Return what `archive` lacks below `under`, for a caller that wants just this archive; no other archive is
+    searched."""
     known, below = _known(borg, service, archive), _below(under)
     manifest = known.get(archive)
     if manifest is None or _lacks_nothing(manifest):
@@ -135,7 +136,7 @@ def _known(borg: Borg, service: str, archive: str) -> Manifests:
 
 
 def _looked(manifest: Manifest, archive: str, present: Present) -> tuple[list[_Wanted], list[PathManifest]]:
-    """What `archive` lacks by `manifest`, and what failed and is there all the same."""
+    """Return what `archive` lacks by `manifest`, and what failed and is there all the same."""
     failed = [it for it in manifest.paths if it.state == "failed"]
     names = [name for it in failed for name in _members(it.path)]
     has = set(present(archive, names)) if names else set()
@@ -171,7 +172,7 @@ def _declared(paths: Iterable[PathManifest], path: str) -> str:
 
 
 def _members(path: str) -> tuple[str, ...]:
-    """What archives call a declared path: a database is its dump and its roles."""
+    """Return the names of a declared path in archives: a database is its dump and its roles."""
     if path.startswith(DATABASE):
         return (f"postgresql/{path.removeprefix(DATABASE)}.dump", f"postgresql/{ROLES}")
     return (path.strip("/"),)
@@ -188,8 +189,9 @@ def _concerns(wanted: _Wanted, below: frozenset[str]) -> bool:
 
 
 def _may_have(donor: str, manifest: Manifest | None, wanted: _Wanted) -> bool:
-    """Whether it is worth a look: what failed or was left out there too, it has not, nor an empty mount point. Of what
-    is accepted by now the date tells, where the archive may itself be one that was accepted without it."""
+    """Whether it is worth a look: a donor lacks what failed or was left out there too, and has nothing of an empty
+    mount point. For an accepted file the date decides, where the archive may itself be one that was accepted without
+    it."""
     if manifest is None:
         return True
     if not _lacks_nothing(manifest) and time_of(donor) >= wanted.since:

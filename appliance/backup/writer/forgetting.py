@@ -17,7 +17,7 @@ from appliance.territory.model import Retention
 
 
 def choose(borg: Borg, service: str, retention: Retention, pinned: Collection[str] = ()) -> tuple[Keep | Drop, ...]:
-    """What `forget` would do with each archive that a run of `service` named; of others nothing is ever forgotten."""
+    """Return what `forget` would do with each archive that a run of `service` named; others are never forgotten."""
     return _choose(borg.commented(), service, retention, pinned)
 
 
@@ -54,7 +54,7 @@ def forget(
 def forget_noted(
     borg: Borg, layout: ServiceLayout, service: str, retention: Retention, pinned: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """The same in the repository of `layout` by what its runs noted, which is noted anew; the names of `Forgotten`."""
+    """The same in the repository of `layout` by what its runs noted, which is noted again; the names of `Forgotten`."""
     noted = noted_archives.load(layout)
     noted_archives.drop(layout)
     forgotten = forget(borg, service, retention, pinned, noted)
@@ -63,8 +63,9 @@ def forget_noted(
 
 
 def _superseded(service: str, names: Sequence[str]) -> Iterator[str]:
-    """Of what runs that were cut have left: parts of branches, which borg commits when it is interrupted, and those of
-    the service before which a run ended. One of a newer run stays: the next run stores again nothing of what it has."""
+    """Return the remains of runs that were cut: parts of branches, which borg commits when it is interrupted, and those
+    of the service before which a run ended. One of a newer run stays: the next run stores again nothing of what it
+    has."""
     newest = max((number_of(it) for it in names if is_numbered(it, service) and not is_checkpoint(it)), default=(0, 0))
     for name in filter(is_checkpoint, names):
         if branch_of(name) is not None or (is_numbered(name, service) and number_of(name) <= newest):

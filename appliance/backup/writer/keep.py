@@ -93,7 +93,7 @@ class Period:
 def keep(
     archives: Iterable[Candidate], retention: Retention, pinned: Collection[str] = (), zone: tzinfo | None = None
 ) -> tuple[Keep | Drop, ...]:
-    """What to do with each of `archives`, in the order of their numbers; raise UsageError when `retention` is empty.
+    """Decide on each of `archives`, in the order of their numbers; raise UsageError when `retention` is empty.
 
     `pinned` are names that an unended restore still needs. Days begin at midnight in `zone`, the machine's own if None.
     """

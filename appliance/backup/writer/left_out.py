@@ -26,7 +26,8 @@ def matters(reason: str) -> bool:
 
 
 def noted(reasons: Iterable[str]) -> str:
-    """What a manifest says of a dump that is whole: no names of what is in it, for everybody here can read that."""
+    """The note in a manifest on a dump that is whole: without names of what is in it, for everybody here can read
+    that."""
     notes = [it for it in reasons if it.startswith(_NOTES)]
     warnings = sum(it.startswith(WARNED) for it in notes)
     told = [it for it in notes if not it.startswith(WARNED)]
@@ -42,7 +43,8 @@ def is_missing(reason: str) -> bool:
 
 
 def how_to_accept(service: str, names: Sequence[str]) -> str:
-    """What is typed where the service is written to accept `names`; a placeholder where there are many."""
+    """Return the command, typed where the service is written, that accepts `names`; a placeholder where there are
+    many."""
     words = [word for name in names for word in ("--left-out", name)] if len(names) <= TYPED_MAX else []
     typed = as_typed("appliance", "backup", "confirm", service, *words)
     return typed if words else f"{typed} --left-out PATH"

@@ -1,7 +1,7 @@
-"""What one backup holds, and what it lacks; pure.
+"""The manifest of one backup: what it holds, and what it lacks; pure.
 
-A manifest lies inside the repository, so no holder can read it: which paths were asked for, what became of each, and
-what is missing by name. Of it only one bit and the indices of the missing paths go into the signed header.
+A manifest is inside the repository, so no blind peer can read it: which paths were asked for, what became of each, and
+what is missing by name. Only one bit and the indices of the missing paths go into the signed header.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class PathManifest:
-    """What became of one declared path. "partly": something in it is missing; "failed": the archive has nothing of it,
+    """The result for one declared path. "partly": something in it is missing; "failed": the archive has nothing of it,
     or only what was read in place of a copy.
 
     `files` and `bytes` are what the walk met and did not exclude; `reason` says why it is not "read", when known, and
@@ -86,7 +86,7 @@ class PathManifest:
 
 @dataclass(frozen=True)
 class Aged:
-    """What the ageing clock of the machine said when the backup began: a wall clock can be a year off.
+    """The ageing clock of the machine when the backup began: a wall clock can be a year off.
 
     `clock` tells the machine, `boot` its start: within one start the difference of two `seconds` is what passed,
     between two starts at least that.

@@ -1,8 +1,9 @@
-"""Where manifests lie: a short one in the comment of each archive, the full one of a partial archive in a companion.
+"""The places of manifests: a short one in the comment of each archive, the full one of a partial archive in a
+companion.
 
-What borg cannot read it tells at its end, when the comment is written already. So an archive that lacks something gets
-a *companion*, a small archive whose one file is its manifest with the names of what is missing, and whose comment is
-the short one. Names of files are in no comment: everybody on the machine can read the words of a command.
+borg names files that it cannot read at its end, when the comment is written already. So an archive that lacks something
+gets a *companion*, a small archive whose one file is its manifest with the names of what is missing, and whose comment
+is the short one. Names of files are in no comment: everybody on the machine can read the words of a command.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ CUT = LeftOut("", "the backup was interrupted before borg reported what it could
 
 
 def manifests(borg: Borg, service: str) -> dict[str, Manifest | None]:
-    """Of each archive of `service`, oldest first, without the names of what is missing; one `borg list`.
+    """The manifest of each archive of `service`, oldest first, without the names of what is missing; one `borg list`.
 
     None for an archive of a former version, which says nothing. One whose manifest is cut, lies about its form or is of
     a later version is partial: `reason` and `left_out` say so.
@@ -75,8 +76,8 @@ def manifest_of(borg: Borg, archive: str) -> Manifest | None:
 
 
 def comment(manifest: Manifest) -> str:
-    """What the comment of an archive says: no names of files, and no reasons but notes on a database; nothing when even
-    that is too long."""
+    """The text for the comment of an archive: no names of files, and no reasons but notes on a database; nothing when
+    even that is too long."""
     paths = tuple(path if _is_noted(path) else replace(path, reason="") for path in manifest.paths)
     text = encode(replace(manifest, paths=paths, left_out=(), accepted=()))
     return text if len(text) <= COMMENT_BYTES_MAX else ""
@@ -120,7 +121,7 @@ def resolve(borg: Borg, layout: ServiceLayout, service: str, check: Callable[[],
 
 
 def before_borg(source: Prepared, aged: Aged, accepted: Collection[Accepted] = ()) -> Manifest:
-    """What is known of `source` before borg reads it; a path that lacks only what is `accepted` is read."""
+    """Return what is known of `source` before borg reads it; a path that lacks only what is `accepted` is read."""
     missed = tuple(it for it in source.left_out if it.is_missing)
     taken, left = _apart(missed, accepted)
     lacking = {part_of(source, it.path) for it in left}
@@ -150,7 +151,8 @@ def after_borg(
 
 
 def all_left_out(created: Created, source: Prepared, manifest: Manifest) -> tuple[LeftOut, ...]:
-    """What borg warned of and what the walk found before, each path once, and nothing that an operator accepted."""
+    """Return borg's warnings and what the walk found before, each path once, without those that an operator
+    accepted."""
     by_borg, accepted_names = warned(created), {it.path for it in manifest.accepted}
     named = {item.path for item in by_borg} | accepted_names
     return (
@@ -160,14 +162,14 @@ def all_left_out(created: Created, source: Prepared, manifest: Manifest) -> tupl
 
 
 def warned(created: Created) -> tuple[LeftOut, ...]:
-    """What borg could not read, under the names of the source."""
+    """Return the files that borg could not read, under the names of the source."""
     return tuple(LeftOut("/" + warning.path.lstrip("/"), warning.reason) for warning in created.warnings)
 
 
 def _apart(
     missed: Iterable[LeftOut], accepted: Collection[Accepted]
 ) -> tuple[tuple[Accepted, ...], tuple[LeftOut, ...]]:
-    """What of `missed` is accepted for this very reason, and the rest."""
+    """Return the part of `missed` that is accepted for this very reason, and the rest."""
     by_name = {(it.path, it.reason): it for it in accepted}
     found = tuple(missed)
     taken = tuple(by_name[key] for it in found if (key := (it.path, it.reason)) in by_name)

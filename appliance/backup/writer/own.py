@@ -1,12 +1,14 @@
-"""What a node's own service saves of its state folder: who it is, what happened, what it sealed and for whom.
+"""The files of the state folder that a node's own service saves: its identity, its journal, its generations and
+receipts.
 
-Everything is named, never "all but": whatever is new in the state folder stays out until somebody has shown that each
+Everything is named, never "all but": a new file in the state folder stays out until somebody has shown that each
 standby of this service may read it. Keys stay out, identity and service keys alike: a replacement is a new identity,
 and keys are in envelopes. Restores and the agent's memory stay out because they name people's files, and the service
 whose files they are may trust other nodes than this one does.
 
-The account store is in it: a standby serves shares with the passwords that people have (decision record 25). What Samba
-is fed from it is made anew. Of a voter's store the newest copy is in it, which says who held which service since when.
+The account store is in it: a standby serves shares with the passwords that people have (decision record 25). Samba's
+own files are made again from it. The newest copy of a voter's store is in it, which says who held which service since
+when.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Each takeover and each return leaves one, as large as the service, and a node that hands its services over for each
 monthly upgrade fills its disk by that. The newest one stays: it is what this node wrote last before. Older ones are
 removed once this node has sealed under its present grant, and that is held. One with another id is the repository of
-before a revocation, which a person removes (docs/how-to/revoke.md). Of the files that lay in place before, see
+before a revocation, which a person removes (docs/how-to/revoke.md). For the files that were in place before, see
 `failover/replaced_trees.py`.
 """
 

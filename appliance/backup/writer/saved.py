@@ -22,7 +22,7 @@ from appliance.trust.generation import Header
 
 @dataclass(frozen=True)
 class Completeness:
-    """What a header says of its newest archive."""
+    """The statement of a header about its newest archive."""
 
     whole: bool = True
     missing: tuple[int, ...] = ()
@@ -42,7 +42,7 @@ class Saved:
 
 
 def load(layout: ServiceLayout) -> Saved:
-    """What was written down last; nothing where a former version wrote, and UNKNOWN for what cannot be read."""
+    """Return what was written down last; nothing where a former version wrote, and UNKNOWN for what cannot be read."""
     try:
         fields = json.loads(_path(layout).read_bytes())
         completeness = Completeness(bool(fields["whole"]), tuple(int(index) for index in fields["missing"]))
@@ -71,7 +71,8 @@ def give_up(layout: ServiceLayout) -> None:
 
 
 def newest(layout: ServiceLayout, header: Header | None) -> Completeness:
-    """What the next header says, after the generation of `header`; without a new archive it says the same again."""
+    """The statement of the next header, after the generation of `header`; without a new archive it says the same
+    again."""
     saved = load(layout)
     if saved.saving:
         return UNKNOWN

@@ -1,8 +1,8 @@
 """When is a backup due? Pure: the clock's answers are arguments, and asking often costs and changes nothing.
 
-A daily schedule is a moment of each local day, an hourly one a span since the last run. What was missed (a machine
-asleep, an agent stopped) is made up for once, at once, not once for each time missed. The wall clock may be wrong:
-a last run that lies in the future says nothing, so it is ignored rather than waited for.
+A daily schedule is a moment of each local day, an hourly one a span since the last run. A missed run (a machine asleep,
+an agent stopped) is made up for once, at once, not once for each time missed. The wall clock may be wrong: a last run
+that lies in the future says nothing, so it is ignored rather than waited for.
 """
 
 from __future__ import annotations

@@ -28,7 +28,8 @@ type Paths = Mapping[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Read:
-    """What one run read at its source; `age` is the ageing clock's. `whole`: no path and no file was missing."""
+    """The sizes that one run read at its source; `age` is the ageing clock's. `whole`: no path and no file was
+    missing."""
 
     archive: str
     age: int
@@ -57,7 +58,8 @@ class Shrunken:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What the runs of `epoch` read: `recent` oldest first, and what was found shrunken and not settled since."""
+    """The sizes that the runs of `epoch` read: `recent` oldest first, and what was found shrunken and not settled
+    since."""
 
     epoch: int = 0
     recent: tuple[Read, ...] = ()
@@ -83,7 +85,7 @@ class Sizes:
         return {it: now[it] for it in both if now[it][0] < before[it][0] or now[it][1] < before[it][1]}
 
     def confirmed(self) -> Sizes:
-        """What the last run read is the measure from now on."""
+        """From now on the last run is the measure."""
         return Sizes(self.epoch, (self.shrunken.now,)) if self.shrunken else self
 
     def _window(self, age: int) -> tuple[Read, ...]:

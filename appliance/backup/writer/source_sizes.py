@@ -1,6 +1,7 @@
-"""What the last runs of a service read at its source, kept beside its repository (`shrunken.py` has the rule).
+"""The sizes that the last runs of a service read at its source, kept beside its repository (`shrunken.py` has the
+rule).
 
-    services/SERVICE/sizes.json   for the epoch in which it is written here
+services/SERVICE/sizes.json for the epoch in which it is written here
 
 A writer that has no such record, or one of another epoch, makes it from the manifests in the repository: then a
 takeover forgets nothing of a service that had shrunk. A node's own service is left out: its journals are rotated.
@@ -78,13 +79,13 @@ def _ages(times: Sequence[float]) -> list[int]:
 
 
 def load_shrunken(node: Node, service: str) -> Shrunken | None:
-    """What the last run here found shrunken, while that is not settled."""
+    """Return what the last run here found shrunken, while that is not settled."""
     sizes = _load(node, service)
     return sizes.shrunken if sizes else None
 
 
 def check_shrunken(node: Node, service: str) -> Shrunken:
-    """What `confirm` would confirm; raise UsageError when nothing waits for that."""
+    """Return what `confirm` would confirm; raise UsageError when nothing waits for that."""
     return _waiting(node, service)[1]
 
 
@@ -164,7 +165,7 @@ def _words(read: Read) -> list[Any]:
 
 
 def _load(node: Node, service: str) -> Sizes | None:
-    """What is kept; None where nothing is, and for what cannot be read: the next run makes it from the archives."""
+    """Return the record; None where there is none, or it cannot be read: the next run makes it from the archives."""
     try:
         fields = json.loads(_path(node, service).read_bytes())
         if fields["format"] != FORMAT:

@@ -150,8 +150,8 @@ def seal_now(node: Node, service: str, chain: Chain, grant: Grant) -> Sealed:
 
 
 def _survey(node: Node, service: str, witnesses: Collection[str], lines: Lines) -> Survey:
-    """The heads of those who shall hold the service or took its newest generation, and of those unseen for long: they
-    may be back."""
+    """The heads of the nodes that must hold the service or took its newest generation, and of those unseen for long:
+    they may be back."""
     wanted = tuple(aim.node for aim in current_targets(node, service))
     missed = sorted(unseen_nodes(node, service) & node.bundle.members.keys())
     found = survey(node, service, tuple(dict.fromkeys((*wanted, *witnesses, *missed))), lines)
@@ -162,7 +162,7 @@ def _survey(node: Node, service: str, witnesses: Collection[str], lines: Lines) 
 
 @contextlib.contextmanager
 def repairable(service: str) -> Iterator[None]:
-    """What borg finds damaged in this node's own repository, the peers have whole."""
+    """Add the remedy to an error about damage in this node's own repository: the peers have it whole."""
     try:
         yield
     except RepositoryDamaged as error:
@@ -192,10 +192,10 @@ def own_grant(node: Node, chain: Chain) -> Grant:
 
 
 def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
-    """Ask the peers what they know; raise Overtaken when one, or this machine's memory, knows more than `chain`.
+    """Ask the peers what they know; raise PeerIsAhead when one, or this machine's memory, knows more than `chain`.
 
-    It comes before borg writes, and sets the counter to where that may. Of those unseen for long nobody is waited for.
-    What is found stays for `status`.
+    It comes before borg writes, and sets the counter to where that may. It waits for no node that is unseen for long.
+    Its finding stays for `status`.
     """
     newest = chain.newest()
     witnesses = _witnesses(node, service, chain, newest)
@@ -212,7 +212,8 @@ def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
 
 
 def _witnesses(node: Node, service: str, chain: Chain, newest: Sealed | None) -> frozenset[str]:
-    """Those who could have taken something newer than `newest`: who shall hold the service, and who took that one."""
+    """The nodes that could have taken something newer than `newest`: those that must hold the service, and those that
+    took it."""
     keys = {name: key for name, key in _keys(node).items() if name not in {node.name, *lost_now(node, service)}}
     took = chain.receipts(newest.header.id, keys) if newest else ()
     aims = (aim.node for aim in current_targets(node, service))
@@ -254,7 +255,7 @@ def _check_counters(repository: Repository, grant: Grant) -> None:
 
 
 def aged_now(node: Node) -> Aged:
-    """What tells the archives of wrong clocks apart: the age of this machine, and its start."""
+    """Return the age of this machine, and its start: they tell the archives of wrong clocks apart."""
     machine = hashlib.sha256(f"{node.name} {machine_id()}".encode()).hexdigest()[:12]
     return Aged(node.ageing.now(), machine, node.clock.boot_id())
 
@@ -275,7 +276,7 @@ def bring_to_rest(borg: Borg) -> None:
 
 
 def source_spec(node: Node, service: str) -> SourceSpec:
-    """What this node reads for `service`, by the bundle."""
+    """Return what this node reads for `service`, by the bundle."""
     found = node.bundle.terms(service).service
     paths = own_paths(node, found) if is_implicit(found) else found.paths
     below = "" if is_implicit(found) or not node.layout.machine.exists() else str(node.layout.machine)

@@ -54,7 +54,7 @@ def run(service: str, dry_run: bool) -> int | None:
 
         done = writer.run(node, service, report)
         handing_over = is_handing_over(node.layout.failover, service, node.clock.boot_id())
-        unsaved = save_branches(node, done, anew=True, handing_over=handing_over)
+        unsaved = save_branches(node, done, again=True, handing_over=handing_over)
         done = replace(done, safety=writer.safety_of(node, service))  # of the newest, which may be that of the branches
     emit(text.run_json(done, unsaved), text.run_text(done, unsaved))
     _say_safe(service, done.safety)

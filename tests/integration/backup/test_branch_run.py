@@ -92,7 +92,7 @@ def test_one_without_room_is_told_tried_again_only_when_asked_and_the_service_is
     assert (saved(node), newest(node)) == ([], done.sealed.header.id)
     (again,) = save_branches(node, writer.run(node, SERVICE))
     assert again.error.what == refused.error.what, "it is not read again at each run"
-    assert save_branches(node, writer.run(node, SERVICE), anew=True) == ()
+    assert save_branches(node, writer.run(node, SERVICE), again=True) == ()
     assert saved(node) == [2]
     assert "branch-unsaved" in node.layout.journal.read_text()
 
@@ -126,7 +126,7 @@ def test_the_service_goes_on_without_a_branch_for_which_a_peer_has_no_room(
     after = writer.run(node, SERVICE)
     assert after.safety.safe
     later = replace(node, clock=EightDaysLater())
-    for asked in (save_branches(node, after, anew=True), save_branches(later, after)):
+    for asked in (save_branches(node, after, again=True), save_branches(later, after)):
         assert [it.error.what for it in asked] == [refused.error.what], "each try leaves a copy with the other peers"
     assert saved(node) == []
     monkeypatch.setattr(backup._At, "_limits", lambda _: [1, 1])

@@ -108,7 +108,7 @@ def test_the_record_forgets_what_is_gone_and_does_without_its_file(node: Node, r
     assert all((proven.is_right(FETCHED, one, first), proven.is_right(HELD, other, second)))
     assert read == []
     assert proven.is_right(HELD, one, first)
-    assert Proven(node, SERVICE, anew=True).is_right(HELD, other, second)
+    assert Proven(node, SERVICE, empty=True).is_right(HELD, other, second)
     assert read == [first, second]
     file = node.service(SERVICE).root / "proven-held.json"
     file.unlink()

@@ -1,1 +1,1 @@
-"""What a vault does with what it has: check, repair, let go of what retention ends, free a full share."""
+"""The maintenance of a vault: check, repair, let go of what retention ends, free a full quota."""

@@ -1,15 +1,15 @@
-"""Headers whose generation never came, of epochs that ended. They count in the share like all else, and they go once
+"""Headers whose generation never came, of epochs that ended. They count in the quota like all else, and they go once
 nothing here leads back to them.
 
-A writer was deposed in mid-push and began elsewhere, or somebody who had its keys filled its share with headers.
+A writer was deposed in mid-push and began elsewhere, or an attacker who had its keys filled its quota with headers.
 
-Invariant: all before a header that is here is here. Whoever sends something leaves out what leads to a tip that it was
-shown (`backup/peers/push.py`, `backup/peers/replicate.py`), and a fetched chain is followed to its first header. So
-what stays keeps all before it, those that lead on go first, and nothing goes while what stays has a gap.
+Invariant: all before a header that is here is here. A sender leaves out what leads to a tip that it was shown
+(`backup/peers/push.py`, `backup/peers/replicate.py`), and a fetched chain is followed to its first header. So a header
+that stays keeps all before it, those that lead on go first, and nothing goes while a header that stays has a gap.
 
 A header of an epoch that goes on stays: a writer that was rolled back or cloned learns from it that it was, before it
-uses a counter of the cipher twice, and a fork is told by it. An epoch has ended once a generation of a later one has
-been held here for a whole lock, by this node's ageing clock. What went comes again with its generation.
+uses a counter of the cipher twice, and a fork shows by it. An epoch has ended once a generation of a later one has been
+held here for a whole lock, by this node's ageing clock. A header that went comes again with its generation.
 """
 
 from __future__ import annotations

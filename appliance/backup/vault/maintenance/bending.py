@@ -1,8 +1,8 @@
-"""When a share is full, and what it let go before its time for that (`retention.bend` decides what that is).
+"""When a quota is full, and what it let go before its time for that (`retention.bend` decides what that is).
 
-Full is where 100 days of the declared change, or a tenth of what the epoch may fill, are no longer free. That is so
-early because the first ones free nothing: generations of one year hold much the same archives, and one a day goes. What
-was let go is written down before it goes, so that no cut makes two of one day. A quota that was set below what is held
+It is full where 100 days of the declared change, or a tenth of what the epoch may fill, are no longer free. That is so
+early because the first ones free nothing: generations of one year hold much the same archives, and one a day goes. Each
+generation is written down before it goes, so that no cut makes two of one day. A quota that was set below what is held
 bends nothing: that may be a mistake in a file, and what went would not come back.
 """
 
@@ -75,8 +75,8 @@ def _change(terms: Terms) -> int:
 def is_full(
     node: Node, service: str, replica: Replica, referenced: Callable[[], Collection[str]], *, unfinished: bool
 ) -> bool:
-    """Whether the share must bend: `referenced` gives the blobs that what stays names, which reads every list. What no
-    list names goes by itself soon, unless a push is unfinished, which may need it."""
+    """Whether the quota must bend: `referenced` gives the blobs that the remaining lists name, which reads every list.
+    A blob that no list names goes by itself soon, unless a push is unfinished, which may need it."""
     terms = node.bundle.terms(service)
     quota, used = quota_bytes(node, terms), replica.used_bytes()
     allowed = allowed_now(replica, quota, used)
@@ -86,14 +86,14 @@ def is_full(
 
 
 def allowed_now(replica: Replica, quota: int, used: int) -> float:
-    """What the newest epoch may fill: less than the quota, so that whoever comes next finds room. An epoch of which
-    nothing came yet begins with what is `used`."""
+    """The bytes that the newest epoch may fill: less than the quota, so that the next writer finds room. An epoch of
+    which nothing came yet begins with what is `used`."""
     epoch, book = max(replica.epochs(), default=0), ledger.load(replica.book / "ledger.json")
     return ceiling(quota, book.with_epoch(epoch, Amount(used)).base_of(epoch).bytes, relayed=False)
 
 
 def read_bent(replica: Replica) -> Bent | None:
-    """What was let go last; None when nothing was, or it cannot be read."""
+    """Return what was let go last; None when nothing was, or it cannot be read."""
     return BENT.load_or(replica.root / "bent", None)
 
 
@@ -115,7 +115,7 @@ def settle(replica: Replica, now_age_seconds: int) -> None:
 
 
 def told(replica: Replica, now_age_seconds: int) -> str:
-    """What the share let go of late before its time; "" when nothing."""
+    """Return what the vault let go of late before its time; "" when nothing."""
     bent = read_bent(replica)
     if bent is None or now_age_seconds - bent.age_seconds >= TOLD_SECONDS:
         return ""

@@ -1,9 +1,9 @@
-"""What is known to be wrong in a holding, and the mark that keeps what is not whole from being claimed.
+"""The known damage of a replica, and the mark that keeps a generation that is not whole from being claimed.
 
 `damage` lists what is rotten or gone. A generation whose list names it gets a `damaged` mark, so that `head` does not
-claim it and no restore takes it for whole. The list is written first, then the marks, and a rotten blob leaves the
-pool last; after a cut in between `settle` brings the marks in line with the list. It also forgets what has come back
-or is named by no list any more. Everything here is called with `Replica.lock` held, apart from `known`.
+claim it and no restore takes it for whole. The list is written first, then the marks, and a rotten blob leaves the pool
+last; after a cut in between `settle` brings the marks in line with the list. It also forgets what has come back or is
+named by no list any more. Everything here is called with `Replica.lock` held, apart from `known`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ KNOWN = Record(tuple[Damage, ...], mode=0o640)
 
 
 def known(replica: Replica) -> tuple[Damage, ...]:
-    """What is known to be wrong now; an unreadable memory counts as nothing known, and the scrub finds it again."""
+    """Return the damage known now; an unreadable memory counts as nothing known, and the scrub finds it again."""
     return tuple(item for item in KNOWN.load_or(_path(replica), ()) if item.kind in KINDS)
 
 

@@ -1,4 +1,4 @@
-"""What a vault leaves free on its disk for the services of its own machine, whatever others want to bring."""
+"""The space that a vault leaves free on its disk for the services of its own machine, whatever others want to bring."""
 
 from __future__ import annotations
 

@@ -52,7 +52,9 @@ FIRST_SEEN = Record(dict[str, int], 0, "the durations of freezes and holds canno
 def recorded(said: Collection[Act], first_seen: FirstSeen, *, now: float, age_seconds: int) -> FirstSeen:
     """`first_seen` with those of `said` that are in force for the first time. Pure.
 
-    What was taken back ends by the wall clock alone: it does not begin again when the act that took it back ends."""
+    A freeze that was taken back ends by the wall clock alone: it does not begin again when the act that took it back
+    ends.
+    """
     ended = _thawed(it for it in said if it.in_force(now))
     first = {
         it.document.digest: age_seconds + math.ceil(min(it.end - it.start, it.end - now))
@@ -130,7 +132,8 @@ def _keep(node: Node, service: str, first_seen: FirstSeen) -> None:
 
 
 def read_first_seen(replica: Replica) -> FirstSeen:
-    """What was noted of freezes and holds; raise IntegrityError when it cannot be read: all of it may still last."""
+    """Return the notes on freezes and holds; raise IntegrityError when they cannot be read: all of them may still
+    last."""
     return FIRST_SEEN.load(_first_seen(replica)) or {}
 
 

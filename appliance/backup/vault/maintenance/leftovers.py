@@ -1,8 +1,8 @@
-"""What in a holding is of no use any more, and for how long by the ageing clock.
+"""The useless files of a replica, and for how long they are useless by the ageing clock.
 
-The file `unreferenced` remembers for each such name (a path within the holding) its size and the age at which
-thinning first found it useless: blobs that no list names, partials, rotten blobs, what a cut left behind. What is
-used again or grows is forgotten and starts anew. Losing this memory makes all of it young again, never old.
+The file `unreferenced` remembers for each such name (a path within the replica) its size and the age at which pruning
+first found it useless: blobs that no list names, partials, rotten blobs, remains of a cut. A file that is used again or
+grows is forgotten and starts over. Losing this memory makes all of it young again, never old.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def unreferenced_blobs(replica: Replica, referenced: Collection[str]) -> Iterato
 
 
 def remains(replica: Replica) -> Iterator[Path]:
-    """What cuts leave behind: partials, rotten blobs, a list whose receipt never came, temporary files."""
+    """Return the remains of cuts: partials, rotten blobs, a list whose receipt never came, temporary files."""
     for folder in (replica.partial, replica.rotten):
         yield from sorted(folder.iterdir()) if folder.exists() else ()
     for folder in (replica.root, replica.book, replica.grants, *sorted(replica.generations.iterdir())):
@@ -36,7 +36,7 @@ type Noticed = Mapping[Path, tuple[int, int]]
 
 
 def notice(replica: Replica, found: Collection[Path], age_seconds: int) -> Noticed:
-    """What is known of `found`, with what is noticed at `age_seconds` for the first time."""
+    """Return the notes on `found`; a file that is noticed for the first time was noticed at `age_seconds`."""
     before = _load(replica)
     now: dict[Path, tuple[int, int]] = {}
     for path in found:

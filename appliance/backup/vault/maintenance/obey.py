@@ -1,4 +1,5 @@
-"""What operators' signed acts, kept at this node, change at its vault: a quarantine, a raised quota, the end of a fork.
+"""The effects of operators' signed acts, kept at this node, on its vault: a quarantine, a raised quota, the end of a
+fork.
 
 Each is looked for where it matters and costs nothing while no such act is kept: checking one starts ssh-keygen.
 """
@@ -34,12 +35,12 @@ def check_quarantine(node: Node, caller: str, service: str) -> None:
 
 
 def quota_bytes(node: Node, terms: Terms) -> int:
-    """What the service may fill here: the quota of the bundle, or more while an act says so of it or of this node."""
+    """The quota of the service here: that of the bundle, or more while an act says so of it or of this node."""
     return limits_of(node, terms, 0).quota
 
 
 def limits_of(node: Node, terms: Terms, free_floor: int) -> Limits:
-    """What the service may take here: by the bundle, or more while an act says so of it or of this node."""
+    """The limits of the service here: those of the bundle, or more while an act says so of it or of this node."""
     return limits_by(terms, raising(_acts(node, "quota"), terms, node.name, node.clock.now()), free_floor)
 
 

@@ -57,8 +57,8 @@ RESERVE_BYTES = MIB
 
 @dataclass(frozen=True)
 class Pruned:
-    """What one pass did: names of the generations whose files were let go, what was removed in all, how many headers
-    were forgotten whose generation never came, and the reason why nothing, or no blob, was removed."""
+    """The result of one pass: names of the generations whose files were let go, what was removed in all, how many
+    headers were forgotten whose generation never came, and the reason why nothing, or no blob, was removed."""
 
     service: str
     dropped: tuple[str, ...] = ()
@@ -154,7 +154,8 @@ def _remember(node: Node, replica: Replica, noticed: Noticed) -> bool:
 
 
 def _due(replica: Replica, noticed: Noticed, blobs: Collection[Path], age_seconds: int) -> tuple[Path, ...]:
-    """What has been useless for long enough; no blob while the newest push is unfinished and goes on."""
+    """Return the files that have been useless for long enough; no blob while the newest push is unfinished and goes
+    on."""
     ages = {path: age_seconds - since for path, (_, since) in noticed.items()}
     idle = min((ages[path] for path in blobs), default=0)
     goes_on = _is_unfinished(replica) and idle < REMAINS_SECONDS
@@ -248,7 +249,7 @@ def _generations(
 
 
 def _is_whole(replica: Replica, name: str) -> bool:
-    """What its header says; what cannot be read counts for nothing."""
+    """Whether the header says so; one that cannot be read counts for nothing."""
     try:
         return fields_of(replica.read(name, HEADER)).get("whole", True) is True
     except ApplianceError:
@@ -349,10 +350,10 @@ def _shelved(replica: Replica, name: str) -> Parts | None:
 
 
 def shelve(replica: Replica) -> int:
-    """Move the documents of what is held no more into the history, and say of how many generations; each had a folder.
+    """Move the documents of generations held no more into the history; return how many. Each had a folder.
 
-    What is known to be wrong keeps its folder until it is mended, and so does a list whose receipt never came. A vault
-    of a former version has years of them: they go in several passes, since pushes wait for one.
+    A damaged generation keeps its folder until it is repaired, and so does a list whose receipt never came. A vault of
+    a former version has years of them: they go in several passes, since pushes wait for one.
     """
     wrong = {item.name for item in damage.known(replica)}
     found = ((name, _shelved(replica, name)) for name in replica.folders() if name not in wrong)

@@ -1,17 +1,19 @@
-"""What a node that is no holder any more gives up: all that is past its lock, once the present holders have it.
+"""A node that is no replica node any more gives up all that is past its lock, once the present replica nodes have it.
 
 Each has to show, under its own signature and for a whole lock, that it holds something as new as the newest here.
 
-Invariant: each generation that goes here is held, or was let go by its own rules, at every present holder; these are as
-many in distinct failure domains as the service was promised, without the writer and without this node. While one of the
-service is lost, nothing goes.
+Invariant: each generation that goes here is held, or was let go by its own rules, at every present replica node; these
+are as many in distinct failure domains as the service was promised, without the writer and without this node. While one
+of the service is lost, nothing goes.
 
-    sight/SERVICE.shown   by peer: its receipt for what is as new as the newest here, when by this node's ageing clock
-                          it was first shown, and which generations held here the peer has too
+sight/SERVICE.shown   by peer: its receipt for what is as new as the newest here, when by this node's ageing clock
+                      it was first shown, and which generations held here the peer has too
 
-What was given up is no more than known here: it comes again where this node has to hold the service once more.
+A generation that was given up is no more than known here: it comes again where this node has to hold the service once
+more.
 
-It is the agent's word for how long ago that was. Who forges it takes away a copy older than its lock that others have.
+It is the agent's word for how long ago that was. An attacker who forges it takes away a copy older than its lock that
+others have.
 """
 
 from __future__ import annotations
@@ -74,8 +76,8 @@ def _shows(word: Word | None, newest: str, lock_seconds: int) -> bool:
 
 
 def relieved(node: Node, service: str, replica: Replica) -> set[str]:
-    """The generations held here that this node may give up now, their own locks aside; none where it shall hold them,
-    or somebody is lost."""
+    """The generations held here that this node may give up now, their own locks aside; none where it must hold them, or
+    a node is lost."""
     present = _present(node, service, replica)
     lock_seconds = node.bundle.last_terms(service).service.lock_seconds if present else 0
     held = [item.name for item in replica.stored() if item.held]
@@ -83,8 +85,8 @@ def relieved(node: Node, service: str, replica: Replica) -> set[str]:
 
 
 def bound(node: Node, service: str, replica: Replica) -> frozenset[str]:
-    """Who has to hold what the writer makes now: its holders, and the spares that stand in for one that is lost. All
-    others may give up what they have."""
+    """The nodes that have to hold what the writer makes now: its replica nodes, and the spares for one that is lost.
+    All others may give up what they have."""
     aims = targets(node.bundle, service, _writer(node, service, replica), _lost(node, service))
     return frozenset((*node.bundle.terms(service).replica_nodes, *(aim.node for aim in aims)))
 
@@ -108,7 +110,8 @@ def _present(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
 
 
 def in_the_place(bundle: Bundle, service: str, here: str, *, writer: str, lost: Collection[str]) -> tuple[str, ...]:
-    """Who holds `service` in the place of the node `here`; nobody unless they are as many as were promised. Pure."""
+    """The nodes that hold `service` in the place of the node `here`; none unless they are as many as were promised.
+    Pure."""
     terms = bundle.terms(service)
     aims = tuple(aim.node for aim in targets(bundle, service, writer, ()))
     bound_now = {writer, terms.origin, *terms.replica_nodes, *aims}
@@ -118,7 +121,8 @@ def in_the_place(bundle: Bundle, service: str, here: str, *, writer: str, lost: 
 
 
 def _words(node: Node, service: str, peers: Collection[str]) -> dict[str, Word]:
-    """What `peers` showed, as far as their present keys signed it; a moment that is still to come counts as now."""
+    """Return what `peers` showed, as far as their present keys signed it; a moment that is still to come counts as
+    now."""
     shown, now = load_shown(node, service), node.ageing.now()
     words = {}
     for peer in peers:

@@ -1,8 +1,9 @@
-"""Bring back what is rotten or gone from whichever other holder still has it: blobs by hash, the rest by signature.
+"""Bring back what is rotten or gone from any other replica node that still has it: blobs by hash, the rest by
+signature.
 
-Only that is fetched. It needs no key and no trust in the other holder: a blob proves itself by its hash, a list by the
-hash in the signed header, a header by its folder's name and its grant. Our own receipt, if lost, is signed anew, and
-the lock then starts anew.
+Nothing else is fetched. It needs no key and no trust in the other node: a blob proves itself by its hash, a list by the
+hash in the signed header, a header by its folder's name and its grant. Our own receipt, if lost, is signed again, and
+the lock then starts over.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from appliance.trust.generation import Entry, parse_list
 
 @dataclass(frozen=True)
 class Repaired:
-    """What came back, what is still wrong, and for each peer that could not help its reason."""
+    """The items that came back, those that are still wrong, and for each peer that could not help its reason."""
 
     service: str
     mended: tuple[Damage, ...]

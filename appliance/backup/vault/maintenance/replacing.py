@@ -1,7 +1,7 @@
-"""Replace what is known to be damaged in a holding by documents that prove themselves; called with `Replica.lock` held.
+"""Replace known damage of a replica by documents that prove themselves; called with `Replica.lock` held.
 
 Only what is wrong here is replaced: a list by the hash in its signed header, a header by its folder's name and its
-grant, a grant by whoever signed it. Our own receipt cannot come from anybody else; it is signed anew.
+grant, a grant by its signers. Our own receipt cannot come from anybody else; it is signed again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _replace_grants(node: Node, replica: Replica, grants: Iterable[Grant]) -> No
 
 
 def _replace_headers(replica: Replica, headers: Mapping[str, Header], wrong: Collection[Damage]) -> None:
-    """Write headers anew where they are wrong here, and add those missing before one."""
+    """Write headers again where they are wrong here, and add those missing before one."""
     by_digest = {header.id.digest: header for header in headers.values()}
     for item in wrong:
         header = headers.get(item.name)

@@ -27,7 +27,7 @@ CURSOR = Record(dict[str, str])
 
 @dataclass(frozen=True)
 class Budget:
-    """What one call may read and how long it may take; it stops after the first file beyond either."""
+    """The bytes that one call may read and how long it may take; it stops after the first file beyond either."""
 
     bytes_max: float = float("inf")
     seconds_max: float = float("inf")
@@ -35,7 +35,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Scrubbed:
-    """What one call read, and all damage known at its end; `finished` when it came to the end of a round."""
+    """The files that one call read, and all damage known at its end; `finished` when it came to the end of a round."""
 
     service: str
     generations: int

@@ -1,11 +1,11 @@
 """Prove the retention lock instead of believing in it: try to change what is sealed, as the account that receives.
 
-    python3 -m appliance.backup.vault.sealing.lock_probe STATE FILE     as appliance-vault, by a timer; writes FILE
+python3 -m appliance.backup.vault.sealing.lock_probe STATE FILE as appliance-vault, by a timer; writes FILE
 
-Two things are tried for each service held. What the receiving account must not be able to do to a sealed file is done
-so that nothing is lost where it can be done after all: the file is opened for writing and nothing is written, its mode
-is set to what it is, a name is made beside it and taken away again. And the *canary*, the oldest generation that is
-still locked, must be whole: on the last day of its lock as on the first.
+Two things are tried for each service held. The receiving account must not be able to change a sealed file; the tries
+lose nothing where it can after all: the file is opened for writing and nothing is written, its mode is set to what it
+is, a name is made beside it and taken away again. And the *canary*, the oldest generation that is still locked, must be
+whole: on the last day of its lock as on the first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OLDER_MAX = 1000
 
 
 def probe(node: Node, service: str) -> Probed:
-    """Try the lock of `service` at this node, as whoever this process is."""
+    """Try the lock of `service` at this node, under the account of this process."""
     replica = replica_of(node, service)
     lock_seconds = node.bundle.last_terms(service).service.lock_seconds
     locked = _locked(node, replica, lock_seconds)
@@ -39,10 +39,10 @@ def probe(node: Node, service: str) -> Probed:
 
 
 def _locked(node: Node, replica: Replica, lock_seconds: int) -> dict[Stored, int]:
-    """What was received less than the lock ago, with its age in seconds; the oldest first.
+    """Return the generations received less than the lock ago, with their ages in seconds; the oldest first.
 
-    Generations come in their order, apart from those that other holders hand on: the search ends after many that are
-    older than the lock, or it would check a signature for each one ever made.
+    Generations come in their order, apart from those that other replica nodes hand on: the search ends after many that
+    are older than the lock, or it would check a signature for each one ever made.
     """
     found: dict[Stored, int] = {}
     older = 0
@@ -68,7 +68,7 @@ def _is_whole(replica: Replica, item: Stored) -> bool:
 
 
 def _allowed(replica: Replica, canary: Stored | None) -> tuple[str, ...]:
-    """What this account could do to a sealed blob of `canary`, to its receipt and to the folders they lie in."""
+    """Return what this account could do to a sealed blob of `canary`, to its receipt and to the folders they are in."""
     if canary is None or not canary.listed:
         return ()
     blob = replica.blob(replica.entries(canary.name)[0].sha256)

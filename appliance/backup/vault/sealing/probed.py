@@ -1,4 +1,4 @@
-"""What was found when the retention lock was last tried (`lock_probe.py`), in one small file that anybody may read."""
+"""The findings of the last try of the retention lock (`lock_probe.py`), in one small file that anybody may read."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def save(path: Path, found: Mapping[str, Probed]) -> None:
 
 
 def load(path: Path) -> Mapping[str, Probed]:
-    """What was found last; nothing where nothing was tried, or nothing that can be read."""
+    """Return the last findings; none where nothing was tried, or nothing that can be read."""
     return KEPT.load_or(path, Found()).services

@@ -1,8 +1,8 @@
-"""The port by which a holding is changed: whatever is sealed is written, removed and signed for behind it.
+"""The port by which a replica is changed: every sealed file is written, removed and signed for behind it.
 
-In process mode one account is all of a node and does it itself (`sealer_here.py`). On a real host what is sealed
-belongs to an account of its own, and the sessions and the agent ask that account's helper (`sealer_host.py`,
-`sealer_server.py`). Who asks is never believed: the helper checks every signature, hash and place in the chain again.
+In process mode one account is all of a node and does it itself (`sealer_here.py`). On a real host sealed files belong
+to an account of their own, and the sessions and the agent ask that account's helper (`sealer_host.py`,
+`sealer_server.py`). The helper never believes its caller: it checks every signature, hash and place in the chain again.
 Both versions pass one contract suite.
 """
 
@@ -26,9 +26,10 @@ if TYPE_CHECKING:  # a session scrubs and thins nothing, and pays for neither
 
 @dataclass(frozen=True)
 class RepairDocuments:
-    """Checked documents of another holder that may replace damaged ones here; `lists` by the generation's folder name.
+    """Checked documents of another replica node that may replace damaged ones here; `lists` by the generation's folder
+    name.
 
-    `receipts`: sign our own lost receipts anew; the lock of those generations then starts anew.
+    `receipts`: sign our own lost receipts again; the lock of those generations then starts over.
     """
 
     grants: tuple[Grant, ...] = ()

@@ -1,6 +1,6 @@
-"""The sealer of a real host, as those see it who ask: one short conversation with the helper for each call.
+"""The sealer of a real host, from the side of its callers: one short conversation with the helper for each call.
 
-What is asked travels as the signed documents themselves, in the frames of `wire.py`, and a finished partial as an open
+A request travels as the signed documents themselves, in the frames of `wire.py`, and a finished partial as an open
 file, because the helper opens no path that somebody else chose.
 """
 

@@ -36,7 +36,7 @@ FAILED = ApplianceError("the sealing helper failed at this request.", remedy="It
 
 
 class Server:
-    """Answers connections, each in a thread; the node is read anew when its bundle changed."""
+    """Answers connections, each in a thread; the node is read again when its bundle changed."""
 
     def __init__(self, state: Path, key: Path, receiver: int) -> None:
         self._state = state
@@ -60,7 +60,7 @@ class Server:
         while True:
             try:
                 self.node().ageing.now()
-            except (ApplianceError, OSError) as error:  # whoever asks is told too; a better bundle may come
+            except (ApplianceError, OSError) as error:  # the caller hears it too; a better bundle may come
                 print(error, file=sys.stderr, flush=True)
             with contextlib.suppress(TimeoutError):
                 connection, _ = listener.accept()

@@ -1,6 +1,6 @@
-"""What the sealing helper of a real host does when it is asked: each verb proves what came with it, then does it.
+"""The verbs of the sealing helper of a real host: each proves what came with it, then does it.
 
-Whatever is asked proves itself: grants and headers by signatures, lists and blobs by hashes. RECEIVER_MAY only add.
+Every request proves itself: grants and headers by signatures, lists and blobs by hashes. RECEIVER_MAY only add.
 """
 
 from __future__ import annotations
