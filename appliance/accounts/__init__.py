@@ -1,1 +1,2 @@
-"""Who works at a town hall: one store of accounts, kept by the node, that feeds whatever asks for a password."""
+"""The people of a town hall: one store of accounts, kept by the node, that feeds every program that asks for a
+password."""

@@ -1,8 +1,8 @@
-"""What the accounts of town halls are on a machine: system accounts without a door, Samba's list of passwords. Pure.
+"""The accounts of town halls on a machine: system accounts without a sign-in, Samba's list of passwords. Pure.
 
 Samba takes a person for the system account of the same name, and what that person writes belongs to it. Such an account
-has no password of the system, no shell and no home, and is marked as ours by its primary group. It is never deleted:
-its number used again would give the next one the files of the last.
+has no password of the system, no shell and no home directory, and is marked as ours by its primary group. It is never
+deleted: its number used again would give the next one the files of the last.
 
 A standby may serve the shares of two town halls, each with its "secretariat": system groups carry a mark of the node
 that they are of, so that the people of one never enter what belongs to the other.
@@ -53,7 +53,7 @@ class Changes:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a person would call changed."""
+        """The names that a person would call changed."""
         return tuple(dict.fromkeys((*self.groups, *self.accounts, *(name for name, _ in self.members))))
 
 
@@ -67,8 +67,8 @@ def people(
 ) -> tuple[dict[str, tuple[str, Account]], tuple[str, ...]]:
     """Each account with its node by its name, and a sentence for each of `others` whose name is used here already.
 
-    Whose machine it is comes first: what came from another node never takes a name from who works here. Raise Refused
-    when the name of an account of `own` is `taken` by the system.
+    The machine's own accounts come first: an account from another node never takes a name from a person who works here.
+    Raise Refused when the name of an account of `own` is `taken` by the system.
     """
     for name in own.accounts:
         if name in taken:
@@ -86,7 +86,7 @@ def people(
 
 
 def decide(wanted: Mapping[str, tuple[str, Account]], node: str, machine: Machine) -> Changes:
-    """What makes `machine` have the accounts `wanted`.
+    """Return the changes that give `machine` the accounts `wanted`.
 
     An account of ours that nobody wants is left in no group: Samba's list does not name it either.
     """

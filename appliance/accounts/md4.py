@@ -7,7 +7,7 @@ import struct
 _WORD = 0xFFFFFFFF
 _BLOCK = 64
 _START = (0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476)
-# Of each round: the constant added, the order in which words are taken, the four rotations.
+# Each round: the constant added, the order in which words are taken, the four rotations.
 _ROUNDS = (
     (0x00000000, tuple(range(16)), (3, 7, 11, 19)),
     (0x5A827999, (0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), (3, 5, 9, 13)),

@@ -1,8 +1,8 @@
 """A password in the two forms that are kept of it. The password itself is kept nowhere.
 
-The NT hash is what SMB needs (decision record 25): whoever has it can enter the shares, as with the password. The
-slow hash is what web pages compare with; it costs much to guess and is good for nothing else. It is argon2id; those of
-older stores are scrypt and serve until their password is changed.
+SMB needs the NT hash (decision record 25): a person who has it can enter the shares, as with the password. Web pages
+compare with the slow hash; it costs much to guess and is good for nothing else. It is argon2id; those of older stores
+are scrypt and serve until their password is changed.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def check_password(password: Secret, name: str) -> None:
 
 
 def nt_hash(password: Secret) -> Secret:
-    """What SMB proves knowledge of: MD4 of the password in UTF-16, as 32 capital hexadecimal digits."""
+    """The secret that SMB proves knowledge of: MD4 of the password in UTF-16, as 32 capital hexadecimal digits."""
     return Secret(md4(_text(password).encode("utf-16-le")).hex().upper().encode())
 
 

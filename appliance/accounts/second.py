@@ -1,7 +1,7 @@
-"""What somebody shows besides a password: a code of the phone, or a printed code that opens once.
+"""The second factor of a person: a code of the phone, or a printed code that opens once.
 
-Both stand in the account store, so that a standby asks for the same as the node that it stands in for. What was shown
-once is remembered by whoever asked: the store is root's, and pages only read it.
+Both are in the account store, so that a standby asks for the same as the node that it stands in for. The program that
+asked remembers what was shown once: the store is root's, and pages only read it.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def new_codes() -> tuple[str, ...]:
 
 
 def code_hash(code: str) -> str:
-    """What is kept of a printed code. A fast hash will do: nobody guesses 80 bits."""
+    """Return the hash to keep of a printed code. A fast hash will do: nobody guesses 80 bits."""
     return hashlib.sha256(_letters(code).encode()).hexdigest()
 
 
 def totp_step(totp: Secret, typed: str, now: float) -> int | None:
-    """The step of time whose code was `typed`, the present one or a neighbour; None when it is no such code.
+    """The step of time whose code was `typed`, the present one or a neighbour; None for any other text.
 
-    Whoever accepts it remembers the step and takes no code of it or an earlier one again.
+    The caller that accepts it remembers the step and takes no code of it or an earlier one again.
     """
     digits = "".join(typed.split())
     step = int(now // STEP_SECONDS)

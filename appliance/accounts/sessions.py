@@ -1,4 +1,4 @@
-"""Who is logged in at Samba; ending that, since a password is asked for at login only.
+"""The sessions at Samba, and how to end them: Samba asks for a password at log-in only.
 
 A share that moves between nodes has a Samba of its own, with settings of its own.
 """

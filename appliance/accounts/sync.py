@@ -41,7 +41,8 @@ def act(changes: Changes) -> None:
 
 
 def commands(changes: Changes) -> Iterator[tuple[str, ...]]:
-    """What carries out `changes`, in its order. No account gets a password, a home or a shell."""
+    """Return the commands that carry out `changes`, in its order. No account gets a password, a home directory or a
+    shell."""
     for group in changes.groups:
         yield ("groupadd", *(("--system",) if group == OURS else ()), group)
     nowhere = ("--home-dir", "/nonexistent", "--no-create-home", "--shell", "/usr/sbin/nologin")

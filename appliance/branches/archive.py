@@ -60,12 +60,13 @@ class Room:
 
 
 def leaving(branch: Branch) -> str:
-    """What to type when nothing of `branch` is wanted."""
+    """Return the command to type when nothing of `branch` is wanted."""
     return f"appliance failover merge {branch.service} --branch {branch.epoch} --leave"
 
 
 def room_for(terms: Terms, generation_bytes: int, folder: Path) -> Room:
-    """What may be added to a service whose newest generation has so many bytes, in a repository below `folder`."""
+    """Return what may be added to a service whose newest generation has so many bytes, in a repository below
+    `folder`."""
     disk = shutil.disk_usage(folder)
     share = CURRENT_EPOCH_QUOTA * terms.quota_bytes - generation_bytes
     return Room(
@@ -94,14 +95,14 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def common_archive(chain: Chain, borg: Borg, epoch: int) -> Archive | None:
-    """The archive from which whoever wrote after `epoch` went on; None when it is not known any more."""
+    """The archive from which the writer after `epoch` went on; None when it is not known any more."""
     moment = _common_moment(chain, epoch)
     before = [it for it in borg.archives() if moment is not None and it.start_utc_seconds <= moment]
     return max(before, key=lambda it: it.start_utc_seconds) if before else None
 
 
 def _common_moment(chain: Chain, epoch: int) -> float | None:
-    """When the generation was sealed on which whoever wrote after `epoch` went on, UTC seconds; None if unknown."""
+    """When the generation was sealed from which the writer after `epoch` went on, UTC seconds; None if unknown."""
     names = chain.names()
     later = next((name for name in names if int(name.split(".")[0]) > epoch), None)
     if later is None:

@@ -1,10 +1,11 @@
 """Save the branches of a service once it is sealed itself and safe: in a generation of their own, after its own.
 
-The service comes first: what fails here is told and no failure of its backup, nothing is saved while a peer has no room
-for more, and a branch that such a peer has not taken leaves the repository again. What was refused here is tried again
-after a week, with other limits in the bundle, or when somebody asks for a backup; until then each run says why. What a
-peer refused is tried again with other limits only: each try leaves a whole copy with the peers that do take it, which
-share nothing with the one before and may drop none of it for a month, until they refuse the service itself.
+The service comes first: a failure here is reported and no failure of its backup, nothing is saved while a peer has no
+room for more, and a branch that such a peer has not taken leaves the repository again. A branch that was refused here
+is tried again after a week, with other limits in the bundle, or when somebody asks for a backup; until then each run
+says why. A branch that a peer refused is tried again with other limits only: each try leaves a whole copy with the
+peers that do take it, which share nothing with the one before and may drop none of it for a month, until they refuse
+the service itself.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ TRIED_AGAIN_SECONDS = 7 * DAY
 def save_branches(node: Node, done: Run, *, again: bool = False, handing_over: bool = False) -> tuple[Failure, ...]:
     """Save those that the repository lacks, after the run `done`; what could not be, and why. Never raises.
 
-    What is sealed here is newer than what `done` judged: ask `safety_of` again.
-    `again`: a person asks, so try again what was refused here before, and give it more time. `handing_over`: save none,
-    since the last backup of a service that is being handed over needs the lock.
+    A generation sealed here is newer than the one that `done` judged: ask `safety_of` again. `again`: a person asks, so
+    try again what was refused here before, and give it more time. `handing_over`: save none, since the last backup of a
+    service that is being handed over needs the lock.
     """
     try:
         wanted = [it for it in branches(node.layout, done.service) if not it.is_left and any(it.folder.iterdir())]
@@ -178,7 +179,7 @@ class _At:
         return cls(node, service, chain, grant, Borg(repository, lock_wait_seconds=READERS_SECONDS_MAX))
 
     def due(self, wanted: Iterable[Branch], again: bool) -> tuple[list[Failure], list[Branch]]:
-        """Of those that the repository lacks: what was refused before, and what is tried now."""
+        """Return, of those that the repository lacks, the ones refused before, and the ones to try now."""
         there = saved_branches(self.borg)
         lacking = [(it, self._refused(it, again)) for it in wanted if it.epoch not in there]
         return [Failure(_name(it), why) for it, why in lacking if why], [it for it, why in lacking if not why]
@@ -193,7 +194,7 @@ class _At:
         return True
 
     def save(self, due: Iterable[Branch], again: bool) -> tuple[list[Failure], list[Branch]]:
-        """What failed, and what is in the repository now: one at most, since a move waits for it."""
+        """Return the failures, and the branches in the repository now: one at most, since a move waits for it."""
         failures, saved = list[Failure](), list[Branch]()
         was_read = False
         for branch in due:

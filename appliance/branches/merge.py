@@ -1,8 +1,8 @@
-"""What a branch brings to the service that went on without it: three-way, file by file. Pure.
+"""The merge of a branch into the service that went on without it: three-way, file by file. Pure.
 
-The invariant: nothing that either side wrote is gone afterwards. What only the branch changed comes into place; what
-both changed stays as it is, and the branch's version comes beside it under the name of its town and the day; what the
-branch removed is told and stays. The base is the last generation that both have in common.
+The invariant: nothing that either side wrote is gone afterwards. A file that only the branch changed comes into place;
+a file that both changed stays as it is, and the branch's version comes beside it under the name of its town and the
+day; a file that the branch removed is reported and stays. The base is the last generation that both have in common.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ NAMES_MAX = 1000
 
 @dataclass(frozen=True)
 class Trees:
-    """What lies at each path, as a mark of kind and content that is the same for the same; no folders. `base` needs no
-    more than the paths at which the two others differ."""
+    """The content at each path, as a mark of kind and content that is the same for the same; no folders. `base` needs
+    no more than the paths at which the two others differ."""
 
     base: Mapping[str, str]
     here: Mapping[str, str]
@@ -47,7 +47,7 @@ def differing(here: Mapping[str, str], branch: Mapping[str, str]) -> tuple[str, 
 
 
 def plan_merge(trees: Trees, label: Callable[[str], str]) -> Merge:
-    """What is done with each path that differs; `label` names town and day of a path of the branch."""
+    """Return what is done with each path that differs; `label` names town and day of a path of the branch."""
     changed = [it for it in differing(trees.here, trees.branch) if trees.branch.get(it) != trees.base.get(it)]
     alone = {it for it in changed if trees.here.get(it) == trees.base.get(it)}
     removed = tuple(it for it in changed if it not in trees.branch and it in alone)
@@ -76,7 +76,7 @@ class _Names:
         self._folders_here = {folder for path in here for folder in _above(path)}
 
     def replace(self, taken: Iterable[str]) -> None:
-        """What lies at these paths goes: no version of another path is there already by it."""
+        """The files at these paths go: no version of another path is there already by them."""
         for path in taken:
             self._stays.pop(path, None)
 

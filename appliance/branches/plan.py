@@ -1,6 +1,6 @@
 """How a branch that a node keeps (`branches/store.py`) is brought back into what others went on with.
 
-Merging changes nothing in it. What merging replaces is kept, as a restore does.
+Merging changes nothing in it. The files that a merge replaces are kept, as a restore does.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _epochs(kept: Iterable[Branch]) -> str:
 
 
 def compare(node: Node, branch: Branch) -> Compared:
-    """What merging `branch` would do; raise Refused where this node cannot merge it."""
+    """Return what merging `branch` would do; raise Refused where this node cannot merge it."""
     _check(node, branch.service)
     here, theirs = _tree(_live(node), _paths(node, branch)), _tree(branch.folder, _paths(node, branch))
     archive, base = _base(node, branch, differing(here, theirs))

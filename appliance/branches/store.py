@@ -17,7 +17,7 @@ from appliance.host.layout import NodeLayout
 
 @dataclass(frozen=True)
 class Branch:
-    """What was written under `epoch`; `settled`: what was decided about it, None while nothing is."""
+    """The files written under `epoch`; `settled`: what was decided about it, None while nothing is."""
 
     service: str
     epoch: int
@@ -51,7 +51,7 @@ def branches(layout: NodeLayout, service: str) -> tuple[Branch, ...]:
 
 @dataclass(frozen=True)
 class Settled:
-    """What was decided about a branch: with `merged`, all of it is where it belongs, `taken` of its files in place and
+    """The decision about a branch: with `merged`, all of it is where it belongs, `taken` of its files in place and
     `both` beside what is there; `known`: it is what others went on from."""
 
     merged: bool

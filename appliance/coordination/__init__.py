@@ -1,1 +1,1 @@
-"""Who may write a service now, as a majority of the voters agrees: the port, a store in memory, and etcd."""
+"""The lease on each service, as a majority of the voters agrees: the port, a store in memory, and etcd."""

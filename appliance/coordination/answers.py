@@ -1,4 +1,4 @@
-"""What etcd's JSON gateway answers, as values and named failures. Pure.
+"""The answers of etcd's JSON gateway, as values and named failures. Pure.
 
 A field that is absent is zero, false or empty: a keepalive without TTL is a lease that has ended. An error is an object
 or only a text, at the top or under "error", and a line of a stream may be wrapped in "result".
@@ -45,7 +45,8 @@ class Gone:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a transaction: whether its comparisons held, at which `revision` of the store, and the entries it read."""
+    """The result of a transaction: whether its comparisons held, at which `revision` of the store, and the entries it
+    read."""
 
     held: bool
     revision: int
@@ -115,7 +116,7 @@ def entries(answer: Answer) -> tuple[Entry, ...]:
 
 
 def outcome(answer: Answer) -> Outcome:
-    """What a transaction did."""
+    """Return the outcome of a transaction."""
     found = [entry for response in items(answer, "responses") for entry in entries(part(response, "response_range"))]
     return Outcome(answer.get("succeeded") is True, revision(answer), tuple(found))
 

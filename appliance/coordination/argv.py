@@ -22,8 +22,8 @@ REVISION_BUMP = 1_000_000_000
 
 @dataclass(frozen=True)
 class Certificates:
-    """PEM files: whom a member believes, what it shows, its key, and the list of certificates that open nothing any
-    more."""
+    """PEM files: the authority that a member believes, what it shows, its key, and the list of certificates that open
+    nothing any more."""
 
     authority: Path
     certificate: Path
@@ -51,7 +51,7 @@ class Member:
 
     @property
     def others(self) -> list[str]:
-        """Whom it votes with, by name."""
+        """The other members, by name."""
         return sorted(set(self.members) - {self.name})
 
 
@@ -79,10 +79,10 @@ def etcd_argv(member: Member, program: str = "etcd") -> tuple[str, ...]:
 
 
 def restore_argv(member: Member, snapshot: Path, program: str = "etcdutl") -> tuple[str, ...]:
-    """The command line that makes the data of `member` anew from `snapshot`, the same one for every member.
+    """The command line that makes the data of `member` from `snapshot`, the same one for every member.
 
-    Whatever happened after the snapshot is gone, but its revisions were quoted in grants: the store goes on far above
-    them, and who watches from before learns that the store has forgotten that.
+    Changes after the snapshot are gone, but their revisions were quoted in grants: the store goes on far above them,
+    and a watcher from before learns that the store has forgotten that.
     """
     return (
         program,

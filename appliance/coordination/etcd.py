@@ -149,7 +149,7 @@ class Etcd:
                     if line.get("canceled"):
                         yield Ended(_canceled(line))
                         return
-                    # A transaction's changes share a revision: nobody shall see half of one.
+                    # A transaction's changes share a revision: nobody must see half of one.
                     for revision, changes in groupby(answers.events(line), key=lambda change: change.revision):
                         record = _with(record, changes, revision)
                         yield record
@@ -188,7 +188,7 @@ class Etcd:
 
 
 def _lost(lease: Lease, found: Outcome) -> Lost:
-    """What stands in its place, also where no node of ours wrote that."""
+    """Return the reason of the loss, also where no node of ours wrote what is in its place."""
     try:
         return rules.lost(keys.record_from(lease.service, found.entries, found.revision))
     except ApplianceError as error:

@@ -34,7 +34,7 @@ class Voter:
 
 
 class Gateway:
-    """The voters, in the order in which they are asked; `tls` says whom we believe and who we are.
+    """The voters, in the order in which they are asked; `tls` has the authorities that we believe and our certificate.
 
     Unless it `needs_leader`, a voter also answers what it knows by itself.
     """
@@ -59,7 +59,7 @@ class Gateway:
         await self._http.aclose()
 
     async def ask(self, path: str, body: Body) -> Answer:
-        """What any voter answers; raise Rejected for a refusal of etcd's, Unreachable when none can answer.
+        """Return the answer of any voter; raise Rejected for a refusal of etcd's, Unreachable when none can answer.
 
         The first voter gets a second try when all have had one: its connection may have been closed while unused.
         """

@@ -1,13 +1,13 @@
 """The coordination port: what failover asks of the store on which a majority of the voters agrees.
 
 Invariant: a service changes hands by a transaction only, never on what was read, and never because nothing was heard.
-Three things follow for whoever calls:
+Three things follow for the caller:
 
 1. *Silence proves nothing.* A voter without a majority answers old states for ever, and no lease ends while there is no
    majority. `Unreachable` and `NoLeader` say "unknown"; only a `ServiceRecord` without a holder says that a lease has
    ended.
 2. *A lease is no fence.* The holder stops by its own clock, before `Lease.ends`, which counts from when the renewal
-   that was proven had been sent. Whatever outlives the holder checks its grant besides.
+   that was proven had been sent. A write that outlives the holder has its grant checked besides.
 3. *No answer is no refusal.* A call that ended as Unreachable may have been carried out. Each can be made again as it
    was: its lease, which the caller chose, tells the store that it is the same call.
 
@@ -26,13 +26,14 @@ from appliance.errors import Refused
 CALL_SECONDS_MAX = 4.0
 """A renewal tries two voters, with two requests each; more would end after the holder must have stopped."""
 WATCH_SECONDS_MAX = 20.0
-"""A line that was cut without a word stays silent for ever, so whoever watches reads again from time to time."""
+"""A connection that was cut without notice stays silent for ever, so a watcher reads again from time to time."""
 INTENTS = ("move", "promote", "quarantine", "pause")
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Who owns a service, durably: also while its node is off. `released`: it has stopped, nothing is left unsent."""
+    """The owner of a service, durably: also while its node is off. `released`: it has stopped, nothing is left
+    unsent."""
 
     node: str
     reason: str
@@ -43,7 +44,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class LeaseHolder:
-    """Who shows to be alive and at work for a service, for as long as its lease is renewed.
+    """The node that shows to be alive and at work for a service, for as long as its lease is renewed.
 
     `boot_id`: of its boot, and behind a space for how many seconds the lease was begun (`begun_by`): a field of its own
     would be refused by nodes of a former version.
@@ -63,7 +64,7 @@ class LeaseHolder:
 
 @dataclass(frozen=True)
 class Intent:
-    """What somebody is about to do with a service: a hint for the nodes concerned, whose right the signed `act` gives.
+    """The plan of somebody for a service: a hint for the nodes concerned, whose right the signed `act` gives.
 
     It ends by itself `ttl_seconds` after the last time it was reported. `act` is a digest, "" where none is needed.
     """
@@ -80,7 +81,7 @@ class Intent:
 
 @dataclass(frozen=True)
 class Alive:
-    """That a node runs and reaches the voters, for `ttl_seconds` after the last time it was reported."""
+    """The report that a node runs and reaches the voters, for `ttl_seconds` after the last time it was reported."""
 
     node: str
     boot_id: str
@@ -124,7 +125,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Claim:
-    """What a node asks for: to hold `service`, whose owner it saw at revision `seen`, with a `lease` of its own choice.
+    """The request of a node to hold `service`, whose owner it saw at revision `seen`, with a `lease` of its own choice.
 
     It becomes the owner, at a new revision; with `resumes` it is the owner already and only shows to be alive again, so
     that its epoch stays good. Nobody may hold the service, but for the holder at revision `ousts` when that is not 0:
@@ -144,7 +145,7 @@ class Claim:
 
     @property
     def begun_by(self) -> str:
-        """What its holder shows as `boot_id`."""
+        """The `boot_id` that its holder shows."""
         return f"{self.boot_id} {self.ttl_seconds}"
 
 

@@ -47,7 +47,8 @@ class Broker:
 
 
 class Remote:
-    """A client of the `brokers`; `tls` says whom it believes and who it is. Use it within one event loop, close it."""
+    """A client of the `brokers`; `tls` has the authorities that it believes and its certificate. Use it within one
+    event loop, close it."""
 
     def __init__(self, brokers: Sequence[Broker], clock: Clock, tls: ssl.SSLContext) -> None:
         if not brokers:
@@ -112,7 +113,7 @@ class Remote:
     async def ask(
         self, method: str, seconds_max: float, *, try_seconds_max: float = TRY_SECONDS_MAX, **arguments: object
     ) -> Any:
-        """What the first broker that can answer says; a call is the same however often it is made."""
+        """Return the answer of the first broker that can answer; a call is the same however often it is made."""
         async with total(seconds_max):
             silent = dict[str, Unreachable]()
             for _ in range(len(self._brokers) + 1):

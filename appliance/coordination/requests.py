@@ -1,7 +1,7 @@
-"""What is asked of etcd's JSON gateway, as JSON values. Pure: keys and values in base64, numbers of 64 bits as text.
+"""The requests to etcd's JSON gateway, as JSON values. Pure: keys and values in base64, numbers of 64 bits as text.
 
-Whatever changes hands does so in one transaction that compares revisions of last change: 0 is a key that is not there,
-and a key that was put again has another one, whoever put it.
+A lease, owner or intent changes in one transaction that compares revisions of last change: 0 is a key that is not
+there, and a key that was put again has another one, whichever node put it.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def of_lease(lease: int) -> Body:
 
 
 def time_to_live(lease: int) -> Body:
-    """What is left of it, and the keys that go with it."""
+    """Ask for the seconds that a lease has left, and the keys that go with it."""
     return {**of_lease(lease), "keys": True}
 
 

@@ -1,4 +1,4 @@
-"""What a transaction's answer means, the same for every store: who is in the way, and was a repeated claim ours."""
+"""The meaning of a transaction's answer, the same for every store: who is in the way, and was a repeated claim ours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def may_resume(record: ServiceRecord, claim: Claim) -> bool:
 
 
 def held_already(record: ServiceRecord, claim: Claim, ttl_seconds: int, sent: float) -> Lease | None:
-    """What `claim` holds since it was made before, its answer having been lost; None when that was not so."""
+    """Return the lease of a `claim` that was made before, its answer having been lost; None when that was not so."""
     holder, owner = record.holder, record.owner
     if holder is None or owner is None or (holder.node, holder.lease) != (claim.node, claim.lease):
         return None

@@ -65,7 +65,8 @@ _SECONDS_MAX = 3600
 
 @dataclass(frozen=True)
 class Call:
-    """What a node asks: a method of the port with its arguments by name, each a value of the port, a text or a number.
+    """The call of a node: a method of the port with its arguments by name, each a value of the port, a text or a
+    number.
 
     The broker answers within `seconds_max`, or not at all.
     """

@@ -1,4 +1,4 @@
-"""What the catalogue says of an attack: the archive to go back to, how much was hit, and which files."""
+"""The catalogue's evidence of an attack: the archive to go back to, how much was hit, and which files."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def attacks(connection: sqlite3.Connection, *, folders: Folders = None) -> tuple
 
 
 def observe(connection: sqlite3.Connection, *, folders: Folders = None) -> tuple[Observed, ...]:
-    """What each kept archive but the first shows against the one before it, in the order in which they were seen."""
+    """Return the changes of each kept archive but the first against the one before it, in the order in which they were
+    seen."""
     kept = connection.execute("SELECT number, name, start FROM archive WHERE kept ORDER BY number").fetchall()
     numbers = [number for number, _, _ in kept]
     changed, written = _written(connection, numbers, folders)
@@ -97,7 +98,7 @@ def _attack(connection: sqlite3.Connection, burst: Burst, folders: Folders) -> A
 
 
 def _ending(connection: sqlite3.Connection, burst: Burst, folders: Folders) -> str:
-    """What at least half of the burst's new names end with, when no file of the archive before it ended so."""
+    """Return the ending of at least half of the burst's new names, when no file of the archive before it ended so."""
     below, values = condition(folders)
     bounds = _bounds(connection, burst, Moment(burst.safe, burst.safe_seconds))
     query = (

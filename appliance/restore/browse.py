@@ -80,9 +80,10 @@ def by_day(found: Iterable[Version], zone: ZoneInfo) -> dict[Date, tuple[Version
 
 
 def children(connection: sqlite3.Connection, folder: str, archive: str) -> tuple[Child, ...]:
-    """What `folder` held in `archive`: folders first, by name without accents; raise PathMissing when it was not there.
+    """Return what `folder` held in `archive`: folders first, by name without accents; raise PathMissing when it was not
+    there.
 
-    Whatever lies deeper is jumped over, so that the top of a million files answers as quickly as a small folder.
+    Deeper entries are jumped over, so that the top of a million files answers as quickly as a small folder.
     """
     row = connection.execute("SELECT number FROM archive WHERE name = ? AND kept", (archive,)).fetchone()
     folder = folder.strip("/")

@@ -1,9 +1,9 @@
 """Did something rewrite many files within minutes, and which is the last archive before it? Pure, over counts.
 
-Ransomware writes each file again, under its old name or a new one, faster than people do. So an archive shows an
-attack when it replaces or loses many files that the one before had, while about as many were written within a quarter
-of an hour, far more than is usual here. Moving a folder writes nothing, copying photos in replaces nothing: neither
-counts. What a program rewrote and dated back shows in the number of changed files alone.
+Ransomware writes each file again, under its old name or a new one, faster than people do. So an archive shows an attack
+when it replaces or loses many files that the one before had, while about as many were written within a quarter of an
+hour, far more than is usual here. Moving a folder writes nothing, copying photos in replaces nothing: neither counts.
+Files that a program rewrote and dated back show in the number of changed files alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BUSY_PART = 20
 
 @dataclass(frozen=True)
 class Observed:
-    """What `archive` shows against `before`, the one made before it; of files only, times in UTC seconds.
+    """The changes of `archive` against `before`, the one made before it; of files only, times in UTC seconds.
 
     `changed` had other contents before, `gone` are there no more; `written` counts the files of either archive's time
     by the minute (since 1970) in which they were written.

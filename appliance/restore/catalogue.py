@@ -1,11 +1,11 @@
 """Every name in every version, kept by reading one archive after the other.
 
-What a version means: a path had this size, time and kind in all archives from `first` to `last`. It stays as long as
-one of those archives is kept, and is restored from the newest of them; when the last one is pruned the version goes,
-and with its last version the path: nothing is shown that cannot be brought back. "Deleted" means that the newest kept
+A version means that a path had this size, time and kind in all archives from `first` to `last`. It stays as long as one
+of those archives is kept, and is restored from the newest of them; when the last one is pruned the version goes, and
+with its last version the path: nothing is shown that cannot be brought back. "Deleted" means that the newest kept
 archive has the path no more. Archives are numbered in the order in which they are first seen, never by their dates,
 which a wrong clock can set back. One that was gone and is there again has its old number: a row that outlived it still
-says what it had, and only what nothing says any more is read into rows again.
+says what it had, and only entries without such a row are read into rows again.
 
 Folders are catalogued by name alone: their time changes with every file in them and would make a version each time.
 """
@@ -33,7 +33,7 @@ MICROSECONDS = 1_000_000
 
 
 class Listing(Protocol):
-    """What the catalogue asks of a repository; `borg.client.Borg` answers it."""
+    """The questions of the catalogue to a repository; `borg.client.Borg` answers them."""
 
     @property
     def repository(self) -> Repository: ...
@@ -129,7 +129,8 @@ def _note_unread(connection: sqlite3.Connection, newest: Archive, paths: Sequenc
 def count_as_deleted(connection: sqlite3.Connection) -> str:
     """The SQL that a version which the newest archive has no more was deleted, and not only unread there.
 
-    What had gone from an unread folder before is deleted all the same: the folder itself was saved later than that.
+    A file that had gone from an unread folder before is deleted all the same: the folder itself was saved later than
+    that.
     """
     told = json.loads(_meta(connection, "unread") or "{}")
     newest = connection.execute("SELECT id FROM archive WHERE kept ORDER BY number DESC LIMIT 1").fetchone()

@@ -1,4 +1,4 @@
-"""What people call what came back: its name, with the day and hour of the version, in French. Pure."""
+"""The names of restored files: the original name, with the day and hour of the version, in French. Pure."""
 
 from __future__ import annotations
 

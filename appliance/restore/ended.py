@@ -1,4 +1,4 @@
-"""What is kept of orders that ended: a result for 7 days, the rest for as long as a restore can be undone."""
+"""The records of restore requests that ended: a result for 7 days, the rest for as long as a restore can be undone."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def find(catalogues: Catalogues, scope: Scope, term: str, *, limit: int = LIMIT)
 
 
 def find_gone(catalogues: Catalogues, scope: Scope, *, limit: int = LIMIT, offset: int = 0) -> Hits[Gone]:
-    """What was deleted from every service in scope, latest first, `offset` entries passed over."""
+    """Return the deleted entries of every service in scope, latest first, `offset` entries passed over."""
     found = _ask(
         catalogues,
         scope,

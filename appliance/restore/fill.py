@@ -1,4 +1,4 @@
-"""What a partial archive lacks, laid out beside what it has."""
+"""The files that a partial archive lacks, put in place beside those that it has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was deleted, newest first, a deleted folder as one entry with all that went with it."""
+"""Deleted entries, newest first, a deleted folder as one entry with all that went with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from appliance.restore.search import LIMIT, folder_contents
 
 @dataclass(frozen=True)
 class Gone:
-    """What `archive`, the newest that has `path`, would bring back: `entries` of `size` bytes, folders counted too.
+    """The restore that `archive`, the newest that has `path`, offers: `entries` of `size` bytes, folders counted too.
 
     `last_seen_seconds` is when that archive was made: it was deleted between then and the next one.
     """
@@ -48,7 +48,8 @@ AND {{below}} AND {{deleted}} ORDER BY ver.last DESC LIMIT :limit OFFSET :offset
 def gone(
     connection: sqlite3.Connection, *, folders: Folders = None, limit: int = LIMIT, offset: int = 0
 ) -> tuple[Gone, ...]:
-    """What of `folders` (None: all) the newest archive has no more, latest first, `offset` entries passed over."""
+    """Return the entries of `folders` (None: all) that the newest archive lacks, latest first, `offset` entries passed
+    over."""
 
     def folder_above(path: bytes) -> bytes | None:
         above = path.rpartition(b"/")[0]

@@ -1,12 +1,12 @@
-"""A restore job as it is kept on disk: whoever runs it again goes on where it stopped.
+"""A restore job as it is kept on disk: the program that runs it again goes on where it stopped.
 
 restores/JOB/
   job.json    this file: what, where to, how far
   files/      what came out of the archive, until it is put in place; the default target of a job that is not in place
   changes     each path that is put in place, and whether it is new or replaces something
   links       which of them are names of one file
-  replaced/   what stood there before, kept for 30 days
-  undone/     what stood there when the job was undone
+  replaced/   the files that were there before, kept for 30 days
+  undone/     the files that were there when the job was undone
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ UNENDED: frozenset[State] = frozenset({"planned", "extracted", "kept"})
 
 @dataclass(frozen=True)
 class Typed:
-    """What a person typed. `asked` is the same for all lines that ask the same, whichever archive they mean by now."""
+    """The words that a person typed. `asked` is the same for all lines that ask the same, whichever archive they mean
+    by now."""
 
     asked: str = ""
     line: tuple[str, ...] = ()
@@ -153,7 +154,7 @@ def _target(folder: JobFolder, written: Path) -> Path:
 
 
 def load_changes(folder: JobFolder) -> dict[str, Change]:
-    """What the job changes in place; nothing before it was surveyed."""
+    """Return what the job changes in place; nothing before it was surveyed."""
     try:
         changes: dict[str, Change] = json.loads(folder.changes.read_bytes())
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Restore a file, a folder or everything, to a folder or in place; a restore that is cut goes on when it is run again.
 
-The order is the safety. Nothing is written before the archive's paths were examined and the room counted. What comes
-out of the archive is durable before anything in place is touched; what it replaces is kept, and that is durable, before
+The order is the safety. Nothing is written before the archive's paths were examined and the room counted. Extracted
+files are durable before anything in place is touched; the files that they replace are kept, and that is durable, before
 the first rename; `changes` is written before the first file is kept, so undo always knows everything. Each step is
 repeated whole when it was cut, and repeating changes nothing.
 """
@@ -78,7 +78,7 @@ def plan(
 
 
 def contents_of(borg: Borg, archive: str, paths: Sequence[str]) -> Contents:
-    """What `paths` (none: everything) are in `archive`, by one listing. Raise PathMissing and IntegrityError."""
+    """Return what `paths` (none: everything) are in `archive`, by one listing. Raise PathMissing and IntegrityError."""
     return _examined(borg, archive, paths).contents()
 
 
@@ -105,7 +105,7 @@ def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int, anyway: bo
 
     `age_seconds` is the ageing clock's: what the job replaced is kept for 30 days from then. Raise Refused when a
     folder to restore is a symlink in place, TargetChanged when somebody changes the target at that very time, FilesOpen
-    while somebody has a file open that would be replaced, unless it shall be so `anyway`.
+    while somebody has a file open that would be replaced, unless it must be so `anyway`.
     """
     folder = folder_of(restores, job_id)
     with locked(folder.lock, what=f"the restore {job_id}"):
@@ -123,7 +123,7 @@ def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int, anyway: bo
 
 
 def changes_of(restores: Path, job_id: str) -> dict[str, Change]:
-    """What the job makes or replaces in place, by path."""
+    """Return the paths that the job makes or replaces in place, each with its change."""
     return load_changes(folder_of(restores, job_id))
 
 

@@ -36,7 +36,7 @@ def join(live: Path, groups: Iterable[Group]) -> None:
     with open_folder(live, follow=True) as root:
         for first, *others in groups:
             for other in others:
-                # What was moved, or leads elsewhere by now, is its owner's again.
+                # A file that was moved, or leads elsewhere by now, is its owner's again.
                 with contextlib.suppress(FileNotFoundError, Refused), _both(root, first, other) as (one, two):
                     _join(one, two)
 

@@ -1,4 +1,4 @@
-"""What the catalogue answers, as frozen values. Paths are str, as os.fsdecode gives them; times are UTC seconds."""
+"""The answers of the catalogue, as frozen values. Paths are str, as os.fsdecode gives them; times are UTC seconds."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Version:
 
 @dataclass(frozen=True)
 class CatchUp:
-    """What a catch-up did: archives read, archives found pruned, paths known afterwards."""
+    """The result of a catch-up: archives read, archives found pruned, paths known afterwards."""
 
     archives: int
     pruned: int

@@ -30,7 +30,7 @@ _KINDS = {stat.S_IFLNK: "lien", stat.S_IFIFO: "tube", stat.S_IFCHR: "périphéri
 
 @dataclass
 class Packed:
-    """What became of the tree: (name in the archive, name in the zip) and (name, what it is)."""
+    """The result for the tree: (name in the archive, name in the zip) and (name, what it is)."""
 
     files: int = 0
     size: int = 0

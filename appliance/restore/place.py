@@ -152,7 +152,7 @@ def _are_folders(one: os.stat_result, other: os.stat_result) -> bool:
 def _keep(folder: int, name: str, path: str, live: Path, kept: Path) -> None:
     """Give `name` in `folder` a second name below `kept`, at the same path; a folder is moved there whole.
 
-    What was kept before under that path is never overwritten: another state of it goes to `kept`-1, -2, ...
+    A state that was kept before under that path is never overwritten: another one goes to `kept`-1, -2, ...
     """
     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     for number in range(1_000_000):
@@ -217,7 +217,7 @@ def _copy(source: int, name: str, target: int) -> None:
 
 
 def _keep_what_is_whole(source: int, name: str, target: int) -> None:
-    """Of an earlier copy of this folder leave the files that are whole; of anything else, nothing."""
+    """Keep the whole files of an earlier copy of this folder; keep nothing of any other file there."""
     here, there = _status(source, name), _status(target, OUR_MARK)
     if here and there and _are_folders(here, there) and there.st_uid == os.geteuid():
         with _open_in(source, name) as one, _open_in(target, OUR_MARK) as other:

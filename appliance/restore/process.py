@@ -163,7 +163,7 @@ def _is_there(restores: Path, job: str) -> bool:
 
 
 def _check(env: RestoreEnv, request: RestoreRequest) -> None:
-    """Once more, by whoever has the powers: the one who wrote the order may have been somebody else."""
+    """Check once more, by the program that has the powers: the author of the order may have been somebody else."""
     check_request(request)
     if request.share not in {share.strip("/") for share in env.shares}:
         raise Forbidden("this is not one of our shared folders.", remedy="Choose again in a shared folder.")
@@ -256,7 +256,7 @@ def _what(request: RestoreRequest) -> tuple[str, str]:
 
 
 def _ours(source: Path) -> Path:
-    """What came back with its owner and mode is only a file to be read now, by the pages that offer it."""
+    """Make a restored file, which has its owner and mode, a file of our own: the pages that offer it only read it."""
     os.chown(source, os.geteuid(), os.getegid())
     os.chmod(source, 0o600)
     return source
@@ -287,7 +287,7 @@ def discard(restores: Path, job: str) -> None:
 
 def _failed(status: Status, error: ApplianceError | OSError) -> Status:
     if isinstance(error, OSError):
-        # What the system says of a file names it, and it may be somebody's; the sentence is shown to people.
+        # The system's message names the file, which may be somebody's; the sentence is shown to people.
         error = ApplianceError(f"{os.strerror(error.errno or 0)}.", remedy="Ask the maintenance team.")
     return failed(status, error)
 

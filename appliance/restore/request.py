@@ -1,19 +1,19 @@
-"""What somebody asked for in the portal, and how far it is. It lies in two folders, each with one writer:
+"""A restore request of the portal, and its progress. It is in two folders, each with one writer:
 
 portal/orders/SERVICE/ORDER/        the pages
-  order.json    what was asked, by whom; never changed
-  undo, again   that it shall be undone, or tried once more: a word that is drawn for each time somebody asks
-portal-work/orders/SERVICE/ORDER/   their worker, or whoever types `internal restore process-requests`
+  order.json    what was asked, by which person; never changed
+  undo, again   a request to undo it, or to try it once more: a word that is drawn for each time somebody asks
+portal-work/orders/SERVICE/ORDER/   their worker, or a person who types `internal restore process-requests`
   order.json    what it took up; from then on nothing else is believed
   status.json   how far it is
   progress      bytes and files so far; only to be shown, not durable
   result/       the one file to download, kept for 7 days
 
-Whoever restores has rights over files that the pages have not: it writes nothing where they write, follows no link
-there, and takes nothing from there but these three files. When an order is over, `status.json` alone says so until the
-pages have removed what they wrote: an order whose record went first would be carried out once more.
+The worker has rights over files that the pages have not: it writes nothing where they write, follows no link there, and
+takes nothing from there but these three files. When an order is over, `status.json` alone says so until the pages have
+removed what they wrote: an order whose record went first would be carried out once more.
 
-The name of an order is drawn, not counted: it stands in addresses, and nobody shall guess another's.
+The name of an order is drawn, not counted: it is part of addresses, and nobody must guess another's.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def asked_names(requests: RequestFolders) -> list[str]:
 
 
 def untaken(requests: RequestFolders) -> Iterator[RequestFolder]:
-    """What was asked and is not in the hands of the worker yet."""
+    """Return the requests that the worker has not taken up yet."""
     for name in asked_names(requests):
         folder = RequestFolder(requests, name)
         if not folder.file.exists() and not folder.status.exists() and _is_there(folder):
@@ -332,15 +332,15 @@ def is_asked_again(folder: RequestFolder, status: Status) -> bool:
     return status.state == "failed" and mark_of(folder, "again") not in ("", status.heard_again)
 
 
-def anew(status: Status) -> Status:
-    """How an order stands that failed and is tried once more, from where it stopped."""
+def retried(status: Status) -> Status:
+    """Return the status of an order that failed and is tried once more, from where it stopped."""
     return dataclasses.replace(status, state="waiting", cause="", failure="", remedy="", ended_age_seconds=None)
 
 
 def shown_status(folder: RequestFolder) -> Status:
     """How far it is: one that was asked again waits from that moment on, though the worker did not hear it yet."""
     status = load_status(folder)
-    return anew(status) if is_asked_again(folder, status) else status
+    return retried(status) if is_asked_again(folder, status) else status
 
 
 def load_status(folder: RequestFolder) -> Status:
@@ -359,7 +359,7 @@ def reached(folder: RequestFolder) -> Reached:
 
 
 def tell(folder: RequestFolder, reached: Reached) -> None:
-    """Show how far it is. Not durable: after a cut the step is told anew."""
+    """Show how far it is. Not durable: after a cut the step is reported again."""
     aside = folder.progress.with_suffix(".new")
     with contextlib.suppress(OSError):  # a full disk stops the restore itself, with a sentence
         with begin_file(aside) as file:

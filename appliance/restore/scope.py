@@ -1,7 +1,7 @@
-"""What one person may see: some folders of some services. Nothing outside shows, not even in a number. Pure.
+"""The files that one person may see: some folders of some services. Nothing outside shows, not even in a number. Pure.
 
-A folder is named as archives name it, "srv/shares/docs-a"; what is in scope lies below one of them. Folders of `None`
-are everything, and none at all are nothing: a right that was forgotten opens no door.
+A folder is named as archives name it, "srv/shares/docs-a"; files in scope are below one of them. Folders of `None` are
+everything, and none at all are nothing: a right that was forgotten gives no access.
 """
 
 from __future__ import annotations

@@ -39,8 +39,8 @@ def search(
     """The paths that contain every word of `term`, accents and case left aside, those that appeared last first.
 
     Only paths below one of `folders` (None: all) are looked at and counted, so that nothing outside a person's right
-    shows, not even in a number. Of such a path only what stands below its folder is looked through: every file lies
-    below "srv/shares/documents". An empty term finds nothing; raise UsageError for one that is too long.
+    shows, not even in a number. Only the part of such a path below its folder is searched: every file lies below
+    "srv/shares/documents". An empty term finds nothing; raise UsageError for one that is too long.
     """
     if len(term) > TERM_LENGTH_MAX:
         raise UsageError(f"a search is at most {TERM_LENGTH_MAX} letters long.", remedy="Give a part of the name.")
@@ -96,7 +96,8 @@ def versions(connection: sqlite3.Connection, path: str) -> tuple[Version, ...]:
 
 
 def contents_of(connection: sqlite3.Connection, archive: str, path: str) -> Contents | None:
-    """What `path` is in `archive`, as `contents.examine` would count it; None when the archive itself must be asked.
+    """Return what `path` is in `archive`, as `contents.examine` would count it; None when the archive itself must be
+    asked.
 
     That is when something in it could be written outside its destination, and for a folder of an archive with hard
     links: of a file with two names, both in the folder, only one counts.

@@ -10,13 +10,13 @@ from appliance.restore.request import (
     RequestFolder,
     RestoreRequest,
     Status,
-    anew,
     asked_request,
     is_asked_again,
     load_request,
     load_status,
     mark_of,
     request_bytes,
+    retried,
     save_status,
 )
 
@@ -48,7 +48,7 @@ def heard(folder: RequestFolder) -> Status:
     """How far the order is, once it is heard whether somebody asked again."""
     status = load_status(folder)
     if is_asked_again(folder, status):
-        return save_status(folder, dataclasses.replace(anew(status), heard_again=mark_of(folder, "again")))
+        return save_status(folder, dataclasses.replace(retried(status), heard_again=mark_of(folder, "again")))
     return status
 
 

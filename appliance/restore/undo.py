@@ -38,8 +38,8 @@ KEPT_SECONDS = 30 * DAY
 def undo(restores: Path, job_id: str, *, age_seconds: int) -> Job:
     """Put back what the job replaced and take away what it made; return the job, undone. Safe to cut and to repeat.
 
-    It ends anew at `age_seconds`, by the ageing clock: what is set aside is kept as long as what a restore replaces.
-    Raise Refused when the job has not ended, UsageError when it was not in place.
+    It ends once more at `age_seconds`, by the ageing clock: files set aside are kept as long as those that a restore
+    replaces. Raise Refused when the job has not ended, UsageError when it was not in place.
     """
     folder = folder_of(restores, job_id)
     with locked(folder.lock, what=f"the restore {job_id}"):
@@ -55,8 +55,8 @@ def give_up(restores: Path, job_id: str, *, age_seconds: int) -> Job:
     """Give up a restore that has not ended; return the job, given up. Safe to cut and to repeat.
 
     In place, what it had put there is taken away and what it had replaced comes back, both kept like those of an undo.
-    In a folder, what came out so far stays. What came out of the archive and waited is removed: it is in the archive.
-    Raise UsageError when the job has ended.
+    In a folder, what came out so far stays. A file that came out of the archive and waited is removed: it is in the
+    archive. Raise UsageError when the job has ended.
     """
     folder = folder_of(restores, job_id)
     with locked(folder.lock, what=f"the restore {job_id}"):
@@ -72,7 +72,8 @@ def give_up(restores: Path, job_id: str, *, age_seconds: int) -> Job:
 
 
 def _begin_giving_up(folder: JobFolder, job: Job, age_seconds: int) -> Job:
-    """What waits in the stage was not placed, whatever the plan says: what stands in its place is somebody else's."""
+    """A file that waits in the stage was not placed, whatever the plan says: the file in its place is somebody
+    else's."""
     changes = load_changes(folder)
     if changes:
         clean_up(job.target, changes)
@@ -94,8 +95,8 @@ def _undo(folder: JobFolder, job: Job, age_seconds: int) -> Job:
 def expire(restores: Path, *, age_seconds: int, kept_seconds: float = KEPT_SECONDS) -> tuple[str, ...]:
     """Remove the jobs that ended `kept_seconds` ago or more, by the ageing clock, with all they kept; their names.
 
-    A job that has not ended is never removed. Files that were restored to a folder outside the job stay. What this
-    account may not remove, for it belongs to others, is put aside, for a later call by one that may.
+    A job that has not ended is never removed. Files that were restored to a folder outside the job stay. A file that
+    this account may not remove, for it belongs to others, is put aside, for a later call by one that may.
     """
     gone = expired(restores, age_seconds=age_seconds, kept_seconds=kept_seconds)
     for job in gone:

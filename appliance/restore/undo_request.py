@@ -23,7 +23,7 @@ from appliance.restore.request import (
 
 @dataclass(frozen=True)
 class UndoRequest:
-    """What became of undoing the order `name`."""
+    """The progress of undoing the order `name`."""
 
     requests: RequestFolders
     name: str

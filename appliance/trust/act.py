@@ -34,7 +34,7 @@ DIGESTS = re.compile(r"[0-9a-f]{64}( [0-9a-f]{64})*")
 
 @dataclass(frozen=True)
 class Operator:
-    """Who may sign which acts; `keys` are public key lines."""
+    """A person who may sign acts of the kinds in `may`; `keys` are public key lines."""
 
     name: str
     keys: tuple[str, ...]
@@ -112,7 +112,8 @@ def claimed(raw: bytes) -> str:
 
 
 def claim(raw: bytes) -> Act:
-    """What `raw` says, before its signature is checked, which takes a process; raise IntegrityError for no act."""
+    """Return the act in `raw`, before its signature is checked, which takes a process; raise IntegrityError for no
+    act."""
     line = signed.split(raw, TYPE, bytes_max=BYTES_MAX)[0]
     return _act(Document(TYPE, signed.parse(line, TYPE), "", raw))
 
@@ -151,7 +152,7 @@ def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
 
 
 def _check_narrow(act: str, service: str, generation: str) -> None:
-    """A generation exists in one service: all others would be taken from whoever holds them, and opened nowhere."""
+    """A generation exists in one service: all others would be taken from their writers, and opened nowhere."""
     if act == "promote" and generation and service == ANY_SERVICE:
         raise Refused(
             "a promotion for any service cannot name a generation, since each service has its own.",

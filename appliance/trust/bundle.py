@@ -60,7 +60,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Terms:
-    """What holders agreed to for one service: who holds it in which order, and how much they take, in bytes."""
+    """The agreement for one service: its replica nodes in their order, and how much they take, in bytes."""
 
     service: Service
     replica_nodes: tuple[str, ...]
@@ -84,22 +84,22 @@ class Terms:
 
     @property
     def quota_bytes(self) -> int:
-        """What all generations of the service may fill at one peer."""
+        """The bytes that all generations of the service may fill at one peer."""
         return quota_of(self.service)
 
     @property
     def daily_bytes(self) -> int:
-        """What a peer takes in a day: five times the usual change, and never less than 1 GiB."""
+        """The bytes that a peer takes in a day: five times the usual change, and never less than 1 GiB."""
         return max(GIB, DAILY_FACTOR * self.service.change_bytes_per_day)
 
     @property
     def seed_bytes(self) -> int:
-        """What the first seeding may bring in a day: all of the declared size, with a third of margin."""
+        """The bytes that the first seeding may bring in a day: all of the declared size, with a third of margin."""
         return max(self.daily_bytes, self.service.size_bytes * 4 // 3)
 
 
 def quota_of(service: Service) -> int:
-    """What all generations of `service` may fill at one peer, in bytes."""
+    """The bytes that all generations of `service` may fill at one peer."""
     return service.quota_bytes or QUOTA_FACTOR * service.size_bytes
 
 
@@ -129,12 +129,12 @@ class Bundle:
 
     @cached_property
     def voting(self) -> Voting:
-        """Who grants epochs beside the territory key."""
+        """The voters who grant epochs beside the territory key."""
         return Voting(voter_keys(self.territory, self.members), self.term)
 
     @cached_property
     def granters(self) -> Granters:
-        """Whose grants are believed by who lives by this bundle."""
+        """The signers whose grants are believed by a node that lives by this bundle."""
         former = self.former_voters.voting if self.former_voters else Voting()
         return Granters(self.territory_key, self.voting, self.confirmed, former)
 
@@ -144,14 +144,14 @@ class Bundle:
         return frozenset(it.node for it in self.revoked.revocations) - self.members.keys()
 
     def member(self, name: str) -> Member:
-        """The node `name` with its keys; raise NotFound for a stranger."""
+        """The node `name` with its keys; raise NotFound for an unknown node."""
         if name not in self.members:
             known = ", ".join(sorted(self.members))
             raise NotFound(f'"{name}" has no keys in the territory bundle.', remedy=f"Known: {known}.")
         return self.members[name]
 
     def terms(self, service: str) -> Terms:
-        """What is agreed for `service`; raise NotFound, naming the known ones or since when it is none."""
+        """Return the terms of `service`; raise NotFound, naming the known ones or since when it has left."""
         if service not in self.territory.services and (left := self.former.services.get(service)):
             raise NotFound(
                 f'the service "{service}" {left.told}: no new generation of it is made or accepted.',
@@ -177,7 +177,7 @@ class Bundle:
         return next((it.name for it in services.values() if it.called == name), name)
 
     def left(self, service: str) -> FormerService | None:
-        """What is remembered of `service` if it left; None of one that is in the territory, or was never known."""
+        """Return the record of `service` if it left; None of one that is in the territory, or was never known."""
         return None if service in self.territory.services else self.former.services.get(service)
 
     def trusted(self, service: str) -> tuple[str, ...]:

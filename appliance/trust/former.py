@@ -1,4 +1,4 @@
-"""What left the territory and is still cared for: services that are in the plan no more, and nodes that held one.
+"""Services that left the territory and are still cared for, and nodes that held one.
 
 The signer adds both by comparing a plan with the bundle before it. They lie apart from the territory: a version that
 does not know the field reads the bundle as ever, and keeps all that it holds.

@@ -1,11 +1,11 @@
-"""The voters of the term before: what they granted until the others came stays good, whoever saw it.
+"""The voters of the term before: what they granted until the others came stays good, whichever node saw it.
 
 The key holder's tool confirms what nodes showed when their keys were collected. A takeover after that is in no bundle,
-and voters and holders that are new would not know of it: they would grant the service to a second writer. So the bundle
+and new voters and replica nodes would not know of it: they would grant the service to a second writer. So the bundle
 names the set of voters before, and a grant of their majority in their own term is believed like any other.
 
-The last set alone: of older ones a majority of boxes may be in anybody's hands, and their grants are confirmed or
-unconfirmed one by one (`config/confirming.py`).
+Only the last set is named: a majority of the boxes of an older one may be under anybody's control, and their grants are
+confirmed or unconfirmed one by one (`config/confirming.py`).
 """
 
 from __future__ import annotations

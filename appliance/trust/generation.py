@@ -60,7 +60,7 @@ class Entry:
 
 
 class GenerationId(NamedTuple):
-    """What orders generations: (epoch, sequence); `digest` tells a fork's two sides apart."""
+    """The order of generations: (epoch, sequence); `digest` tells a fork's two sides apart."""
 
     epoch: int
     sequence: int
@@ -68,7 +68,7 @@ class GenerationId(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The folder a holder keeps it in; sorts like the id itself."""
+        """The folder in which a replica node keeps it; sorts like the id itself."""
         return f"{self.epoch:05d}.{self.sequence:010d}.{self.digest[:16]}"
 
     def __str__(self) -> str:

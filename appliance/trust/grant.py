@@ -44,7 +44,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class GrantRequest:
-    """What a node asks: `known_epoch` is the highest one that it or any vault it reached knows; 0 for the first.
+    """The request of a node: `known_epoch` is the highest one that it or any vault it reached knows; 0 for the first.
     `takes_from`: the node that served the service when this was asked, and would lose it; "" for none known."""
 
     service: str
@@ -104,7 +104,8 @@ def make_grant(territory_key: Ed25519PrivateKey, request: GrantRequest, *, above
 
 
 def granted_fields(request: GrantRequest, epoch: int) -> dict[str, Any]:
-    """What a grant of `epoch` says in answer to `request`, whoever signs it; in the order of the signed line."""
+    """The fields of a grant of `epoch` in answer to `request`, whichever key signs it; in the order of the signed
+    line."""
     return {
         "service": request.service,
         "epoch": epoch,
@@ -127,7 +128,7 @@ def read_grant(raw: bytes, territory_key: str) -> Grant:
 
 
 def grant_from(document: Document) -> Grant:
-    """What the checked `document` grants; raise IntegrityError where it contradicts itself."""
+    """Return the grant in the checked `document`; raise IntegrityError where it contradicts itself."""
     grant = Grant(
         service=document.text("service", NAME),
         epoch=document.number("epoch", least=1, most=EPOCH_MAX),

@@ -1,6 +1,6 @@
-"""What a territory key has granted so far, noted beside it: no epoch is ever granted twice.
+"""The epochs that a territory key has granted so far, noted beside it: no epoch is ever granted twice.
 
-Who asks may not know of an epoch that others got: a peer that does was silent. Two nodes with one epoch would own one
+An asker may not know of an epoch that others got: a peer that does was silent. Two nodes with one epoch would own one
 range of counters, and neither their peers nor borg could tell until it is too late. So the key holder's side remembers.
 """
 

@@ -1,10 +1,11 @@
-"""Whose grants are believed: the territory key's, and those of a majority of the voters' brokers, each in its own form.
+"""The signers whose grants are believed: the territory key, and a majority of the voters' brokers, each in its own
+form.
 
-The form decides who must have signed, before anything else is looked at: a grant of the territory key stays what it
-always was, with even epochs only, and nothing that voters sign can be taken for one.
+The form decides which keys must have signed, before anything else is looked at: a grant of the territory key stays what
+it always was, with even epochs only, and nothing that voters sign can be taken for one.
 
 Voters come and go, while history is kept for years. So a voted grant is judged by the voters of the bundle in force
-when it *arrives*, or by those of the term before; what is kept since then stays good, as does what the key holder
+when it *arrives*, or by those of the term before; a grant kept since then stays good, as does one that the key holder
 confirmed in the bundle.
 """
 
@@ -48,7 +49,7 @@ class Granters:
         """The grants of `service` in `raws` by epoch; raise Refused for one of another service, and for two of one
         epoch. One that is shown twice is checked once.
 
-        Of one grant with different voters' signatures the first is taken.
+        The first is taken where one grant comes with different voters' signatures.
         """
         grants: dict[int, Grant] = {}
         for raw in dict.fromkeys(raws):
@@ -60,7 +61,7 @@ class Granters:
         return grants
 
     def keeping(self, kept: Iterable[bytes]) -> Granters:
-        """The same, for whom the voted grants in `kept` stay good: this node judged each before it kept it."""
+        """The same, with the voted grants in `kept` staying good: this node judged each before it kept it."""
         lines = (raw[: raw.find(b"\n") + 1] for raw in kept if is_voted(raw))
         return replace(self, accepted=self.accepted.union(digest_of(line) for line in lines))
 

@@ -1,4 +1,5 @@
-"""Who this node is: its name and the territory key it pinned at first contact. Written once, never replaced."""
+"""The identity of this node: its name and the territory key it pinned at first contact. Written once, never
+replaced."""
 
 from __future__ import annotations
 
@@ -51,14 +52,15 @@ def refuse_another(layout: NodeLayout, wanted: Identity) -> None:
 
 
 def shown_keys(layout: NodeLayout) -> PublicKeys:
-    """Its keys as others shall know them, the next ones where it has any; the door of a host is the machine's own
-    sshd."""
+    """Its keys as others must know them, the next ones where it has any; the host key of a host is the one of the
+    machine's own sshd."""
     found = rotation.shown(layout.keys)
     return replace(found, host=machine_key()) if layout.root == state_of_this_host() else found
 
 
 def load_identity(layout: NodeLayout) -> Identity:
-    """Who the node is; raise NotFound or IntegrityError when its folder does not say, or says other than its host."""
+    """Return the identity of the node; raise NotFound or IntegrityError when its folder lacks it, or contradicts its
+    host."""
     identity = _read_identity(layout)
     if _pinned(layout) not in ("", identity.territory_key):
         raise IntegrityError(
@@ -89,6 +91,6 @@ def _read_identity(layout: NodeLayout) -> Identity:
 
 
 def load_territory(layout: NodeLayout) -> tuple[Identity, Bundle]:
-    """Who we are and the bundle we live by."""
+    """Return our identity and the bundle we live by."""
     identity = load_identity(layout)
     return identity, load_bundle(layout.bundle, identity.territory_key)

@@ -1,4 +1,4 @@
-"""A node's keys are born on it and never leave it; stock formats, so that ssh-keygen and age read them too."""
+"""A node's keys are created on it and never leave it; stock formats, so that ssh-keygen and age read them too."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ KEY_BYTES_MAX = 64 * KIB
 
 @dataclass(frozen=True)
 class PublicKeys:
-    """What a node shows: `sign` checks its headers and receipts, `ssh` lets it in, `host` names its sshd, `age` seals
-    to it. `mesh` and `tls` are what it shows to networks; "" for a node that was made before there were any.
-    """
+    """The keys that a node shows: `sign` checks its headers and receipts, `ssh` lets it in, `host` names its sshd,
+    `age` seals to it. `mesh` and `tls` are what it shows to networks; "" for a node that was made before there were
+    any."""
 
     sign: str
     ssh: str

@@ -92,7 +92,7 @@ def make_root(key: Key, domain: str, now: float) -> Certificate:
 
 
 def make_request(key: Key, name: str) -> x509.CertificateSigningRequest:
-    """A request by whoever has `key`; the name is for people, nobody believes it."""
+    """A request by the owner of `key`; the name is for people, nobody believes it."""
     return x509.CertificateSigningRequestBuilder().subject_name(name_of(name)).sign(key, hashes.SHA256())
 
 
@@ -149,7 +149,7 @@ def issue(
 def make_list(
     key: Key, issuer: Certificate, revoked: Iterable[Certificate], now: float
 ) -> x509.CertificateRevocationList:
-    """The certificates of `issuer` that nobody shall believe any more, good until it is renewed."""
+    """The certificates of `issuer` that nobody must believe any more, good until it is renewed."""
     builder = (
         x509.CertificateRevocationListBuilder()
         .issuer_name(issuer.subject)

@@ -68,7 +68,7 @@ def epoch_in(generation: str) -> int:
 
 
 def _generation(document: Document) -> str:
-    """Of this epoch, or of one before: an epoch that was never opened has none of its own."""
+    """The generation of this epoch, or of one before: an epoch that was never opened has none of its own."""
     value = document.fields.get("generation")
     if not isinstance(value, str) or (value and not GENERATION.fullmatch(value)):
         raise IntegrityError(f'{TYPE}: field "generation" is missing or malformed.')

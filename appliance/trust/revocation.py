@@ -1,6 +1,7 @@
-"""What the territory took back: keys that nobody believes any more, and epochs whose repository key they could know.
+"""The revocations of the territory: keys that nobody believes any more, and epochs whose repository key they could
+know.
 
-Both stand in the bundle and in every later one, for ever: a node refuses a bundle that forgets one. A revocation is of
+Both are in the bundle and in every later one, for ever: a node refuses a bundle that forgets one. A revocation is of
 keys, not of a name: a new box may take the place of a stolen one, with keys of its own.
 """
 

@@ -18,12 +18,14 @@ from appliance.trust.bundle import Bundle
 from appliance.trust.identity import Identity, load_territory
 
 SERIAL_OF_A_HOST = Path("/etc/appliance/serial")
-"""One line: the serial, and the key of the territory whose it is. Another territory counts anew: root pins its key."""
+"""One line: the serial, and the key of the territory whose it is. Another territory starts to count again: root pins
+its key."""
 LOCK = Path("/run/appliance-serial.lock")
 
 
 def territory_for_root(layout: NodeLayout, *, dry_run: bool = False) -> tuple[Identity, Bundle]:
-    """Who we are and the bundle that root may act by, noted unless `dry_run`; in process mode nothing is asked or kept.
+    """Our identity and the bundle that root may act by, noted unless `dry_run`; in process mode nothing is asked or
+    kept.
 
     Raise Refused when root obeyed a later one, in a dry run too.
     """

@@ -1,9 +1,9 @@
-"""Other keys for a node that goes on: born beside the present ones, shown, signed for, and then in their place.
+"""Other keys for a node that goes on: made beside the present ones, shown, signed for, and then in their place.
 
-    keys/next/    what was born and is shown to be signed; nobody knows it yet
-    keys/former/  what it replaced: of SSH it is still offered, because a peer may not have the new bundle yet
+keys/next/    what was made and is shown to be signed; nobody knows it yet
+keys/former/  what it replaced: of SSH it is still offered, because a peer may not have the new bundle yet
 
-Only keys that nothing old depends on can be changed so. `sign` stands in grants and receipts, `age` in the envelopes of
+Only keys that nothing old depends on can be changed so. `sign` is in grants and receipts, `age` in the envelopes of
 everything that was sealed, `host` is the machine's own: for those a node is replaced, as a new identity.
 
 Each step may be cut and repeated: the present private key is linked aside before another takes its name in one rename,
@@ -48,7 +48,7 @@ def begin(folder: Path, kind: str) -> str:
 
 
 def waiting(folder: Path) -> tuple[str, ...]:
-    """The kinds of which a next key was born."""
+    """The kinds of which a next key was made."""
     return tuple(kind for kind, (_, public) in FILES.items() if (folder / "next" / public).exists())
 
 
@@ -81,6 +81,7 @@ def finish(folder: Path) -> bool:
 
 
 def other_ssh_keys(folder: Path) -> tuple[Path, ...]:
-    """What is offered besides the present SSH key: peers have the bundle of before, or already that of after."""
+    """Return the SSH keys that are offered besides the present one: peers have the bundle of before, or already that of
+    after."""
     places = (folder / it / FILES["ssh"][0] for it in ("next", "former"))
     return tuple(path for path in places if path.exists())

@@ -88,8 +88,8 @@ def read(
 ) -> Document:
     """Check `raw` against its type, the `formats` that this type may have, and the keys that may sign it.
 
-    Raise IntegrityError for what is malformed or not signed by its content, Refused for a stranger's signature or a
-    format that this version does not know.
+    Raise IntegrityError for what is malformed or not signed by its content, Refused for the signature of another key or
+    a format that this version does not know.
     """
     line, signature = split(raw, type_, bytes_max=bytes_max)
     signer = sshsig.verify(signature, type_, line)

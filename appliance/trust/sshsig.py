@@ -95,7 +95,7 @@ def _parse(armoured: bytes) -> tuple[bytes, bytes, bytes, bytes]:
         blob = base64.b64decode(b"".join(lines[1:-2]), validate=True)
     except binascii.Error as error:
         raise IntegrityError("the signature is not base64.") from error
-    # A signature has one form only. Were there others, whoever hands a document on could give it another hash, and
+    # A signature has one form only. Were there others, a node that hands a document on could give it another hash, and
     # make two generations of one without any key.
     if _armour(blob) != armoured:
         raise IntegrityError("the signature does not have the format of ssh-keygen.")

@@ -107,9 +107,9 @@ def _check_voters(grant: Grant, voters: str, voting: Voting) -> None:
 
 
 def _check_majority(grant: Grant, signers: tuple[str, ...], voting: Voting) -> None:
-    strangers = [signed.fingerprint(key) for key in signers if key not in set(voting.keys.values())]
-    if strangers:
-        raise Refused(f"{TYPE} is signed by a key that does not belong to a voter ({strangers[0]}).")
+    unknown = [signed.fingerprint(key) for key in signers if key not in set(voting.keys.values())]
+    if unknown:
+        raise Refused(f"{TYPE} is signed by a key that does not belong to a voter ({unknown[0]}).")
     if len(signers) < voting.needed:
         raise Refused(
             f"epoch {grant.epoch} of {grant.service} is signed by {len(signers)} of {len(voting.keys)} voters; "

@@ -1,8 +1,8 @@
-"""Who signs epochs beside the territory key: the voters that the bundle declares, and in which range of epochs.
+"""The voters that sign epochs beside the territory key, as the bundle declares them, and their range of epochs.
 
-Invariant: no epoch is ever granted twice. Within one set of voters two majorities share a voter, who signs one grant
+Invariant: no epoch is ever granted twice. Within one set of voters two majorities share a voter, which signs one grant
 for an epoch only. Two sets need share nobody, and a box in a voter's place remembers nothing. So each set has a *term*,
-and each term has epochs of its own: whatever a former set signed, or still signs somewhere, has another number.
+and each term has epochs of its own: a grant that a former set signed, or still signs somewhere, has another number.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Voting:
 
     @property
     def digest(self) -> str:
-        """What a grant calls this set: SHA-256 of its lines "NODE KEY", by name."""
+        """The name of this set in a grant: SHA-256 of its lines "NODE KEY", by name."""
         return digest_of("".join(f"{name} {key}\n" for name, key in sorted(self.keys.items())).encode())
 
     @property

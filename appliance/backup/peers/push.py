@@ -89,7 +89,8 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
 
 
 def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
-    """Raise PeerIsAhead when `head` knows more of this service than we: a newer epoch, or a later or other generation."""
+    """Raise PeerIsAhead when `head` knows more of this service than we do: a newer epoch, or a later or other
+    generation."""
     own_epoch = chain.grant().epoch
     newest = max((grant for grant in head.grants), key=lambda grant: grant.epoch, default=None)
     if newest and newest.epoch > own_epoch:

@@ -1,4 +1,4 @@
-"""What changed between the words of two versions, line by line; pure, and bounded whatever they hold."""
+"""The changes between the words of two versions, line by line; pure, and bounded whatever they hold."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a preview shows. Never HTML of the document's: blocks of plain text, which a page writes as text.
+"""The content of a preview. Never HTML of the document's: blocks of plain text, which a page writes as text.
 
-On the wire (`worker`, `client`): a line of JSON that says what is asked, then the file to its end; a line of JSON that
+On the wire (`worker`, `client`): a line of JSON with the question, then the file to its end; a line of JSON that
 answers, then the bytes of the picture if there is one.
 """
 
@@ -73,7 +73,7 @@ def to_wire(preview: Preview) -> bytes:
 
 
 def from_wire(raw: bytes) -> Preview:
-    """Raise IntegrityError for what is no answer: whoever read a hostile file may have become hostile."""
+    """Raise IntegrityError for an invalid answer: a program that read a hostile file may have become hostile."""
     line, _, picture = raw.partition(b"\n")
     try:
         fields = json.loads(line)

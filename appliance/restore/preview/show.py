@@ -1,4 +1,4 @@
-"""What to show of a file, by what it holds, whatever it is called. Runs inside the worker's limits."""
+"""The choice of what to show of a file, by its content, whatever it is called. Runs inside the worker's limits."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The process that reads a file of somebody's to show it: `python3 -m appliance.restore.preview.worker`.
+"""The process that reads a person's file to show it: `python3 -m appliance.restore.preview.worker`.
 
-What is asked comes on standard input with the file itself, the answer goes to standard output: the worker opens no file
+The question comes on standard input with the file itself, the answer goes to standard output: the worker opens no file
 of the town's, and needs none. On a host systemd starts it (`appliance-preview@.service`) without network, files or
-rights. Started by another program it gives up what it can: time, memory, size, powers, and the network by namespaces
-of its own. Where it keeps the network it reads nothing of the file.
+rights. Started by another program it gives up what it can: time, memory, size, powers, and the network by namespaces of
+its own. Where it keeps the network it reads nothing of the file.
 """
 
 from __future__ import annotations
