@@ -11,7 +11,7 @@ SKEW_SECONDS_MAX = 600
 
 
 class Clock(Protocol):
-    """What code that observes or acts may ask; pure code gets the answers, never the clock."""
+    """The clock for code that observes or acts; pure code gets the answers, never the clock."""
 
     def now(self) -> float:
         """Seconds since 1970 in UTC; may jump, so it dates things and never orders or expires them."""
@@ -22,7 +22,7 @@ class Clock(Protocol):
         ...
 
     def boot_id(self) -> str:
-        """What changes at each start of the machine."""
+        """An id that changes at each start of the machine."""
         ...
 
 

@@ -4,12 +4,12 @@ Each kind of work says when it is next wanted, from its schedule or interval; a 
 doubles. Wanted work is begun in the order of urgency, as far as its lane has room; works at one repository take turns,
 so that a backup that is always due starves nothing:
 
-save   a backup until it has sealed, a pruning: reads and packs whole disks, so few at a time
-send   pushes, replications: mostly wait for the line, so each service has its own
-read   a catalogue: lists archives, one at a time
-lay    a warm standby: reads what was changed, at first all of a service, one at a time
-prove  a verification, a drill: read a copy apart, may take hours, one at a time
-keep   repair, exchange, scrub, pruning, check of what is kept for others: one at a time
+    save   a backup until it has sealed, a pruning: reads and packs whole disks, so few at a time
+    send   pushes, replications: mostly wait for the line, so each service has its own
+    read   a catalogue: lists archives, one at a time
+    lay    a warm standby: reads what was changed, at first all of a service, one at a time
+    prove  a verification, a drill: read a copy apart, may take hours, one at a time
+    keep   repair, exchange, scrub, pruning, check of what is kept for others: one at a time
 
 A backup that has sealed only sends; days of first seeding over a thin line therefore stop neither other services nor
 the next local backup of the same one.

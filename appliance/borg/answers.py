@@ -1,4 +1,4 @@
-"""What borg prints, as values of ours; pure.
+"""The output of borg as values of ours; pure.
 
 `borg list --json-lines` 1.4 writes "?" for each byte of a name that is not UTF-8 (and `{bpath}` is no better: standard
 output replaces it again), so two files can look like one. `borg debug dump-archive` has the exact bytes but costs
@@ -221,7 +221,7 @@ def file_warnings(log: Iterator[Message]) -> tuple[FileWarning, ...]:
     return tuple(found)
 
 
-# What borg says about its own expendable files, which are rebuilt: no file of anybody's is concerned.
+# Warnings of borg about its own expendable files, which are rebuilt: no file of a person is concerned.
 _HOUSEKEEPING = re.compile(
     r"index missing or corrupted|hints file missing|files cache|chunks? (index|cache)|stale lock"
 )

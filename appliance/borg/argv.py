@@ -20,7 +20,7 @@ BYPASSABLE = frozenset({"check", "config", "diff", "export-tar", "extract", "inf
 
 
 def environment(repository: Repository, host_id: str) -> dict[str, str]:
-    """What borg reads from its environment; the passphrase is not here, it comes by file descriptor.
+    """Return the environment for borg; the passphrase is not here, it comes by file descriptor.
 
     Times are UTC. With no passphrase an empty one is set, so that a key that is there after all ends in an error and
     never in a prompt on somebody's terminal.
@@ -64,7 +64,7 @@ def takes_lock(repository: Repository, verb: str) -> bool:
 
 
 def start(repository: Repository, verb: str, *, lock_wait_seconds: int, progress: bool = False) -> tuple[str, ...]:
-    """What every command begins with, before its `verb`."""
+    """Return the words that every command begins with, before its `verb`."""
     words = ["borg", "--log-json", "--lock-wait", str(lock_wait_seconds)]
     if not takes_lock(repository, verb):
         words.append("--bypass-lock")

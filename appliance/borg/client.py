@@ -226,7 +226,7 @@ class Borg(Running):
         return tuple(warnings)
 
     def extract_only(self, archive: str, paths: Sequence[str], into: Path, seen: Examination | None = None) -> None:
-        """Write anew of `paths` those that are in the archive, without what is below them, in their order.
+        """Write again those of `paths` that are in the archive, without what is below them, in their order.
 
         They are examined first, as in `extract`; or all of the archive was, as `seen` here. None keeps a setuid bit.
         """

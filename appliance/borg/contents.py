@@ -1,9 +1,10 @@
-"""What of an archive is about to be extracted: how much, and that nothing in it can reach outside its destination.
+"""The examination of an archive before it is extracted: how much it is, and that nothing in it can reach outside its
+destination.
 
-An archive is written by whoever held the key. A path with "..", an absolute one, or one that goes through a symlink of
-the same archive ("a" -> /etc, then "a/passwd") would make borg write outside the folder it was given; a hard link to
-"../keys/sign" would put a key of ours into it. Such an archive is refused before anything is written. borg follows a
-symlink that lies in the destination already, too: what is extracted over something else needs `check_way`.
+A person or program that had the key wrote the archive. A path with "..", an absolute one, or one that goes through a
+symlink of the same archive ("a" -> /etc, then "a/passwd") would make borg write outside the folder it was given; a hard
+link to "../keys/sign" would put a key of ours into it. Such an archive is refused before anything is written. borg
+follows a symlink that is in the destination already, too: files that are extracted over others need `check_way`.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ class Contents:
 
 @dataclass
 class Examination:
-    """What was seen of an archive so far. Only what lies at or below `wanted` (none: everything) is counted."""
+    """The part of an archive that was seen so far. Only what lies at or below `wanted` (none: everything) is
+    counted."""
 
     wanted: frozenset[str] = frozenset()
     found: set[str] = field(default_factory=set)
@@ -67,7 +69,7 @@ class Examination:
     folders: set[str] = field(default_factory=set)
     """Every folder in which something lies, or the first name of a hard link."""
     privileged: bool = False
-    """Whether there are files that would run as their owner or group, whoever starts them."""
+    """Whether there are files that would run as their owner or group, not as the person who starts them."""
     room: int = REMEMBERED_BYTES_MAX
     """How much more it may remember; below 0 the archive has too many names to be examined."""
     _outside: str | None = None
@@ -154,7 +156,8 @@ def examined(
 
 
 def together(parts: Sequence[Examination]) -> Contents:
-    """What `parts` are, laid as one tree. Raise IntegrityError when one of them could lead another one elsewhere."""
+    """Return the contents of `parts` as one tree. Raise IntegrityError when one of them could lead another one
+    elsewhere."""
     every = Examination(
         entries=sum(it.entries for it in parts),
         size=sum(it.size for it in parts),

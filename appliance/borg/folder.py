@@ -1,9 +1,10 @@
-"""What a repository's folder and its base folder say without running borg, and the sizes that its `config` gives borg.
+"""The facts in a repository's folder and its base folder, read without borg, and the sizes that its `config` gives
+borg.
 
 The reserve is for the day on which the disk is full: forgetting and compacting need room before they give any back.
 While they have it (`reserve_lifted`), the `config` that was there is kept under another name beside it, by a hard link,
 and comes back under its own in one rename: it is sealed with each generation, so not one byte of it may change. A cut
-leaves both, and whoever writes or seals next puts it back first (`put_back_reserve`).
+leaves both, and the next program that writes or seals puts it back first (`put_back_reserve`).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def repository_id(path: Path) -> str:
 
 
 def index_bytes(path: Path) -> int:
-    """What borg's index of the repository at `path` takes; 0 for one that has none yet."""
+    """The size of borg's index of the repository at `path`; 0 for one that has none yet."""
     return sum(file.stat().st_size for file in path.glob("index.*"))
 
 

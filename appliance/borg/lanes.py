@@ -1,14 +1,14 @@
 """Where in the range of its grant a run begins, so that two branches of one history do not meet in it. Pure.
 
 A machine whose whole snapshot was put back, or that was thawed or cloned, writes a second history from an old counter.
-A holder that took something newer tells it so; one that is silent does not. So the range of a grant is cut into
-stretches, each with a lane for every answer that the holders can give together, and a run writes in the lane of those
-that answered it. Two branches in one lane were answered by the same holders: those that took what the first one wrote
-refuse the second. Two in different lanes use different counters.
+A replica node that took something newer says so; a silent one does not. So the range of a grant is cut into stretches,
+each with a lane for every answer that the replica nodes can give together, and a run writes in the lane of those that
+answered it. Two branches in one lane were answered by the same nodes: those that took what the first one wrote refuse
+the second. Two in different lanes use different counters.
 
-Where that proves nothing, because nobody answered, who answered took nothing or hides it, the place is drawn: of a run
-that all answered, only where a sign says that the machine was perhaps put back. What that leaves is in
-`docs/decisions/0066-lanes-of-counters.md`, with the arithmetic.
+Where that proves nothing, because no node answered, or the node that answered took nothing or hides it, the place is
+drawn: for a run that all answered, only where a sign says that the machine was perhaps put back. The risk that is left
+is in `docs/decisions/0066-lanes-of-counters.md`, with the arithmetic.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ State = Literal["alive", "dead", "unknown"]
 
 @dataclass(frozen=True)
 class Where:
-    """What tells one running system from another; `machine` is "" when it has no id."""
+    """The marks that tell one running system from another; `machine` is "" when it has no id."""
 
     machine: str
     boot: str
@@ -43,7 +43,7 @@ class Where:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock, from its name; `where` is None when the host id is not one of ours."""
+    """The process that holds a lock, from its name; `where` is None when the host id is not one of ours."""
 
     host: str
     pid: int
@@ -101,7 +101,7 @@ def new_host_id(clock: Clock | None = None) -> str:
 
 
 def holders(repository: Repository) -> tuple[tuple[Holder, State], ...]:
-    """Who holds the repository's or its cache's lock, and whether it lives."""
+    """Return the processes that hold the repository's or its cache's lock, and whether each lives."""
     now = here(SystemClock())
     found = {holder for lock in _locks(repository) for holder in (*_exclusive(lock), *_roster(lock))}
     return tuple((holder, state_of(holder, now, _started(holder.pid))) for holder in sorted(found, key=repr))
@@ -229,7 +229,7 @@ def _taken(lock: Path) -> Iterator[bool]:
 
 
 def name_holders(repository: Repository) -> str:
-    """Who locks `repository`, as a sentence; "" when nobody is known to."""
+    """Return the processes that lock `repository`, as a sentence; "" when none is known to."""
     found = [
         f"process {holder.pid}" if holder.where else f"{holder.host}, process {holder.pid} (not started by us)"
         for holder, _ in holders(repository)

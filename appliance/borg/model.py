@@ -1,4 +1,4 @@
-"""What goes into borg and what comes out, as frozen values. Paths are str, as os.fsdecode gives them."""
+"""The input and output of borg, as frozen values. Paths are str, as os.fsdecode gives them."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Item:
 
 
 class Outline(NamedTuple):
-    """What decides whether an entry may be extracted, with the fields of `Item`; borg lists these in half the time."""
+    """The fields of `Item` that decide whether an entry may be extracted; borg lists these in half the time."""
 
     path: str
     kind: Kind

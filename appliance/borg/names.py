@@ -32,7 +32,7 @@ def is_numbered(archive: str, service: str) -> bool:
 
 
 def time_of(archive: str) -> float:
-    """What the clock of its writer said, UTC seconds, by the name of an archive; 0 for one that we did not name."""
+    """The clock of its writer, UTC seconds, by the name of an archive; 0 for one that we did not name."""
     found = _TIME.search(archive)
     return utc_seconds(found[0]) if found else 0.0
 

@@ -3,7 +3,7 @@
 borg encrypts with AES-CTR, whose counter must never be used twice under one key: two writers of the same repository, a
 restored disk image or a clone would repeat it, and two texts under one keystream reveal each other, with exit code 0.
 
-What borg 1.4 does (crypto/nonces.py): before its first encryption, each process takes the highest of the repository's
+borg 1.4 counts so (crypto/nonces.py): before its first encryption, each process takes the highest of the repository's
 `nonce` file, its own in BORG_BASE_DIR/.config/borg/security/ID/nonce, and the counter of the manifest it read; it then
 reserves that + what it needs + 2^28 (blocks of 16 bytes: 4 GiB) by writing the sum to *both* files before it encrypts.
 So each writing process burns at least 2^28 even to store a few bytes, and never returns what it did not use. `borg

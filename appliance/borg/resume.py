@@ -1,4 +1,4 @@
-"""What a second extraction may leave as it is, and how a long list of paths reaches borg."""
+"""The files that a second extraction may leave as they are, and how a long list of paths reaches borg."""
 
 from __future__ import annotations
 

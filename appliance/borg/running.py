@@ -33,7 +33,7 @@ ROOM = "run-"
 
 
 class Running:
-    """What every verb of `borg.client.Borg` does to be run."""
+    """The part of `borg.client.Borg` that runs each of its verbs."""
 
     def __init__(
         self,

@@ -1,10 +1,10 @@
 """Read a repository's folder without borg: which segments belong to the last committed transaction.
 
 Hazard (E1 in the backup notes): a borg that was killed leaves segments numbered above the last committed transaction.
-The next writing borg deletes them and *reuses their numbers* with other content. Whoever copied one by name keeps a
-stale file for ever. So only `Committed.segments` may ever be sealed, and when `Committed.beyond` is not empty
+The next writing borg deletes them and *reuses their numbers* with other content. A program that copied one by name
+keeps a stale file for ever. So only `Committed.segments` may ever be sealed, and when `Committed.beyond` is not empty
 `Borg.recover()` runs first: a transaction whose commit is written but not yet indexed (possibly a compaction that
-already removed older segments) then becomes the last one, and what still lies beyond is aborted and left alone.
+already removed older segments) then becomes the last one, and segments still beyond it are aborted and left alone.
 """
 
 from __future__ import annotations

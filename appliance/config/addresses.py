@@ -1,4 +1,4 @@
-"""What services of `territory.yml` with an address must be, so that they can move between nodes."""
+"""The rules for services of `territory.yml` with an address, so that they can move between nodes."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """The public keys of nodes, as `appliance internal node keys` prints them, checked before anybody signs them.
 
-What is signed is believed by every node: a key with a line break would open a door of its own in authorized_keys, and
-an account that begins with "-" would be an option of ssh. One file holds one node as printed, or several by name:
+Every node believes a signed key: one with a line break would give itself access in authorized_keys, and an account that
+begins with "-" would be an option of ssh. One file holds one node as printed, or several by name:
 
     {"node": "commune-a", "user": "appliance", "keys": {"sign": "ssh-ed25519 ...", "ssh": ..., "age": "age1..."}}
     {"commune-a": {"user": "appliance", "keys": {...}}, "commune-b": {...}}
 
 `grants`, where it stands, is what the node keeps of grants that voters signed (`confirming.py`), and `collected` when
-that was brought here, by the clock of who brought it: a grant that was made since is not among them.
+that was brought here, by the clock of the machine that brought it: a grant that was made since is not among them.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ RAW_BYTES = 32  # of an Ed25519 public key
 
 @dataclass(frozen=True)
 class Collected:
-    """What one node showed; `user` is the account behind its sshd. `grants`: the grants that it keeps, None where it
-    did not say; nothing of them is checked yet. `brought`: when that was collected, seconds UTC; None where no day is
-    written."""
+    """The keys that one node showed; `user` is the account behind its sshd. `grants`: the grants that it keeps, None
+    where it did not say; nothing of them is checked yet. `brought`: when that was collected, seconds UTC; None where no
+    day is written."""
 
     user: str
     keys: PublicKeys

@@ -50,9 +50,9 @@ def confirm(
     gone: Collection[str] = (),
     earlier: Sequence[Bundle] = (),
 ) -> Confirming:
-    """What to confirm in a bundle that follows `before` and has other voters, or ends their term, signed at `now`,
-    seconds UTC. Nobody asks the nodes `gone` any more. `earlier` are bundles of before that one, whose voters may have
-    granted what nobody confirmed."""
+    """Return what to confirm in a bundle that follows `before` and has other voters, or ends their term, signed at
+    `now`, seconds UTC. Nobody asks the nodes `gone` any more. `earlier` are bundles of before that one, whose voters
+    may have granted what nobody confirmed."""
     judges = [before.granters, *(Granters(it.territory_key, it.voting, before.confirmed) for it in earlier)]
     shown, refused = dict[str, list[Grant]](), dict[str, None]()
     for node, it in sorted(collected.items()):
@@ -78,14 +78,14 @@ def confirm(
 
 
 def unconfirmed_after(before: Bundle, found: Confirming, term: int) -> Mapping[str, tuple[int, ...]]:
-    """Of which services, and which terms, the bundle of the term `term` leaves grants unknown."""
+    """Return the services, and the terms, of which the bundle of the term `term` leaves grants unknown."""
     added = found.unknown if term != before.term else {}
     left = {name: it for name, it in before.unconfirmed.items() if name not in found.settled}
     return left | {name: tuple(sorted({*left.get(name, ()), before.term})) for name in added}
 
 
 def former_voters_after(before: Bundle | None, term: int, issued: str) -> FormerVoters | None:
-    """Whose grants stay good in the bundle of the term `term` that follows `before`, signed at `issued`."""
+    """The voters whose grants stay good in the bundle of the term `term` that follows `before`, signed at `issued`."""
     if before is None or term == before.term or not before.voting.can_sign:
         return before.former_voters if before else None
     return FormerVoters(before.voting, issued)
@@ -103,7 +103,7 @@ def _is_settled(
 
 
 def _is_fresh(brought: float | None, now: float, since: float) -> bool:
-    """What was shown before the present voters came, at `since`, says nothing of what the former ones granted last."""
+    """An answer from before the present voters came, at `since`, says nothing of what the former ones granted last."""
     return brought is not None and since <= brought and -AHEAD_SECONDS_MAX <= now - brought <= SHOWN_SECONDS_MAX
 
 

@@ -53,11 +53,13 @@ def draft(
     ca: str = "",
     forget: Collection[str] = (),
 ) -> Draft:
-    """The bundle of `territory` with the keys `collected`; what is not given anew is taken over from `previous`.
+    """The bundle of `territory` with the keys `collected`; keys that are not given again are taken over from
+    `previous`.
 
-    What leaves with it is remembered as of `now`, in seconds UTC, but for the former services to `forget`. Copies stay
-    where `previous` placed them, and what it revoked stays revoked. Raise UsageError for keys of a stranger and for a
-    serial that every node would refuse, Refused for revoked keys, Infeasible when the copies find no place.
+    A service or node that leaves with it is remembered as of `now`, in seconds UTC, but for the former services to
+    `forget`. Copies stay where `previous` placed them, and what it revoked stays revoked. Raise UsageError for keys of
+    an unknown node and for a serial that every node would refuse, Refused for revoked keys, Infeasible when the copies
+    find no place.
     """
     for node in sorted(collected.keys() - territory.nodes.keys()):
         raise UsageError(

@@ -56,8 +56,8 @@ class Hosts:
 def read_hosts(place: Path, *, name: str | None = None) -> Hosts:
     """The hosts of the territory in the file `place`, or in that of the folder; `name` is what messages call the file.
 
-    Raise InvalidFile, or UsageError for a service that finds no place for its copies, with file, line and remedy:
-    whoever reads a territory here is about to change machines.
+    Raise InvalidFile, or UsageError for a service that finds no place for its copies, with file, line and remedy: a
+    caller that reads a territory here is about to change machines.
     """
     file = territory_file(place)
     shown = name or str(file)

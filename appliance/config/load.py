@@ -50,8 +50,8 @@ def territory_file(place: Path) -> Path:
 def parse(raw: bytes, *, name: str) -> Territory:
     """The territory in `raw`, called `name` in messages, each node's own service included.
 
-    Raise InvalidFile with all mistakes.
-    What is asked of failure domains is only checked in a file that has no other mistake: it needs the whole territory.
+    Raise InvalidFile with all mistakes. Failure domains are only checked in a file that has no other mistake: that
+    needs the whole territory.
     """
     problems = Problems(name)
     root = read_root(raw, problems)

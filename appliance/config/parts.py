@@ -26,8 +26,8 @@ class Placed[Part: BaseModel]:
 
 @dataclass
 class Parts:
-    """What passed. `names` has for each section every name in the file, so that a mistake in one part is no mistake
-    of those that refer to it."""
+    """The parts that passed. `names` has for each section every name in the file, so that a mistake in one part is no
+    mistake of those that refer to it."""
 
     territory: schema.TerritoryPart | None = None
     zones: list[Placed[schema.ZonePart]] = field(default_factory=list)

@@ -39,7 +39,7 @@ def _where(place: Path, service: str, name: str | None) -> str:
     shown = name or str(file)
     root = read_root(read_raw(file), Problems(shown))
     parts = read_parts(root, Problems(shown))
-    # Each node backs itself up without a word in the file: of that service, the node is what stands there.
+    # Each node backs itself up without an entry in the file: the line of such a service is that of its node.
     paths = {implicit_name(node.name): node.path for node in parts.nodes}
     paths |= {written.part.was or written.name: written.path for written in parts.services}
     if service not in paths:  # it was renamed in an earlier bundle

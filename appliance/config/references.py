@@ -1,4 +1,4 @@
-"""What the parts of `territory.yml` say about each other: unknown names, things named twice, contradictions."""
+"""The checks of references between the parts of `territory.yml`: unknown names, things named twice, contradictions."""
 
 from __future__ import annotations
 

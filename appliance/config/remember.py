@@ -1,7 +1,8 @@
-"""What the next bundle remembers of services and holders that its plan names no more, and the room they take. Pure.
+"""The memory of the next bundle: services and replica nodes that its plan no longer names, and the room they take.
+Pure.
 
-All moments are in seconds UTC. A service is remembered until its holders keep nothing of it by their own rules; a
-holder as long as both it and the service are in the plan.
+All moments are in seconds UTC. A service is remembered until its replica nodes keep nothing of it by their own rules; a
+replica node as long as both it and the service are in the plan.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ class Next:
 def follow(
     previous: Bundle, territory: Territory, *, now: float, serial: int = 0, forget: Collection[str] = ()
 ) -> Next:
-    """What follows `previous` with the plan `territory`, as bundle `serial`, by default the next; raise Infeasible,
-    UsageError, and Refused for a rename that makes no sense.
+    """Return what follows `previous` with the plan `territory`, as bundle `serial`, by default the next; raise
+    Infeasible, UsageError, and Refused for a rename that makes no sense.
 
     A default quota that another version reckons larger grows only where all find room with it, the smallest step first.
     """
@@ -141,7 +142,7 @@ def _follow(previous: Bundle, territory: Territory, now: float, serial: int, for
     while True:
         placements = place(territory, before, kept(Former(services, holding), territory, now))
         former = Former(services, former_replica_nodes(previous, territory, placements, serial=serial, now=now))
-        # What ceases with this bundle lies where it is, too: otherwise the next bundle would find no room.
+        # A replica that ends with this bundle still takes its room: otherwise the next bundle would find none.
         merged = {(it.service, it.node): it for it in (*former.holders, *holding)}
         if len(merged) == len(holding):
             return Next(territory, placements, former, kept(former, territory, now))

@@ -1,4 +1,4 @@
-"""What may stand in each part of `territory.yml`. Each part is checked alone, so that one mistake hides no other."""
+"""The fields of each part of `territory.yml`. Each part is checked alone, so that one mistake hides no other."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TerritoryPart(Strict):
 
 
 class DefaultsPart(Strict):
-    """What every node and every service has unless it says otherwise."""
+    """The values that every node and every service has unless it says otherwise."""
 
     node: dict[str, Any] = {}
     service: dict[str, Any] = {}

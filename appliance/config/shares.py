@@ -1,4 +1,4 @@
-"""What shares of `territory.yml` must be, so that Samba can serve them and PCs can reach them."""
+"""The rules for shares of `territory.yml`, so that Samba can serve them and PCs can reach them."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def encrypt(plaintext: bytes, recipient: str) -> bytes:
 
 
 def decrypt(data: bytes, identity: Secret) -> Secret:
-    """What is sealed in `data`; raise Refused for another's, UsageError for no key, IntegrityError for damage."""
+    """Return the content of `data`; raise Refused for another's, UsageError for no key, IntegrityError for damage."""
     argv = ("age", "-d", "-i", "/dev/fd/{IDENTITY}")
     result = run(argv, timeout_seconds=TIMEOUT_SECONDS, stdin=data, secret_fds={"IDENTITY": identity})
     if result.exit_code == 0:

@@ -52,7 +52,8 @@ def surplus_place(prefix: str, data: Sequence[int]) -> int | None:
 
 
 def _effects(length: int) -> dict[int, int]:
-    """What each wrong character does to the residue, with its place: the code is linear, so effects add up by XOR."""
+    """The effect of each wrong character on the residue, with its place: the code is linear, so effects add up by
+    XOR."""
     effects = {}
     for difference in range(1, 32):
         state = difference

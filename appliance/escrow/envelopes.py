@@ -26,7 +26,7 @@ RECOVERY = "recovery"
 
 @dataclass(frozen=True)
 class ServiceKey:
-    """What opens one borg repository: its passphrase (one line, without the newline) and its keyfile."""
+    """The key of one borg repository: its passphrase (one line, without the newline) and its keyfile."""
 
     passphrase: Secret
     keyfile: Secret
@@ -89,7 +89,7 @@ def _is_made(envelope: Path, note: Path, recipient: str, key: ServiceKey) -> boo
 
 
 def _note(envelope: Path, recipient: str, key: ServiceKey) -> dict[str, object]:
-    """What the note beside `envelope` says; the envelope's own hash is in it, so that a rotten one is made anew."""
+    """Return the note beside `envelope`; the envelope's own hash is in it, so that a rotten one is made again."""
     return {"format": 1, "recipient": recipient, "key": _digest(key), "envelope": sha256_file(envelope)}
 
 

@@ -18,7 +18,7 @@ ReadLine = Callable[[str], str]
 
 
 def typed_key(fd: int | None) -> Secret:
-    """What was typed, not yet judged: on one line or line by line; an empty line ends a key that is too short.
+    """The typed text, not yet judged: on one line or line by line; an empty line ends a key that is too short.
 
     Read from the terminal, or from the file descriptor `fd`: a key file or one try after the other.
     """

@@ -1,4 +1,5 @@
-"""What the sheet says, French first, and the sheet as plain text; `paper_pdf` draws the same words on A4."""
+"""The words of the recovery sheet, French first, and the sheet as plain text; `paper_pdf` draws the same words on
+A4."""
 
 from __future__ import annotations
 
@@ -64,7 +65,7 @@ ENGLISH = (
     (
         "What this is",
         "This key opens every encrypted backup of the territory. It exists on paper only. With it and the disk of "
-        "one town everything can be read again, even if all the rest is lost. Whoever holds it can read everything.",
+        "one town everything can be read again, even if all the rest is lost. Anyone who holds it can read everything.",
     ),
     (
         "What to do",
@@ -89,7 +90,7 @@ TESTED = ("Testée le / Tested on", "Par / By", "Enveloppe ouverte / Envelope op
 
 
 def facts(sheet: Sheet) -> tuple[tuple[str, str], ...]:
-    """What is public: names and values, to tell sheets apart and to check signatures with."""
+    """The public part: names and values, to tell sheets apart and to check signatures with."""
     own = ("Moitié publique / Public half", sheet.key.public)
     if not sheet.territory_key:
         return (own,)

@@ -74,7 +74,8 @@ def _has_numbers(typed: Secret) -> bool:
 
 
 def _body(typed: Secret) -> str:
-    """What follows the prefix, upper case; the prefix itself says nothing and need not be typed, or not well."""
+    """Return the text after the prefix, upper case; the prefix itself says nothing and need not be typed, or not
+    well."""
     text = typed.reveal().decode("utf-8", "replace").upper()
     letters = re.sub(r"(?m)^\s*#.*$|[\s.-]", "", text)
     prefix = PREFIX.replace("-", "")

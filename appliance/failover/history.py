@@ -1,27 +1,27 @@
 """The history of a service as JSON lines: `appliance lab check` judges a file of them. Pure.
 
-{"t_boottime": 12.5, "wall": 1800000012.5, "node": "commune-a", "boot_id": "…", "svc": "docs-a", "epoch": 3,
- "event": "writer-start", …}
+    {"t_boottime": 12.5, "wall": 1800000012.5, "node": "commune-a", "boot_id": "…", "svc": "docs-a", "epoch": 3,
+     "event": "writer-start", …}
 
 Every line has these; `epoch` is 0 where none is meant. Agents, storage peers, clients and the injectors of faults each
 write lines of their own; put together in any order they are one history. The events and what else they carry:
 
-begin           policy home ttl stop epsilon grace cooldown rto expects   once: what the run is judged by
-state           state row                                 a node changed its state, by that row of the table
-writer-start [took]  writer-stop address-add address-del   the service's programs, which `took` so many seconds to
-                                                          start, and its address, at `node`
-renewal-proven  sent ttl [lease]                          at the holder
-holder-deleted  holder cause(expired released deposed) [lease]   as a node hears it from the voters, maybe late
-takeover-asked takeover-won  by(vacancy release act)      by the voters' transaction; `epoch` where it is known then
-granted                                                   a majority of brokers signed `epoch` for this node
-proof-of-death  of kind(release act witness)
-received        writer n accepted                         at a storage peer: a write that arrived
-op              type(invoke ok fail info) f(add read) value server lan    `node` is the client; info: not known
-branch          values                                    kept apart at `node`
-fault heal      fault target                              freeze and kill of a node matter to the checks
-handover        to                                        a planned move began
-healed          every fault is healed, and everybody may reach everybody
-end             holder owner states                       nothing comes after it
+    begin           policy home ttl stop epsilon grace cooldown rto expects   once: what the run is judged by
+    state           state row                                 a node changed its state, by that row of the table
+    writer-start [took]  writer-stop address-add address-del   the service's programs, which `took` so many seconds to
+                                                              start, and its address, at `node`
+    renewal-proven  sent ttl [lease]                          at the holder
+    holder-deleted  holder cause(expired released deposed) [lease]   as a node hears it from the voters, maybe late
+    takeover-asked takeover-won  by(vacancy release act)      by the voters' transaction; `epoch` where it is known then
+    granted                                                   a majority of brokers signed `epoch` for this node
+    proof-of-death  of kind(release act witness)
+    received        writer n accepted                         at a storage peer: a write that arrived
+    op              type(invoke ok fail info) f(add read) value server lan    `node` is the client; info: not known
+    branch          values                                    kept apart at `node`
+    fault heal      fault target                              freeze and kill of a node matter to the checks
+    handover        to                                        a planned move began
+    healed          every fault is healed, and everybody may reach everybody
+    end             holder owner states                       nothing comes after it
 
 Times of machines that do not share a boot id cannot be compared.
 """

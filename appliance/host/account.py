@@ -29,7 +29,7 @@ _ROOT = 0
 def step_down_to_owner(folder: Path) -> None:
     """Return when this process is not root's, or `folder` is; else start this program again as the owner of `folder`.
 
-    The owner of a folder that is not there yet is that of the nearest one that is. What is typed, the terminal and
+    The owner of a folder that is not there yet is that of the nearest one that is. The command line, the terminal and
     the working folder stay as they are. Raise Refused when the owner is no account of this machine.
     """
     if os.geteuid() != _ROOT:

@@ -1,8 +1,8 @@
-"""Workers: child processes of ours that work on their own for minutes or days, and never outlive who started them.
+"""Workers: child processes of ours that work on their own for minutes or days, and never outlive their parent.
 
-A worker leads a process group; borg, ssh and what else it starts are in it, so that one signal ends all of them. When
-the parent dies, by kill -9 too, the kernel tells the worker (PR_SET_PDEATHSIG), which then ends its group. What that
-cuts is cut as by a power failure, which every step of ours survives: there is one way to be interrupted, not two.
+A worker leads a process group; borg, ssh and its other programs are in it, so that one signal ends all of them. When
+the parent dies, by kill -9 too, the kernel tells the worker (PR_SET_PDEATHSIG), which then ends its group. Such a cut
+is like a power failure, which every step of ours survives: there is one way to be interrupted, not two.
 """
 
 from __future__ import annotations

@@ -177,7 +177,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(UNREAD_SECONDS)
     if process.poll() is None:
-        # Not a group of their own: whoever ends this process's group, Ctrl-C or a service manager, must reach them too.
+        # Not a group of their own: a signal to this process's group, by Ctrl-C or a service manager, must reach them
+        # too.
         children = descendants(process.pid)
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -59,7 +59,7 @@ _LIBRARY.syscall.restype = ctypes.c_long
 
 @dataclass(frozen=True)
 class Reach:
-    """What a program may open besides its own code: `lists` by name only, with all folders below."""
+    """The files that a program may open besides its own code: `lists` by name only, with all folders below."""
 
     writes: tuple[Path, ...] = ()
     reads: tuple[Path, ...] = ()
@@ -68,7 +68,8 @@ class Reach:
 
 
 def start_confined[P](reach: Reach, start: Callable[[], P]) -> P:
-    """What `start` answers, called where every program that it starts is held to `reach`; as it is where `why_not`."""
+    """Return the answer of `start`, called where every program that it starts is held to `reach`; as it is where
+    `why_not`."""
     if why_not():
         return start()
     ruleset = _ruleset(reach)
@@ -137,7 +138,7 @@ def _ruleset(reach: Reach) -> int:
 
 
 def rules(reach: Reach) -> Iterator[tuple[Path, int]]:
-    """Each path with the rights to it and to all below; pure. What may be written cannot be run."""
+    """Each path with the rights to it and to all below; pure. A file that may be written cannot be run."""
     reads = _READ_FILE | _READ_DIR
     everything = (1 << 16) - 1 & ~_EXECUTE & ~_IOCTL_DEVICE
     yield from ((path, reads | _EXECUTE) for path in (*PROGRAMS, *reach.runs))

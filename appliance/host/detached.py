@@ -12,7 +12,7 @@ from appliance.host.command import NO_USER_SITE, SAFE_ENVIRONMENT
 
 
 def start_detached(argv: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None) -> None:
-    """Start `argv` and return at once; what it prints is appended to `log`. Whoever wants to end it finds it by name.
+    """Start `argv` and return at once; its output is appended to `log`. A caller that wants to end it finds it by name.
 
     `setsid --fork` leaves no child of ours behind: a caller that lives for long never has to reap it.
     """

@@ -130,9 +130,8 @@ def make_private_folder(path: Path) -> Path:
 
 
 def mark_of(folder: str | Path) -> int:
-    """What is another one once the names in `folder` are other ones, or other files by `write_atomic`: when that was
-    last so, in ns, 0 where there is none. What is so new that more may come under the same date has another mark each
-    time."""
+    """Change marker of `folder`: mtime in ns, 0 if missing. It changes when a name in `folder` does, or a file by
+    `write_atomic`. A recent mtime yields a fresh marker on every call, since another write may share the tick."""
     try:
         changed = os.stat(folder).st_mtime_ns
     except FileNotFoundError:
@@ -172,7 +171,7 @@ def locked(path: Path, *, what: str, shared: bool = False, wait: bool = False) -
 def link_own(source: Path, target: Path) -> None:
     """Make `target` a link to `source` where that file is this account's own and on the same disk; else a copy.
 
-    The kernel lets nobody link another's file, but root and whoever has its powers: they would leave a link that the
+    The kernel lets nobody link another's file, but root and programs with its powers: they would leave a link that the
     account they work for can neither link nor change (on a host, what is held belongs to the sealer).
     """
     if source.stat().st_uid == os.geteuid():

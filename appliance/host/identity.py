@@ -8,5 +8,5 @@ MACHINE_ID = Path("/etc/machine-id")
 
 
 def machine_id() -> str:
-    """What tells this machine from one that was made from its image; "" where that cannot be told."""
+    """An id that tells this machine from one that was made from its image; "" where there is none."""
     return MACHINE_ID.read_text().strip() if MACHINE_ID.exists() else ""

@@ -3,7 +3,7 @@
 STATE/
   node.json                 who this node is; pins the territory key; made once by `appliance node init`
   bundle                    the newest accepted territory bundle, a signed document
-  keys/                     born here, never leave: sign_ed25519, ssh_ed25519, host_ed25519, age (and .pub of each)
+  keys/                     made here, never leave: sign_ed25519, ssh_ed25519, host_ed25519, age (and .pub of each)
   acme/                     what certbot keeps for a public name of the pages; live/pages/ is its certificate
   tls/                      its certificate, the root and the list of revoked ones, for programs that speak TLS
   services/SERVICE/         a service this node writes, or may open as a trusted standby
@@ -18,19 +18,19 @@ STATE/
     last-boot.json          by which it is told that this machine was perhaps put back or thawed since its last run
     replaced-EPOCH/         repositories that moves put aside; in process mode files, too: replaced-files/
     replaced-trees/         how much of the files that moves put aside is saved, and lists of what may go
-    failover.json           what failover must not forget; granted, known-grant, release: papers of it; branches/
+    failover.json           what failover must not forget; granted, known-grant, release: its documents; branches/
     proof/                  the holding once more, for verification and drills alone; proofs.json says how they went
     offered/, rehearsing/   what PostgreSQL's account may read of a dump, while it fills a database or drills it
-  restores/SERVICE/         restore jobs, what they replaced, undo: apart, since who restores may write every file
+  restores/SERVICE/         restore jobs, what they replaced, undo: apart, since a restore may write every file
   catalogues/SERVICE/       catalogue.db: every name in every version. The portal reads it, and nothing of services/
   accounts/                 on a host /srv/accounts, root's: who works here, hashes of their passwords, what Samba gets
   people/HOME.json          accounts of a node for which this one stands by, until they are taken
   acts/                     signed acts of operators in force here
-  sight/SERVICE             whom of the service this node has seen, and who is stated to be missed
-  sight/SERVICE.exchanged   the last receipt that each peer showed; SERVICE.alarmed: what froze thinning once already
-  sight/SERVICE.shown       since when each peer shows that it has what a former holder holds still
+  sight/SERVICE             the nodes of the service that this node has seen, and those stated to be missed
+  sight/SERVICE.exchanged   the last receipt that each peer showed; SERVICE.alarmed: what froze pruning once already
+  sight/SERVICE.shown       since when each peer shows that it has what a former replica node still holds
   sight/SERVICE.left-behind what peers hold that the present history does not continue
-  sight/SERVICE.overtaken   that a peer knows more of it than its writer here
+  sight/SERVICE.overtaken   a peer that knows more of it than its writer here
   vault/                    what this node holds for others (on a host /srv/appliance/vault); age.json: its own clock
     SERVICE/                pool/, partial/, generations/
     helpers.json            on a host: where the accounts that seal and check listen
@@ -73,8 +73,8 @@ ACCOUNTS_OF_A_HOST = Path("/srv/accounts")
 
 @dataclass(frozen=True)
 class RequestFolders:
-    """What people asked for of `service`. The pages alone write below `pages`, which nobody else trusts; their worker,
-    which may write files of everybody, alone writes below `work`."""
+    """The folders of restore requests for `service`. The pages alone write below `pages`, which nobody else trusts;
+    their worker, which may write files of everybody, alone writes below `work`."""
 
     pages: Path
     work: Path
@@ -145,12 +145,12 @@ class ServiceLayout:
 
     @property
     def copy(self) -> Path:
-        """What a standby shows for reading, and beside it of which generation that is."""
+        """The copy that a standby shows for reading, and beside it of which generation that is."""
         return self.root / "copy"
 
     @property
     def branches(self) -> Path:
-        """What was written here while another node wrote the service: a folder for each epoch."""
+        """The branches written here while another node wrote the service: a folder for each epoch."""
         return self.root / "branches"
 
     @property
@@ -207,8 +207,8 @@ class NodeLayout:
 
     @property
     def vault(self) -> Path:
-        """On a host beside the folder, under root's: the agent, whose the folder is, could rename whatever lies in it,
-        whoever owns that. Told by the path, so that the disk of a host reads the same from another machine."""
+        """On a host beside the folder, under root's: the agent, which owns the folder, could rename each file in it,
+        even one of another owner. The path decides, so that the disk of a host reads the same from another machine."""
         on_host = self.root.parts[-len(FOLDER_OF_A_HOST) :] == FOLDER_OF_A_HOST
         return self.root.parent / "vault" if on_host else self.root / "vault"
 
@@ -235,13 +235,14 @@ class NodeLayout:
 
     @property
     def measures(self) -> Path:
-        """What the agent measured last. On a host where the exporter may read it, whom this folder is closed to."""
+        """The last measurements of the agent. On a host they are where the exporter may read them, which cannot enter
+        this folder."""
         folder = MEASURES_OF_A_HOST if self.is_this_host else self.run
         return folder / "measures.json"
 
     @property
     def promises(self) -> Path:
-        """What this node's broker promised by its signatures; where the lineage is, for the same reason."""
+        """The promises of this node's broker by its signatures; where the lineage is, for the same reason."""
         if self.is_this_host:
             return PROMISES_OF_A_HOST
         return self.root.with_name(f".{self.root.name}.promises")
@@ -253,12 +254,13 @@ class NodeLayout:
 
     @property
     def watch(self) -> Path:
-        """In process mode: whom the dashboards of this node ask, and where; on a host that is the same everywhere."""
+        """In process mode: the nodes that the dashboards of this node ask, and where; on a host that is the same
+        everywhere."""
         return self.root / "watch.json"
 
     @property
     def voter_maintenance(self) -> Path:
-        """What its broker says of the store beside it, and copies of that: on a voter only."""
+        """etcd status and hourly snapshots, written by the broker (voters only)."""
         return self.root / "voter-care"
 
     @property
@@ -269,7 +271,7 @@ class NodeLayout:
 
     @property
     def failover(self) -> Path:
-        """What failover knows of this boot: leases, what runs, who is served."""
+        """The state of failover in this boot: leases, what runs, which node serves it."""
         return self.root / "run" / "failover"
 
     @property
@@ -307,7 +309,7 @@ class NodeLayout:
         return self.root / "portal-work"
 
     def requests(self, service: str) -> RequestFolders:
-        """What people asked for on the pages."""
+        """The restore requests that people made on the pages."""
         return RequestFolders(self.portal, self.portal_work, service)
 
     @property

@@ -1,4 +1,4 @@
-"""What a process that waits most of its life keeps in memory: what it has freed goes back to the machine."""
+"""Memory of a process that waits most of its life: what it has freed goes back to the machine."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Programs that serve people in process mode: started in a session of their own, found again by their number.
 
-What a host does by units, addresses and mounts is done by marks here, files that such a program looks at with every
-request: it answers at the service's address while MARKS.address is there, and lets writers wait while MARKS.held is.
+Marks stand here for the units, addresses and mounts of a host: files that such a program looks at with every request.
+It answers at the service's address while MARKS.address is there, and lets writers wait while MARKS.held is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NOTE_ITSELF = 'echo $$ >"$0" && exec "$@"'
 
 @dataclass(frozen=True)
 class Program:
-    """What serves `name` here; `folder` holds its marks and the number of its process."""
+    """The program that serves `name` here; `folder` holds its marks and the number of its process."""
 
     name: str
     folder: Path

@@ -43,7 +43,7 @@ class Record[T]:
         write_atomic(path, self.to_bytes(value), mode=self.mode)
 
     def read(self, path: Path) -> T:
-        """What is kept. Raise FileNotFoundError for no file, IntegrityError for one that cannot be read."""
+        """Return the record. Raise FileNotFoundError for no file, IntegrityError for one that cannot be read."""
         try:
             return self.from_bytes(path.read_bytes())
         except ValueError as error:
@@ -57,7 +57,7 @@ class Record[T]:
             return None
 
     def load_or[D](self, path: Path, default: D) -> T | D:
-        """What is kept; `default` where there is no file, and for one that cannot be read."""
+        """Return the record; `default` where there is no file, and for one that cannot be read."""
         try:
             return self.from_bytes(path.read_bytes())
         except (OSError, ValueError):

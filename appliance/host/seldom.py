@@ -46,7 +46,7 @@ class Counted:
     unsaid: int = 0
 
     def one_more(self, now: float, lines_max: int) -> tuple[Counted, int]:
-        """What to remember, and how many to write down now, this one included; 0 for none. Pure."""
+        """Return what to remember, and how many to write down now, this one included; 0 for none. Pure."""
         fresh = now < self.began or now >= self.began + SECONDS
         began, lines = (now, 0) if fresh else (self.began, self.lines)
         if lines >= lines_max:

@@ -1,8 +1,9 @@
 """The keys of a lost machine's services for the machine in its place, which has no envelope that it can open.
 
 A standby, which may open them, seals each again to the age key that the signed bundle has for that node now: the
-territory's signature says who it is, so nobody need type the paper. Where no standby is left, the paper does the same
-once. What was handed stays a sealed envelope on the disk, and is dropped when the machine writes the service itself.
+territory's signature names the node, so nobody need type the recovery sheet. Where no standby is left, the sheet does
+the same once. An exported key stays a sealed envelope on the disk, and is dropped when the machine writes the service
+itself.
 """
 
 from __future__ import annotations

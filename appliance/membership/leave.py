@@ -1,7 +1,7 @@
 """May a node leave? Only when each service that it holds for others is as safe without it. Pure.
 
-What the others hold is what their own disks say, brought here by whoever leads the departure: the node that leaves is
-no holder any more by then, so no vault would tell it.
+The disks of the others say what they hold, brought here by the person who leads the departure: the node that leaves is
+no replica node any more by then, so no vault would answer it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def missing(bundle: Bundle, leaver: str, holdings: Holdings, writers: Mapping[st
 
 
 def _roles(bundle: Bundle, leaver: str) -> Iterator[Missing]:
-    """What the signed territory still wants of it."""
+    """Return the duties that the signed territory still gives it."""
     for name in sorted(bundle.territory.services):
         terms = bundle.terms(name)
         if terms.origin == leaver and not is_implicit(terms.service):
@@ -67,7 +67,7 @@ def _copies(bundle: Bundle, leaver: str, holdings: Holdings, writers: Mapping[st
 
 
 def _last_copy(bundle: Bundle, leaver: str, name: str, holdings: Holdings) -> Iterator[Missing]:
-    """Of a service that left and is remembered, somebody else must hold something still: nobody takes it any more."""
+    """Another node must still hold something of a service that left and is remembered: nobody takes it any more."""
     elsewhere = any(of[name].held for node, of in holdings.items() if node != leaver and name in of)
     if (left := bundle.left(name)) and not elsewhere:
         way = f"put it back into territory.yml, or sign with --forget {name} if it may be deleted"

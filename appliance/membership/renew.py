@@ -1,8 +1,8 @@
-"""Begin a service anew, with a new repository and a new key, because a revoked node could know the old key.
+"""Start a service over, with a new repository and a new key, because a revoked node could know the old key.
 
 The history goes on: the first generation of the new epoch names the newest of the old ones as the one before it, so the
-chain, the receipts and the peers stay what they are. Only the bytes are new: a full seeding. What was sealed before is
-read-only from then on, with the key in its own envelopes, and thins out at the peers by their rule.
+chain, the receipts and the peers stay what they are. Only the bytes are new: a full seeding. Generations sealed before
+are read-only from then on, with the key in their own envelopes, and the peers prune them by their rule.
 
 Invariant: nothing is written under an ended epoch, nor to a repository of one. The new repository lies beside the old
 one until its grant is here; then the nonce floor is durable in it before it takes the old one's place, and the grant
@@ -34,13 +34,13 @@ REASON = "a revoked node could know the key"
 
 
 def wants_renewal(node: Node, service: str) -> bool:
-    """Whether `service` must begin anew: it was written under epochs that a revocation ended, and not since."""
+    """Whether `service` must start over: it was written under epochs that a revocation ended, and not since."""
     ended = node.bundle.revoked.ended_epoch(service)
     return bool(ended) and max(chain_of(node, service).grants(), default=0) <= ended
 
 
 def begin_or_renew(node: Node, service: str) -> bytes:
-    """The request for the grant with which `service` begins here: for the first time, or anew."""
+    """The request for the grant with which `service` begins here: for the first time, or after a revocation."""
     return renew(node, service) if wants_renewal(node, service) else begin(node, service)
 
 
@@ -96,7 +96,7 @@ def _beside(layout: ServiceLayout) -> ServiceLayout:
 
 
 def _check_ours(node: Node, service: str, chain: Chain) -> None:
-    """The present writer begins it anew; where none is left, the origin."""
+    """The present writer starts it over; where none is left, the origin."""
     grants = chain.grants()
     writer = grants[max(grants)].writer if grants else ""
     origin = node.bundle.terms(service).origin

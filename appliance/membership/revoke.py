@@ -1,6 +1,5 @@
-"""What it costs to revoke a node: which services begin anew with a new key, what that sends, and until when what was
-sealed before can still be read with a key that the node could know. Pure.
-"""
+"""The cost of revoking a node: which services start over with a new key, what that sends, and until when what was
+sealed before can still be read with a key that the node could know. Pure."""
 
 from __future__ import annotations
 

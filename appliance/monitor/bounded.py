@@ -19,7 +19,7 @@ LINE_BYTES_MAX = 64 * 1024
 
 
 class Bounded(ThreadingHTTPServer):
-    """Cuts whoever has too many connections, says nothing or takes too long; tells of it in one line a minute."""
+    """Cuts a caller that has too many connections, says nothing or takes too long; reports it in one line a minute."""
 
     daemon_threads = True
     request_queue_size = 16
@@ -56,7 +56,7 @@ class Bounded(ThreadingHTTPServer):
                     socket.shutdown(request, SHUT_RDWR)  # of what lies below TLS, which waits for its peer
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Who breaks off or has no certificate is told of without a traceback."""
+        """A caller that breaks off or has no certificate is reported without a traceback."""
         self.say(f"{client_address[0]}: {sys.exception()}")
 
     def say(self, sentence: str) -> None:

@@ -2,8 +2,8 @@
 
 A check is made of one thing that is judged (its `role`): a service written here, one held for others, one that this
 node may serve (`failover`), a catalogue, the node itself. Its answer is the worst reason that bears its name; none
-means ok. The page called `alert` in `docs/runbooks/` says what to do, whoever asked: an alert, `appliance status` or
-`appliance doctor`.
+means ok. The page called `alert` in `docs/runbooks/` says what to do, for each that asks: an alert, `appliance status`
+or `appliance doctor`.
 
 ALERTS says which answers Prometheus sends a message about. The rules are made from it (`appliance_lab/pages/alerts.py`)
 and the dashboards name their reasons by it (`alert_of`): nobody else judges what a node knows of itself.

@@ -1,4 +1,4 @@
-"""Is a node worse than it was? What an upgrade asks before it goes on to the next one. Pure."""
+"""Is a node worse than it was? An upgrade asks so before it goes on to the next one. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Worse:
 
 
 def worse(before: Mapping[Subject, State], now: Status) -> tuple[Worse, ...]:
-    """What is in a worse state than before, the worst first; and a node whose agent does not run, whatever it was."""
+    """Return what is in a worse state than before, the worst first; and a node whose agent does not run, whatever it
+    was."""
     found = []
     for it in now.judged:
         was = before.get((it.subject, it.role), "ok")

@@ -1,4 +1,4 @@
-"""What is good for a time only: envelopes, the certificate of a node, its security updates. Pure."""
+"""The credentials that are good for a time only: envelopes, the certificate of a node, its security updates. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""How a service stands between the nodes that may serve it, as one of them sees it; and whether it sees anything. Pure.
+"""How a service is divided between the nodes that may serve it, as one of them sees it; and whether it sees anything.
+Pure.
 
-Each of these is what a person must hear of: waiting longer mends nothing here, or it lasts longer than it should.
-Who holds a service is told by a majority of the voters; without one it is unknown, and that is said once, of the node.
+A person must hear of each of these: waiting longer repairs nothing here, or it lasts longer than it should. A majority
+of the voters names the lease holder; without one it is unknown, and that is said once, of the node.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ SILENT_SECONDS_MAX = 2 * MINUTE
 VACANT_SECONDS_MAX = 2 * MINUTE
 """A takeover takes a lease and some seconds."""
 CONTESTED_SECONDS_MAX = 2 * MINUTE
-"""Whoever wins a service is granted its epoch within seconds, or lets go after half a minute."""
+"""A node that wins a service is granted its epoch within seconds, or lets go after half a minute."""
 AWAY_SECONDS_MAX = DAY
-"""Within a day there is a night, in which a service goes home if its home is well."""
+"""Within a day there is a night, in which a service goes back to its origin if that is well."""
 UNKEPT_SECONDS_MAX = 10 * MINUTE
 """A copy is made in minutes; after a try that failed it takes a person."""
 UNSERVED_SECONDS_MAX = 5 * MINUTE
@@ -56,7 +57,7 @@ def _is_silent(seen: FailoverView, now: Now) -> bool:
 
 
 def silent_reason(seen: FailoverView, now: Now) -> Reason | None:
-    """That the program which runs services does not live; None while it does, or has nothing to run here."""
+    """The reason when the program that runs services does not live; None while it does, or has nothing to run here."""
     if not seen.programs or not _is_silent(seen, now):
         return None
     ago = f"has not run for {format_duration(now.wall - seen.looked)}" if seen.looked else "never ran"

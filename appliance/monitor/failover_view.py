@@ -9,12 +9,12 @@ from dataclasses import dataclass
 class ServiceView:
     """One service. Moments are UTC seconds by this node's clock, None while the thing is not so.
 
-    `holder` by the voters: "" is nobody, None what no majority has told lately. `writer`: whom the newest grant names
-    that was shown here, of `newest_epoch`; `epoch` is of this node's own. `away_since`: when another than its home took
-    it. `contested_since`: who is at work for it is not `writer`. `branches`: epochs under which something was written
-    here alone, about which nobody has decided; of one that `is_merged` both histories can become one, of a database
-    never. `unkept_since`: such writes are not kept apart yet, and `unkept` says
-    why the last try failed. `unserved_since`: it was to be served here, and `unserved` says why it did not start.
+    `holder` by the voters: "" is nobody, None what no majority has reported lately. `writer`: the node that the newest
+    grant names that was shown here, of `newest_epoch`; `epoch` is of this node's own. `away_since`: when another than
+    its origin took it. `contested_since`: the node at work for it is not `writer`. `branches`: epochs under which
+    something was written here alone, about which nobody has decided; of one that `is_merged` both histories can become
+    one, of a database never. `unkept_since`: such writes are not kept apart yet, and `unkept` says why the last try
+    failed. `unserved_since`: it was to be served here, and `unserved` says why it did not start.
     """
 
     service: str

@@ -87,7 +87,7 @@ def _since(attempt: Attempt | None, now: Now) -> int | None:
 
 
 def _vault_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
-    """Of what lies here, whether or not any of it is whole."""
+    """The problems of the replica here, whether or not any of it is whole."""
     if held.damage:
         named = ", ".join(held.damage[:NAMED_MAX])
         yield Reason(
@@ -149,7 +149,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
 
 
 def _exchange_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
-    """What the last exchange found wrong, and other holders that have not answered for long."""
+    """The problems that the last exchange found, and other replica nodes that have not answered for long."""
     asked = view.last("exchange", held.service)
     for alarm in asked.alarms if asked else ():
         yield Reason("failed", alarm, "Tell the maintenance team: an attacker may be removing copies.", "withheld")
@@ -200,7 +200,7 @@ def _lock_checks(held: Held, now: Now) -> tuple[str, ...]:
 
 
 def _lock_reasons(held: Held, now: Now) -> Iterator[Reason]:
-    """What this holder has tried: to write as the account that receives, and to find whole what is still locked."""
+    """The tests of this replica node: to write as the account that receives, and to find whole what is still locked."""
     if held.lock is None:
         return
     if now.wall - held.lock.time > LOCK_TRIED_SECONDS_MAX:
@@ -257,7 +257,7 @@ def _proof_reasons(readable: Readable, view: View, now: Now) -> Iterator[Reason]
 
 
 def is_late(interval: float, since: float) -> bool:
-    """Of a proof that is made each `interval` and was made `since` seconds ago."""
+    """Whether a proof is late that is made each `interval` and was made `since` seconds ago."""
     return since > PROOF_LATE * interval
 
 

@@ -1,4 +1,4 @@
-"""What a node measures of itself, as samples for Prometheus. Pure, over one thorough view and what was judged of it."""
+"""The measurements of a node, as samples for Prometheus. Pure, over one thorough view and what was judged of it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _checks(status: Status) -> Measured:
 
 
 def _works(view: View) -> Measured:
-    """Of each kind of work as a whole; how it went with each peer is in the checks."""
+    """One sample for each kind of work as a whole; how it went with each peer is in the checks."""
     for name, attempt in view.attempts.items():
         kind, service, *peer = name.split(" ")
         if not peer:
@@ -163,7 +163,7 @@ def _readable(readable: Readable, view: View) -> Measured:
 
 
 def _failover(view: View, now: Now) -> Measured:
-    """Who holds what only as far as it is told of now: a program that has ended said its last things long ago."""
+    """A lease holder only while its report is fresh: the reports of a program that has ended are old."""
     seen = view.failover
     yield _sample(metrics.FAILOVER_LOOKED, seen.looked if seen.programs else None)
     yield _sample(metrics.UNHEARD, min((it.unheard_since for it in seen.services if it.unheard_since), default=None))

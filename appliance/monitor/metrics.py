@@ -1,14 +1,14 @@
-"""Every metric that a node tells Prometheus: name, unit, meaning and type, once. No name is written anywhere else.
+"""Every metric that a node gives Prometheus: name, unit, meaning and type, once. No name is written anywhere else.
 
-Names follow Prometheus' practice: base units, moments as `_timestamp_seconds` and never as ages, so that an age goes
-on growing when whoever tells it falls silent. Label `backup` is the service ("job" is Prometheus' own word), `peer` the
-node that holds a copy: what is told of a copy is told by the peer that holds it. `node` and `site` come from whoever
+Names follow Prometheus' practice: base units, moments as `_timestamp_seconds` and never as ages, so that an age goes on
+growing when its source falls silent. Label `backup` is the service ("job" is Prometheus' own word), `peer` the node
+that holds a copy: a metric of a copy comes from the peer that holds it. `node` and `site` come from the server that
 scrapes.
 
-What is not known has no sample, never a 0; CHECK says that it is unknown.
+A value that is not known has no sample, never a 0; CHECK says that it is unknown.
 
-What was asked for and is not told has its reason in `docs/reference/metrics-left-out.md`. Heat, disks, the UPS and the
-processor's energy come from node_exporter.
+A metric that was asked for and is left out has its reason in `docs/reference/metrics-left-out.md`. Heat, disks, the UPS
+and the processor's energy come from node_exporter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a reason proposes to type, as data for programs: argv, where, and why. Pure.
+"""The commands that a reason proposes, as data for programs: argv, where, and why. Pure.
 
 Only commands of our own sentences become data. The remedy of work that failed may have come from a peer, whose text
 nobody should carry out unread, so it proposes nothing here; and `why` is the question of the check, not the sentence.

@@ -76,7 +76,7 @@ class Outbox:
         fsync_folder(waiting.file.parent)
 
     def set_aside(self, file: Path) -> None:
-        """What cannot be read or written as a letter blocks nobody, and stays to be looked at."""
+        """A file that cannot be read or written as a letter blocks nobody, and stays to be looked at."""
         os.rename(file, file.with_name(f"bad-{file.name}"))
 
 
@@ -124,7 +124,7 @@ def deliver(
 
 
 def addressees_of(settings: Mapping[str, Any], receiver: str) -> tuple[str, ...]:
-    """Whom the receiver of that name means; raise UsageError for one that the settings do not have."""
+    """The addresses of the receiver of that name; raise UsageError for one that the settings do not have."""
     receivers: Mapping[str, list[str]] = settings["receivers"]
     if receiver not in receivers:
         raise UsageError(f'there is no receiver "{receiver}"; known: {", ".join(sorted(receivers))}.')

@@ -127,7 +127,7 @@ class Answer(BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def log_message(self, *_: object) -> None:
-        """What is worth a line says so itself."""
+        """Write nothing: an event worth a line writes it itself."""
 
 
 def say(sentence: str) -> None:
@@ -146,7 +146,7 @@ def read_settings(file: Path) -> Mapping[str, Any]:
 def main() -> None:
     settings, folder, port = sys.argv[1:]
     with Queue(read_settings(Path(settings)), Path(folder), int(port)) as queue:
-        queue.run()  # what ends it is raised, and systemd starts it anew
+        queue.run()  # an error that ends it is raised, and systemd starts it again
 
 
 if __name__ == "__main__":

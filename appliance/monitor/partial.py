@@ -1,4 +1,4 @@
-"""What is said of a backup that lacks some of what it should have, at its origin and at all that hold it. Pure."""
+"""The sentences on a backup that lacks some of what it should have, at its origin and at all that hold it. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def partial_reasons(newest: Generation | None, partial: tuple[Missing, ...], rem
 
 
 def without(accepted: tuple[Accepted, ...]) -> str:
-    """What a backup that counts as whole is without, as the end of a sentence; "" for nothing."""
+    """Return the part that a backup which counts as whole is without, as the end of a sentence; "" for nothing."""
     named = "; ".join(str(it) for it in accepted[:NAMED_MAX])
     more = len(accepted) - NAMED_MAX
     return f", without {named}{f'; and {more} more' if more > 0 else ''}" if accepted else ""

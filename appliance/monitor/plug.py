@@ -1,11 +1,11 @@
-"""What the plug of a node measures at the wall: the box, its modem, all that hangs on it. For node_exporter.
+"""The measurement of a node's plug at the wall: the box, its modem, all that hangs on it. For node_exporter.
 
     python3 -I -m appliance.monitor.plug KIND ADDRESS FILE
 
-asks the plug once over HTTP and writes FILE. KIND says whose answers it gives: `shelly` (second generation and later),
-`shelly1` (the first) or `tasmota`. A plug has no certificate, so ADDRESS must be one of the site's own network, and
-what it says is believed for watts only. Of one that does not answer, or measures nothing, FILE says that and no
-watts: what is not known has no sample.
+asks the plug once over HTTP and writes FILE. KIND names the answers it gives: `shelly` (second generation and later),
+`shelly1` (the first) or `tasmota`. A plug has no certificate, so ADDRESS must be one of the site's own network, and its
+answer is believed for watts only. For one that does not answer, or measures nothing, FILE says that and no watts: a
+value that is not known has no sample.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def watts(kind: str, address: str) -> float:
 
 
 def render(power: float | None) -> bytes:
-    """What FILE says; None for a plug that does not answer."""
+    """Return the content of FILE; None for a plug that does not answer."""
     registry = CollectorRegistry()
     found = ((POWER, power), (POWER_ANSWERS, float(power is not None)))
     for metric, value in found:

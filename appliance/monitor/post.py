@@ -1,6 +1,7 @@
 """Deliver one notification: as JSON to a webhook, exactly as Alertmanager made it, or as a letter by e-mail.
 
-An answer other than 2xx is no delivery, a redirection neither: whoever follows one asks for a page, which says yes.
+An answer other than 2xx is no delivery, a redirection neither: a client that follows one asks for a page, which says
+yes.
 """
 
 from __future__ import annotations

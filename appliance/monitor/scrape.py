@@ -1,9 +1,9 @@
-"""What Prometheus takes of an answer, for each job that it asks; run this module to write the role's `scrape.json`.
+"""The bounds on what Prometheus takes of an answer, for each job; run this module to write the role's `scrape.json`.
 
-A node's root can answer a scrape with anything. Two things follow from what is written here: of what it says only known
-names with their own labels are kept, and only about itself; and an answer beyond these bounds is refused whole, so that
-its target counts as silent, which is told. A label too many is more than noise: where a rule compares two measures of a
-node, a second series with one label more ends the evaluation of that rule for all towns.
+A node's root can answer a scrape with anything. Two things follow from the bounds here: only known names with their own
+labels are kept of an answer, and only about the node itself; and an answer beyond these bounds is refused whole, so
+that its target counts as silent, which is reported. A label too many is more than noise: where a rule compares two
+measures of a node, a second series with one label more ends the evaluation of that rule for all towns.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LIMITS: Mapping[str, object] = {
     "label_value_length_limit": LABEL_VALUE_MAX,
 }
 BY_PROMETHEUS = ("__name__", "job", "instance", "node", "site")
-"""Labels that come from whoever scrapes; what an answer says under these names becomes `exported_...`."""
+"""Labels that come from the server that scrapes; labels of an answer under these names become `exported_...`."""
 BY_RULES = ("alertname", "alertstate", "severity", "public")
 """Labels that rules add: an answer that has them makes two alerts of one."""
 OTHERS: Mapping[str, tuple[str, ...]] = {
@@ -79,7 +79,7 @@ def _keep_where(label: str) -> Rule:
 
 
 def _only_itself() -> Sequence[Rule]:
-    """What is told of the copy at a peer is told by that peer, or it is dropped."""
+    """A metric of the copy at a peer comes from that peer, or it is dropped."""
     held = _names(it.full_name for it in METRICS if "peer" in it.labels and it not in ABOUT_OTHERS)
     return (
         {"source_labels": ["node"], "target_label": SELF},

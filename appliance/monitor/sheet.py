@@ -1,6 +1,7 @@
-"""What the agent measured at its last look, written down for whoever serves it: the exporter only reads this file.
+"""The measurements of the agent's last look, written down for the program that serves them: the exporter only reads
+this file.
 
-The agent has no door, and the process that has one knows no key but that of its certificate.
+The agent has no open port, and the process that has one knows no key but that of its certificate.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ def save(path: Path, samples: Iterable[Sample]) -> None:
 
 
 def load(path: Path) -> tuple[Sample, ...]:
-    """What was written last; nothing before the agent has looked, and nothing of another version."""
+    """Return what was written last; nothing before the agent has looked, and nothing of another version."""
     try:
         content = json.loads(path.read_bytes())
         if content["format"] != FORMAT:

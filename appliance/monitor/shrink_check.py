@@ -1,4 +1,5 @@
-"""What a holder says of a service that has lost most of what it was: it took the generation, as it must. Pure."""
+"""The report of a replica node on a service that has lost most of what it was: it took the generation, as it must.
+Pure."""
 
 from __future__ import annotations
 

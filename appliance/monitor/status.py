@@ -1,7 +1,7 @@
 """How a node is: what it writes, what it holds for others, and itself. Pure, over one thorough view.
 
-The origin reports failures, its peers report absence: a holder that has nothing new for one and a half times the
-promised RPO says so, whatever the origin claims. What could not be seen is "unknown", never ok.
+The origin reports failures, its peers report absence: a replica node that has nothing new for one and a half times the
+promised RPO says so, whatever the origin claims. A fact that could not be seen is "unknown", never ok.
 """
 
 from __future__ import annotations

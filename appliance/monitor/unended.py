@@ -1,6 +1,6 @@
-"""What is said of restores that were cut, or wait for something, and that nobody has ended or given up. Pure.
+"""The sentences on restores that were cut, or wait for something, and that nobody has ended or given up. Pure.
 
-Until then tidying keeps their archives, and no other restore writes to the same place.
+Until then pruning keeps their archives, and no other restore writes to the same place.
 """
 
 from __future__ import annotations

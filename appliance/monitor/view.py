@@ -148,12 +148,13 @@ class Held:
     lost: tuple[str, ...] = ()
     """Nodes of this service that are lost, by a signed act in force or because nobody of it has seen them for long."""
     heirs: tuple[str, ...] = ()
-    """Who shall hold it in their stead, this node aside; best first."""
+    """The nodes that must hold it in their place, this node aside; best first."""
     quota_bytes: int = 0
     used_bytes: int | None = None
     """None when it was not counted: that reads every file's size."""
     ceiling_bytes: int | None = None
-    """What its present epoch may fill of the quota, the rest being kept for the next; None when it was not counted."""
+    """The bytes that its present epoch may fill of the quota, the rest being kept for the next; None when it was not
+    counted."""
     short_bytes: int | None = None
     """Used bytes from which on letting old history go no longer keeps the share from filling up; None as above."""
     forks: tuple[str, ...] = ()
@@ -221,10 +222,10 @@ class OriginSeen:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a thorough view says of the machine; None is what this machine does not tell.
+    """The facts of a thorough view about the machine; None is what this machine does not report.
 
     `updated`: when Debian's security updates were last looked for. `certificate_ends`: of its TLS certificate.
-    `time_proven`: whether who sets its clock proves who they are.
+    `time_proven`: whether the server that sets its clock proves who it is.
     """
 
     disk_size: int | None = None
@@ -342,7 +343,7 @@ class View:
 
 
 def key(kind: str, service: str, peer: str = "") -> str:
-    """What an attempt is remembered by."""
+    """Return the key under which an attempt is remembered."""
     return " ".join((kind, service, peer)).rstrip()
 
 

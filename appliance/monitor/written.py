@@ -161,7 +161,7 @@ def _age_reasons(written: Written, now: Now) -> Iterator[Reason]:
 
 
 def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
-    """Who lacks the newest generation and why; a warning, since how long it lasts is judged by the age."""
+    """The peers that lack the newest generation and why; a warning, since its age judges how long it lasts."""
     if not written.safety.held and not written.missing:
         yield Reason(
             "warning",
@@ -191,7 +191,7 @@ def _still_counts(written: Written, attempt: Attempt) -> bool:
 
 
 def _left_out_reasons(written: Written, attempt: Attempt) -> Iterator[Reason]:
-    """What does not matter, such as a socket, is told among the facts only."""
+    """Name the files left out; one that does not matter, such as a socket, is among the facts only."""
     accepted = {(it.path, it.reason) for it in written.accepted}
     named = [(path, why) for path, why in attempt.left_out if matters(why) and (path, why) not in accepted]
     if named:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Branch(StrEnum):
-    """What became of writes that the service's present history does not have."""
+    """The state of writes that the service's present history does not have."""
 
     NONE = "none"
     KEPT = "kept"

@@ -1,4 +1,4 @@
-"""This node as its long-lived programs see it: the bundle is read anew when it changed, never once for ever."""
+"""This node as its long-lived programs see it: the bundle is read again when it changed, never once for ever."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What failover must not forget of one service: durable facts in one file, and the lease of this boot in another.
+"""The durable state of one service in failover: facts that must outlive a restart in one file, and the lease of this
+boot in another.
 
-The file is written before what it allows is done: that writes may exist here and nowhere else before the service
+The file is written before the act that it allows: that writes may exist here and nowhere else before the service
 starts, that this node let go before its lease is given back.
 """
 
@@ -56,7 +57,7 @@ DURABLE = Record(
 
 
 def load(path: Path) -> DurableState | None:
-    """What was kept; None when nothing was yet. Raise IntegrityError for a file that cannot be read."""
+    """Return what was kept; None when nothing was yet. Raise IntegrityError for a file that cannot be read."""
     return DURABLE.load(path)
 
 

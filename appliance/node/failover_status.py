@@ -1,7 +1,8 @@
-"""What the program that runs services tells the rest of its node: a file for each, rewritten when it changes.
+"""The status that the program which runs services gives to the rest of its node: a file for each, rewritten when it
+changes.
 
-Moments are CLOCK_BOOTTIME of the boot in which it was written, None while the thing is not so; `owned` is what the
-owner's own clock said, UTC seconds. None of it decides anything: people and monitoring read it.
+Moments are CLOCK_BOOTTIME of the boot in which it was written, None while the thing is not so; `owned` is the owner's
+own clock, UTC seconds. None of it decides anything: people and monitoring read it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from appliance.host.records import Record
 class ServiceStatus:
     """`epoch`: of the newest grant that names this node; `newest_epoch` and `writer`: of the newest that was shown.
 
-    `holder` is "" when nobody holds the service, None while no majority of the voters says anything; `unheard_since`
-    is when one last did. `contested_since`: who is at work for it is not whom the newest grant names. `unkept_since`:
-    what was written here alone is not kept apart yet. `unserved_since`: it was to be served here, and did not start.
-    `fit` says why the copy here could not be served, `trouble` why the last try of each action failed.
+    `holder` is "" when nobody holds the service, None while no majority of the voters says anything; `unheard_since` is
+    when one last did. `contested_since`: the node at work for it is not the one that the newest grant names.
+    `unkept_since`: writes that were made here alone are not kept apart yet. `unserved_since`: it was to be served here,
+    and did not start. `fit` says why the copy here could not be served, `trouble` why the last try of each action
+    failed.
     """
 
     service: str
@@ -64,7 +66,7 @@ def save(run: Path, status: ServiceStatus) -> None:
 
 
 def load_of_boot(run: Path, service: str, boot_id: str) -> ServiceStatus | None:
-    """What was told last in this very boot; None when nothing was."""
+    """Return the last status of this very boot; None when there was none."""
     status = load(run, service)
     return status if status and status.boot_id == boot_id else None
 
@@ -76,5 +78,5 @@ def is_handing_over(run: Path, service: str, boot_id: str) -> bool:
 
 
 def load(run: Path, service: str) -> ServiceStatus | None:
-    """What was told last; None when nothing was, or another version of the software wrote it."""
+    """Return the last status; None when there was none, or another version of the software wrote it."""
     return KEPT.load_or(path_of(run, service), None)

@@ -1,4 +1,4 @@
-"""What moves between hosts, and what of it may be served at this one: root's file, written from the signed bundle."""
+"""The movable services, and which of them may be served at this host: root's file, written from the signed bundle."""
 
 from __future__ import annotations
 

@@ -2,14 +2,15 @@
 
     python3 -I -S install_share.py FOLDER NAME GROUP
 
-The account that serves has laid the files in `.laying/NAME`, beside FOLDER, as its own; it may give them to nobody.
+The account that serves has put the files into `.laying/NAME`, beside FOLDER, as its own; it may give them to nobody.
 Here they get the owner and the modes that every file of a share has (`roles/share`): root's, GROUP's, and all of GROUP
-may change them; access control lists go, by which the account that laid them could name itself or anybody. What lay in
-FOLDER is kept in `.replaced`. It needs nothing but the standard library.
+may change them; access control lists go, by which the account that put them there could name itself or anybody. The
+former FOLDER is kept in `.replaced`. It needs nothing but the standard library.
 
-Invariant: nothing outside of what was laid is changed, whatever that account does meanwhile. It is first moved to where
-that account has no way; every file is changed by its descriptor, no link is followed, and what is neither folder nor
-file nor link is removed. FOLDER comes by one rename, when all of it is on the disk; cut anywhere, it is done again.
+Invariant: nothing outside of these files is changed, whatever that account does meanwhile. The tree is first moved to
+where that account has no way; every file is changed by its descriptor, no link is followed, and anything that is
+neither folder nor file nor link is removed. FOLDER comes by one rename, when all of it is on the disk; cut anywhere, it
+is done again.
 """
 
 import errno
@@ -30,7 +31,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class Refused(Exception):
-    """What was asked cannot be done; the sentence goes to the journal."""
+    """The request cannot be carried out; the sentence goes to the journal."""
 
 
 def install(folder: str, name: str, group: int, owner: int = ROOT) -> None:

@@ -1,16 +1,17 @@
-"""What root does for the program that serves, which may not: one verb for one service, by whoever may open the socket.
+"""The privileged helper of the program that serves: as root, one verb for one service, for callers that may open the
+socket.
 
     python3 -I -S privileged.py
 
 systemd gives the listening socket. A request is one line, {"verb": ..., "service": ..., "node": ...}, and so is the
-answer: {} or {"error": ...}. Which services there are, with their addresses and folders, stands in a file of root's
-that comes from the signed bundle: who asks can start and stop what is served here, end what is not, and nothing else.
+answer: {} or {"error": ...}. The services, with their addresses and folders, are in a file of root's that comes from
+the signed bundle: a caller can start and stop what is served here, end what is not, and nothing else.
 
 A demotion has two seconds, and a busy machine needs half of one to start a closed-in unit: so each request gets a
 process of its own by a fork, and the program ends only when nobody has asked for a while.
 
-Invariant: whatever is cut stays cut until it is added. The kernel's filter is set before the address goes, so that no
-connection says a last word to somebody who waits for it.
+Invariant: a client that is cut off stays cut off until it is added. The kernel's filter is set before the address goes,
+so that no connection sends a last answer to a client that waits for it.
 """
 
 import contextlib
@@ -79,7 +80,7 @@ Run = Callable[..., None]
 
 
 class Refused(Exception):
-    """What was asked cannot be done; the sentence goes to who asked."""
+    """The request cannot be carried out; the sentence goes to the caller."""
 
 
 def run(*argv: str, stdin: str = "", may_fail: bool = False, seconds_max: float = SECONDS_MAX) -> None:
@@ -213,7 +214,7 @@ class Helper:
         # Without the kernel's help (CONFIG_INET_DIAG_DESTROY) they end when their program does, a moment later.
         self._run("ss", "--kill", "--tcp", "src", address, may_fail=True)
         if (port := service.get("lan_port")) and not leads_away:
-            # What PCs were still to be told would leave once the port is opened to lead them away.
+            # Pending answers to PCs would leave once the port is opened to lead them away.
             apart = " ".join(f"and not src {it['address']}" for it in self._served["services"].values())
             self._run("ss", "--kill", "--tcp", f"sport = :{port} {apart}", may_fail=True)
 
@@ -225,7 +226,7 @@ class Helper:
             self._run("systemctl", "freeze", DOOR.format(name))
 
     def _check_held(self, name: str, service: Served) -> None:
-        """Raise Refused when the filter has forgotten that clients wait: whoever restarts nftables flushes it all."""
+        """Raise Refused when the filter has forgotten that clients wait: a restart of nftables flushes it all."""
         for door in _doors(service, "held"):
             self._run("nft", f"get element {TABLE} {door}")
 
@@ -247,7 +248,7 @@ class Helper:
         self._run("systemctl", "restart", "--no-block", *mode, WORK.format(work, name))
 
     def _reset(self, name: str, service: Served) -> None:
-        """What no signal ends within half a second hangs in the kernel: then the machine goes."""
+        """A process that no signal ends within half a second hangs in the kernel: then the machine is rebooted."""
         unit = service["unit"]
         self._run("systemctl", "kill", "--kill-whom=all", "--signal=SIGKILL", unit, may_fail=True)
         deadline = time.monotonic() + ENDS_WITHIN_SECONDS
@@ -281,8 +282,8 @@ class Helper:
         self._run("systemctl", "reload", "appliance-mesh.service")
 
     def _lead_pcs(self, name: str, service: Served, node: object) -> None:
-        """PCs around a share's home keep their drive while it is served elsewhere: what is shut here is opened, for who
-        hands them on. What still runs here goes first."""
+        """PCs around a share's origin keep their drive while it is served elsewhere: its closed port is opened, for the
+        program that forwards them. A program of the service that still runs here goes first."""
         if not service.get("lan_port") or node == self._served["node"]:
             return
         with self._listener_of(name):

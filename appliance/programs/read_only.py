@@ -62,7 +62,7 @@ def _open(folder: str) -> int:
 
 
 def _call(folder: str, number: int, *words: int | bytes) -> int:
-    """What the kernel answers to its call `number`; raise ApplianceError about `folder`."""
+    """Return the kernel's answer to its call `number`; raise ApplianceError about `folder`."""
     given = [ctypes.c_long(it) if isinstance(it, int) else it for it in words]
     answer: int = _LIBRARY.syscall(ctypes.c_long(number), *given)
     if answer < 0:

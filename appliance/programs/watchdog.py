@@ -26,10 +26,10 @@ LOCK = "watchdog.lock"
 CGROUPS = "/sys/fs/cgroup/system.slice"
 
 
-# What `dataclasses` and `typing` import would take a third of the memory of this program.
+# The imports of `dataclasses` and `typing` would take a third of the memory of this program.
 Watch = namedtuple("Watch", ("deadline", "group", "started", "epoch"))
-"""Whom to end when: a process group, and when its leader started, in clock ticks since boot; or 0 and the number of a
-control group, which is never given again; or two zeros, for whichever the unit has."""
+"""The processes to end, and when: a process group, and when its leader started, in clock ticks since boot; or 0 and the
+number of a control group, which is never given again; or two zeros, for whichever the unit has."""
 
 
 def read(text: str) -> Watch | None:
@@ -43,7 +43,7 @@ def read(text: str) -> Watch | None:
 
 
 def small(path: str) -> str:
-    """What is in the file; `open` costs several times as much, at each look."""
+    """Return the content of the file; `open` costs several times as much, at each look."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(file, 4096).decode()

@@ -1,4 +1,4 @@
-"""What a new plan would move, shown before anything moves: copies to seed with their hours, and copies given up."""
+"""The moves of a new plan, shown before anything moves: copies to seed with their hours, and copies given up."""
 
 from __future__ import annotations
 

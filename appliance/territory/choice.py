@@ -51,7 +51,8 @@ def extend(
     order: Callable[[str, tuple[str, ...]], tuple[float | str, ...]],
 ) -> tuple[str, ...]:
     """`chosen` and those of `able` that make `wanted` nodes in distinct failure domains; the most when so many are not
-    to be had. Of several sets the one whose nodes come first by `order`, which sorts a node beside those chosen."""
+    to be had. Among several sets it is the one whose nodes come first by `order`, which sorts a node beside those
+    chosen."""
     if len(chosen) >= wanted:
         return chosen
     left = [node for node in able if not first_conflict(territory, node, chosen)]

@@ -46,7 +46,7 @@ def placements_from_json(values: Iterable[Any]) -> dict[str, Placement]:
 def plain(value: Any) -> Any:
     """A dataclass of the model, or a part of one, as JSON values."""
     if is_dataclass(value):
-        # What is signed apart from the territory leaves former versions able to read it.
+        # Fields that are signed apart from the territory leave former versions able to read it.
         signed = (field.name for field in fields(value) if not field.metadata.get("apart"))
         return {name: plain(getattr(value, name)) for name in signed}
     if isinstance(value, Mapping):
@@ -115,7 +115,7 @@ def _by_name(things: list[Any], where: str) -> dict[str, Any]:
 
 
 def _check_references(territory: Territory) -> None:
-    """What the code looks up without asking must be there; the planner's file is checked in far more detail."""
+    """The names that the code looks up unchecked must be there; the planner's file is checked in far more detail."""
     named = (territory.zones, territory.sites, territory.nodes, territory.services, territory.people)
     if bad := [name for things in named for name in things if not NAME.fullmatch(name)]:
         raise IntegrityError(f'territory: "{bad[0]}" is not a name.')

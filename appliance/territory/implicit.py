@@ -1,7 +1,7 @@
 """The service that each node has without being asked: its own accounts, journals and settings. Pure.
 
-What of the node it saves is the node's to say (`backup/writer/own.py`); here is only that it exists, where its copies
-may go and how small it is. It is placed, signed, granted and backed up like any other service.
+The node decides which of its files it saves (`backup/writer/own.py`); here is only that it exists, where its copies may
+go and how small it is. It is placed, signed, granted and backed up like any other service.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def with_implicit(territory: Territory) -> Territory:
 
 
 def implicit_name(node: str) -> str:
-    """What the own service of `node` is called; `territory.yml` may not use such a name."""
+    """The name of the own service of `node`; `territory.yml` may not use such a name."""
     return f"{PREFIX}{node}"
 
 
@@ -84,7 +84,8 @@ def _standbys(here: list[Service]) -> tuple[str, ...]:
 
 
 def _usual(choices: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """What more than half of `choices` name; any two of those stand together in one, so they do not conflict."""
+    """Return the names in more than half of `choices`; any two of those are together in one, so they do not
+    conflict."""
     every = list(choices)
     counts = Counter(name for choice in every for name in choice)
     return tuple(sorted(name for name, count in counts.items() if 2 * count > len(every)))

@@ -1,4 +1,4 @@
-"""What a territory is made of, as signed in its bundle. Values only: no file, no clock, only the standard library.
+"""The parts of a territory, as signed in its bundle. Values only: no file, no clock, only the standard library.
 
 Sizes are bytes, durations seconds, coordinates millionths of a degree: whole numbers throughout, because a signed
 document holds no floats.
@@ -141,7 +141,7 @@ class Retention:
 
 @dataclass(frozen=True)
 class Service:
-    """What one node backs up as one repository.
+    """The files or database that one node backs up as one repository.
 
     `paths` are folders for files, database files for sqlite; `database` is the name for postgresql. `standbys` are
     trusted with the key and hold the first copies; `copies` counts them too, never the origin. `share` is what PCs call
@@ -238,9 +238,9 @@ class Event:
 @dataclass(frozen=True)
 class Territory:
     """`own_backup`: whether each node also backs itself up (`implicit.with_implicit`). `lease_seconds`: for how long a
-    holder may be silent before another takes over; brokers and holders must agree on it, so it is signed. `hand_back`:
-    between which local times a service goes home by itself, or "never". `contact`: whom people write to, as pages show
-    it, "" for none."""
+    lease holder may be silent before another takes over; brokers and lease holders must agree on it, so it is signed.
+    `hand_back`: between which local times a service goes back to its origin by itself, or "never". `contact`: the
+    person or office that people write to, as pages show it, "" for none."""
 
     name: str
     title: str

@@ -1,14 +1,14 @@
 """Where the copies of each service go: a pure function of the territory and of where they are now.
 
-Invariant: the holders of a service are in failure domains distinct from its origin's and from each other's, and no node
-holds more than it offers. In order of weight:
+Invariant: the replica nodes of a service are in failure domains distinct from its origin's and from each other's, and
+no node holds more than it offers. In order of weight:
 
 1. standbys named for the service hold the first copies, and their room is set aside before anything else is placed;
 2. a copy stays where it is while that is valid: nothing moves because a node joined or somebody has more room;
 3. services whose origin offers others at least what it asks of them are placed before those whose origin does not, so
-   that when room is short it is short for who gives less (reciprocity);
+   that when room is short it is short for the node that gives less (reciprocity);
 4. among valid nodes: a spare that the last plan named, then fewer tolerated zones shared, then the node that would use
-   the smallest part of what it offers. What a node is given thus follows what it lends.
+   the smallest part of what it offers. So a node that lends more is given more.
 
 Weighted rendezvous hashing would need no memory of the last plan, but nobody at a town hall could check its reasons.
 """

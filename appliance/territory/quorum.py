@@ -1,4 +1,4 @@
-"""Who votes, and how many of them decide."""
+"""The number of voters that decides."""
 
 from __future__ import annotations
 

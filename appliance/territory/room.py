@@ -1,4 +1,4 @@
-"""Who lends how much, who asks how much, and what is left of an offer while copies are being placed."""
+"""The room that each node lends and asks, and what is left of an offer while copies are being placed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAMED_MAX = 3
 
 
 class Room:
-    """What is left of each node's offer during one attempt at a placement, beside what is `kept` there."""
+    """The rest of each node's offer during one attempt at a placement, beside what is `kept` there."""
 
     def __init__(self, territory: Territory, kept: Kept = NOTHING_KEPT) -> None:
         self._offered = {node.name: node.offered_bytes for node in territory.nodes.values()}
@@ -24,12 +24,13 @@ class Room:
             self._kept[node][service] = size
 
     def take(self, node: str, service: Service) -> None:
-        """What is kept there of `service` is a part of its copy again."""
+        """The kept part of `service` there is a part of its copy again."""
         self._used[node] += service.quota_bytes
         self._kept[node].pop(service.name, None)
 
     def lack(self, node: str, service: Service) -> str:
-        """Why `service` does not fit at `node`; "" when it does. What it still has there needs no more room."""
+        """Why `service` does not fit at `node`; "" when it does. The part that it still has there needs no more
+        room."""
         offered, size = self._offered[node], service.quota_bytes
         others = {name: kept for name, kept in self._kept[node].items() if name != service.name}
         free = offered - self._used[node] - sum(others.values())
@@ -46,7 +47,7 @@ class Room:
 
 
 def _beside(kept: Mapping[str, int]) -> str:
-    """What stands in the way though it is planned no more."""
+    """The kept replicas that are in the way though they are no longer planned."""
     if not kept:
         return ""
     names = sorted(kept)

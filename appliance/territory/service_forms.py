@@ -1,6 +1,6 @@
 """Services that move between hosts: those with an address of their own in the mesh, and where they may be served. Pure.
 
-Such an address goes where the service is served. What serves it there follows from its form.
+Such an address goes where the service is served. The program that serves it there follows from its form.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ class Loss:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What `event` leaves of `service`: `where` names each copy left beside the origin, `opened_by` who can read it.
+    """The copies of `service` that `event` leaves: `where` names each beside the origin, `opened_by` the nodes that can
+    read it.
 
     `planned` are copies that would be left too, once something writes them; `survives` does not count them.
     """
@@ -77,7 +78,7 @@ def losses(territory: Territory) -> tuple[Loss, ...]:
 
 
 def judge(territory: Territory, service: Service, placement: Placement, loss: Loss) -> Verdict:
-    """What `loss` leaves of one service."""
+    """Return what `loss` leaves of one service."""
     origin_left = service.node not in loss.nodes
     where = tuple(node for node in placement.holders if node not in loss.nodes)
     planned = _planned_left(territory, service, loss)
@@ -125,7 +126,7 @@ def _planned_left(territory: Territory, service: Service, loss: Loss) -> tuple[s
 
 
 def _openers(service: Service, loss: Loss) -> tuple[str, ...]:
-    """Who can open what is left, in the order in which one would ask them."""
+    """Return the nodes and people that can open what is left, in the order in which one would ask them."""
     origin = () if service.node in loss.nodes else (service.node,)
     how = " by a person there" if service.key_access == "sealed" else ""
     standbys = tuple(f"{node}{how}" for node in service.standbys if node not in loss.nodes)

@@ -1,6 +1,6 @@
 """The names of a service's declared paths under former bundles: signed headers name them by index alone.
 
-declared.json beside the bundle, on every node
+    declared.json   beside the bundle, on every node
 
 A bundle that renames, adds or reorders paths gives each index another meaning. So a node that takes one first writes
 down the names before; a header is read by those that were in force when it was sealed. Its writer may have lived by the

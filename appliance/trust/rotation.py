@@ -1,7 +1,7 @@
 """Other keys for a node that goes on: made beside the present ones, shown, signed for, and then in their place.
 
-keys/next/    what was made and is shown to be signed; nobody knows it yet
-keys/former/  what it replaced: of SSH it is still offered, because a peer may not have the new bundle yet
+    keys/next/    what was made and is shown to be signed; nobody knows it yet
+    keys/former/  what it replaced: of SSH it is still offered, because a peer may not have the new bundle yet
 
 Only keys that nothing old depends on can be changed so. `sign` is in grants and receipts, `age` in the envelopes of
 everything that was sealed, `host` is the machine's own: for those a node is replaced, as a new identity.

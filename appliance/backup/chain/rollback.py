@@ -1,6 +1,6 @@
 """The record that a peer is ahead of the writer here, left on the disk for `status`: nobody else would see it.
 
-sight/SERVICE.overtaken what was found, in the sentence that refused it, and at which peer
+    sight/SERVICE.overtaken   what was found, in the sentence that refused it, and at which peer
 
 The finder writes it: a run, a push, an exchange. It goes once the service was continued, or once a comparison with that
 very peer finds nothing: another one that knows less proves nothing.

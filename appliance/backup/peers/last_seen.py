@@ -1,6 +1,6 @@
 """The nodes of a service that this node has seen, its statements about those it has not, and the statements of others.
 
-sight/SERVICE when each node of the service last answered or pushed, by this node's ageing clock; the statements
+    sight/SERVICE   when each node of the service last answered or pushed, by this node's ageing clock; the statements
 
 It is apart from what is held: an origin, which holds nothing, observes too. Statements are signed again whenever heads
 are exchanged and shown with the own head, so each party has them all, and hands them to a spare with a relay.

@@ -1,6 +1,6 @@
 """The formats of a generation's header that the replica nodes of a service read, as each showed with its last head.
 
-services/SERVICE/readers.json
+    services/SERVICE/readers.json
 
 A territory is upgraded node by node. A header of format 2 is sealed only once every node that must hold the service
 showed that it reads it; a replica node that was not heard yet counts as one of a former version.

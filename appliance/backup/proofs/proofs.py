@@ -1,7 +1,7 @@
 """The proofs of a service on a node that may read it: the rounds of verification and the drills.
 
-services/SERVICE/proofs.json   the round under way, the last one that ended, the last drill, the last of everything
-services/SERVICE/proof/        the copy that is read, apart from those that people restore from
+    services/SERVICE/proofs.json   the round under way, the last one that ended, the last drill, the last of everything
+    services/SERVICE/proof/        the copy that is read, apart from those that people restore from
 
 Losing the file costs another round. It names damaged files, so only this account may read it.
 """

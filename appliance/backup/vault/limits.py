@@ -3,7 +3,7 @@
 An attacker with all of an origin's credentials can at most fill its quota. Part of it stays for the next epoch, so that
 the replacement of a ransomed node still finds room:
 
-ceiling(epoch) = base + 0.7 * (limit - base), base = what was used when this epoch began
+    ceiling(epoch) = base + 0.7 * (limit - base), base = what was used when this epoch began
 
 That holds for bytes, for names (files and folders: inodes run out too) and for headers, which pruning leaves. A
 generation that another replica node hands on already passed these limits there, so it may fill the whole limit and

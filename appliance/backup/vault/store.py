@@ -1,19 +1,19 @@
 """The replica of one service at a peer: blobs by their hash, and the generations that name them.
 
-pool/ab/abcd...                     blobs, read-only, named by their SHA-256
-partial/abcd...                     what arrived of a blob so far; resumed by the byte
-book/ledger.json                    what was taken today (`ledger.py`)
-rotten/abcd...                      a blob that failed its own hash, kept 30 days to be looked at
-grants/00002                        the grant of each epoch
-generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying replica
-                                    node's receipt) and bucket; `damaged` while a file of it is rotten or gone;
-                                    given-up is a receipt once other nodes have it in this node's place
-history/00002.0000000               the same of a thousand that are held no more (`history.py`)
-damage, unreferenced, scrubbed, alarm
-                                    small memories, each explained where it is written
-lock                                held exclusively while a session publishes or pruning removes
-session.lock                        held by the one session that receives, by pruning and by repair
-wanted.lock                         held by pruning and repair while they wait until a relay makes way
+    pool/ab/abcd...                     blobs, read-only, named by their SHA-256
+    partial/abcd...                     what arrived of a blob so far; resumed by the byte
+    book/ledger.json                    what was taken today (`ledger.py`)
+    rotten/abcd...                      a blob that failed its own hash, kept 30 days to be looked at
+    grants/00002                        the grant of each epoch
+    generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying replica
+                                        node's receipt) and bucket; `damaged` while a file of it is rotten or gone;
+                                        given-up is a receipt once other nodes have it in this node's place
+    history/00002.0000000               the same of a thousand that are held no more (`history.py`)
+    damage, unreferenced, scrubbed, alarm
+                                        small memories, each explained where it is written
+    lock                                held exclusively while a session publishes or pruning removes
+    session.lock                        held by the one session that receives, by pruning and by repair
+    wanted.lock                         held by pruning and repair while they wait until a relay makes way
 
 Invariant: a generation is held when its `list` and `receipt` are there without `damaged`, and then every blob of the
 list is durable in the pool. So the order is: blob fsynced, linked into the pool, the pool's folder fsynced, partial

@@ -1,6 +1,6 @@
 """Files that can never be read, which an operator accepted: a backup without exactly these counts as whole.
 
-services/SERVICE/accepted.json where the service is written
+    services/SERVICE/accepted.json   where the service is written
 
 A disk with one rotten sector or one locked file would otherwise leave a service partial for ever: failed, and not
 movable. An accepted file is reported for as long as it lasts, also in the manifest of each archive (`manifest.py`), and

@@ -1,7 +1,7 @@
 """The sizes that the last runs of a service read at its source, kept beside its repository (`shrunken.py` has the
 rule).
 
-services/SERVICE/sizes.json for the epoch in which it is written here
+    services/SERVICE/sizes.json   for the epoch in which it is written here
 
 A writer that has no such record, or one of another epoch, makes it from the manifests in the repository: then a
 takeover forgets nothing of a service that had shrunk. A node's own service is left out: its journals are rotated.

@@ -1,7 +1,7 @@
-"""What root's side of this host says of its disks: how the data volume is kept, and what was found wrong.
+"""The notes of root's side of this host on its disks: how the data volume is kept, and what was found wrong.
 
 The role storage writes the note. A helper that finds a disk ailing leaves one sentence in a file of the folder of
-alarms; whoever mended that removes the file.
+alarms; the person who repaired that removes the file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def how_kept(note: Path = NOTE) -> str:
 
 
 def alarms(folder: Path = ALARMS) -> tuple[Alarm, ...]:
-    """What is wrong with this host's disks, by the names of the files."""
+    """Return what is wrong with this host's disks, by the names of the files."""
     found = sorted(path for path in folder.glob("*") if path.is_file()) if folder.is_dir() else []
     return tuple(Alarm(str(path), _sentence(path)) for path in found)
 

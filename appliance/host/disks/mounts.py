@@ -1,4 +1,4 @@
-"""What is mounted on this machine, and unmounting what is ours."""
+"""The mounts of this machine, and unmounting those that are ours."""
 
 from __future__ import annotations
 

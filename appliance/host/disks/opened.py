@@ -1,4 +1,5 @@
-"""Whether somebody has a file open: whoever saves into it after another one took its place saves into the old one."""
+"""Whether somebody has a file open: a program that saves into it after another one took its place saves into the old
+one."""
 
 from __future__ import annotations
 

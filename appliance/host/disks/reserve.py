@@ -1,6 +1,6 @@
-"""A file that keeps room back on a disk, for what makes room there: forgetting and thinning have to write first.
+"""A file that keeps room back on a disk, for work that makes room there: forgetting and pruning have to write first.
 
-Nothing reads it. Whoever needs the room removes it (`give`), and makes it again when there is room (`keep`).
+Nothing reads it. A program that needs the room removes it (`give`), and makes it again when there is room (`keep`).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from appliance.secret import Secret
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
-# A machine has a key of each kind, and whoever reads the fingerprint on its screen may read any of them.
+# A machine has a key of each kind, and a person who reads the fingerprint on its screen may read any of them.
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512")
 OWN_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 # Adds the line on standard input, once. The key is not in the arguments, which everybody on the machine may read.
@@ -105,7 +105,7 @@ def install_key(transport: paramiko.Transport, line: str) -> None:
 
 
 def run(transport: paramiko.Transport, command: str, *, stdin: bytes = b"") -> bytes:
-    """What `command` prints; raise ApplianceError with the end of its errors when it fails."""
+    """Return the output of `command`; raise ApplianceError with the end of its errors when it fails."""
     with transport.open_session(timeout=ANSWER_SECONDS) as channel:
         channel.settimeout(ANSWER_SECONDS)
         channel.exec_command(command)

@@ -29,15 +29,15 @@ class Machine:
 def ask_all(
     machines: Iterable[Machine], command: str, *, identity: Path | None = None
 ) -> Mapping[str, str | ApplianceError]:
-    """What `command` printed at each machine by its name, or why there is no answer.
+    """Return the output of `command` at each machine by its name, or why there is no answer.
 
     `identity` is our private key; by default the agent's and those of ~/.ssh are tried.
     """
     asked = {machine.name: machine for machine in machines}
-    strangers = {name: _never_met(name) for name, machine in asked.items() if not machine.host_key}
-    connections = {_connection(asked[name], identity): name for name in asked if name not in strangers}
+    unmet = {name: _never_met(name) for name, machine in asked.items() if not machine.host_key}
+    connections = {_connection(asked[name], identity): name for name in asked if name not in unmet}
     answers = {connections[connection]: _answer(found) for connection, found in _run(connections, command).items()}
-    return {name: strangers.get(name) or answers[name] for name in asked}
+    return {name: unmet.get(name) or answers[name] for name in asked}
 
 
 def _run(connections: Iterable[Connection], command: str) -> Mapping[Connection, Result | BaseException]:

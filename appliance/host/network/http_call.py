@@ -29,7 +29,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 class Answer:
-    """What came back; close it. `headers` are complete, the content is still on its way."""
+    """The answer; close it. `headers` are complete, the content is still on its way."""
 
     def __init__(self, line: _Line, answer: http.client.HTTPResponse) -> None:
         self._line, self._answer = line, answer

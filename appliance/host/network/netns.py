@@ -63,7 +63,7 @@ def batch_tc(namespace: str, lines: Iterable[str]) -> None:
 
 
 def show(namespace: str | None, *words: str) -> list[dict[str, Any]]:
-    """What `ip -json WORDS` says in `namespace`."""
+    """Return the answer of `ip -json WORDS` in `namespace`."""
     where = () if namespace is None else ("-n", namespace)
     result = run(("ip", "-json", *where, *words), timeout_seconds=TIMEOUT_SECONDS, check=True)
     return cast("list[dict[str, Any]]", json.loads(result.stdout or b"[]"))
@@ -90,7 +90,7 @@ def connect(namespace: str, address: str, port: int, seconds_max: float) -> sock
 
 
 def within[Answer](namespace: str | None, work: Callable[[], Answer]) -> Answer:
-    """What `work` answers when it runs in `namespace`; here for None.
+    """Return the answer of `work` when it runs in `namespace`; here for None.
 
     A thread stays in the namespace that it went to, so this is done by one that ends then.
     """

@@ -6,8 +6,8 @@ Invariant: each generation that goes here is held, or was let go by its own rule
 are as many in distinct failure domains as the service was promised, without the writer and without this node. While one
 of the service is lost, nothing goes.
 
-sight/SERVICE.shown   by peer: its receipt for what is as new as the newest here, when by this node's ageing clock
-                      it was first shown, and which generations held here the peer has too
+    sight/SERVICE.shown   by peer: its receipt for what is as new as the newest here, when by this node's ageing clock
+                          it was first shown, and which generations held here the peer has too
 
 A generation that was given up is no more than known here: it comes again where this node has to hold the service once
 more.

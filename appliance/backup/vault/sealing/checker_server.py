@@ -1,6 +1,6 @@
 """The checker of a real host: one check for one connection, under an account that owns nothing and sees no key.
 
-python3 -m appliance.backup.vault.sealing.checker_server STATE with the connection from systemd
+    python3 -m appliance.backup.vault.sealing.checker_server STATE   with the connection from systemd
 
 borg reads what an unknown node sealed. A borg that turns against its caller finds here what is held, which it may read
 and not change, a folder for its own index, and no network. Only the node's own account may ask, the owner of STATE.

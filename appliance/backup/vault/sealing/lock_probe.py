@@ -1,6 +1,6 @@
 """Prove the retention lock instead of believing in it: try to change what is sealed, as the account that receives.
 
-python3 -m appliance.backup.vault.sealing.lock_probe STATE FILE as appliance-vault, by a timer; writes FILE
+    python3 -m appliance.backup.vault.sealing.lock_probe STATE FILE     as appliance-vault, by a timer; writes FILE
 
 Two things are tried for each service held. The receiving account must not be able to change a sealed file; the tries
 lose nothing where it can after all: the file is opened for writing and nothing is written, its mode is set to what it
