@@ -183,7 +183,8 @@ def list_() -> None:
 
 
 def _bundle_at_hand() -> Bundle | None:
-    """The bundle of the node of --state; None away from any node, where whoever accepts an act has to check it."""
+    """The bundle of the node of --state; None away from any node, where the person who accepts an act has to check
+    it."""
     try:
         return this_node().bundle
     except (ApplianceError, OSError):
@@ -203,7 +204,7 @@ def _named(what: str, generation: str) -> dict[str, str | int]:
 
 
 def _raised(what: str, size: str, per_day: str) -> dict[str, str | int]:
-    """What an act `quota` raises; raise UsageError when it raises nothing, or another act something."""
+    """Return what an act `quota` raises; raise UsageError when it raises nothing, or another act something."""
     if bool(size or per_day) != (what == "quota"):
         raise UsageError("`quota`, and no other act, needs an amount, such as --bytes 300G, --per-day 40G or both.")
     return {name: parse_bytes(text) for name, text in (("bytes", size), ("daily", per_day)) if text}

@@ -56,10 +56,10 @@ class ServiceType(NameType):
         layout = NodeLayout(state.absolute())
         if any((folder / name).exists() for folder in (layout.services, layout.vault)):
             return name
-        # What reads bundles is loaded now: most names are those of folders, and need none.
+        # The modules that read bundles are loaded now: most names are those of folders, and need none.
         from appliance.trust.identity import load_territory
 
-        with contextlib.suppress(ApplianceError, OSError):  # whoever needs the bundle says what is wrong with it
+        with contextlib.suppress(ApplianceError, OSError):  # a command that needs the bundle says what is wrong with it
             return load_territory(layout)[1].first_name(name)
         return name
 
@@ -130,15 +130,15 @@ def write_file(path: Path, data: bytes) -> None:
 
 
 def command(*words: str) -> str:
-    """What to type next, about the same node as now."""
+    """Return the command to type next, about the same node as now."""
     state = options().state
     about = () if state is None else ("--state", str(state.absolute()))
     return as_typed("appliance", *about, *words)
 
 
 def about_this_node(told: str) -> str:
-    """`told` with the same in each command to type here: what judges a node knows no words of a shell.
+    """`told` with the same in each command to type here: the code that judges a node knows no words of a shell.
 
-    What is to be looked at on another node, and what is about no node, stays as it is.
+    A command for another node, or for no node, stays as it is.
     """
     return SHORT_COMMAND.sub(lambda found: f"{found[1]} `{command()} ", told)

@@ -1,4 +1,4 @@
-"""From where whoever typed this came by SSH."""
+"""The address from which the person who typed this came by SSH."""
 
 from __future__ import annotations
 

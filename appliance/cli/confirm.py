@@ -1,4 +1,4 @@
-"""What a key holder is asked before something is signed: shown in full, and answered on a terminal or by --yes."""
+"""The question to a key holder before something is signed: shown in full, and answered on a terminal or by --yes."""
 
 from __future__ import annotations
 

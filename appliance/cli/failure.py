@@ -85,7 +85,7 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
 
 
 def _reason(error: OSError) -> str:
-    """What the kernel says, such as "Too many levels of symbolic links", as a part of a sentence."""
+    """The kernel's message, such as "Too many levels of symbolic links", as a part of a sentence."""
     reason = os.strerror(error.errno or errno.EIO)
     return reason[0].lower() + reason[1:]
 
@@ -127,7 +127,7 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _meant(message: str, context: click.Context) -> str:
-    """What click says for options and not for commands."""
+    """Return the suggestion that click makes for options and not for commands."""
     unknown = re.fullmatch(r"No such command '(.+)'\.", message)
     if unknown is None or not isinstance(context.command, click.Group):
         return ""

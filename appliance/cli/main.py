@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     words = sys.argv[1:] if argv is None else argv
     _mend_streams()
     code = run(words)
-    # What is left in the buffer of a closed output must not raise once more while Python ends.
+    # Text left in the buffer of a closed output must not raise once more while Python ends.
     try:
         sys.stdout.flush()
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""What commands print: the result on standard output, for a person or as JSON; all talk on standard error."""
+"""The output of commands: the result on standard output, for a person or as JSON; all talk on standard error."""
 
 from __future__ import annotations
 

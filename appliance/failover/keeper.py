@@ -37,7 +37,7 @@ LOOKS_IN_A_LEASE_MAX = 1500
 """When one thing follows the other, as in a takeover."""
 SILENT_SECONDS = 60.0
 """After so long without an answer of a majority, nothing is told of who holds the service."""
-PAUSED_ANEW_SECONDS = 10 * MINUTE
+PAUSED_AGAIN_SECONDS = 10 * MINUTE
 """A pause ends by itself within the hour; one that is asked for soon after another goes on."""
 UNSERVED_AGAIN_SECONDS = 10 * MINUTE
 """Two nodes of which neither can start a service take it in turns."""
@@ -260,7 +260,7 @@ class Keeper:
             vacant_since=ctx.vacant_since if vacant else None,
             unheard_since=max(heard, self._began) if silent else None,
             contested_since=self._spell("contested", contested, now),
-            paused_since=self._spell("paused", paused, now, PAUSED_ANEW_SECONDS),
+            paused_since=self._spell("paused", paused, now, PAUSED_AGAIN_SECONDS),
             paused_by=intent.by if intent and paused else "",
             quarantined=seen.requests.quarantined,
             unkept_since=self._spell("unkept", unkept, now),

@@ -52,7 +52,8 @@ def build(
 def make_web_app(
     lookup: Lookup, clock: Clock, *, secure: bool = False, answer_seconds: float = ANSWER_SECONDS
 ) -> WebApp:
-    """What the pages share: who may come in, where it is written down, how it looks."""
+    """Return the common state of the pages: the people who may come in, where visits are written down, how pages
+    look."""
     database = Database(lookup.paths.database)
     node, territory = lookup.territory()
     stores = stores_of(lookup.layout, node)

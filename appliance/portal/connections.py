@@ -1,7 +1,7 @@
-"""Who may be connected, and for how long without asking: no PC shuts the pages by connections that say nothing.
+"""The connections that may be open, and for how long without a request: no PC shuts the pages by idle connections.
 
-Of an address one connection too many is closed as it comes, before it costs anything, TLS too. Whoever began a request
-must end it in time. Where many PCs have many, the next ones are told so.
+A connection too many from one address is closed as it comes, before it costs anything, TLS too. A PC that began a
+request must end it in time. Where many PCs have many, the next ones get a page that says so.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Connection(H11Protocol):
 
 
 class Few(logging.Filter):
-    """Of what any PC brings about, such as a request that is none, one line a minute; of failures all."""
+    """One line a minute of anything that any PC can cause, such as an invalid request; all lines of failures."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -27,7 +27,8 @@ from appliance.node.handle import Node
 
 @dataclass(frozen=True)
 class Freshness:
-    """Of one service. `safe_seconds`: when its newest safe copy was made, UTC; None when none is known to be safe.
+    """The age of one service's copies. `safe_seconds`: when its newest safe copy was made, UTC; None when none is known
+    to be safe.
 
     Of the newest of all, `copies` of the `promised` ones are acknowledged. It is `whole`, or lacks the paths of
     `partial`: each with when it was saved whole last, UTC seconds, None when that is not known.
@@ -40,7 +41,8 @@ class Freshness:
     whole: bool = True
     partial: tuple[tuple[str, float | None], ...] = ()
     without: tuple[tuple[str, float, float], ...] = ()
-    """What an operator accepted it to be without: each with since when, and when that was accepted, UTC seconds."""
+    """The files that an operator accepted it to be without: each with since when, and when that was accepted, UTC
+    seconds."""
     databases: bool = False
     """Whether its paths are databases: one that could not be copied is there as its file lay, and may be torn."""
 
@@ -50,7 +52,8 @@ class Freshness:
 
 
 def freshness(node: Node, services: tuple[str, ...]) -> dict[str, Freshness]:
-    """What is known here of each of `services`; nobody is asked. Where something of one is rotten, it is left out."""
+    """Return what is known here of each of `services`; nobody is asked. A service of which something is rotten is left
+    out."""
     view = Observer().look(node, now_of(node), Memory(), thorough=True)
     found = {}
     for service in services:

@@ -1,4 +1,4 @@
-"""What the pages look things up in: the catalogues that the worker keeps current. They are read and never written."""
+"""The catalogues in which the pages look things up, kept current by the worker. They are read and never written."""
 
 from __future__ import annotations
 

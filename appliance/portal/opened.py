@@ -1,4 +1,5 @@
-"""What the worker of the portal has opened, told to its pages by one small file: the pages themselves open nothing."""
+"""The services that the worker of the portal has opened, given to its pages by one small file: the pages open
+nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ class Opened:
     """A service whose names can be looked up in `catalogue`; `fresh` None when nothing is known of its copies.
 
     `rewinds_until`: UTC seconds until which a signed act lets a whole share of it be replaced, 0 where none does. It is
-    to be shown; whoever replaces looks at the act itself.
+    to be shown; the program that replaces looks at the act itself.
     """
 
     catalogue: Path

@@ -1,4 +1,4 @@
-"""What every page of the portal asks of: the site, the catalogues, and what the person who visits may see in it."""
+"""The context of every page of the portal: the site, the catalogues, and what the person who visits may see in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from appliance.restore.scope import Scope
 
 @dataclass(frozen=True)
 class Seen:
-    """What one visit may see."""
+    """The shares and catalogues that one visit may see."""
 
     shares: dict[str, Share]
     scope: Scope
@@ -51,7 +51,7 @@ class PageContext:
 
     @contextmanager
     def seen(self, visit: Visit) -> Iterator[Seen]:
-        """What `visit` may see, nothing of which was looked at before its right was."""
+        """The shares and catalogues that `visit` may see; its right is checked before any of them is looked at."""
         shares = self.lookup.shares(visit.person)
         with self.lookup.catalogues(shares) as catalogues:
             yield Seen({share.service: share for share in shares}, scope_of(shares), catalogues)

@@ -38,7 +38,7 @@ class PortalPaths:
 
     @property
     def seen(self) -> Path:
-        """What the worker last heard of every node, where this one watches the others."""
+        """The last answers of every node, as the worker heard them, where this one watches the others."""
         return self.work / "seen.json"
 
     @property

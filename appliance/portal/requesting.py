@@ -1,4 +1,4 @@
-"""What somebody wants back becomes orders, and orders are found again by whoever asked for them alone."""
+"""Restore requests become orders, and only the person who made an order finds it again."""
 
 from __future__ import annotations
 

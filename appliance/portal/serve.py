@@ -74,7 +74,7 @@ def serve(layout: NodeLayout, settings: ListenSettings, *, answer_seconds: float
         http=Connection,
         ws="none",
         lifespan="off",
-        # Who stands between would say who asks: nobody does, and everybody may write that header.
+        # A proxy would name the client in a header: there is none, and everybody may write that header.
         proxy_headers=False,
         server_header=False,
         access_log=False,

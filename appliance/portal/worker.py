@@ -120,7 +120,7 @@ class Worker:
             self._due[service] = time.monotonic() + AT_STANDBY_SECONDS
 
     def _catalogue(self, path: Path) -> sqlite3.Connection:
-        """The catalogue at `path`, kept open; one that was begun anew, for another branch, is another file."""
+        """The catalogue at `path`, kept open; one that was started over, for another branch, is another file."""
         place = (path, path.stat().st_ino if path.exists() else 0)
         if place not in self._held:
             made = open_catalogue(path)

@@ -1,1 +1,1 @@
-"""What the signed bundle means on a real host: its files rendered, checked and put in force."""
+"""The signed bundle on a real host: its files rendered, checked and put in force."""

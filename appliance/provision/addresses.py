@@ -1,4 +1,4 @@
-"""Addresses of nodes as the kernel wants them. A name is none: no DNS answer shall change a rule."""
+"""Addresses of nodes as the kernel wants them. A name is not one: no DNS answer must change a rule."""
 
 from __future__ import annotations
 

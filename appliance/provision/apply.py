@@ -58,7 +58,7 @@ THIS_HOST = Host(Path("/"), real_run)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of each part: a part that fails leaves the others to go on, for one may be a revocation."""
+    """The result of each part: a part that fails leaves the others to go on, for one may be a revocation."""
 
     changes: dict[str, Changes]
     failures: dict[str, ApplianceError]
@@ -67,8 +67,9 @@ class Outcome:
 def one_at_a_time(host: Host = THIS_HOST) -> AbstractContextManager[None]:
     """Wait until nobody else applies parts to `host`, then keep others waiting.
 
-    What the parts are made of is read within it, too. Who read a bundle before another run put the next one in force
-    would bring back what that one took away: the keys of a node that was revoked, the network of a former operator.
+    The sources of the parts are read within it, too. A run that read a bundle before another run put the next one in
+    force would bring back what that one took away: the keys of a node that was revoked, the network of a former
+    operator.
     """
     return locked(below(host.root, LOCK), what="`appliance internal node apply`", wait=True)
 

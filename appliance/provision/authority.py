@@ -1,12 +1,13 @@
-"""The folder of who issues certificates, beside territory.yml on the control machine:
+"""The folder of the certificate authority, beside territory.yml on the control machine:
 
     pki/root.pem          the root, which the bundle names by its fingerprint; its key is with the territory's key
     pki/intermediate.pem  what issues; intermediate.csr asked for it; intermediate.key is encrypted by ansible-vault
     pki/requests/NODE.csr what a node asked with; nodes/NODE.pem what it got; issued/SERIAL.pem all that were issued
-    pki/revoked.pem       the list of those that nobody shall believe any more
+    pki/revoked.pem       the list of those that nobody must believe any more
     pki/chains/NODE.pem   all that a node gets: its certificate, its issuers, that list
 
-Everything here but the key is public. What is due is told without the key, so an ordinary run needs no password.
+Everything here but the key is public. Due certificates are listed without the key, so an ordinary run needs no
+password.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Authority:
     intermediate: pki.Certificate
 
     def due(self, now: float) -> Due:
-        """What is to be issued at `now`, seconds UTC."""
+        """Return what is to be issued at `now`, seconds UTC."""
         wanting = tuple(name for name in sorted(self.bundle.members) if self._wants(name, now))
         return Due(wanting, self._list_is_due(now))
 

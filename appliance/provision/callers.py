@@ -1,7 +1,7 @@
-"""Whoever brings a bundle over SSH must still be let in under it: its rules are loaded as soon as it is kept.
+"""The caller who brings a bundle over SSH must still be let in under it: its rules are loaded as soon as it is kept.
 
-`appliance-apply.path` has them loaded, and that has no session which it could lock out. So who keeps a bundle asks here
-first.
+`appliance-apply.path` has them loaded, and that has no session which it could lock out. So the program that keeps a
+bundle asks here first.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from appliance.trust.identity import Identity
 
 @dataclass(frozen=True)
 class Caller:
-    """Who brings a bundle: the `address` from which he came by SSH, "" where he did not; and networks of `operators`,
-    to be let in from then on."""
+    """The person who brings a bundle: the `address` from which he came by SSH, "" where he did not; and networks of
+    `operators`, to be let in from then on."""
 
     address: str = ""
     operators: tuple[str, ...] = ()
 
 
 def operators_first(root: Path, kept: Path, offered: Bundle, node: Identity, caller: Caller) -> str:
-    """What the file OPERATORS must say before the bundle `offered` is kept at `kept`; "" when it stays as it is.
+    """Return the text for the file OPERATORS before the bundle `offered` is kept at `kept`; "" when it stays as it is.
 
     Raise Refused when `offered` may not follow the bundle that is there, or would let in `caller` no more. Nothing is
     asked where our rules were never loaded, and where that bundle is in force already.

@@ -1,9 +1,9 @@
 """The certificate of this node, as programs that speak TLS find it: taken only when it is right in every part.
 
-tls/certificate.pem   the node's and the intermediate's, in the order that servers want
-tls/key.pem           the private key of that certificate: while keys are changed, keys/tls.pem may be a newer one
-tls/root.pem          whom to believe; the signed bundle names it
-tls/revoked.pem       whom not to believe any more: etcd asks it, what is ours asks the bundle
+tls/certificate.pem the node's and the intermediate's, in the order that servers want tls/key.pem the private key of
+that certificate: while keys are changed, keys/tls.pem may be a newer one tls/root.pem the authority to believe; the
+signed bundle names it tls/revoked.pem the certificates not to believe any more: etcd asks it, our programs ask the
+bundle
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PEM = re.compile(rb"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----\n", re.DOT
 
 
 def request(layout: NodeLayout, name: str) -> bytes:
-    """What this node asks with, PEM."""
+    """Return the certificate request of this node, PEM."""
     file = layout.keys / "tls.pem"
     return pki.to_pem(pki.make_request(pki.read_key(file.read_bytes(), str(file)), name))
 

@@ -22,5 +22,5 @@ def _is_due(bundle: Bundle, name: str, here: Declared, part: str, host: Host) ->
         [made] = wanted(bundle, name, here, (part,))
         changes = apply_part(made, host, dry_run=True)
     except ApplianceError:
-        return True  # whoever applies it is told why
+        return True  # the person who applies it sees why
     return bool(changes.changed or changes.reloads)

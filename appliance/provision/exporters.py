@@ -1,6 +1,6 @@
-"""What a node tells of itself and to whom, from the bundle: words of the two exporters, and their doors. Pure.
+"""The metrics that a node gives and to which nodes, from the bundle: words of the two exporters, and their ports. Pure.
 
-Nothing is told in clear: before there are copies of the node's certificate, which the role `exporters` makes for the
+Nothing is sent in clear: before there are copies of the node's certificate, which the role `exporters` makes for the
 account of Prometheus, there is neither file nor unit.
 """
 
@@ -30,7 +30,7 @@ def monitors(bundle: Bundle) -> tuple[Node, ...]:
 
 
 def part(bundle: Bundle, name: str, *, certified: bool) -> Part:
-    """What makes the node `name` tell; `certified`: whether the copies of its certificate are there."""
+    """Return the exporters of the node `name`; `certified`: whether the copies of its certificate are there."""
     asking = monitors(bundle)
     if not certified or not asking:
         return Part("exporters")

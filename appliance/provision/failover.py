@@ -1,4 +1,4 @@
-"""What serves on a node and follows the voters, from the bundle alone: programs of failover, and what moves. Pure.
+"""The parts of a node that follow the voters, from the bundle alone: programs of failover, and movable services. Pure.
 
 A site that moves is served by an nginx of its own, at the service's own address while that is here; a copy of it by
 another one, at the node's address and a port of its own. A database that moves has a cluster of its own, whose settings
@@ -24,7 +24,7 @@ UNITS = ("appliance-hands.socket", "appliance-failover-watchdog.service", "appli
 
 
 def part(bundle: Bundle, name: str) -> Part:
-    """What follows the voters at the node `name`; nothing runs in a territory whose voters decide nothing."""
+    """Return the part of the node `name` that follows the voters; none in a territory whose voters decide nothing."""
     services = moving_to(bundle.territory, name)
     files = tuple(file for service in services for file in _files(bundle, name, service))
     forms = dict.fromkeys(form_of(service).name for service in services)

@@ -1,4 +1,4 @@
-"""What a part of a host should look like: whole files, accounts, folders that hold nothing else. Values only."""
+"""The wanted state of a part of a host: whole files, accounts, folders that hold nothing else. Values only."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ HEADING = "# Written from the bundle of the territory; what is changed here is l
 class WantedFile:
     """A whole file as it should be.
 
-    `check` is an argv that must end with 0 before the file is in force. Where it names CANDIDATE it reads the new text
+    `check` is an argv that must exit with 0 before the file is in force. Where it names CANDIDATE it reads the new text
     from a file beside, before anything changed; otherwise it runs with the file in place, and the old one comes back
     when it fails. `reload` brings a changed file in force; `in_force` asks the machine whether it is, whatever the disk
-    says, and ends with 0 then.
+    says, and exits with 0 then.
     """
 
     path: str

@@ -1,9 +1,9 @@
 """The packet filter of a node, from the bundle: what the territory does not declare is dropped. Pure.
 
-Only our own table is replaced, in one transaction: there is no moment without rules, and tables of others stay. What
-leaves is free. Roles that serve the local network (Samba, the portal) add rules as files of their own; they are copied
-into the one file that is loaded, so that a boot needs nothing else and `nft -c` has seen all of it. Where the PCs are
-is the bundle's to say all the same: `from lan tcp dport 445 accept`.
+Only our own table is replaced, in one transaction: there is no moment without rules, and tables of others stay.
+Outgoing packets are free. Roles that serve the local network (Samba, the portal) add rules as files of their own; they
+are copied into the one file that is loaded, so that a boot needs nothing else and `nft -c` has seen all of it. Where
+the PCs are is the bundle's to say all the same: `from lan tcp dport 445 accept`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Snippet:
 
 @dataclass(frozen=True)
 class OpenPorts:
-    """Who may begin an SSH session: networks by any interface, and addresses of the mesh."""
+    """The addresses that may begin an SSH session: networks by any interface, and addresses of the mesh."""
 
     networks: tuple[Network, ...]
     mesh: tuple[str, ...]
@@ -54,10 +54,10 @@ class OpenPorts:
 
 
 def open_ports(bundle: Bundle, name: str, operators: Iterable[str]) -> OpenPorts:
-    """Who may begin an SSH session at the node `name`. `operators`: networks, as in the file OPERATORS.
+    """The addresses that may begin an SSH session at the node `name`. `operators`: networks, as in the file OPERATORS.
 
     The control machine and operators come to any address. Other nodes come over the mesh; to a node outside it, from
-    their own addresses. Which account each then gets is decided by sshd.
+    their own addresses. sshd decides which account each then gets.
     """
     nodes = bundle.territory.nodes
     inside = mesh.plan(bundle, name) is not None
@@ -172,7 +172,7 @@ def _wireguard(node: Node, found: mesh.Mesh | None) -> Iterator[str]:
 def _voters(bundle: Bundle, name: str) -> Iterator[str]:
     others = voter.others(bundle, name)
     if others:
-        yield "# The other voters, and nobody else: whoever has any certificate could get past the rules of this etcd."
+        yield "# The other voters, and nobody else: a node with any certificate could get past the rules of this etcd."
     yield from _from(others, str(voter.PEER_PORT))
 
 

@@ -39,7 +39,7 @@ class Seen:
 
 
 def read(text: str) -> Link:
-    """What the file of wg-quick says; raise UsageError when it has no address."""
+    """Return the settings in the file of wg-quick; raise UsageError when it has no address."""
     pairs = [(line, *(part.strip() for part in line.partition("=")[::2])) for line in text.splitlines()]
     address = next((value for _, key, value in pairs if key == "Address"), "")
     if not address:
@@ -119,8 +119,8 @@ def _name(line: str) -> str:
 
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Wait until nobody else makes the interface what the file says. Who read the file before another one was put in
-    its place would bring back what that one took away."""
+    """Wait until nobody else makes the interface what the file says. A run that read the file before another one was
+    put in its place would bring back what that one took away."""
     fd = os.open(os.path.dirname(CONFIG), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)

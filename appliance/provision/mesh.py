@@ -23,7 +23,7 @@ from appliance.trust.bundle import Bundle, Member
 
 UNIT = "appliance-mesh.service"
 KEY_FILE = "/srv/appliance/node/keys/mesh"
-LISTEN_PORT = 51820  # where a node behind NAT listens too: a port drawn anew at each change would cost its sessions
+LISTEN_PORT = 51820  # where a node behind NAT listens too: a new port at each change would cost its sessions
 KEEPALIVE_SECONDS = 25  # shorter than any NAT's memory of a UDP stream (RFC 4787 asks for two minutes; some keep 30 s)
 
 
@@ -68,7 +68,7 @@ def addresses(bundle: Bundle) -> tuple[str, ...]:
 
 
 def relay(bundle: Bundle) -> Member | None:
-    """Who hands on between nodes that cannot reach each other."""
+    """Return the node that hands on between nodes that cannot reach each other."""
     return next((it for it in members(bundle) if "standby" in it.node.roles and it.node.mesh_port), None)
 
 
@@ -99,7 +99,7 @@ def _relayed(bundle: Bundle, hidden: list[Member]) -> tuple[str, ...]:
 
 
 def _peers(bundle: Bundle, self: Member, others: list[Member], at: Member | None, met: list[Member]) -> Iterator[Peer]:
-    """`met` are those of `others` whom `self` meets at the relay `at` alone."""
+    """`met` are those of `others` that `self` meets at the relay `at` alone."""
     for member in others:
         reachable = bool(member.node.mesh_port)
         if not reachable and not self.node.mesh_port:

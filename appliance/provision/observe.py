@@ -1,4 +1,4 @@
-"""What a host has now, of what we render or depend on. `root` is "/" but in tests."""
+"""The present state of a host in what we render or depend on. `root` is "/" but in tests."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from appliance.provision.firewall import Snippet
 
 _SYSTEMCTL, _RUNS = ("systemctl", "--quiet"), ("is-enabled", "is-active")
 type Asked = Callable[[tuple[str, ...]], bool]
-"""Whether a command ends with 0."""
+"""Whether a command exits with 0."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What this host's own files add to the bundle; `certified`: Prometheus' account has copies of its certificate."""
+    """The declarations of this host's own files, which add to the bundle; `certified`: Prometheus' account has copies
+    of its certificate."""
 
     hosts: str = ""
     operators: tuple[str, ...] = ()
@@ -65,13 +66,13 @@ def declared(root: Path) -> Declared:
 
 
 def networks(text: str) -> tuple[str, ...]:
-    """What a file of operators names, one a line."""
+    """Return the networks that a file of operators names, one a line."""
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     return tuple(line for line in lines if line)
 
 
 def look(root: Path, part: Part, asked: Asked) -> Present:
-    """What is there of `part`; `asked` carries out the questions of its files."""
+    """Return what is there of `part`; `asked` carries out the questions of its files."""
     files = {file.path: present(below(root, file.path)) for file in part.files}
     return Present(
         files=files,

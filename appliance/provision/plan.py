@@ -25,7 +25,7 @@ class Changes:
 
     @property
     def changed(self) -> tuple[str, ...]:
-        """What a person would call changed: paths, and accounts and units by their name."""
+        """The names that a person would call changed: paths, and accounts and units by their name."""
         made = (*(it.name for it in self.accounts), *(it.path for it in self.folders))
         return (*made, *(it.path for it in self.files), *self.remove, *self.units)
 
@@ -47,7 +47,7 @@ def wanted(bundle: Bundle, name: str, declared: Declared, names: Iterable[str] =
 
 
 def decide(part: Part, present: Present, owed: Iterable[tuple[str, ...]] = ()) -> Changes:
-    """What makes `present` into `part`. `owed`: reloads that a run which was cut did not come to."""
+    """Return the changes from `present` to `part`. `owed`: reloads that a run which was cut did not come to."""
     files = tuple(file for file in part.files if not _same(file, present.files.get(file.path)))
     reloads = (*owed, *(file.reload for file in files if file.reload), *present.out_of_force)
     return Changes(

@@ -1,8 +1,9 @@
-"""Make this host a node: its folder, what root alone says about it, keys that are born in that folder, and its bundle.
+"""Make this host a node: its folder, the files that root alone writes about it, keys that are made in that folder, and
+its bundle.
 
 Invariant: a folder that is another node already, or believes another territory's key, is refused before anything is
-written, and so is a bundle that would lock out who brings it. What root says comes before the keys, so that they are
-never born under a key that root was not given. A run that was cut is finished by the next one.
+written, and so is a bundle that would lock out the person who brings it. Root's files come before the keys, so that
+keys are never made under a territory key that root was not given. A run that was cut is finished by the next one.
 """
 
 from __future__ import annotations
@@ -40,9 +41,8 @@ class Owners:
 
 @dataclass(frozen=True)
 class SetUp:
-    """What was changed, as paths; what the node shows, None in a dry run on a host that is no node yet; the bundle that
-    it was given.
-    """
+    """The changes, as paths; the keys that the node shows, None in a dry run on a host that is no node yet; the bundle
+    that it was given."""
 
     changed: tuple[str, ...]
     keys: PublicKeys | None
@@ -60,7 +60,7 @@ at its start. Who serves the vault reads the first two by their group (`provisio
 
 
 def part(state: Path, territory_key: str, owners: Owners = OWNERS, operators: str = "") -> Part:
-    """What root makes for the node in the folder `state`, and the text `operators` where there is one. Pure."""
+    """Return what root makes for the node in the folder `state`, and the text `operators` where there is one. Pure."""
     let_in = (WantedFile(firewall.OPERATORS, operators, 0o644, owners.root, owners.root_group),) if operators else ()
     return Part(
         "node",
@@ -118,8 +118,8 @@ def set_up(
         raise error
     changed = outcome.changes[made.name].changed
     with as_owner(layout.root):
-        born = () if layout.identity.exists() else (str(state / layout.identity.name),)
-        if born and not dry_run:
+        created = () if layout.identity.exists() else (str(state / layout.identity.name),)
+        if created and not dry_run:
             create_identity(layout, wanted.name, wanted.territory_key)
             # A node that was just made has promised nothing; without that note its broker would never sign. What an
             # earlier one of this machine promised stands.
@@ -127,6 +127,6 @@ def set_up(
             if not promises.exists():
                 begin_promises(promises, machine_id())
         taken = take_bundle(layout, wanted, bundle, dry_run=dry_run) if bundle else None
-        keys = None if born and dry_run else shown_keys(layout)
+        keys = None if created and dry_run else shown_keys(layout)
     followed = (str(state / layout.bundle.name),) if taken and taken.serial > taken.before else ()
-    return SetUp((*changed, *born, *followed), keys, taken)
+    return SetUp((*changed, *created, *followed), keys, taken)

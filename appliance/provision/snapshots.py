@@ -1,7 +1,7 @@
 """Read-only btrfs snapshots of this host's data, as `backup.versions` decides. Only root can make and delete them.
 
-Whoever reads from a snapshot holds a shared flock on its folder: it is not dropped under him. The new one is made
-before an old one goes.
+A program that reads from a snapshot holds a shared flock on its folder: so it is not dropped under the reader. The new
+one is made before an old one goes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ TARGETS = (
 
 @dataclass(frozen=True)
 class Kept:
-    """What was done for one folder. `in_use` should go and is read by somebody; `unsupported` says why nothing was."""
+    """The result for one folder. `in_use` should go and is read by somebody; `unsupported` says why nothing was
+    done."""
 
     folder: str
     made: str = ""

@@ -40,7 +40,7 @@ FOLDERS = (
 )
 
 UNITS = ("appliance-seal.service", "appliance-vault.socket", "appliance-check.socket")
-"""The sealing helper runs always, since it keeps the ageing clock; whoever connects starts the others."""
+"""The sealing helper runs always, since it keeps the ageing clock; a connection starts the others."""
 
 
 def part(bundle: Bundle, name: str) -> Part:

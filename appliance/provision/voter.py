@@ -1,7 +1,7 @@
-"""The voter of a node and its broker, from the bundle alone: etcd's words, where the broker finds it, doors. Pure.
+"""The voter of a node and its broker, from the bundle alone: etcd's words, where the broker finds it, ports. Pure.
 
 Clients reach etcd on the loopback only, where the broker is; the other voters by their names in certificates and in
-/etc/hosts, over the mesh where there is one. Who votes no more has its words taken away, and starts no more.
+/etc/hosts, over the mesh where there is one. A node that votes no more loses its etcd settings, and starts it no more.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def member_of(bundle: Bundle, name: str) -> Member | None:
 
 
 def part(bundle: Bundle, name: str) -> Part:
-    """What makes the node `name` a voter, or none any more."""
+    """Return the part that makes the node `name` a voter, or ends that."""
     folders = (OwnedFolder(FOLDER), OwnedFolder(STATE, Path(SETTINGS).name, 0o710, AGENT, RECEIVER))
     member = member_of(bundle, name)
     if member is None:

@@ -21,7 +21,7 @@ _FROM_ELSEWHERE = "ssh NODE appliance --json account code-sheet {name} | applian
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a sheet lets somebody in with. `nodes`: where it does, for people."""
+    """The codes by which a sheet lets somebody in. `nodes`: the nodes where it does, for people."""
 
     nodes: str
     totp: Secret

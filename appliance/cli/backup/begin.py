@@ -119,7 +119,8 @@ def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run
 
 
 def say_grant(request: str, grant: str, *then: str) -> None:
-    """What the key holder types to answer `request` with `grant`, words for a shell, and what is typed here then."""
+    """Print what the key holder types to answer `request` with `grant`, words for a shell, and what is typed here
+    then."""
     say("Next, the holder of the territory key types:")
     say(f"  appliance territory grant {request} --bundle BUNDLE --key KEY --out {grant}")
     say(f"Then, here: {command(*then)}")

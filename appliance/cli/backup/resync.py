@@ -183,7 +183,7 @@ def _take_all(node: Node, folder: Path, paper: bool, dry_run: bool) -> int | Non
         try:
             done.append(_continue(node, name, raw, paper=paper))
         except ApplianceError as error:
-            # What a node saves of itself takes the paper where nobody stands by for it.
+            # A node's own service takes the recovery sheet where no node stands by for it.
             failed[name] = error
     sentences = {name: str(error) for name, error in failed.items()}
     lines = [*map(_continued_text, done), *(f"{name}: {sentence}" for name, sentence in sentences.items())]

@@ -1,4 +1,4 @@
-"""What makes the newest generation doubtful before a node continues from it: who is silent, what is gone."""
+"""The doubts about the newest generation before a node continues from it: silent nodes, missing data."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def _check_writes(node: Node, service: str) -> None:
 
 
 def _show_plan(node: Node, service: str, reads: tuple[str, ...]) -> None:
-    """What a run, which reads something, or a push would do; nothing is read or sent now."""
+    """Show what a run, which reads something, or a push would do; nothing is read or sent now."""
     writer.own_grant(node, chain_of(node, service))
     safety = writer.safety_of(node, service)
     aims = [aim for aim in current_targets(node, service) if reads or aim.node not in safety.acknowledged]

@@ -156,7 +156,7 @@ def _wholeness(said: Manifest | None) -> dict[str, Any]:
 
 
 def _lacking(said: Manifest | None) -> str:
-    """What an archive lacks; "" for one of a former version, which does not say."""
+    """Return what an archive lacks; "" for one of a former version, which does not say."""
     if said is None:
         return ""
     if said.whole:
@@ -168,7 +168,7 @@ def _lacking(said: Manifest | None) -> str:
 
 
 def survey_json(found: Survey, newest: str, less: Sequence[str]) -> dict[str, Any]:
-    """Who answered, who offers less than `newest`, who said nothing and why."""
+    """The peers that answered, those that offer less than `newest`, and those that were silent with the reason."""
     return {
         "newest": short_name(newest),
         "answered": [head.peer for head in found.heads],

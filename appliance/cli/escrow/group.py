@@ -1,4 +1,4 @@
-"""`appliance escrow`: make, test and use the recovery key. What a town hall reads is French first, English second."""
+"""`appliance escrow`: make, test and use the recovery key. Texts for a town hall are French first, English second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`appliance escrow create-key`, `verify` and `open`. What a town hall reads is French first, English second."""
+"""`appliance escrow create-key`, `verify` and `open`. Texts for a town hall are French first, English second."""
 
 from __future__ import annotations
 

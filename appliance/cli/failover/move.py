@@ -114,7 +114,7 @@ async def _pause(store: Store, service: str, minutes: int, reason: str, dry_run:
 
 
 async def _end_pause(store: Store, service: str, dry_run: bool) -> None:
-    """Whose announcement it is, takes it back: a voter's broker refuses anybody else."""
+    """Only the node that announced a pause takes it back: a voter's broker refuses any other."""
     intent = (await store.port.read(service)).intent
     if intent is None or intent.kind != "pause":
         raise Refused(f"{service} is not paused.", remedy=f"See: {command('failover', 'status')}")

@@ -1,7 +1,7 @@
-"""What a takeover that its writer does not help with costs: what is lost (RPO), and for how long clients wait (RTO).
+"""The cost of a takeover that its writer does not help with: what is lost (RPO), and for how long clients wait (RTO).
 
 The next writer begins from the newest generation that anybody holds, or from the one that an act names, so the age of
-that one is what is lost. How long the rest takes is told by what was measured: the last drill here that restored
+that one is what is lost. The estimate for the rest comes from measurements: the last drill here that restored
 everything, and the work around it.
 """
 
@@ -41,7 +41,8 @@ class Stake:
 
 
 def stake(node: Node, service: str, generation: str = "") -> Stake:
-    """What a takeover of `service` from `generation`, or from the newest, would cost now, as this node can see it."""
+    """Return the cost of a takeover of `service` from `generation`, or from the newest, now, as this node can see
+    it."""
     seen, whole = survey_all(node, service), load_proofs(node.service(service)).whole
     saved = sealed_at(_headers(node, service, seen, generation), generation)
     lease = node.bundle.territory.lease_seconds
@@ -58,7 +59,8 @@ def stake(node: Node, service: str, generation: str = "") -> Stake:
 
 
 def _headers(node: Node, service: str, seen: Survey, generation: str) -> list[Header]:
-    """That of the newest that each holder has, this node included, and that of `generation`, where it is known."""
+    """The header of the newest that each replica node has, this node included, and that of `generation`, where it is
+    known."""
     found = [head.newest for head in seen.heads if head.newest]
     found += [tip for head in seen.heads for tip in head.tips if tip.id.name == generation]
     for name in filter(None, (seen.own.name if seen.own else "", generation)):

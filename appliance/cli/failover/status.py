@@ -65,8 +65,8 @@ def history(service: str, last: int) -> None:
 
 
 def look(node: Node) -> dict[str, Any]:
-    """What is known here and at the voters; `voters` is why those do not answer, `program` that nothing runs services
-    here, "" where all is well."""
+    """Return what is known here and at the voters; `voters` is why those do not answer, `program` that nothing runs
+    services here, "" where all is well."""
     services = sorted(name for name, it in node.bundle.territory.services.items() if not is_implicit(it))
     try:
         known, why = ask(node, lambda store: _known(store, services)), ""

@@ -44,7 +44,7 @@ class Store:
 
     @property
     def by(self) -> str:
-        """Who announces things here, as others are told."""
+        """The name under which others see announcements from here."""
         return f"an operator at {self.node.name}"
 
     async def granted(self, service: str) -> Grant | None:
@@ -87,13 +87,13 @@ class Store:
         return int(told[service]) if service in told else None
 
     async def _attend(self, broker: Remote) -> tuple[Any, ...]:
-        """What a broker tells who attends; nothing is shown to it."""
+        """Return what a broker tells a node that calls; nothing is shown to it."""
         nothing: dict[str, Any] = {"token": "", "papers": (), "answers": (), "serving": (), "ready": ()}
         found = await broker.ask("attend", ATTEND_SECONDS_MAX, **nothing)
         return tuple(found)
 
     async def view(self, service: str, *, fit: bool = True) -> View:
-        """What a plan is made from; with `fit`, candidates are asked what they hold."""
+        """Return the input of a plan; with `fit`, candidates are asked what they hold."""
         territory = self.node.bundle.territory
         found = territory.service(service)
         record = await self.port.read(service)
@@ -102,11 +102,11 @@ class Store:
         unfit = await asyncio.to_thread(_unfit, self.node, service) if fit else {}
         made = View(territory, found, record, granted.writer if granted else "", alive, unfit)
         if granted is None or not fit or not may_announce(territory, found, self.node.name):
-            return made  # brokers tell a stranger of no grant; what it announces is refused
+            return made  # brokers show an unknown node no grant; what it announces is refused
         return replace(made, needed=self.node.bundle.voting.needed, knowing=await self.knowing(granted))
 
     def intent(self, service: str, kind: str, to: str, seconds: int, reason: str) -> Intent:
-        """What to announce; raise Forbidden where this node may not, as each broker would."""
+        """Return the intent to announce; raise Forbidden where this node may not, as each broker would."""
         lease = new_lease(self.node.name, secrets.randbits(32))
         made = Intent(service, kind, to, self.by, reason, lease, seconds)
         check_report(self.node.bundle.territory, self.node.name, Acts(), made)
@@ -114,7 +114,7 @@ class Store:
 
 
 def ask[Answer](node: Node, question: Callable[[Store], Awaitable[Answer]]) -> Answer:
-    """What `question` finds out at the voters; raise Refused where there are none."""
+    """Return what `question` finds out at the voters; raise Refused where there are none."""
 
     async def run() -> Answer:
         found = brokers_of(node.bundle)
@@ -132,7 +132,8 @@ def ask[Answer](node: Node, question: Callable[[Store], Awaitable[Answer]]) -> A
 
 
 def _lacks(head: Head, newest: Header | None, now: float) -> str:
-    """What a standby would need and did not take, though others did long ago: a move would wait for it and fail."""
+    """Return what a standby would need and did not take, though others did long ago: a move would wait for it and
+    fail."""
     if newest is None or not head.held:
         return "it holds no generation."
     if newest.id.name in head.held or now - utc_seconds(newest.time) < UNTAKEN_SECONDS:

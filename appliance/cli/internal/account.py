@@ -48,7 +48,7 @@ def sync(source: Path | None, whose: str | None, brought: bool, without: str | N
 
 
 def _brought(service: AccountService, dry_run: bool) -> dict[str, Path]:
-    """What the agent laid out, of the nodes whose accounts this one may take by the signed bundle."""
+    """Return the files that the agent prepared, of the nodes whose accounts this one may take by the signed bundle."""
     layout = layout_as_root() if service.syncs else this_layout()
     _, bundle = territory_for_root(layout, dry_run=dry_run)
     files = {home: layout.people / f"{home}.json" for home in homes(bundle.territory, service.node)}

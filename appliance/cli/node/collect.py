@@ -63,12 +63,12 @@ def collect(names: tuple[str, ...], folder: Path, identity: Path | None, dry_run
     return WARNINGS if failed else OK
 
 
-def _rehearse(asked: dict[str, str], strangers: list[str], folder: Path) -> int:
+def _rehearse(asked: dict[str, str], unmet: list[str], folder: Path) -> int:
     """Say who would be asked, and where, and what the answers would be kept in."""
     rows = [(name, f"{place} would be asked for {folder / name}.json") for name, place in asked.items()]
-    rows += [(name, "has no recorded host key") for name in strangers]
-    emit({"would_ask": asked, "never_met": strangers, "dry_run": True}, table(("NODE", "KEYS"), rows))
-    return WARNINGS if strangers else OK
+    rows += [(name, "has no recorded host key") for name in unmet]
+    emit({"would_ask": asked, "never_met": unmet, "dry_run": True}, table(("NODE", "KEYS"), rows))
+    return WARNINGS if unmet else OK
 
 
 def _keep(folder: Path, name: str, answer: str | ApplianceError) -> Path | ApplianceError:

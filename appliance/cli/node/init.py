@@ -1,4 +1,4 @@
-"""`appliance node init`: make this node, with keys that are born on it."""
+"""`appliance node init`: make this node, with keys that are made on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`appliance node revoke`: take a node's keys back, at the desk of whoever holds the territory's key."""
+"""`appliance node revoke`: take a node's keys back, on the machine of the person who holds the territory's key."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _in_force(file: Path, public: Path, key: Path | None) -> Bundle:
 def _ended(granted: Granted, voting: Voting, found: Sequence[Renewal]) -> tuple[Ended, ...]:
     """Up to which epoch each service was written with a key that the node could know: all that was ever granted.
 
-    What voters grant, no desk hears of: all that they could have granted ends.
+    This machine hears of no grant of the voters: all that they could have granted ends.
     """
     if found and not granted.known:
         raise Refused(

@@ -91,7 +91,7 @@ def trust_host_key(
 
 
 def _would(node: Node, known: Path, again: bool, install_key: Path | None) -> str:
-    """What follows once the key was compared, which it was now."""
+    """Return the steps that follow once the key was compared, which it was now."""
     remembered = f"{known} already has its host key" if again else f"its host key would be recorded in {known}"
     way = f"{install_key} would be installed with a password" if install_key else "our key would be tested"
     return f"{node.name} has that fingerprint: {remembered}, then {way}."

@@ -1,6 +1,6 @@
 """`appliance pki begin` and `sign`: the certificate that issues those of the nodes, under a root that is kept offline.
 
-The control machine begins, and whoever holds the root's key signs. No key is ever named in arguments: the
+The control machine begins, and the holder of the root's key signs. No key is ever named in arguments: the
 intermediate's comes and goes through pipes.
 """
 

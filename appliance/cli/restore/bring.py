@@ -1,4 +1,4 @@
-"""What all restores do, whatever they bring: count, plan, carry out, tell how far it is; cut, they go on."""
+"""The steps of all restores, whatever they bring: count, plan, carry out, tell how far it is; cut, they go on."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ PLACE_OF_PATHS = Path("/")  # archives hold absolute names without their first s
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to restore: `path` ("" for everything) of `archive`; `known` is what the catalogue vouches for it to be, and
-    `typed` what was typed for it.
+    """The files to restore: `path` ("" for everything) of `archive`; `known` is the contents that the catalogue vouches
+    for, and `typed` the words that were typed for it.
 
-    What the archive lacks there is "filled" from older ones, or only "told" where that was named; "ignored" where
-    it is known to have it, unless that is a database that could not be copied.
+    Files that the archive lacks there are "filled" from older ones, or only "told" where that was named; "ignored"
+    where it is known to have them, unless that is a database that could not be copied.
     """
 
     archive: str
@@ -97,7 +97,7 @@ def newest(node: Node, service: str, opened: OpenedSource) -> str:
 
 @dataclass(frozen=True)
 class Brought:
-    """What a restore did, or would do: for programs, for people, and the exit code."""
+    """The result of a restore, done or planned: for programs, for people, and the exit code."""
 
     data: dict[str, Any]
     text: str
@@ -165,7 +165,7 @@ def _cut_short(node: Node, service: str, wanted: Wanted, target: Path, *, in_pla
 
 
 def _filling(node: Node, service: str, borg: Borg, wanted: Wanted) -> Filling:
-    """What a partial archive lacks of what is wanted."""
+    """Return the files that a partial archive lacks of those that are wanted."""
     if wanted.lacks == "ignored":
         copied = node.bundle.last_terms(service).service.kind == "sqlite"
         return Filling(raw=lacking_of(borg, service, wanted.archive, wanted.path).raw) if copied else Filling()
@@ -237,7 +237,7 @@ def _with_its_archive(node: Node, service: str, opened: OpenedSource, job: Job, 
 
 
 def _elsewhere(job: Job) -> str:
-    """What came out of a restore that is given up stays in its folder, and a restore goes to one that is empty."""
+    """Files that came out of a restore that is given up stay in its folder, and a restore goes to one that is empty."""
     return "" if job.in_place else ", to another folder"
 
 

@@ -1,6 +1,7 @@
 """`appliance restore find` and `versions`: what there is to bring back, by name, over all versions.
 
-What opens services is loaded once it is known what is looked for: whoever asks for help, or mistypes, does not wait.
+The modules that open services are loaded once it is known what is looked for: a person who asks for help, or mistypes,
+does not wait.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `appliance restore find` and `versions` do once it is said what is looked for."""
+"""The work of `appliance restore find` and `versions` once it is said what is looked for."""
 
 from __future__ import annotations
 

@@ -47,13 +47,13 @@ class Aim:
 
 @dataclass
 class Told:
-    """What became of each service."""
+    """The result for each service."""
 
     done: dict[str, Brought] = field(default_factory=dict)
     failed: dict[str, ApplianceError] = field(default_factory=dict)
     before: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    """To failover, which lays their files in place once this node was granted them."""
+    """Left to failover, which puts their files in place once this node was granted them."""
 
 
 @click.command("node")
@@ -113,7 +113,8 @@ def _services(node: Node, *, in_place: bool) -> list[Service]:
 
 
 def _paths(node: Node, service: Service) -> tuple[str, ...]:
-    """What of `service` comes back: of a node's own the accounts only; who it is was born on this machine."""
+    """Return the paths of `service` that come back: of a node's own the accounts only; its identity was made on this
+    machine."""
     return (str(node.layout.accounts).lstrip("/"),) if is_implicit(service) else ()
 
 

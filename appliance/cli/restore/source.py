@@ -38,7 +38,8 @@ def open_source(node: Node, service: str, source: str, *, paper: bool) -> Opened
 
 
 def no_archive(node: Node, service: str, opened: OpenedSource) -> NotFound:
-    """That there is nothing in what was opened, and what to type: at its writer a backup, elsewhere an older one."""
+    """The error that there is nothing in what was opened, and what to type: at its writer a backup, elsewhere an older
+    one."""
     if not opened.generation:
         return NotFound(f"{service} has no archive yet.", remedy=f"Type {command('backup', 'run', service)}.")
     held = held_by_anybody(node, service, survey_all(node, service))

@@ -1,4 +1,4 @@
-"""What was found, its versions and restore jobs, as JSON values and as text; pure, the commands only print them."""
+"""The found files, their versions and restore jobs, as JSON values and as text; pure, the commands only print them."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def filled_json(filled: Filling) -> dict[str, Any]:
 
 
 def accepted_text(accepted: Sequence[Accepted]) -> list[str]:
-    """That an archive which counts as whole is without these."""
+    """The lines that an archive which counts as whole is without these."""
     lines = [f"Without {it}." for it in accepted[:FILLED_MAX]]
     more = len(accepted) - FILLED_MAX
     return [*lines, *([f"And without {more} more; --json names them."] if more > 0 else [])]
@@ -153,7 +153,7 @@ def _raw_text(service: str, raw: Raw) -> str:
 
 
 def _next(service: str, job: Job) -> dict[str, list[str]]:
-    """What may be typed: words of this program, without its name."""
+    """Return what may be typed: words of this program, without its name."""
     return {"end": list(line_of(service, job)), "give_up": list(give_up_words(service, job))}
 
 

@@ -1,1 +1,1 @@
-"""What `appliance status` and `appliance doctor` print."""
+"""The output of `appliance status` and `appliance doctor`."""

@@ -47,7 +47,8 @@ def status(before: Path | None, watch: bool) -> int:
 
 
 def _look() -> Status:
-    """How the node is. What looks at it is loaded now: whoever asks for help, or mistypes, does not wait for it."""
+    """How the node is. The modules that look at it are loaded now: a person who asks for help, or mistypes, does not
+    wait."""
     from appliance.cli.this_status import this_status
 
     return this_status()

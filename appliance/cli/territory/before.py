@@ -22,7 +22,7 @@ def is_bundle(file: Path) -> bool:
 
 
 def read_before(file: Path) -> Bundle:
-    """The bundle in `file`; raise IntegrityError when whoever signed it did not sign what is there."""
+    """The bundle in `file`; raise IntegrityError when its signer did not sign what is there."""
     raw = read_file(file)
     with naming(file, "a bundle"):
         signer = sshsig.verify(signed.split(raw, TYPE, bytes_max=BYTES_MAX)[1], TYPE, raw[: raw.find(b"\n") + 1])

@@ -54,7 +54,8 @@ def confirmed_after(
     unconfirmed: bool,
     folder: Path,
 ) -> Confirming:
-    """What the bundle of the term `term` confirms after `before`. `folder` is the one of territory.yml and keys/.
+    """Return what the bundle of the term `term` confirms after `before`. `folder` is the one of territory.yml and
+    keys/.
 
     Raise Refused where voters change and the newest grant of a service is not known, unless `unconfirmed`.
     """
@@ -67,7 +68,7 @@ def confirmed_after(
 
 
 def confirming_text(found: Confirming) -> Iterator[str]:
-    """What was confirmed and what was not, a line each."""
+    """The lines on what was confirmed and what was not."""
     if found.newest:
         each = (f"{name} up to epoch {grant.epoch} ({grant.writer})" for name, grant in sorted(found.newest.items()))
         yield f"Grants of the previous voters stay valid: {', '.join(each)}."
@@ -83,7 +84,8 @@ def confirming_text(found: Confirming) -> Iterator[str]:
 
 
 def _too_old(old: Mapping[str, float | None], nodes: Collection[str]) -> str:
-    """What was shown too long ago to know the newest grants, as words after a sentence; "" when nothing of `nodes`."""
+    """The nodes that answered too long ago to know the newest grants, as words after a sentence; "" when none of
+    `nodes`."""
     days = {node: "on an unknown day" if it is None else f"on {utc_text(it)[:10]}" for node, it in old.items()}
     each = ", ".join(f"{node} {days[node]}" for node in sorted(days.keys() & set(nodes)))
     limit = format_duration(SHOWN_SECONDS_MAX)

@@ -172,7 +172,7 @@ def _check_follows(out: Path, new: Draft, *, follows: bool, public: str) -> None
 
 
 def _far(serial: int, last: int) -> str:
-    """What to think of before `serial` is signed after `last`; "" where nothing is far."""
+    """The warning before `serial` is signed after `last`; "" where it is not far above."""
     if serial <= last + SERIAL_STEP_MAX:
         return ""
     return f"Serial {serial} is far above {last}, and no node will ever take a lower one again."

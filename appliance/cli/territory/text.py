@@ -27,7 +27,7 @@ SUMMED = {"node": "each node lost", "pair": "each pair of nodes lost"}
 
 
 def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -> str:
-    """What `check` says of a file without mistakes."""
+    """The text of `check` for a file without mistakes."""
     things = ((territory.sites, "site"), (territory.nodes, "node"), (territory.services, "service"))
     counts = ", ".join(format_count(len(found), thing) for found, thing in things)
     lines = [f"{name}: {counts}. No mistakes, and every copy has a place."]
@@ -115,7 +115,7 @@ def checked_json(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
 
 
 def territory_text(territory: Territory) -> str:
-    """What `show` says: nodes with their zones, services, and who may sign which acts."""
+    """The text of `show`: nodes with their zones, services, and the people who may sign which acts."""
     nodes = [_node_row(territory, node) for node in territory.nodes.values()]
     services = [_service_row(service) for service in territory.services.values()]
     people = [
@@ -159,7 +159,8 @@ def plan_text(
 
 
 def balance_text(territory: Territory, placements: Mapping[str, Placement], kept: Kept = NOTHING_KEPT) -> str:
-    """What each node lends to others, what of that is taken, and what it asks of others; `kept` comes on top."""
+    """The table of what each node lends to others, what of that is taken, and what it asks of others; `kept` comes on
+    top."""
     rows = []
     for name, node in sorted(territory.nodes.items()):
         held = sum(territory.services[it.service].quota_bytes for it in placements.values() if name in it.holders)
@@ -170,7 +171,7 @@ def balance_text(territory: Territory, placements: Mapping[str, Placement], kept
 
 
 def kept_text(kept: Kept) -> str:
-    """What nodes hold of what left: that room is not promised to anything else."""
+    """The space that nodes hold of removed services: that room is not promised to anything else."""
     nodes = sorted({node for node, _ in kept})
     lines = [f"  {node}: {format_bytes(_kept_at(kept, node))} of {_services_at(kept, node)}" for node in nodes]
     return "\n".join(["Space taken by removed services and copies, until they are deleted:", *lines])
@@ -189,14 +190,15 @@ def _services_at(kept: Kept, node: str) -> str:
 
 
 def moves_text(moves: Sequence[Move]) -> str:
-    """What the new plan would move."""
+    """The moves of the new plan."""
     if not moves:
         return "Nothing moves."
     return "\n".join(["The change, before anything moves:", *(f"  {_move(move)}" for move in moves)])
 
 
 def former_text(former: Former) -> str:
-    """What is remembered of services and holders that the plan names no more; "" where there are none."""
+    """The services and replica nodes that are remembered though the plan names them no more; "" where there are
+    none."""
     services = [
         (
             it.service.label,
@@ -243,7 +245,7 @@ def _planned_only(territory: Territory) -> tuple[str, ...]:
 
 
 def voters_text(voting: Voters, *, every_reason: bool) -> str:
-    """Who votes on who holds a service, why, and which events would leave no majority."""
+    """The voters that decide which node holds a service, why, and which events would leave no majority."""
     if voting.nodes:
         named = "" if voting.named else "; give them the role `voter` to keep them"
         lines = [f"{len(voting.nodes)} voters, {voting.losses_survived} of which may be lost{named}:"]

@@ -100,7 +100,7 @@ def held_services(node: Node, service: str | None = None) -> list[str]:
 
 
 def _to_scrub(node: Node, service: str) -> dict[str, Any]:
-    """What a whole round would read, and the damage that is known before it."""
+    """Return what a whole round would read, and the damage that is known before it."""
     replica = replica_of(node, service)
     return {
         "service": service,
@@ -131,7 +131,7 @@ def _scrub(node: Node, service: str) -> dict[str, Any]:
 
 
 def _chosen(node: Node, service: str) -> Pruned:
-    """What thinning would do now."""
+    """Return what pruning would do now."""
     if reason := why_frozen(node, service):
         return Pruned(service, skipped=f"frozen: {reason}")
     replica = replica_of(node, service)

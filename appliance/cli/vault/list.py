@@ -119,7 +119,8 @@ def _summary(node: Node, service: str) -> dict[str, Any]:
 
 
 def _left(node: Node, service: str) -> str:
-    """That `service` goes on no more, or elsewhere, and how long this node keeps what it has; "" for other ones."""
+    """The note that `service` goes on no more, or elsewhere, and how long this node keeps what it has; "" for other
+    ones."""
     if service in node.bundle.territory.services:
         ceased = node.bundle.former.ceased(service, node.name)
         return ceased.goes if ceased else ""

@@ -1,4 +1,5 @@
-"""`appliance voter restore`: the voter on this node anew, after most or all of them lost their disks. Only root can."""
+"""`appliance voter restore`: make the voter on this node again, after most or all of them lost their disks. Only root
+can."""
 
 from __future__ import annotations
 

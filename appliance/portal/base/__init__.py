@@ -1,1 +1,2 @@
-"""What all our pages share: sign-in, sessions, forms, language, templates, errors, the journal of who did what."""
+"""The common parts of our pages: sign-in, sessions, forms, language, templates, errors, the journal of visits and
+acts."""

@@ -1,6 +1,6 @@
-"""What pages must remember between two requests: one SQLite file, opened anew for each use.
+"""The memory of the pages between two requests: one SQLite file, opened again for each use.
 
-Of a session, a code or a form nothing is kept but its hash: who reads this file enters nowhere with it.
+Only the hash of a session, a code or a form is kept: a person who reads this file gets no access with it.
 """
 
 from __future__ import annotations
@@ -63,5 +63,5 @@ class Database:
 
 
 def hashed(token: str) -> str:
-    """What is kept of a token that a browser holds."""
+    """Return the hash to keep of a token that a browser holds."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()

@@ -62,7 +62,7 @@ class Entrance:
         return response
 
     def go_on(self, visit: Visit) -> Response:
-        """Being asked is enough, any page begins the half hour anew; how many seconds are left then."""
+        """A question is enough, any page starts the half hour over; the answer is how many seconds are left then."""
         assert visit.session is not None
         return Response(f"{visit.session.ends - visit.now:.0f}", media_type="text/plain")
 

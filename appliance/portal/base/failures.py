@@ -1,4 +1,4 @@
-"""What goes wrong, as a page says it: in plain words. What our own failures say names files and commands."""
+"""Failures as a page shows them: in plain words. The sentences of our own failures name files and commands."""
 
 from __future__ import annotations
 

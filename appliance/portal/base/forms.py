@@ -1,6 +1,6 @@
-"""What came with a request: names and values, none longer than it may be.
+"""The fields of a request: names and values, none longer than it may be.
 
-Paths are bytes to us, and need not be text. In an address they stand as percent-encoded bytes; a form carries the same
+Paths are bytes to us, and need not be text. In an address they are percent-encoded bytes; a form carries the same
 written out once more, since a browser would make text of them.
 """
 
@@ -64,7 +64,7 @@ class Fields:
 
 
 def parse(raw: bytes) -> Fields:
-    """What an address or a form carries; raise PageFailure for too many fields."""
+    """Return the fields of an address or a form; raise PageFailure for too many fields."""
     try:
         pairs = parse_qsl(
             raw.decode("ascii", "surrogateescape"),
@@ -86,7 +86,8 @@ def quoted(path: str) -> str:
 
 
 def unquoted(words: str) -> str:
-    """What a form carries as percent-encoded bytes; raise PageFailure when it is longer than any path."""
+    """Return the path that a form carries as percent-encoded bytes; raise PageFailure when it is longer than any
+    path."""
     return checked_path(os.fsdecode(unquote_to_bytes(os.fsencode(words))))
 
 

@@ -1,9 +1,10 @@
-"""Who signed in, looked for, saw and brought back what: a chain of lines, each with the hash of the line before.
+"""The journal of the pages, by person: sign-ins, searches, visits, restores. It is a chain of lines, each with the hash
+of the line before.
 
-Whoever changes, removes or inserts a line breaks the chain from there on. That lines were cut off at its end, or that
-it was written anew from its first line, shows against a head that somebody noted: each export names it.
+To change, remove or insert a line breaks the chain from there on. A journal that lost lines at its end, or that was
+written again from its first line, shows against a head that somebody noted: each export names it.
 
-A line is durable before what it tells of is answered: no page is shown that the journal does not know.
+A line is durable before its request is answered: no page is shown that the journal does not know.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _CHAIN_BYTES = 256
 
 @dataclass(frozen=True)
 class Verified:
-    """`head` is the hash of the last of `lines`; whoever notes it can tell later whether that line is still there."""
+    """`head` is the hash of the last of `lines`; a person who notes it can tell later whether that line is still
+    there."""
 
     lines: int
     head: str

@@ -1,4 +1,5 @@
-"""Who is signed in, and for which town halls: those whose stores have the account, each with its own groups."""
+"""The person who is signed in, and for which town halls: those whose stores have the account, each with its own
+groups."""
 
 from __future__ import annotations
 

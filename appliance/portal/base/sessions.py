@@ -54,7 +54,7 @@ class Sessions:
         return token
 
     def find(self, token: str, now: float) -> Session | None:
-        """The session of `token`, which begins its half hour anew; None when it ended or never was."""
+        """The session of `token`, which starts its half hour over; None when it ended or never was."""
         if not token:
             return None
         with self._database.reading() as connection:

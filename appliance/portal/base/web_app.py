@@ -69,7 +69,7 @@ type Page = Callable[[Visit], Response]
 
 @dataclass(frozen=True)
 class WebApp:
-    """What all pages of one portal share. `secure`: it is reached by TLS, and cookies go nowhere else."""
+    """The common state of all pages of one portal. `secure`: it is reached by TLS, and cookies go nowhere else."""
 
     clock: Clock
     zone: ZoneInfo
@@ -98,7 +98,7 @@ class WebApp:
         waits: bool = False,
         turns: asyncio.Semaphore | None = None,
     ) -> Route:
-        """`page` at `path`; unless for `everybody`, whoever is not signed in is sent to do so.
+        """`page` at `path`; unless for `everybody`, a visitor who is not signed in is sent to do so.
 
         One that `waits`, for a program or for time to pass, takes no turn from those that are made meanwhile; with
         `turns` of its own it waits for one of these.
@@ -191,7 +191,8 @@ class WebApp:
 
 
 def _here(request: Request) -> str:
-    """What a form was sent to is no page, and to no address that is too long anybody comes back."""
+    """The address to come back to. The target of a form is no page, and nobody comes back to an address that is too
+    long."""
     query = request.scope["query_string"].decode("latin-1")
     address = quoted(request.scope["path"]) + (f"?{query}" if query else "")
     if request.method == "POST" or len(address) > PATH_MAX:

@@ -21,7 +21,8 @@ SAMPLES_MAX = scrape.SAMPLES_MAX
 
 
 def ask(target: Target, tls: ssl.SSLContext | None = None, *, seconds_max: float = ANSWER_SECONDS_MAX) -> bytes:
-    """What `target` answers; raise Unreachable for none within `seconds_max`, IntegrityError for what is no answer."""
+    """Return the answer of `target`; raise Unreachable for none within `seconds_max`, IntegrityError for an invalid
+    one."""
     peer = f"{target.address}:{target.port}"
     # By TLS whenever it has a name, never in clear instead; a context without authorities trusts nobody.
     trusted = tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

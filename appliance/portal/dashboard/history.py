@@ -117,7 +117,7 @@ def save(file: Path, history: History) -> None:
 
 
 def load(file: Path) -> History:
-    """What was fetched last; nothing before that, and of another version's file."""
+    """Return what was fetched last; nothing before that, and of another version's file."""
     return KEPT.load_or(file, History())
 
 

@@ -130,7 +130,7 @@ def _row(
 
 
 def _power(machines: Iterable[tuple[str, Watched]]) -> Reading:
-    """What all machines of a town take together; at least that, where one does not count it."""
+    """The power of all machines of a town together; at least that, where one does not count it."""
     machines = tuple(machines)
     known = [watts for _, it in machines if (watts := watts_of(it)) is not None]
     if not known:
@@ -156,7 +156,8 @@ def _celsius(watched: Watched) -> float | None:
 
 
 def watts_of(watched: Watched) -> float | None:
-    """What a machine takes: all that hangs on its plug, else on its UPS, else its processors; None where none says."""
+    """The power of a machine: all that hangs on its plug, else on its UPS, else its processors; None where none
+    says."""
     if watched.machine is None or not watched.machine.answers:
         return None
     for name in (PLUG_POWER, UPS_POWER):

@@ -40,7 +40,7 @@ def watches(lookup: Lookup) -> bool:
 
 @dataclass(frozen=True)
 class Look:
-    """What one visit looks at."""
+    """The state that one visit looks at."""
 
     node: str
     territory: Territory
@@ -50,7 +50,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Line:
-    """What a service was asked about over time."""
+    """The values of one measure of a service over time."""
 
     question: str
     values: history.Line
@@ -111,7 +111,7 @@ class Dashboard:
         )
 
     def machine(self, visit: Visit) -> Response:
-        """What a node itself told: the same answers that `appliance doctor` gives there."""
+        """The answers of a node itself: the same that `appliance doctor` gives there."""
         look, name = self._look(visit), visit.parameters["node"]
         if name not in look.territory.nodes:
             raise PageFailure(404)

@@ -1,12 +1,12 @@
-"""What is seen of one service, each measure with its state. Pure.
+"""The readings of one service, each measure with its state. Pure.
 
-What a node knows of itself is judged by its own checks (`monitor/checks.py`), and shown as it told them. Here is judged
+A node judges what it knows of itself by its own checks (`monitor/checks.py`), and the page shows that. Here is judged
 what no node can know: how many copies there are, whether a test was as fast as its writer promises, and what the last
-word of a node has become since it fell silent.
+report of a node means since it fell silent.
 
 Destinations are believed, the origin is asked: how many copies are fresh is counted from what the peers that answer now
-show, each in a failure domain of its own. A moment counts whoever told it and whenever, since a silent node's last word
-stays true; how full or how hot something is now, only who answers now can tell.
+show, each in a failure domain of its own. A moment counts whichever node reported it and whenever, since a silent
+node's last report stays true; only a node that answers now can tell how full or how hot something is now.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class ServiceSeen:
 
     @property
     def state(self) -> State:
-        """Of what every service must show; what a machine need not measure does not make it worse."""
+        """The state of what every service must show; a measure that a machine need not take does not make it worse."""
         must = (self.safe.state, self.copies.state)
         may = (it.state for it in (self.drill, self.check, self.room, self.partial) if it.state != "unknown")
         return min((*must, *may), key=ORDER.index)
@@ -116,7 +116,7 @@ class MetricsView:
             yield from ((node, it) for it in heard.all(metric.full_name, backup=service))
 
     def said(self, node: str, check: str, role: str, service: str) -> State | None:
-        """What a check said last; None when nothing."""
+        """Return the last answer of a check; None when there is none."""
         return self.answers.get((node, check, role, service))
 
     def is_judging(self, node: str) -> bool:
@@ -159,7 +159,7 @@ def read(seen: MetricsView, service: Service) -> ServiceSeen:
 
 
 def _replicas(seen: MetricsView, service: Service) -> tuple[ReplicaReading, ...]:
-    """Whoever said that it holds it, the last word of who is silent included."""
+    """The nodes that reported that they hold it, with the last report of those that are silent."""
     named = sorted({node for node, _ in seen.told(metrics.EXPECTED, service.name)})
     return tuple(_replica(seen, service, node) for node in named)
 
@@ -176,9 +176,9 @@ def _replica(seen: MetricsView, service: Service, node: str) -> ReplicaReading:
 
 
 def _writer(seen: MetricsView, service: Service) -> str:
-    """Who said last that it writes, in the highest epoch; the origin when nobody does.
+    """The node that last reported that it writes, in the highest epoch; the origin when none does.
 
-    Only those are heard who may ever write it: any other node could make a late service look young.
+    Only nodes that may ever write it count: any other node could make a late service look young.
     """
     trusted = seen.territory.trusted(service.name)
     found = [(it.value, node) for node, it in seen.told(metrics.EPOCH, service.name) if node in trusted]
@@ -201,7 +201,7 @@ def _safe(seen: MetricsView, service: Service, writer: str) -> Reading:
 
 
 def _partial(seen: MetricsView, service: Service, writer: str) -> Reading:
-    """Whoever writes it says both, that something is missing and since when."""
+    """The writer reports both, that something is missing and since when."""
     state = seen.said(writer, "whole", "written", service.name)
     if state is None or state == "ok":
         return Reading(state or "unknown")
@@ -211,7 +211,7 @@ def _partial(seen: MetricsView, service: Service, writer: str) -> Reading:
 
 
 def _never_safe(seen: MetricsView, service: Service, writer: str) -> Reading:
-    """Who writes it and has nothing safe to show says what it promised, and since when something waits for peers."""
+    """A writer without a safe backup reports what it promised, and since when something waits for peers."""
     promised, never = float(service.rpo_seconds), "SauvegardeJamaisSure"
     begun = any(node == writer for node, _ in seen.told(metrics.RPO, service.name))
     since = next((it.value for node, it in seen.told(metrics.UNSAFE, service.name) if node == writer), None)

@@ -1,6 +1,6 @@
-"""Why a town is not well: by the checks that its nodes made, by who is silent, by what is read, by alerts. Pure.
+"""Why a town is not well: by the checks that its nodes made, by silent nodes, by readings, by alerts. Pure.
 
-Each reason has the name of an alert, and so a page that says what to do. What two sources say of the same thing is said
+Each reason has the name of an alert, and so a page that says what to do. A problem that two sources report is shown
 once, at its worst.
 """
 
@@ -48,8 +48,8 @@ class Reason:
 
 @dataclass(frozen=True)
 class CheckSeen:
-    """The answer of one check as the node told it. What the machine has nothing to check for is unknown and does not
-    count: `appliance doctor` leaves it out of its verdict, too."""
+    """The answer of one check as the node reported it. A check for which the machine has nothing is unknown and does
+    not count: `appliance doctor` leaves it out of its verdict, too."""
 
     check: str
     role: str
@@ -59,7 +59,7 @@ class CheckSeen:
 
     @property
     def alert(self) -> str:
-        """Whose page says what to do; "" of a check that is not known here, as of a newer node."""
+        """The alert whose page says what to do; "" of a check that is not known here, as of a newer node."""
         return alert_of(self.check, self.state) if self.check in CHECKS else ""
 
 
@@ -75,7 +75,7 @@ def _check_seen(told: Told) -> CheckSeen:
 
 
 def of_node(name: str, watched: Watched, now: float, *, fresh: bool) -> Iterator[Reason]:
-    """What is wrong with the node itself, and what it says of others; `fresh` whether anybody asked it lately."""
+    """The problems of the node itself, and those that it reports of others; `fresh` whether anybody asked it lately."""
     if not fresh:
         yield Reason("unknown", SILENT, name, (name,), watched.agent.answered)
         return
@@ -123,7 +123,7 @@ def celsius(machine: Heard) -> float | None:
 
 
 def of_service(seen: ServiceSeen) -> Iterator[Reason]:
-    """What the readings say; a measure that nobody takes is no reason, but not to know of its copies is one."""
+    """The problems in the readings; a measure that nobody takes is no reason, but not to know of its copies is one."""
     for reading in (seen.safe, seen.copies):
         if reading.state != "ok":
             nodes = seen.silent if reading is seen.copies else (reading.where,) if reading.where else ()

@@ -1,7 +1,7 @@
 """The page of each alert, read from where our package or the checkout has it, as blocks that a template can show.
 
-What a reason says and what to do first is the page's own first paragraph and its first step: a dashboard, a message and
-the page never differ. The pages are French; `runbooks-en.json` has those two sentences of each in English.
+The sentence of a reason and what to do first are the page's own first paragraph and its first step: a dashboard, a
+message and the page never differ. The pages are French; `runbooks-en.json` has those two sentences of each in English.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Runbook:
 
     @property
     def lead(self) -> Line:
-        """What is wrong."""
+        """The sentence on what is wrong."""
         return next((it.lines[0] for it in self.blocks if it.kind == "paragraph"), ())
 
     @property
@@ -75,7 +75,7 @@ def _runbook(name: str, folder: Path) -> Runbook | None:
 
 
 def parse(text: str) -> Iterator[Block]:
-    """What follows the title: blocks are parted by empty lines, and what is indented belongs to the line before."""
+    """The text after the title: blocks are parted by empty lines, and an indented line belongs to the line before."""
     for part in re.split(r"\n\s*\n", text.strip()):
         lines = re.sub(r"\n\s+", " ", part).splitlines()
         if lines[0].startswith("# "):
@@ -104,14 +104,14 @@ def _pieces(text: str) -> Iterator[Piece]:
             yield Piece("strong", found["strong"])
         else:
             name = found["target"].removesuffix(".md")
-            # What lies beside other pages of the documentation is not on a node: the words stay, without a link.
+            # Files beside other pages of the documentation are not on a node: the words stay, without a link.
             yield Piece("link", found["link"], name) if NAME.fullmatch(name) else Piece("text", found["link"])
     if end < len(text):
         yield Piece("text", text[end:])
 
 
 def said_of(name: str, language: str) -> tuple[Line, Line]:
-    """What is wrong and what to do first, in `language`; nothing for an alert without a page."""
+    """The sentences on what is wrong and what to do first, in `language`; nothing for an alert without a page."""
     if language != FRENCH and name in english():
         what, remedy = english()[name]
         return pieces(what), pieces(remedy)

@@ -1,7 +1,7 @@
-"""What the worker last heard of every node and of Prometheus, told to the pages by one file.
+"""The last answers of every node and of Prometheus, as the worker heard them, given to the pages by one file.
 
-What a node told last stays when it falls silent: a moment that was true stays true, and an age goes on growing. Whether
-it still answers stands beside, so that nothing else of it is taken for the present.
+The last report of a node stays when it falls silent: a moment that was true stays true, and an age goes on growing.
+Whether it still answers stands beside, so that nothing else of it is taken for the present.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Told:
 
 @dataclass(frozen=True)
 class Heard:
-    """What one program of a node told when it last answered. `since`: when it was first asked in vain, "" being `why`
-    while it answers; `answered` None when it never did."""
+    """The last answer of one program of a node. `since`: when it first failed to answer, "" being `why` while it
+    answers; `answered` None when it never did."""
 
     answered: float | None = None
     since: float | None = None
@@ -115,7 +115,8 @@ def save(file: Path, present: Present) -> None:
 
 
 def load(file: Path) -> Present:
-    """What was seen last; NOTHING before the worker has looked for the first time, and of another version's file."""
+    """Return what was seen last; NOTHING before the worker has looked for the first time, and of another version's
+    file."""
     try:
         content = json.loads(file.read_bytes())
     except FileNotFoundError:

@@ -1,4 +1,5 @@
-"""Whom the dashboard asks, and where. Pure, but for the one file that says so in process mode.
+"""The programs that the dashboard asks, and their addresses. Pure, but for the one file that names them in process
+mode.
 
 On a host it asks as Prometheus beside it does: inside the mesh, by TLS, under the names of the nodes' certificates, at
 the ports of the roles `exporters` and `monitoring`. Nodes that are plain processes have ports of their own: there
@@ -57,7 +58,7 @@ class Addresses:
 
 
 def addresses(territory: Territory) -> tuple[Addresses, ...]:
-    """Of every monitoring node of hosts."""
+    """Return the addresses of every monitoring node of hosts."""
     monitors = (name for name, it in territory.nodes.items() if "monitor" in it.roles)
     hosts = {name: f"https://{name}.{territory.domain}" for name in monitors}
     return tuple(Addresses(name, f"{host}{ADDRESS}", f"{host}:{PROMETHEUS_PORT}/") for name, host in hosts.items())
@@ -69,7 +70,7 @@ def is_watching(layout: NodeLayout, node: str, territory: Territory) -> bool:
 
 
 def targets(layout: NodeLayout, node: str, territory: Territory) -> Targets:
-    """Whom `node` asks; `is_watching` it must be."""
+    """Return the programs that `node` asks; `is_watching` it must be."""
     return _of_processes(json.loads(layout.watch.read_bytes())) if layout.watch.exists() else of_hosts(node, territory)
 
 

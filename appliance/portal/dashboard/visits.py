@@ -1,6 +1,7 @@
-"""Which looks at dashboards are written down: a page that lies open is looked at again and again, and means one visit.
+"""The looks at dashboards that are written down: a page that lies open is looked at again and again, and means one
+visit.
 
-What is remembered lies in memory: a process that starts anew writes one line too many, never one too few.
+The record is in memory: a process that restarts writes one line too many, never one too few.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from threading import Lock
 
 from appliance.units import MINUTE
 
-ANEW_SECONDS = 10 * MINUTE
+AGAIN_SECONDS = 10 * MINUTE
 KEPT_MAX = 4096
 
 
@@ -26,10 +27,10 @@ class Visits:
         key = session, page
         with self._lock:
             noted = self._noted.get(key)
-            # A clock that was set back begins anew.
-            if noted is not None and noted <= now < noted + ANEW_SECONDS:
+            # A clock that was set back starts over.
+            if noted is not None and noted <= now < noted + AGAIN_SECONDS:
                 return False
             if len(self._noted) >= KEPT_MAX:
-                self._noted = {it: at for it, at in self._noted.items() if at <= now < at + ANEW_SECONDS}
+                self._noted = {it: at for it, at in self._noted.items() if at <= now < at + AGAIN_SECONDS}
             self._noted[key] = now
             return True

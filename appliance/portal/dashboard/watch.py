@@ -1,7 +1,7 @@
 """The look of a monitoring node around the territory, each half minute: every node at once, and Prometheus beside it.
 
-It runs in the worker, which may read the node's key; the pages only read what it writes. Who does not answer keeps what
-it told last, and since when it is silent.
+It runs in the worker, which may read the node's key; the pages only read what it writes. A node that does not answer
+keeps its last report, and since when it is silent.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ class Watcher:
         node = open_node(self._state)
         if not is_watching(node.layout, node.name, node.bundle.territory):
             return
-        whom = targets(node.layout, node.name, node.bundle.territory)
-        paths, tls = PortalPaths.of(node.layout), _tls(node, whom)
-        present = look_around(whom, seen.load(paths.seen), node.clock.now(), tls)
+        asked = targets(node.layout, node.name, node.bundle.territory)
+        paths, tls = PortalPaths.of(node.layout), _tls(node, asked)
+        present = look_around(asked, seen.load(paths.seen), node.clock.now(), tls)
         seen.save(paths.seen, present)
-        if whom.prometheus:
-            self._remember(paths.history, whom.prometheus, present, tls)
+        if asked.prometheus:
+            self._remember(paths.history, asked.prometheus, present, tls)
 
     def _remember(self, file: Path, prometheus: Target, present: Present, tls: ssl.SSLContext | None) -> None:
         """Fetch the history every few minutes. While Prometheus is silent there is none, and it comes back with it."""
@@ -74,17 +74,17 @@ class Watcher:
             self._next_history = 0.0 if found.why else time.monotonic() + HISTORY_SECONDS
 
 
-def look_around(whom: Targets, before: Present, now: float, tls: ssl.SSLContext | None) -> Present:
-    """Ask everybody at once. What each told `before` stays with who does not answer."""
+def look_around(asked: Targets, before: Present, now: float, tls: ssl.SSLContext | None) -> Present:
+    """Ask everybody at once. The report that each gave `before` stays with one that does not answer."""
     with ThreadPoolExecutor(AT_ONCE_MAX) as asking:
 
         def hear(target: Target, names: frozenset[str], last: Heard) -> Future[Heard]:
             return asking.submit(_heard, target, names, last, now, tls)
 
-        prometheus = asking.submit(_prometheus, whom.prometheus, before.prometheus, now, tls)
-        agents = {name: hear(it, OF_AGENT, _before(before, name).agent) for name, it in whom.agents.items()}
+        prometheus = asking.submit(_prometheus, asked.prometheus, before.prometheus, now, tls)
+        agents = {name: hear(it, OF_AGENT, _before(before, name).agent) for name, it in asked.agents.items()}
         machines = {
-            name: hear(it, OF_MACHINE, _before(before, name).machine or Heard()) for name, it in whom.machines.items()
+            name: hear(it, OF_MACHINE, _before(before, name).machine or Heard()) for name, it in asked.machines.items()
         }
         nodes = {
             name: Watched(it.result(), machines[name].result() if name in machines else None)
@@ -145,7 +145,7 @@ def _alert(told: Mapping[str, Mapping[str, str]]) -> Alert:
     return Alert(labels.pop("alertname"), labels, told["annotations"].get("summary", ""), since)
 
 
-def _tls(node: Node, whom: Targets) -> ssl.SSLContext | None:
-    """Read anew each time: certificates are renewed. None where everybody answers in clear."""
-    named = any(it.name for it in (*whom.agents.values(), *whom.machines.values()))
+def _tls(node: Node, asked: Targets) -> ssl.SSLContext | None:
+    """Read the certificates again each time: they are renewed. None where everybody answers in clear."""
+    named = any(it.name for it in (*asked.agents.values(), *asked.machines.values()))
     return client_tls(node.layout.tls) if named else None

@@ -35,7 +35,7 @@ class AttackPage:
             return self.context.web_app.render(visit, "attack.html", found=found, agreed=agreed)
 
     def files(self, visit: Visit) -> Response:
-        """What the latest attack on one share hit."""
+        """The files of one share that the latest attack hit."""
         service, number = visit.parameters["service"], min(visit.query.number("page", 1), PAGES_MAX) or 1
         with self.context.seen(visit) as seen:
             share, catalogue = seen.one(service)

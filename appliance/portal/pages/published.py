@@ -1,8 +1,8 @@
 """« Sites publiés »: sites of the mesh that are published, for PCs that are not in it.
 
-One is read at its home, and while nobody answers there from the copy that a standby shows. Its policy `mirror` says
-that it is published, so whoever may ask these pages may read it; no other site is shown. It comes in a sandbox without
-scripts, as if from elsewhere: what stands in it can do nothing as the person who is signed in at these pages.
+One is read at its origin, and while nobody answers there from the copy that a standby shows. Its policy `mirror` says
+that it is published, so any visitor who may ask these pages may read it; no other site is shown. It comes in a sandbox
+without scripts, as if from elsewhere: its content can do nothing as the person who is signed in at these pages.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ SANDBOX = (
 PDF, UNKNOWN = "application/pdf", "application/octet-stream"
 # A browser's reader of PDF does not start in a sandbox, and has one of its own.
 READ_ELSEWHERE = {PDF: "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"}
-# What a site says of a file is never passed on: "application/pdf;, text/html" is a PDF to one reader and a page to
-# another. It is one of these, said in our own words; else bytes, which a browser saves. Scripts are none of them: the
-# sandbox runs none, and our own pages run what comes from where they come from.
+# The type that a site gives a file is never passed on: "application/pdf;, text/html" is a PDF to one reader and a page
+# to another. It is one of these, said in our own words; else bytes, which a browser saves. Scripts are none of them:
+# the sandbox runs none, and our own pages run what comes from where they come from.
 TEXTS = (
     "text/html",
     "text/plain",
@@ -129,7 +129,8 @@ class Published:
         return RedirectResponse(f"{PLACE}/{service.name}{to.path}", 307)
 
     def _ask(self, service: Service, path: str) -> http_call.Answer:
-        """The answer of whoever serves it, else of who shows a copy of it; raise PageFailure when nobody answers."""
+        """The answer of the node that serves it, else of one that shows a copy of it; raise PageFailure when nobody
+        answers."""
         places = [(service.address, self.port), *self._copies(service)]
         if self.silent.get(service.name, 0.0) > time.monotonic():
             places = places[1:]
@@ -158,7 +159,8 @@ class Published:
 
 
 def kind_of(said: Sequence[str]) -> tuple[str, str]:
-    """What a site says that a file is, by the Content-Type lines of its answer, and what a browser is told."""
+    """Return the type that a site gives a file, by the Content-Type lines of its answer, and the one that a browser
+    gets."""
     found = SAID.fullmatch(said[0]) if len(said) == 1 else None
     kind = found[1].lower() if found else UNKNOWN
     if kind in TEXTS:
@@ -175,7 +177,7 @@ def _asked(address: str, port: int, path: str) -> http_call.Answer:
 
 
 class _PassedOn(StreamingResponse):
-    """What a site answered, on its way to a browser at `address`; it ends in time, whether it is taken or not."""
+    """The answer of a site, on its way to a browser at `address`; it ends in time, whether it is taken or not."""
 
     def __init__(self, pages: Published, address: str, answer: http_call.Answer, headers: dict[str, str]) -> None:
         super().__init__(_pieces(answer, pages.limiter), headers=headers)
@@ -194,7 +196,7 @@ class _PassedOn(StreamingResponse):
         finally:
             self._answer.close()
             self._under_way[self._address] -= 1
-            self._under_way += Counter()  # forgets whoever has none
+            self._under_way += Counter()  # forgets an address without any
 
 
 async def _pieces(answer: http_call.Answer, limiter: CapacityLimiter) -> AsyncIterator[bytes]:

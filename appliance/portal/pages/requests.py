@@ -1,4 +1,4 @@
-"""What somebody wants back: asked for here, carried out by the worker, shown until it is done, downloaded, undone."""
+"""A restore request of a person: made here, carried out by the worker, shown until it is done, downloaded, undone."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Orders:
                 placed.order,
                 UndoRequest(self.context.lookup.requests(placed.order.service), placed.order.id),
             )
-            # Whoever asks twice is led to the page that says that it is undone, or on its way.
+            # A person who asks twice gets the page that says that it is undone, or on its way.
             if placed.status.state != "undone" and undo.state != "asked":
                 if placed.status.state != "ready" or request.kind == "download":
                     raise PageFailure(400)

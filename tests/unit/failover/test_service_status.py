@@ -10,7 +10,7 @@ import pytest
 
 from appliance.coordination.port import Intent
 from appliance.failover.fsm.model import Action, State
-from appliance.failover.keeper import PAUSED_ANEW_SECONDS, SILENT_SECONDS, Keeper
+from appliance.failover.keeper import PAUSED_AGAIN_SECONDS, SILENT_SECONDS, Keeper
 from appliance.node import failover_status
 from appliance.node.failover_status import ServiceStatus
 from appliance.trust.bundle import Bundle
@@ -84,12 +84,12 @@ def test_a_pause_is_told_with_who_asked_for_it_and_goes_on_when_it_is_asked_agai
     assert (tell(world, keeper).paused_since, tell(world, keeper).paused_by) == (began, "somebody")
     end(world, first)
     assert tell(world, keeper).paused_since is None
-    world.clock.advance(PAUSED_ANEW_SECONDS)
+    world.clock.advance(PAUSED_AGAIN_SECONDS)
     second = pause(world, lease=8)
     assert tell(world, keeper).paused_since == began
     end(world, second)
     assert tell(world, keeper).paused_since is None
-    world.clock.advance(PAUSED_ANEW_SECONDS + 1)
+    world.clock.advance(PAUSED_AGAIN_SECONDS + 1)
     pause(world, lease=9)
     assert tell(world, keeper).paused_since == world.clock.boottime(), "another one"
 

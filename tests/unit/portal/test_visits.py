@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from appliance.portal.dashboard.visits import ANEW_SECONDS, KEPT_MAX, Visits
+from appliance.portal.dashboard.visits import AGAIN_SECONDS, KEPT_MAX, Visits
 
 NOW = 1_800_000_000.0
 
 
 def test_a_page_that_is_asked_for_again_and_again_is_one_visit() -> None:
     visits = Visits()
-    moments = [NOW + 30 * number for number in range(int(2 * ANEW_SECONDS) // 30)]
+    moments = [NOW + 30 * number for number in range(int(2 * AGAIN_SECONDS) // 30)]
     written = [it for it in moments if visits.is_new("one", "territory", it)]
-    assert written == [NOW, NOW + ANEW_SECONDS]
+    assert written == [NOW, NOW + AGAIN_SECONDS]
 
 
 def test_each_sign_in_and_each_kind_of_page_is_a_visit_of_its_own() -> None:
@@ -40,4 +40,4 @@ def test_what_is_remembered_has_an_end() -> None:
     visits = Visits()
     for number in range(2 * KEPT_MAX):
         visits.is_new(str(number), "map", NOW + number)
-    assert len(visits._noted) <= KEPT_MAX + ANEW_SECONDS
+    assert len(visits._noted) <= KEPT_MAX + AGAIN_SECONDS

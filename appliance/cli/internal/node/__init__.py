@@ -1,1 +1,1 @@
-"""What programs type about a node, one module a verb."""
+"""The commands of programs about a node, one module a verb."""

@@ -1,4 +1,4 @@
-"""`appliance internal node mesh`: bring the mesh's interface up. What `appliance-mesh.service` runs."""
+"""`appliance internal node mesh`: bring the mesh's interface up. `appliance-mesh.service` runs it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def mesh(stay: bool, dry_run: bool) -> None:
         would = "\n".join((f"{INTERFACE} would be configured as {CONFIG} says:", *(f"  ip {line}" for line in lines)))
         emit(_told(lines, (), False), would)
         return
-    # At once: who took a service over is led to, and who was revoked is out, before any name server has answered.
+    # At once: the node that took a service over gets its traffic, and a revoked one is out, before any name server
+    # answers.
     lines = _bring_up(key, {})
     unknown = _meet(key, link.names(_wanted()), NAMES_SECONDS_MAX)
     _warn(unknown)
@@ -61,7 +62,7 @@ def mesh(stay: bool, dry_run: bool) -> None:
 
 @contextlib.contextmanager
 def _telling() -> Iterator[None]:
-    """What fails in here is told and ends nothing: the unit takes the interface away when this program fails."""
+    """A failure in here is printed and ends nothing: the unit takes the interface away when this program fails."""
     try:
         yield
     except (ApplianceError, OSError) as error:

@@ -1,1 +1,1 @@
-"""What timers and the pages type about restores, one module a verb."""
+"""The commands of timers and the pages about restores, one module a verb."""
