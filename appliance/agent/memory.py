@@ -35,7 +35,7 @@ class Outcome:
     left_out_count: int = 0
     figures: Mapping[str, int] = field(default_factory=dict)
     alarms: tuple[str, ...] = ()
-    """What was found wrong by work that itself went well."""
+    """Problems found by work that itself went well."""
     to_bring: tuple[str, ...] = ()
     """Peers that lack something that is held here."""
     later: Mapping[str, tuple[int, int]] = field(default_factory=dict)

@@ -26,7 +26,7 @@ SOON_DONE_BYTES, SOON_DONE_ENTRIES = 64 * MIB, 1000
 NAME_BYTES_MAX = 16 * 1024
 """Linux opens no longer path than 4 KiB."""
 REMEMBERED_BYTES_MAX, NAME_COSTS_BYTES, LINK_COSTS_BYTES = 256 * MIB, 100, 8
-"""What an examination remembers of an archive: two million folders, say, of names of 30 letters."""
+"""The memory of an examination of an archive: two million folders, say, of names of 30 letters."""
 FEW = 16
 PRIVILEGES = stat.S_ISUID | stat.S_ISGID
 REMEDY = "Restore an older archive, and find out what wrote this one: no regular backup looks like that."

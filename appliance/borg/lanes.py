@@ -21,7 +21,7 @@ from appliance.borg.nonce import NONCE_BURN, NONCE_RANGE, floor_of
 STRETCH = 2**35
 """Counters of one stretch; 8,192 of them make a range."""
 ECONOMY = NONCE_RANGE // 4
-"""What is not spent on lanes and draws: 262,144 borg processes, ten years of one or two each hour."""
+"""The part that is not spent on lanes and draws: 262,144 borg processes, ten years of one or two each hour."""
 DRAWN_OF = 2**14
 """A run that not all answer is set on by up to this part of what is left."""
 DRAWN_OF_SIGNED = 2**7

@@ -27,9 +27,9 @@ if TYPE_CHECKING:  # vaults read floors of grants, and pay for nothing of borg's
 NONCE_RANGE = 2**48
 """Counters per grant: 4 PiB of data, or a million writing runs."""
 NONCE_RESERVE = 2**40
-"""What must remain before a run begins: 16 TiB, far more than one run ever writes."""
+"""The counters that must remain before a run begins: 16 TiB, far more than one run ever writes."""
 NONCE_BURN = 2**28
-"""What each writing borg process consumes at least."""
+"""The least that each writing borg process consumes."""
 INDEX_MAX = 65_535
 
 

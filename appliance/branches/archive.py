@@ -28,11 +28,11 @@ from appliance.trust.bundle import Terms
 from appliance.units import HOUR, MINUTE, format_bytes, format_duration
 
 LEFT_FREE = 0.1
-"""Of the disk, which also holds the service itself and the backups of others."""
+"""The part of the disk that stays free: it also holds the service itself and the backups of others."""
 DAY_SHARE = 0.5
-"""Of what a peer takes in a day, which is five times the usual change of the service."""
+"""The part of what a peer takes in a day, which is five times the usual change of the service."""
 ITEM_BYTES = 128
-"""What an archive keeps of a file beside its content."""
+"""The size of a file's entry in an archive, beside its content."""
 SECONDS_MAX, ASKED_SECONDS_MAX = 10 * MINUTE, HOUR
 """How long the service can be neither saved nor moved since a branch is being saved; and when a person asked for it."""
 

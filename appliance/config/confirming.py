@@ -21,7 +21,7 @@ from appliance.trust.voted import is_voted
 from appliance.units import DAY
 
 SHOWN_SECONDS_MAX = 7 * DAY
-"""What a node showed longer ago says nothing of the grants since then."""
+"""An answer of a node that is older says nothing of the grants since then."""
 AHEAD_SECONDS_MAX = DAY
 """A day that is to come says as little."""
 

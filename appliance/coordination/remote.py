@@ -177,7 +177,7 @@ _DATES = {
     9: "its certificate begins later than this machine's clock says",
     10: "its certificate has expired by this machine's clock",
 }
-"""What OpenSSL's verdicts X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED mean to people."""
+"""The meaning of OpenSSL's verdicts X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED for people."""
 
 
 def _why(error: Exception) -> str:

@@ -11,8 +11,8 @@ from appliance.units import KIB
 
 REMEDY = "Issue one: `appliance internal pki issue` on the control machine, then `appliance internal pki accept` here."
 BUFFER_BYTES = 32 * KIB
-"""Of each connection, for what comes in: asyncio takes 256 KiB. A record of TLS has 16 KiB at most; a node has ten
-connections to brokers and a broker a hundred from nodes, and what they say is short."""
+"""The buffer of each connection for incoming bytes: asyncio takes 256 KiB. A record of TLS has 16 KiB at most; a node
+has ten connections to brokers and a broker a hundred from nodes, and what they say is short."""
 
 
 def client_tls(folder: Path) -> ssl.SSLContext:

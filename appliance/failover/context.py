@@ -89,7 +89,7 @@ class ServiceContext:
     proven: ProvenLease | None = None
     lost: bool = False
     record: ServiceRecord | None = None
-    """What a majority of the voters last said, `asked` when the question was sent or their watch spoke."""
+    """The last answer of a majority of the voters, `asked` when the question was sent or their watch spoke."""
     asked: float = 0.0
     taken_at: float = 0.0
     heard_since: float = 0.0

@@ -28,7 +28,7 @@ from appliance.units import HOUR
 
 WORK_SECONDS_MAX = 600.0
 INSTALL_SECONDS_MAX = 4.0 * HOUR
-"""Of what grows with the service: laying it in place, and keeping aside what was written here."""
+"""The limit of work that grows with the service: putting it in place, and keeping aside what was written here."""
 LOOK_EVERY_SECONDS = 2.0
 CALLED_MAX = 2
 """Workers of this node that wait for an order. Each has a seat at every vault that it may have to ask, of six that a

@@ -24,7 +24,7 @@ ACTS_AT_ONCE_MAX = 4
 """Each costs a process that checks its signature; who brings more brings the others with the next call."""
 PART_MAX = 64
 PART_BYTES_MAX = 96 * 1024
-"""Of papers in one call, whose line may have 256 KiB: quoted in JSON they are up to twice as long."""
+"""The size of documents in one call, whose line may have 256 KiB: quoted in JSON they are up to twice as long."""
 _KINDS = (grant.TYPE, grant.REQUEST_TYPE, voted.TYPE, release.TYPE, act.TYPE)
 _FORMATS = {release.TYPE: release.FORMATS}
 _TYPES = {it: f'{{"type": "{it}"'.encode() for it in _KINDS}
@@ -43,9 +43,9 @@ class SignedDocuments:
     grants: dict[str, Grant] = field(default_factory=dict)
     """The newest of each service."""
     releases: dict[str, Release] = field(default_factory=dict)
-    """Of each service, that of the newest grant."""
+    """The release of the newest grant of each service."""
     unbelieved: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Of a service, the epoch of a grant that was shown and is not believed here, and why: the voters of now did not
+    """The epoch of a grant that was shown for a service and is not believed here, and why: the present voters did not
     sign it, and nobody confirmed it. It goes when one that is as new is believed."""
     _acts: dict[str, tuple[Act, Collection[Operator]]] = field(default_factory=dict)
     """By digest, with the operators of the time, one of which is the signer."""

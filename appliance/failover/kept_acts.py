@@ -29,7 +29,7 @@ class JudgedActs:
         self._kinds = kinds
         self._known: tuple[str, Mapping[str, Act | None]] = ("", {})
         self._found: tuple[object, tuple[Act, ...]] = (None, ())
-        """What was found by which bundle in which state of the folder, once each act there was judged."""
+        """The acts found, by which bundle in which state of the folder, once each act there was judged."""
         self._again_at: dict[str, float] = {}
 
     def look(self, node: Node) -> tuple[Act, ...]:

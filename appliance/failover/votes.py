@@ -59,7 +59,8 @@ async def ask_all(
 
 
 def above_next(found: Round, present: int, number: int, voting: Voting) -> int:
-    """What to ask above after round `number` of a takeover, which brought no grant; `present` is the epoch to replace.
+    """Return the epoch to ask above after round `number` of a takeover, which brought no grant; it replaces epoch
+    `present`.
 
     Brokers that signed for another asker sign for a later epoch only. Their word cannot be proven, so as many must say
     so as keep the others from being a majority: then one of them at least is no liar. They are asked each time, and no

@@ -40,12 +40,12 @@ from appliance.units import format_bytes
 
 type Choose = Callable[[Sequence[Archive]], Archive]
 type Complete = Callable[[Borg, Archive], tuple[Fill, ...]]
-"""What of an archive that is partial comes from older ones."""
+"""Finds the files of a partial archive that come from older ones."""
 
 SAVED_EACH = 8
 """Files that are read between two savings of what was found: up to 500 MB each."""
 LEFT_FREE = 0.1
-"""Of its disk, which also takes the backups of others: what is laid ahead leaves that free."""
+"""The part of its disk that a warm standby leaves free: the disk also takes the backups of others."""
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ OF_THE_MACHINE = (
     Path("/dev/random"),
     Path("/dev/urandom"),
 )
-"""What a program in Python asks for: names of accounts and of this machine. None of it is a secret."""
+"""The files that a program in Python asks for: names of accounts and of this machine. None of them is a secret."""
 _SINK = Path("/dev/null")
 
 _LIBRARY = ctypes.CDLL(None, use_errno=True)

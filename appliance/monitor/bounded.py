@@ -15,7 +15,7 @@ SILENT_SECONDS_MAX = 10.0
 CONNECTION_SECONDS_MAX = 20.0
 """From its beginning to the end of its answer: a byte each nine seconds is no silence."""
 LINE_BYTES_MAX = 64 * 1024
-"""Of a request's line and of each of its headers, of which http.server takes a hundred."""
+"""The length of a request's line and of each of its headers, of which http.server takes a hundred."""
 
 
 class Bounded(ThreadingHTTPServer):

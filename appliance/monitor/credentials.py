@@ -9,7 +9,7 @@ from appliance.monitor.view import Machine, Now, Written
 from appliance.units import DAY, format_duration
 
 PAPER = "recovery"
-"""Whose envelope the key on paper opens."""
+"""The recipient of the envelope that the recovery key opens."""
 ENVELOPE_SECONDS_MAX = 400 * DAY
 CERTIFICATE_SOON_SECONDS, CERTIFICATE_URGENT_SECONDS = 14 * DAY, 3 * DAY
 UPDATES_SECONDS_MAX = 8 * DAY

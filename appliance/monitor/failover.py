@@ -26,7 +26,7 @@ AWAY_SECONDS_MAX = DAY
 UNKEPT_SECONDS_MAX = 10 * MINUTE
 """A copy is made in minutes; after a try that failed it takes a person."""
 UNSERVED_SECONDS_MAX = 5 * MINUTE
-"""What fails once, as when a peer that has the newest is called too early, goes well by itself."""
+"""A start that fails once, as when a peer that has the newest is called too early, goes well by itself."""
 PAUSED_SECONDS_MAX = HOUR
 """No pause lasts longer; somebody asks for one after the other."""
 UNTOLD = Reason("unknown", "its lease holder is not known here.", "Type: appliance failover status", "holder")

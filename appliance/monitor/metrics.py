@@ -171,7 +171,7 @@ POWER_ANSWERS = Metric(
 
 METRICS: tuple[Metric, ...] = tuple(it for it in vars().values() if isinstance(it, Metric))
 ABOUT_OTHERS = (COUNTED, HOLDER_SILENT)
-"""What a node tells of its peers: every other metric with the label `peer` is told by that peer alone."""
+"""The metrics of a node about its peers: every other metric with the label `peer` comes from that peer alone."""
 OF_AN_OUTBOX = (OUTBOX_WAITING, OUTBOX_ASIDE, OUTBOX_OLDEST)
 """Told by the queue of a monitoring node."""
 OF_A_PLUG = (POWER, POWER_ANSWERS)

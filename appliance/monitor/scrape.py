@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from appliance.monitor.metrics import ABOUT_OTHERS, METRICS, OF_A_PLUG, OF_AN_OUTBOX
 
 SAMPLES_MAX = 20_000
-"""Of one answer: ten times what a node with many services tells."""
+"""The samples of one answer: ten times those of a node with many services."""
 BYTES_MAX = 4 * 1024 * 1024
 LABELS_MAX = 24
 LABEL_NAME_MAX = 64

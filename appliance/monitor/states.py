@@ -69,7 +69,7 @@ def too_old(age: float, rpo_seconds: int, what: str, remedy: str, check: str) ->
 
 
 SAID = {"thin": "prune", "tidy": "prune"}
-"""What people call a kind of work that journals and measures name otherwise."""
+"""The names for people of a kind of work that journals and measures name otherwise."""
 
 
 def failures(kinds: Iterable[str], service: str, view: View, peer: str = "", check: str = "work") -> Iterator[Reason]:

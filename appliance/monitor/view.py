@@ -100,19 +100,21 @@ class Written:
     overtaken: tuple[str, str] = ("", "")
     """Why a peer knows more of it than this node, and what to type; empty when that was not found."""
     left_behind: tuple[str, str] = ("", "")
-    """That a peer holds what the present history does not continue, and what to type; empty when none was found."""
+    """A sentence on a peer that holds what the present history does not continue, and what to type; empty when none was
+    found."""
     accounts_changed: float = 0.0
     """When the accounts that it saves were changed last, UTC seconds; 0 where it saves none."""
     partial: tuple[Missing, ...] = ()
-    """What `newest` lacks, when it is not whole; looked for in a thorough view only."""
+    """The paths that `newest` lacks, when it is not whole; looked for in a thorough view only."""
     accepted: tuple[Accepted, ...] = ()
-    """What its backups are without because an operator accepted it."""
+    """The files that its backups are without because an operator accepted it."""
     put_aside: tuple[str, ...] = ()
     """The folders of repositories that moves put aside, the oldest first; looked for in a thorough view only."""
     trees: tuple[PutAside, ...] = ()
     """The trees of files that moves put aside and that were looked at; looked for in a thorough view only."""
     shrunken: str = ""
-    """What its last run read and what it is compared with, when most of it is gone at the source; "" otherwise."""
+    """The sizes of its last run and of the one it is compared with, when most of it is gone at the source; ""
+    otherwise."""
     given_to: str = ""
     """To which node territory.yml gave it, which has gone on with it; "" while it is this node's."""
     comes_back: str = ""
@@ -159,13 +161,13 @@ class Held:
     """Used bytes from which on letting old history go no longer keeps the share from filling up; None as above."""
     forks: tuple[str, ...] = ()
     damage: tuple[str, ...] = ()
-    """What is known to be rotten or gone: kind and name of each."""
+    """The files known to be rotten or gone: kind and name of each."""
     frozen: str = ""
     """Why nothing of it is thinned now; looked for in a thorough view only."""
     bent: str = ""
-    """What a full share let go of late before its time; looked for in a thorough view only."""
+    """The generation that a full quota let go of late before its time; looked for in a thorough view only."""
     lock: Probed | None = None
-    """What was tried of its retention lock; None where it cannot be tried, or was not yet."""
+    """The last try of its retention lock; None where it cannot be tried, or was not yet."""
     partial: tuple[Missing, ...] = ()
     """As in `Written`."""
     whole_received: float = 0.0
@@ -174,9 +176,10 @@ class Held:
     sizes: tuple[BackupSize, ...] = ()
     """How much the generations held of the newest one's repository have; looked at in a thorough view only."""
     left: str = ""
-    """That it left the territory, and in which bundle; "" of a service that goes on."""
+    """The note that it left the territory, and in which bundle; "" of a service that goes on."""
     elsewhere: str = ""
-    """That it goes on at other holders, in place of this one, and when the copy here goes; "" at a present holder."""
+    """The note that it goes on at other replica nodes, in place of this one, and when the copy here goes; "" at a
+    present one."""
 
 
 @dataclass(frozen=True)
@@ -267,9 +270,9 @@ class Attempt:
     """Path and reason of what a backup could not hold; the first of them when they are many."""
     left_out_count: int = 0
     figures: Mapping[str, int] = field(default_factory=dict)
-    """What was counted: blobs read, rotten ones, generations thinned."""
+    """Counts: blobs read, rotten ones, generations pruned."""
     alarms: tuple[str, ...] = ()
-    """What was found wrong by work that itself went well."""
+    """Problems found by work that itself went well."""
     to_bring: tuple[str, ...] = ()
     """Peers that lacked something held here when an exchange asked them."""
     later_seconds: int = 0

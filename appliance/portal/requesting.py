@@ -26,7 +26,8 @@ from appliance.restore.request import (
 
 WORDS_MAX = 16_384
 WAITING_MAX = 100
-"""Of one person, in all shares: each is a file that waits for the worker, and every page that lists them reads all."""
+"""The waiting requests of one person, in all shares: each is a file that waits for the worker, and every page that
+lists them reads all."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ END, REHEARSE = "end", "rehearse"  # verbs for what this node may have no more o
 ENDS_WITHIN_SECONDS = 0.5
 READ_ONLY = "appliance-read-only@{}.service"
 DATABASE, DOOR, WORK = "database", "appliance-database-door@{}.service", "appliance-database-{}@{}.service"
-"""What a database has besides its unit: what listens at its address, and what fills it or keeps what was left."""
+"""The units of a database besides its own: one listens at its address, the other fills it or keeps what was left."""
 SITE = "site"
 SHARE, PEOPLE, LAY = "share", "appliance-share-people@{}.service", "appliance-share-lay@{}.service"
 AWAY = "appliance-share-away@{}.service"

@@ -15,7 +15,7 @@ from appliance.trust.bundle import Bundle
 
 MONITOR = "monitor"
 PORT, NODE_PORT = 9470, 9100
-"""Of the agent's measures and of the machine's, at the address in the mesh."""
+"""The ports of the agent's measures and of the machine's, at the address in the mesh."""
 TLS = "/etc/prometheus/tls"
 WEB = "/etc/prometheus/web.yml"
 WORDS, NODE_WORDS = "/etc/appliance/exporter", "/etc/appliance/prometheus-node-exporter"

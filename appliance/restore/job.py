@@ -68,7 +68,7 @@ class Job:
     renamed: tuple[tuple[str, str], ...] = ()
     """(path in the archive, where it is put instead): what comes back beside what stands there now."""
     fills: tuple[Fill, ...] = ()
-    """What a partial archive lacks, and the archives that it is taken from."""
+    """The files that a partial archive lacks, and the archives that they are taken from."""
     typed: Typed = NOT_TYPED
     """Empty for what nobody typed, such as an order of the pages."""
     given_up: bool = False

@@ -33,7 +33,7 @@ from appliance.restore.place import Change, TargetChanged, keep_all, named_error
 from appliance.units import DAY, MIB, format_bytes
 
 SPARE_BYTES = 64 * MIB
-"""What must remain free on a disk after a restore."""
+"""The space that must remain free on a disk after a restore."""
 SYNC_EVERY_SECONDS = 1.0
 
 

@@ -18,8 +18,9 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 GROUP = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,23}")
 """A group of accounts of a town hall."""
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What no text of a territory holds: a line break in a title would be a line of its own in a file that root writes, and
-a sign that turns the direction of writing shows the signer of a bundle another text than nodes read."""
+"""The characters that no text of a territory holds: a line break in a title would be a line of its own in a file that
+root writes, and a sign that turns the direction of writing shows the signer of a bundle another text than nodes
+read."""
 SHARES = "/srv/shares"
 """The folder of a node whose folders are its shares: one subvolume, so that one snapshot shows all at one moment."""
 SITES = "/srv/sites"

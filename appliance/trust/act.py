@@ -21,8 +21,8 @@ from appliance.trust.signed import NAME, Document
 TYPE = "appliance/act"
 ACTS = ("lost", "quarantine", "hold", "freeze", "unfreeze", "quota", "promote", "continue", "rewind")
 PROTECTING = ("quarantine", "hold", "freeze")
-"""What only keeps somebody from something. Each is signed to begin at once, so a clock by which it has not begun is
-behind, as after a power cut on a board whose battery is dead; it counts there too."""
+"""The acts that only keep somebody from something. Each is signed to begin at once, so a clock by which it has not
+begun is behind, as after a power cut on a board whose battery is dead; it counts there too."""
 OBEYED_BY_FAILOVER = ("promote", "quarantine", "lost")
 ANY_SERVICE = "any"
 BYTES_MAX = 16384
@@ -57,11 +57,11 @@ class Act:
     generation: str = ""
     """The folder name of the one that continues: of `continue` after a fork, of `promote` if it is not the newest."""
     quota_bytes: int = 0
-    """Of `quota`: what may be filled; 0 where the act only raises what may come in a day."""
+    """For `quota`: the bytes that may be filled; 0 where the act only raises what may come in a day."""
     daily_bytes: int = 0
-    """Of `quota`: what may come in a day; 0 where the act does not raise it."""
+    """For `quota`: the bytes that may come in a day; 0 where the act does not raise it."""
     taken_back: frozenset[str] = frozenset()
-    """Of a `quarantine` that ends as it begins: the SHA-256 of the signed line of each act that it takes back. None in
+    """For a `quarantine` that ends as it begins: the SHA-256 of the signed line of each act that it takes back. None in
     an act of an earlier version: see `in_force`."""
 
     def in_force(self, now: float) -> bool:

@@ -117,11 +117,11 @@ class Bundle:
     ca: str = ""
     """SHA-256 of the root certificate whose nodes' certificates are believed; "" where there is none."""
     term: int = 0
-    """Of the voters; each other set of them has a later one (`voting.py`)."""
+    """The term of the voters; each other set of them has a later one (`voting.py`)."""
     confirmed: frozenset[str] = frozenset()
     """Digests of the signed lines of grants by former voters that the key holder keeps good."""
     former: Former = NOBODY
-    """What left the territory and is still cared for."""
+    """The services and replica nodes that left the territory and are still cared for."""
     unconfirmed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Services of which former voters, of these terms, may have made a grant that nobody showed."""
     former_voters: FormerVoters | None = None

@@ -19,7 +19,8 @@ from appliance.territory.model import Service, Territory
 FORMAT = 1
 FILE = "declared.json"
 CHANGES_MAX = 50
-"""Of one service: a change of its paths a week for a year; headers older than the first one kept are read by that."""
+"""The changes of one service: one of its paths a week for a year; headers older than the first one kept are read by
+that."""
 
 type Changes = dict[str, list[tuple[float, tuple[str, ...]]]]
 """By service: until when, UTC seconds, and which names; oldest first."""

@@ -29,9 +29,9 @@ SEQUENCE_MAX = 9_999_999_999
 FORMATS = (1, 2)
 """Read for ever; a writer seals the last one only where every holder reads it."""
 HEADER_BYTES_MAX = 4096
-"""What a header of format 1 that is stored somewhere may have."""
+"""The limit of a header of format 1 that is stored somewhere."""
 STRICT_BYTES_MAX = 1024
-"""What a header of format 2 may have, and one of format 1 that a vault accepts now."""
+"""The limit of a header of format 2, and of one of format 1 that a vault accepts now."""
 MISSING_MAX = 32
 """How many indices a header names; where more paths are missing, these are the first of them."""
 PATH_INDEX_MAX = 999

@@ -18,7 +18,7 @@ from appliance.trust.signed import digest_of
 TERM_EPOCHS = 512
 TERM_MAX = 127
 VOTERS_MIN = 3
-"""Of fewer, one alone could be the majority, or none could be missing."""
+"""With fewer, one alone could be the majority, or none could be missing."""
 VOTERS_MAX = 7
 
 

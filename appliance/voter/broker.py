@@ -44,7 +44,7 @@ ALIVE_SECONDS_MAX = 5 * MINUTE
 INTENT_SECONDS_MAX = HOUR
 TEXT_BYTES_MAX = 768
 ENTRIES_MAX = 500
-"""Of a history in one answer."""
+"""The entries of a history in one answer."""
 OPERATING = frozenset({"control", "standby"})
 """Roles whose nodes may announce what they intend with any service: where the maintenance team works."""
 

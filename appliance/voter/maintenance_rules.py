@@ -17,9 +17,9 @@ SNAPSHOT_EVERY_SECONDS = HOUR
 HAND_OVER_AGAIN_SECONDS = 10.0 * MINUTE
 """Writes wait up to an election while the lead moves; one that will not have it is asked six times an hour."""
 LED_SECONDS = 30.0
-"""Who leads since a moment ago may do so because a box died, and others with it: their leases end first."""
+"""A voter that leads since a moment ago may do so because a box died, and others with it: their leases end first."""
 YOUNG = 0.75
-"""Of a lease, what is left while it is renewed: a node does that at each fifth of it."""
+"""The part of a lease that is left while it is renewed: a node does that at each fifth of it."""
 DEFRAGMENT_FROM_BYTES = 32 * MIB
 DEFRAGMENT_LEADER_FROM_BYTES = QUOTA_BYTES // 2
 TURN_SECONDS = 10 * MINUTE

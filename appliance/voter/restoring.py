@@ -21,7 +21,7 @@ from appliance.voter.etcd_admin import DIGEST_BYTES
 TIMEOUT_SECONDS = 120.0
 LISTENS_SECONDS_MAX = 3.0
 UNFINISHED = ".restoring"
-"""What a restore that was cut leaves beside the store, and the next one begins by taking away."""
+"""The remains of a cut restore beside the store; the next restore begins by removing them."""
 
 
 @dataclass(frozen=True)

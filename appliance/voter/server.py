@@ -28,14 +28,14 @@ from appliance.coordination.port import (
 from appliance.errors import ApplianceError, Busy, Forbidden, UsageError
 
 CONVERSATIONS_MAX, CONVERSATIONS_PER_SERVICE = 32, 2
-"""Of one node at a time, and so many more for each service that it may hold: a watch, and a call. A standby of
-a hundred services that had a few conversations for all of them could not renew its leases."""
+"""The conversations of one node at a time, and so many more for each service that it may hold: a watch, and a call. A
+standby of a hundred services that had a few conversations for all of them could not renew its leases."""
 IDLE_SECONDS_MAX = 120.0
 CHANGES = frozenset({"acquire", "release", "report", "withdraw"})
 CHANGES_AT_ONCE_MAX = 500.0
 CHANGES_PER_SECOND_MAX = 10.0
-"""Of one caller. Each is written to the disks of all voters and kept for an hour, and a full store takes nothing from
-anybody."""
+"""The changes of one caller. Each is written to the disks of all voters and kept for an hour, and a full store takes
+nothing from anybody."""
 ARGUMENTS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "read": {"service": (str,)},
     "history": {"service": (str,), "entries_max": (int,)},
@@ -47,7 +47,8 @@ ARGUMENTS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
     "withdraw": {"intent": (Intent,)},
     "watch": {"seen": (ServiceRecord,)},
 }
-"""What may be called, with which values: of another type they would stand in the store where nobody could read them."""
+"""The methods that may be called, with the types of their values: another type would stay in the store where nobody
+could read it."""
 PortOf = Callable[[str], Coordination]
 """The port for one caller, as the rules allow it (`broker.Brokered`); raises Forbidden for who is no node."""
 
@@ -89,7 +90,7 @@ class Server:
         self._open: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._changes_left: dict[str, tuple[float, float]] = {}
-        """Of each caller, and when that was reckoned."""
+        """The changes left of each caller, and when that was reckoned."""
 
     async def __aenter__(self) -> Server:
         self._server = await asyncio.start_server(

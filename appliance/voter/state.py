@@ -55,7 +55,7 @@ class BrokerState:
     ready: dict[str, tuple[int, float]] = field(default_factory=dict)
     """For how many seconds the home of each service has been ready to have it back, as itself said, and when."""
     voting: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    """Of each caller: one vote of it is judged at a time, with what it brings for that."""
+    """One lock per caller: one vote of it is judged at a time, with the documents it brings for that."""
     forged: set[str] = field(default_factory=set)
     """Callers that showed an act which is not signed as it says: the check was a process, and the answer waits."""
     _taking: set[str] = field(default_factory=set)

@@ -33,7 +33,7 @@ from appliance.trust.signed import digest_of
 
 FORMAT = 1
 FILE_NAME_LENGTH = 13
-"""Of a generation's name: its epoch and all but the last three digits of its number."""
+"""The part of a generation's name that is used: its epoch and all but the last three digits of its number."""
 ROTTEN = ".rotten"
 HEADER = "header"
 

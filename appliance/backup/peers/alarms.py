@@ -21,7 +21,7 @@ from appliance.host.records import Record
 from appliance.node.handle import Node
 
 ALARMED = Record(frozenset[str])
-"""What was told before; where it is lost or damaged, it is told once more."""
+"""The events reported before; where this is lost or damaged, they are reported once more."""
 
 
 def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:

@@ -71,7 +71,7 @@ class Findings:
     lacking: Mapping[str, tuple[str, ...]]
     """The generations that others hold and this node lacks, by peer."""
     to_bring: Mapping[str, tuple[str, ...]]
-    """What this node holds and another holder lacks, by peer; `catch_up` pushes it."""
+    """The generations that this node holds and another replica node lacks, by peer; `catch_up` pushes them."""
     forks: tuple[str, ...]
     """Numbers such as "2.7" of the newest epoch that two different headers share."""
     new_epochs: tuple[int, ...]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 BURST_SECONDS = 0.25
-"""What may go at once, so that small answers are never held up."""
+"""The seconds' worth of bytes that may go at once, so that small answers are never held up."""
 
 
 class RateLimit:

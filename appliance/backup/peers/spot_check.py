@@ -21,7 +21,7 @@ from appliance.trust.generation import Entry
 
 EVERY_GENERATIONS = 24
 SAMPLED = 4
-"""Of 64 MiB each: half a second of reading at both sides, once a day at a push an hour."""
+"""Files of 64 MiB each: half a second of reading at both sides, once a day at a push an hour."""
 
 
 @dataclass(frozen=True)

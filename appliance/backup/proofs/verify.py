@@ -29,7 +29,7 @@ from appliance.units import DAY, GIB
 
 ROUND_SECONDS = 7 * DAY
 SLICES_PER_ROUND = 6
-"""Of the daily shares of a round one may fail, and it still ends within seven days."""
+"""One of the daily slices of a round may fail, and it still ends within seven days."""
 SLICE_BYTES_MIN = GIB
 SLICE_BYTES = 2 * GIB
 """How much is read between two marks of how far the round is."""

@@ -40,7 +40,7 @@ _LOCALES = (
 )
 _ERRORS_MAX = 3
 _JOBS = 2
-"""What two cores load at once."""
+"""As many as two cores load at once."""
 
 
 def dump_file(folder: Path, database: str) -> Path:

@@ -21,7 +21,7 @@ from appliance.units import MINUTE
 BUSY_SECONDS_MAX = float(MINUTE)
 _RETRY_SECONDS = 0.05
 COMPANIONS = ("-wal", "-journal")
-"""What a database file cannot be read without; `-shm` is rebuilt."""
+"""The files without which a database file cannot be read; `-shm` is rebuilt."""
 
 
 def copy(database: str, to: Path, busy_seconds_max: float = BUSY_SECONDS_MAX) -> None:

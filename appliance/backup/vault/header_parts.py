@@ -24,7 +24,8 @@ from appliance.trust.generation import HEADER_BYTES_MAX
 from appliance.units import MIB
 
 PART_BYTES_MAX = MIB
-"""Of the headers themselves: quoted in JSON they are up to twice as long, and a vault reads frames of 16 MiB."""
+"""The size of the headers themselves: quoted in JSON they are up to twice as long, and a vault reads frames of 16
+MiB."""
 KNOWN_MAX = 256
 
 

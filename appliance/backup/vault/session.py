@@ -23,7 +23,7 @@ SESSIONS_PER_CALLER_MAX = 6
 REQUEST_BYTES_MAX = 16 * 1024 * 1024
 QUIET_SECONDS = 120.0
 REFUSALS_TOLD_MAX = 6
-"""Of each caller and minute, in the journal; the caller itself is told each."""
+"""Refusals of each caller and minute in the journal; the caller itself gets each of them."""
 DISK_FULL = NoSpace("the peer's disk is full.", remedy="Push again when space is free: what came is kept.")
 """Said instead of a sentence that names a path of ours."""
 

@@ -55,7 +55,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FOLDERS_AT_ONCE_MAX = 16
 """More headers than these that come at once are of a long history, which needs no folders."""
 NAME_BYTES = 4096
-"""What each file and folder counts at least: an inode and its entry are room too."""
+"""The least that each file and folder counts: an inode and its entry are room too."""
 
 
 class WrongStart(IntegrityError):

@@ -54,7 +54,7 @@ REFUSALS: Mapping[str, type[ApplianceError]] = {
     "failed": ApplianceError,
 }
 WAITS: Mapping[str, int] = {"seconds": 2 * DAY, "whole_seconds": 3650 * DAY}
-"""What a postponement says in seconds, and the most that is believed of it."""
+"""The fields of a postponement in seconds, and the most that is believed of each."""
 
 
 class Closed(Unreachable):

@@ -29,7 +29,7 @@ DONORS_MAX = 30
 starts borg. A file that cannot be read makes all archives since then partial, and a whole one has it."""
 
 type Manifests = Mapping[str, Manifest | None]
-"""Of the archives of a service, oldest first; None for one that a former version made."""
+"""The manifests of the archives of a service, oldest first; None for one that a former version made."""
 type Present = Callable[[str, Sequence[str]], Collection[str]]
 """Which of these paths an archive has."""
 

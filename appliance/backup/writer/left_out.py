@@ -9,14 +9,14 @@ from appliance.units import as_typed, format_count
 SOCKET = "socket"
 TYPED_MAX = 3
 PASSWORDS = "the passwords of the roles, which this user may not read"
-"""Of a database that is dumped by who had better be no superuser; roles come back without them."""
+"""A user that had better be no superuser dumps the database; its roles come back without passwords."""
 
 
 MAPPINGS = "the options of user mappings, which this user may not read: "
 WARNED = "pg_dump warned: "
 _NOTES = (MAPPINGS, WARNED)
-"""Of these: a restore lacks what only a superuser dumps, and no right that a backup should have would change that. So
-they make nothing partial, stop no move and alarm nobody; runs, status and drills tell them."""
+"""These name what only a superuser dumps: a restore lacks it, and no right that a backup should have would change that.
+So they make nothing partial, stop no move and alarm nobody; runs, status and drills show them."""
 
 
 def matters(reason: str) -> bool:

@@ -29,7 +29,7 @@ class Completeness:
 
 
 UNKNOWN = Completeness(whole=False)
-"""Of an archive whose run was cut."""
+"""The statement on an archive whose run was cut."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from appliance.units import DAY, format_bytes, format_count
 WINDOW_SECONDS = 30 * DAY
 TIMES = 2
 KEPT_PER_SECONDS = DAY
-"""Of the runs of one day the largest is remembered, so an hourly service keeps no more than a nightly one."""
+"""The largest run of one day is remembered, so an hourly service keeps no more than a nightly one."""
 
 type Paths = Mapping[str, tuple[int, int]]
 """Files and bytes of each path that was read in full."""

@@ -28,7 +28,7 @@ from appliance.units import DAY
 FORMAT = 1
 
 type Manifests = Mapping[str, Manifest | None]
-"""Of the archives of a service, oldest first; None for one that a former version made."""
+"""The manifests of the archives of a service, oldest first; None for one that a former version made."""
 
 
 def note_run(

@@ -20,7 +20,7 @@ from appliance.trust.receipt import Receipt
 from appliance.units import format_bytes, format_count, format_duration, printable
 
 type Manifests = Mapping[str, Manifest | None]
-"""What each archive, by its name, says of itself; None where it does not say."""
+"""The manifest of each archive, by its name; None where it has none."""
 _OFFERS = ("PEER", "OFFERS")
 
 

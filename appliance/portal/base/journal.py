@@ -22,11 +22,11 @@ from appliance.errors import IntegrityError, UsageError
 from appliance.host.files import locked, make_private_folder
 
 NOTHING = "0" * 64
-"""What the first line names as the one before."""
+"""The hash that the first line names as the one before."""
 _TAIL_BYTES = 64 * 1024
 LINE_BYTES_MAX = 32 * 1024
 _CHAIN_BYTES = 256
-"""What the hash of the line before and the number of a part take."""
+"""The length of the hash of the line before and the number of a part."""
 
 
 @dataclass(frozen=True)

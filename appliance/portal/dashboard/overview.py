@@ -16,7 +16,7 @@ from appliance.territory.model import Site, Territory
 
 NEVER_ASKED = Watched(Heard())
 WORST_SHOWN: tuple[State, ...] = ("failed", "warning", "unknown", "ok")
-"""Of a town's services each column shows one: one that was measured and is bad before one that is not known."""
+"""Each column shows one of a town's services: one that was measured and is bad before one that is not known."""
 
 
 @dataclass(frozen=True)

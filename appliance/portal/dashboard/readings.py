@@ -33,7 +33,7 @@ INTERVALS = {"blobs": SCRUB_SECONDS, "data": VERIFY_SECONDS, "repository": CHECK
 PROOFS = {"held": ("damage", "borg-check", "reread"), "catalogue": ("verify",)}
 """The checks of what was proven, by role."""
 AGEING = ("reread", "verify")
-"""Of these, those that say that a proof is late."""
+"""The checks among these that say that a proof is late."""
 SAID: dict[int, State] = {metrics.STATES[name]: name for name in ORDER}
 
 
@@ -67,7 +67,7 @@ class ReplicaReading:
     share: float | None
     answers: bool
     room: State = "ok"
-    """What its check says of that share."""
+    """The state that its check gives for that quota."""
 
 
 @dataclass(frozen=True)

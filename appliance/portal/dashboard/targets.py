@@ -20,7 +20,7 @@ from appliance.territory.model import Territory
 ADDRESS = "/territoire"
 EXPORTER_PORT, NODE_EXPORTER_PORT, PROMETHEUS_PORT = 9470, 9100, 9090
 COLLECTORS = ("hwmon", "thermal_zone", "rapl", "textfile")
-"""What of node_exporter a dashboard shows: heat, power, the UPS."""
+"""The collectors of node_exporter that a dashboard shows: heat, power, the UPS."""
 _MACHINE = f"{PATH}?{'&'.join(f'collect[]={it}' for it in COLLECTORS)}"
 
 

@@ -95,7 +95,7 @@ def look_around(asked: Targets, before: Present, now: float, tls: ssl.SSLContext
 
 
 def watts(before: Watched, now: Watched) -> float | None:
-    """What a machine's processors took between two answers; None where they do not count it, and after a restart."""
+    """The power of a machine's processors between two answers; None where they do not count it, and after a restart."""
     if not before.machine or not now.machine or not now.machine.answers or before.machine.answered is None:
         return None
     spent = (now.machine.answered or 0.0) - before.machine.answered

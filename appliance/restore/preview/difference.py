@@ -10,7 +10,7 @@ from typing import Literal
 
 AROUND = 2
 LINES_MAX = 1000
-"""Of each version, between what both begin and end with: comparing takes the product of both."""
+"""The lines of each version, between the common beginning and end: comparing takes the product of both."""
 
 Change = Literal["same", "gone", "new", "skipped"]
 

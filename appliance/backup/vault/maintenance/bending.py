@@ -26,7 +26,7 @@ SHORT_SHARE = 0.5
 """Bending holds the free room above this part of what it keeps free, even at twice the declared change; with less, the
 share will not last."""
 CHANGE_MIN = 16 * MIB
-"""Of a day: a run with hardly a change still writes a segment, a list and documents."""
+"""The least change of a day: a run with hardly a change still writes a segment, a list and documents."""
 TOLD_SECONDS = 30 * DAY
 """For how long a share that bent is told of."""
 

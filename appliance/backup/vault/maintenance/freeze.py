@@ -42,7 +42,7 @@ class Alarm:
 
 
 type FirstSeen = Mapping[str, int]
-"""Of each freeze and hold that was seen in force, by its digest: the age at which the ageing clock ends it."""
+"""The age at which the ageing clock ends each freeze and hold that was seen in force, by its digest."""
 
 REMEDY = "Find out why, then remove the file."
 ALARM = Record(Alarm, 0, "the alarm cannot be read", REMEDY, mode=0o640)

@@ -52,7 +52,7 @@ UNKNOWN_LOCK_SECONDS = YEAR
 SHELVED = frozenset({HEADER, RECEIPT, RELAY, BUCKET, GIVEN_UP})
 SHELVED_AT_ONCE_MAX = 5000
 RESERVE_BYTES = MIB
-"""Of the whole vault: enough to remember 10,000 useless files."""
+"""The reserve of the whole vault: enough to remember 10,000 useless files."""
 
 
 @dataclass(frozen=True)
