@@ -165,8 +165,7 @@ def _plainly(error: Exception) -> str:
 def _kept[**Given, Found](
     unread: dict[str, str], name: str, read: Callable[Given, Found], *words: Given.args, **options: Given.kwargs
 ) -> Found | None:
-    """Return the result of `read`; None, with the reason in `unread`, when something of the service `name` is
-    damaged."""
+    """Return the result of `read`; None, with the reason in `unread`, when part of the service `name` is damaged."""
     try:
         return read(*words, **options)
     except (ApplianceError, OSError, ValueError, KeyError) as error:

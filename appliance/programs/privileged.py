@@ -1,5 +1,4 @@
-"""The privileged helper of the program that serves: as root, one verb for one service, for callers that may open the
-socket.
+"""The privileged helper of the program that serves: as root, one verb for one service, for callers at its socket.
 
     python3 -I -S privileged.py
 
@@ -10,8 +9,8 @@ the signed bundle: a caller can start and stop what is served here, end what is 
 A demotion has two seconds, and a busy machine needs half of one to start a closed-in unit: so each request gets a
 process of its own by a fork, and the program ends only when nobody has asked for a while.
 
-Invariant: a client that is cut off stays cut off until it is added. The kernel's filter is set before the address goes,
-so that no connection sends a last answer to a client that waits for it.
+Invariant: a service that is cut off stays cut off until its address is added. The kernel's filter is set before the
+address goes, so that no connection sends a last answer to a client that waits for it.
 """
 
 import contextlib

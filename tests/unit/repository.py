@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 @cache
 def files() -> tuple[Path, ...]:
-    """What the repository holds: tracked files, and new ones that are not ignored."""
+    """Tracked files, and new ones that are not ignored."""
     argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
@@ -23,3 +23,9 @@ def files() -> tuple[Path, ...]:
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def folder(path: Path) -> str:
+    """Two levels of the package and the pages, one of all else: `appliance/backup`, `docs/how-to`, `roles`."""
+    parts = name(path).split("/")[:-1]
+    return "/".join(parts[: 2 if parts[:1] in (["appliance"], ["docs"]) else 1]) or "."
