@@ -28,7 +28,8 @@ def inventories() -> Path:
 
 
 def commit() -> str:
-    """What is checked out; with what is not committed, results are nobody's. Empty where there is no checkout."""
+    """The commit that is checked out; results of a checkout with uncommitted changes say so. Empty where there is no
+    checkout."""
     where = ("git", "-C", str(code_folder()))
     found = first_line(*where, "rev-parse", "--short=12", "HEAD")
     return (
@@ -39,7 +40,7 @@ def commit() -> str:
 
 
 def first_line(*argv: str) -> str:
-    """What a command says in its first line, "" when it cannot."""
+    """Return the first line that a command prints, "" when it cannot."""
     try:
         result = run(argv, timeout_seconds=30)
     except ApplianceError:

@@ -71,7 +71,7 @@ def used_at(nodes: Iterable[Node], service: str) -> set[Used]:
 def prove_counters(nodes: Iterable[Node]) -> int:
     """How many objects the pools of all `nodes` have; raise Violated where two of a service share a counter.
 
-    Of two holders either may be honest, and who reads both has what a single one never shows.
+    Either of two replica nodes may be honest, and an attacker who reads both has what a single one never shows.
     """
     held = tuple(nodes)
     objects = 0

@@ -139,7 +139,7 @@ def require(condition: bool, sentence: str) -> None:
 
 
 def machine() -> dict[str, str | int]:
-    """What the report says of the machine."""
+    """Return the facts of the report about the machine."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "cores": os.cpu_count() or 0,

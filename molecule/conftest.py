@@ -34,7 +34,7 @@ def journal(it: Host) -> str:
 
 
 def host(node: str) -> Host:
-    """That node, as root."""
+    """The node `node`, as root."""
     return testinfra.get_host(f"ssh://{node}", ssh_config=str(LAB / "ssh_config"))
 
 

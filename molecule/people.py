@@ -1,4 +1,5 @@
-"""What people do between playbooks, for the scenarios: `python3 molecule/people.py meet|provision|lose|sign|grant`."""
+"""The acts of people between playbooks, for the scenarios: `python3 molecule/people.py
+meet|provision|lose|sign|grant`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What the rows share: the work folder, the documents, how often, and the territory that a first backup is safe in."""
+"""The common parts of the rows: the work folder, the documents, how often, and the territory that a first backup is
+safe in."""
 
 from __future__ import annotations
 
@@ -137,7 +138,7 @@ class Bench:
 
 
 def in_turns[T](number: int, legs: Mapping[str, Callable[[], T]]) -> Iterator[tuple[str, T]]:
-    """What each leg gives, as it ends; each run begins with another one, so none always comes first."""
+    """Yield the result of each leg, as it ends; each run begins with another one, so none always comes first."""
     names = list(legs)
     first = number % len(names)
     for name in (*names[first:], *names[:first]):

@@ -45,7 +45,7 @@ class BenchEnv:
         return listening(self.peers)
 
     def back_up(self) -> None:
-        """What an operator types: it reads, seals, pushes to both peers at once and ends safe."""
+        """Back up as an operator types it: it reads, seals, pushes to both peers at once and ends safe."""
         result = self.origin.cli("backup", "run", SERVICE, timeout_seconds=3600, check=False)
         # The corpus has nothing that cannot be read, so anything but 0 is a failure here.
         if result.exit_code != 0:

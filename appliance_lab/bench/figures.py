@@ -17,14 +17,14 @@ class Spread:
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """Of at least one value."""
+    """The spread of one value or more."""
     ordered = sorted(values)
     return Spread(ordered[0], median(ordered), ordered[-1])
 
 
 @dataclass(frozen=True)
 class Goal:
-    """The median shall be at most, or with `at_least` at least, `limit`, and none more than `each`."""
+    """The median must be at most, or with `at_least` at least, `limit`, and no value more than `each`."""
 
     limit: float
     at_least: bool = False
@@ -58,7 +58,7 @@ class Figure:
 
     @property
     def values(self) -> tuple[float, ...]:
-        """What the goal judges, run by run."""
+        """The values that the goal judges, run by run."""
         if not self.against:
             return self.ours
         return tuple(mine / theirs for mine, theirs in zip(self.ours, self.against, strict=True))

@@ -50,7 +50,7 @@ def handover(bench: Bench) -> tuple[Figure, ...]:
 
 
 def _continue_at(env: BenchEnv, name: str) -> None:
-    """What `backup resync` does, with the key holder's grant in between."""
+    """Do as `backup resync` does, with the key holder's grant in between."""
     node = env.territory.open(name)
     sealed, survey = fetch_for_resync(node, SERVICE)
     key = open_key(node, SERVICE, staging(node, SERVICE))

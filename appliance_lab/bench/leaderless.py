@@ -1,7 +1,7 @@
 """For how long nobody can write into a service when the voters lose their leader, and nothing else.
 
 Plain processes with the lease and the heartbeat of a territory. A client writes twenty numbers a second; each is
-acknowledged once it is on the disk of whoever serves.
+acknowledged once it is on the disk of the node that serves.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ WRITE_EVERY_SECONDS = 0.05
 
 
 def leaderless(bench: Bench) -> tuple[Figure, ...]:
-    """Each run kills whoever leads, and starts it again once it was watched for longer than a lease."""
+    """Each run kills the leader, and starts it again once the outage was watched for longer than a lease."""
     if not ETCD.exists():
         raise Skipped("etcd is not installed.", remedy="Run `make setup`.")
     root = bench.work / "leaderless"

@@ -1,9 +1,9 @@
-"""What a job costs: CPU seconds of every process it starts, on all hosts, and seconds on the clock.
+"""The cost of a job: CPU seconds of every process it starts, on all hosts, and seconds on the clock.
 
-The job does its work in processes; what this one spends in waiting for them counts for nobody. The kernel adds a
-process's CPU to whoever waited for it, so the hosts' sshds are started for one job and stopped after it: what their
-sessions, vaults and borgs used is then ours to read. What starting and stopping them costs is measured by itself, in
-each round, and taken off both sides.
+The job does its work in processes; the waiting of this one counts for nobody. The kernel adds a process's CPU to the
+process that waited for it, so the hosts' sshds are started for one job and stopped after it: the CPU of their sessions,
+vaults and borgs is then ours to read. The cost of starting and stopping them is measured by itself, in each round, and
+taken off both sides.
 """
 
 from __future__ import annotations

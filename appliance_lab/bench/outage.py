@@ -83,7 +83,7 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
             "a lost power": lambda: ground.away(ground.without_power()),
             "a box that stands still": lambda: ground.away(ground.standing_still()),
             "a cut line": lambda: ground.away(ground.cut("")),
-            "a line that loses what its home sends": lambda: ground.away(ground.cut(ORIGIN)),
+            "a line that loses what its origin sends": lambda: ground.away(ground.cut(ORIGIN)),
             "a lost power, and the voters' leader killed with it": lambda: ground.away(
                 ground.without_power(), kill=True
             ),
@@ -122,7 +122,7 @@ def outage(bench: Bench) -> tuple[Figure, ...]:
         ),
         Figure(
             "outage-pause",
-            "the same, longest time for which whoever saves and tries again waits",
+            "the same, longest time that a client which saves and tries again waits",
             "s",
             tuple(ground.pauses),
             notes=("each try gives up after two seconds; nothing that was taken is lost",),
@@ -198,10 +198,10 @@ class Outage:
     pauses: list[float] = field(default_factory=list)
     """How long somebody who saves had to wait, at each move of the share."""
     lines: list[str] = field(default_factory=list)
-    """Of the history of the site: what no node could write down."""
+    """The lines of the site's history that no node could write down."""
 
     def run(self, node: str, *argv: str, stdin: bytes = b"") -> str | None:
-        """What `argv` prints on `node`; None when it fails."""
+        """Return the output of `argv` on `node`; None when it fails."""
         words = machine.enter_argv(self.lab.plan.node(node), argv)
         ended = run(words, timeout_seconds=COMES_ABOUT_SECONDS_MAX, stdin=stdin)
         return ended.stdout.decode() if ended.exit_code in (0, 1) else None
@@ -234,8 +234,8 @@ class Outage:
         self._have_lead()
 
     def _have_lead(self) -> None:
-        """Have the standby lead the voters. Who leads instead gives that back, but not twice in ten minutes, which a
-        broker that starts anew does not know."""
+        """Have the standby lead the voters. Another leader gives that back, but not twice in ten minutes, which a
+        broker that restarts does not know."""
         self.wait(lambda: bool(self._leader()), "a leader of the voters")
         leader = self._leader() or STANDBY
         if leader != STANDBY:
@@ -392,7 +392,7 @@ class Outage:
 
 
 type _Fault = tuple[Callable[[], None], Callable[[], None]]
-"""What begins it, and what mends it."""
+"""The function that begins the fault, and the one that ends it."""
 
 
 def _now() -> float:

@@ -46,7 +46,7 @@ class Secretary:
     cookie: str
 
     def get(self, address: str) -> str:
-        """What htmx would be given; raise ApplianceError for anything but a page."""
+        """Return the answer that htmx would get; raise ApplianceError for anything but a page."""
         headers = {"Cookie": self.cookie, "HX-Request": "true"}
         try:
             return http_call.fetch(

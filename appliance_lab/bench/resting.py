@@ -1,4 +1,4 @@
-"""What an agent takes while there is nothing to do."""
+"""The memory and CPU of an agent while there is nothing to do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FAILOVER_PROGRAMS = ("internal failover run", "programs/watchdog.py")
 
 @dataclass(frozen=True)
 class Window:
-    """What the agents took while nothing began: resident memory and CPU of the worst; `repeated` windows had work."""
+    """The use of the agents while nothing began: resident memory and CPU of the worst; `repeated` windows had work."""
 
     memory_mib: float
     load_percent: float
@@ -87,12 +87,13 @@ def _both(node: ProcessNode) -> tuple[int, int]:
 
 
 def memory_bytes(pids: Sequence[int]) -> int:
-    """Of all: Python and its libraries, which all map, are in memory once, and count for the one that maps most."""
+    """The memory of all: Python and its libraries, which all map, are in memory once, and count for the one that maps
+    most."""
     return sum(status_bytes(pid, "RssAnon") for pid in pids) + max(status_bytes(pid, "RssFile") for pid in pids)
 
 
 def share_bytes(pids: Sequence[int]) -> int:
-    """Of all: what is only theirs, and their part of what they share with others, as libraries with the agent."""
+    """The memory of all: their own, and their part of what they share with others, as libraries with the agent."""
     return sum(status_bytes(pid, "Pss", "smaps_rollup") for pid in pids)
 
 

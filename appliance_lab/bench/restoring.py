@@ -59,7 +59,7 @@ def whole_service(bench: Bench) -> tuple[Figure, ...]:
         local.append(speeds[LOCAL])
     goal = Goal(0.8, at_least=True)
     title = "a whole service at the standby, from what it holds itself, speed"
-    notes = ("the view is opened anew each time, so borg indexes it first",)
+    notes = ("the view is opened again each time, so borg indexes it first",)
     fetching = "a whole service from a peer's holding, every byte fetched over SSH first, speed"
     return (
         Figure("whole", title, "MiB/s", tuple(held), tuple(local), LOCAL, goal, notes),

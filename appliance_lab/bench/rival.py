@@ -1,8 +1,9 @@
-"""What we are compared with: `borg create` straight to each peer over SSH, as borg's own FAQ advises, and borgmatic.
+"""The tools that we compare with: `borg create` straight to each peer over SSH, as borg's own FAQ advises, and
+borgmatic.
 
-It is given all that we have: the same sshds, cipher and ssh options, the same encryption and compression, a files cache
-of its own that stays warm, and borg's own defaults for everything else. The peer's side is the append-only
-`borg serve`, so that on neither side who holds the origin's keys can simply delete.
+They get all that we have: the same sshds, cipher and ssh options, the same encryption and compression, a files cache of
+their own that stays warm, and borg's own defaults for everything else. The peer's side is the append-only `borg serve`,
+so that on neither side an owner of the origin's keys can simply delete.
 """
 
 from __future__ import annotations
@@ -136,7 +137,7 @@ def ssh_command(env: BenchEnv) -> str:
     home = env.root / "rivals"
     target = destination_of(member, member.name)  # in process mode one account takes every caller
     words = client_argv(target, identity=_key(env), known_hosts=home / "known_hosts", command="")
-    pairs = itertools.batched(words[4:-2], 2, strict=True)  # between `ssh -F none -T` and whom to reach
+    pairs = itertools.batched(words[4:-2], 2, strict=True)  # between `ssh -F none -T` and the destination
     options = [word for pair in pairs if not pair[1].startswith(OF_ONE_PEER) for word in pair]
     return shlex.join((*words[:4], *options))
 

@@ -18,7 +18,7 @@ Legs = Mapping[str, Callable[[], None]]
 
 
 def first_backup(bench: Bench) -> tuple[Figure, ...]:
-    """Of all documents, on a new ground in each run; the last one stays for the other rows."""
+    """The first backup of all documents, in a new territory in each run; the last one stays for the other rows."""
     costs: dict[str, list[Cost]] = {}
     for number in bench.runs("first backup"):
         made = bench.set_up_with_rival()

@@ -118,7 +118,8 @@ class Share:
         _do(world, STANDBY, "failover", "move", SERVICE, ORIGIN, "--within", f"{COMMAND_SECONDS_MAX:.0f}")
         world.wait_for(ORIGIN, "ACTIVE")
         for name in (ORIGIN, STANDBY):
-            # What lay there is kept for people. Nobody is to miss anything here, and no disk has room for each round's.
+            # The former files are kept for people. Nobody is to miss anything here, and no disk has room for each
+            # round's.
             shutil.rmtree(world.territory.open(name).service(SERVICE).root / "replaced-files", ignore_errors=True)
         return seconds
 

@@ -1,4 +1,4 @@
-"""What it costs to be watched: a scrape of a large node, and one Prometheus over a whole territory."""
+"""The cost of being watched: a scrape of a large node, and one Prometheus over a whole territory."""
 
 from __future__ import annotations
 

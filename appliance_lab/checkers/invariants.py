@@ -147,8 +147,8 @@ def f4(history: History) -> Finding:
 
 
 def f5(history: History) -> Finding:
-    """Who is bound to a lease serves no write later than last proven renewal sent + TTL - epsilon, or ten milliseconds
-    after it was thawed."""
+    """A node that is bound to a lease serves no write later than last proven renewal sent + TTL - epsilon, or ten
+    milliseconds after it was thawed."""
     epsilon = history.number("epsilon", 0.5)
     proofs: dict[str, list[Event]] = {}
     for proof in history.all("renewal-proven"):
@@ -198,7 +198,7 @@ def _acknowledged(history: History) -> list[Event]:
 
 
 def _judged(history: History) -> list[Event]:
-    """Acknowledged writes, less those in the milliseconds after whoever served them was thawed."""
+    """Acknowledged writes, less those in the milliseconds after the node that served them was thawed."""
     thawed = [(it.node, it.end) for it in faults(history, "freeze")]
     return [
         op
@@ -261,7 +261,7 @@ def f9(history: History) -> Finding:
     if not healed:
         return _unknown("F9", "the faults were never healed.")
     until = healed[-1].t + history.number("rto", 60.0)
-    # Who drains served until then: at that very moment it may be on its way home.
+    # A node that drains served until then: at that very moment the service may be on its way to its origin.
     serving = {"ACTIVE", "DRAINING", *(() if history.policy == "exclusive" else ("RO_SERVE", "ISOLATED_RW"))}
     at = _states_at(history, until)
     since = {it["state"] for it in history.all("state") if healed[-1].t < it.t <= until}

@@ -54,7 +54,7 @@ def faults(history: History, *kinds: str) -> list[Span]:
 
 
 def without(span: Span, holes: Iterable[Span]) -> list[Span]:
-    """What is left of `span` outside of the `holes` of the same node."""
+    """Return the rest of `span` outside of the `holes` of the same node."""
     left = [span]
     for hole in holes:
         if hole.node == span.node:

@@ -67,7 +67,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs at `path`: a field of Entry, "missing" (only before) or "added" (only after)."""
+    """The difference at `path`: a field of Entry, "missing" (only before) or "added" (only after)."""
 
     path: str
     what: str
@@ -107,7 +107,7 @@ def take(root: Path, as_root: bool, without: Collection[str] = ()) -> Record:
 def compare(before: Record, after: Record) -> tuple[Difference, ...]:
     """Every difference, by path; nothing means that `after` is `before` in all that both recorded.
 
-    What could not be recorded before is no difference: it is in `left_out`, to be told and counted apart.
+    A path that could not be recorded before is no difference: it is in `left_out`, to be shown and counted apart.
     """
     passed_over = {path for path, _ in before.left_out}
     found: list[Difference] = []

@@ -20,7 +20,7 @@ WORST_FIRST: tuple[Verdict, ...] = ("violated", "unknown", "held")
 
 @dataclass(frozen=True)
 class Finding:
-    """What one invariant says of a history; `lines` are those that show it."""
+    """The verdict of one invariant on a history; `lines` are those that show it."""
 
     name: str
     verdict: Verdict
@@ -111,7 +111,7 @@ def read(lines: Iterable[str], where: str = "history") -> tuple[History, ...]:
 
 
 def check(history: History, checks: Sequence[Check]) -> Report:
-    """What `checks` say of `history`, and how often what it was made for came about."""
+    """Return the findings of `checks` on `history`, and how often the events that it was made for came about."""
     sometimes = count_sometimes(history)
     findings = [*(each(history) for each in checks), _something_happened(history, sometimes)]
     return Report(history.begin.service, tuple(findings), sometimes)

@@ -39,7 +39,7 @@ def corpus(folder: Path, size: str, files: int, seed: int, ratio: str | None, as
 
 
 def _corpus_planned(folder: Path, size: str, files: int, seed: int, ratio: str | None) -> tuple[dict[str, Any], str]:
-    """What would be made in `folder`, or changed there, as data and as a sentence."""
+    """Return what would be made in `folder`, or changed there, as data and as a sentence."""
     if ratio is None:
         kinds = planned(folder, parse_bytes(size), files, seed)
         named = ", ".join(f"{count} {kind}" for kind, count in kinds.items() if count)

@@ -17,7 +17,7 @@ from appliance_lab.demo.kept import how_to_play, show_paper
 from appliance_lab.demo.play import play, play_steps
 from appliance_lab.story import UNUSABLE_INPUT
 
-FOLDER = click.Path(path_type=Path, readable=False)  # the demo says itself what it may not read, and ends with 3
+FOLDER = click.Path(path_type=Path, readable=False)  # the demo says itself what it may not read, and exits with 3
 HEADINGS = ("STEP", "VERDICT", "SECONDS")
 
 

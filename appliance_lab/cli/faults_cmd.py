@@ -96,7 +96,7 @@ def _change(name: str, texts: Sequence[str], dry_run: bool, **changes: Any) -> N
 
 
 def _wanted(lab: Lab, texts: Sequence[str], changes: Mapping[str, Any]) -> dict[str, Fault]:
-    """What the targets shall be; without any, those that are known to be at fault."""
+    """Return what the targets must be; without any, those that are known to be at fault."""
     targets = chosen(lab, texts) if texts else tuple(lab.faults)
     if site := changes.get("cut_from"):
         for target in targets:

@@ -24,7 +24,7 @@ from appliance_lab.corpus.tree import Tree
 _GROWING: dict[str, Callable[[Draw, int], bytes]] = {"sql": text.sql_rows, "log": text.log_lines, "txt": text.txt}
 _GROWN_MAX = {"sql": 1, "log": 10, "txt": 150}
 _OFFICE = ("odt", "docx", "xlsx")
-# What each kind takes of the new bytes; the photos, last, take what is left.
+# The part of the new bytes that each kind takes; the photos, last, take the rest.
 _SHARES = {"sql": 0.22, "log": 0.10, "txt": 0.03, "eml": 0.12, **dict.fromkeys(_OFFICE, 0.05)}
 _MOVED_SHARE = 0.1  # files deleted, and files renamed, for one that the ratio touches
 
@@ -52,7 +52,7 @@ def change(root: Path, ratio: float, progress: Progress | None = None) -> Summar
 
 
 def planned_change(root: Path, ratio: float) -> tuple[Marker, int]:
-    """What `change` would start from and about how many bytes would be new. Nothing is touched, the same is refused."""
+    """Return the start of `change` and about how many bytes would be new. Nothing is touched, the same is refused."""
     if not 0 < ratio <= 1:
         raise UsageError(f"{ratio:.2%} is not a share of the corpus.", remedy="Write for example 1%.")
     marker = read_marker(root)

@@ -46,7 +46,7 @@ def generate(root: Path, size_bytes: int, files: int, seed: int, progress: Progr
 
 
 def planned(root: Path, size_bytes: int, files: int, seed: int) -> Mapping[str, int]:
-    """What `generate` would write: how many files of each kind. Nothing is made, and the same is refused."""
+    """Return how many files of each kind `generate` would write. Nothing is made, and the same is refused."""
     _refuse_too_small(size_bytes, files)
     check_free(root)
     check_room(root, size_bytes, files)

@@ -59,7 +59,7 @@ PLACES: Mapping[str, _Places] = {
 
 @dataclass(frozen=True)
 class Case:
-    """What a group of files is about."""
+    """The subject of a group of files."""
 
     year: int
     month: int

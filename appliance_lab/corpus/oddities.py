@@ -1,6 +1,6 @@
-"""What every corpus holds once whatever its size: the names, links, modes and attributes that backups get wrong.
+"""The odd files of every corpus, once whatever its size: the names, links, modes and attributes that backups get wrong.
 
-Left out on purpose: what no backup can read (mode 000, sockets) or what `rm -r` of a plain user cannot remove.
+Left out on purpose: files that no backup can read (mode 000, sockets) or that `rm -r` of a plain user cannot remove.
 """
 
 from __future__ import annotations

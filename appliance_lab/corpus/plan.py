@@ -1,4 +1,4 @@
-"""What a corpus of a given size, number of files and seed is made of. Pure: nothing is written here."""
+"""The plan of a corpus of a given size, number of files and seed. Pure: nothing is written here."""
 
 from __future__ import annotations
 

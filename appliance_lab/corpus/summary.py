@@ -1,4 +1,4 @@
-"""What a corpus holds, counted on the disk."""
+"""The content of a corpus, counted on the disk."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 itself.
 
 The account needs a real shell, for sshd runs forced commands through it, and code that it may read: the checkout may
-lie in a folder closed to others, so the code is copied beside the stage. What root keeps is the comparison of owners
-and devices, which nobody else can restore.
+lie in a folder closed to others, so the code is copied beside the stage. Root keeps the comparison of owners and
+devices, which nobody else can restore.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A stranger with everything that commune A's machine knows tries, over SSH, to destroy what its peers hold.
+"""An attacker with everything that commune A's machine knows tries, over SSH, to destroy what its peers hold.
 
 Each attempt returns what came of it in a few words; whether the peers still hold everything is looked at afterwards.
 """
@@ -77,7 +77,7 @@ def shell(attacker: Attacker) -> str:
             command=command,
         )
         if run(argv, timeout_seconds=30).exit_code == 0:
-            raise Violated(f"{member.name} ran {command!r} for a stranger.")
+            raise Violated(f"{member.name} ran {command!r} for an attacker.")
     return "refused"
 
 
@@ -150,7 +150,7 @@ ATTEMPTS: tuple[Callable[[Attacker], str], ...] = (
 
 
 def empty_and_push(attacker: Attacker, peers: tuple[str, ...]) -> str:
-    """What the keys do allow: forget every archive and push that as the next generation. It can only be added."""
+    """The keys do allow this: forget every archive and push that as the next generation. It can only be added."""
     layout = attacker.node.service(attacker.service)
     env = {
         "BORG_BASE_DIR": str(layout.borg_base),
@@ -158,7 +158,7 @@ def empty_and_push(attacker: Attacker, peers: tuple[str, ...]) -> str:
         "BORG_RELOCATED_REPO_ACCESS_IS_OK": "yes",
         "BORG_EXIT_CODES": "modern",
     }
-    will_compact(layout)  # whoever has the keys can silence the node's own check for lost files
+    will_compact(layout)  # an attacker with the keys can silence the node's own check for lost files
     for words in (
         ("delete", "-a", "*", str(layout.repository)),
         ("compact", "--threshold", "0", str(layout.repository)),
@@ -203,7 +203,7 @@ def _offer_again(attacker: Attacker, sealed: Sealed) -> None:
 def _push_list(attacker: Attacker, entries: tuple[Entry, ...], *, filler: bytes, sequence: int = 0) -> None:
     """Push a properly signed generation of `entries` after the newest, as the next one or under another `sequence`.
 
-    What is asked for is filled with `filler`.
+    Requested files are filled with `filler`.
     """
     previous, grant = attacker.newest.header, attacker.chain.grant()
     listing = render_list(entries)
@@ -234,4 +234,4 @@ def _must_refuse(attacker: Attacker, act: Callable[[], None]) -> ApplianceError:
         raise Unknown(f"{attacker.peer} did not answer, so it refused nothing: {error}") from error
     except ApplianceError as error:
         return error
-    raise Violated(f"{attacker.peer} accepted something from a stranger that it must refuse.")
+    raise Violated(f"{attacker.peer} accepted something from an attacker that it must refuse.")

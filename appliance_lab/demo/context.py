@@ -66,7 +66,7 @@ class DemoContext:
     def json(
         self, node: str, *words: str, stdin: bytes | None = None, timeout_seconds: float = 300
     ) -> Mapping[str, Any]:
-        """What `appliance --json WORDS` answers on `node`; raise Violated when it fails."""
+        """Return the answer of `appliance --json WORDS` on `node`; raise Violated when it fails."""
         result = self.node(node).cli("--json", *words, stdin=stdin, timeout_seconds=timeout_seconds, check=False)
         if result.exit_code not in (0, 1) or not result.stdout.strip():
             raise Violated(f"{node}: appliance {' '.join(words)} ended with {result.exit_code}: {result.tail()}")
@@ -82,7 +82,7 @@ class DemoContext:
 
     @property
     def record(self) -> Record:
-        """What the documents were at the second backup."""
+        """The documents as they were at the second backup."""
         if self.taken is None:
             raise Unknown("the documents were not recorded.")
         return self.taken

@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @contextmanager
 def interrupted_once() -> Iterator[None]:
     """Raise KeyboardInterrupt at the first of SIGNALS; a second one must not cut the tidying up."""
-    # Who started us with a signal ignored (nohup, a shell's `&`) meant it.
+    # A caller that started us with a signal ignored (nohup, a shell's `&`) meant it.
     before = {it: signal.getsignal(it) for it in SIGNALS if signal.getsignal(it) is not signal.SIG_IGN}
 
     def end(_number: int, _frame: object) -> None:

@@ -58,7 +58,7 @@ def is_kept(work: Path) -> bool:
 
 
 def how_to_play(work: Path) -> str:
-    """What to type in the territory that was kept in `work`, and to end it; empty when there is none."""
+    """Return what to type in the territory that was kept in `work`, and to end it; empty when there is none."""
     root = work.absolute() / TERRITORY
     try:
         words = (root / NOTE).read_text()
@@ -85,7 +85,7 @@ def check_nobody_plays(work: Path) -> None:
 
 def _how_to_end(work: Path, pids: Sequence[str]) -> str:
     root = work.absolute() / TERRITORY
-    # What root's own link says and no further: what lies there belongs to the account that plays.
+    # As far as root's own link says and no further: the files there belong to the account that plays.
     left = (root.readlink().parent, root) if root.is_symlink() else (root, *_documents(work))
     return f"kill {' '.join(pids)}; rm -rf {shlex.join(map(str, left))}"
 

@@ -44,7 +44,7 @@ STEPS = (
     ("a change and a second backup", steps.second_backup),
     ("a partial backup is told, and filled", steps.partial_backup),
     ("peers are blind", steps.peers_are_blind),
-    ("a stranger with all of A's keys", steps.attacker_with_all_keys),
+    ("an attacker with all of A's keys", steps.attacker_with_all_keys),
     ("A is lost: one file back by its name", steps.origin_lost),
     ("the standby is lost too: blind peers re-replicate", steps.standby_lost),
     ("a replacement gets everything back", steps.replacement),
@@ -85,7 +85,7 @@ def _check_work(work: Path) -> None:
 
 
 def make_documents(work: Path) -> Path:
-    """The default documents, made anew each time: the demo changes them."""
+    """The default documents, made again each time: the demo changes them."""
     folder = (make_private_folder(work) / DOCUMENTS).resolve()
     remove_all(folder)
     click.echo("... making the documents of a town hall", err=True)

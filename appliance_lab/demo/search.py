@@ -23,7 +23,7 @@ SAMPLES_MAX = 500
 
 @dataclass(frozen=True)
 class Needles:
-    """What to look for, as bytes without line breaks: contents of files, their names, secrets.
+    """The texts to look for, as bytes without line breaks: contents of files, their names, secrets.
 
     `paper` are secrets that were on no disk, so that no search for them at the origin proves anything.
     """
@@ -80,7 +80,7 @@ def files_with(needles: Iterable[bytes], folder: Path) -> tuple[str, ...]:
 def prove_search(needles: Needles, data: Path, keys: Path) -> None:
     """Raise Unknown unless the same search finds every needle where it is known to be.
 
-    What is on paper only is looked for in a file that is made for it.
+    A secret that is on paper only is looked for in a file that is made for it.
     """
     if not needles.contents or not needles.names:
         raise Unknown("the documents hold nothing distinctive to look for.")

@@ -37,7 +37,7 @@ from appliance_lab.story import Unknown, require, waiting
 CORPUS_SEED = 1
 CHANGE_RATIO = 0.01
 NEW_RATIO_MAX, NEW_BYTES_MIN = 0.2, MIB
-"""Of all data, at most what a push of a small change may send; of a few documents that is not even the headers."""
+"""The part of all data that a push of a small change may send; for a few documents that is not even the headers."""
 OWNERS = "owners and devices, which only root can restore, are not compared in this step"
 
 
@@ -75,7 +75,8 @@ def _wait_until_safe(context: DemoContext) -> Mapping[str, Any]:
 
 
 def _is_safe(context: DemoContext, safety: Mapping[str, Any]) -> bool:
-    """Of one's own documents some may be closed to this account: such a backup is partial, and as safe as it can be."""
+    """Whether it is safe. Some of one's own documents may be closed to this account: such a backup is partial, and as
+    safe as it can be."""
     return bool(safety["safe"] if context.generated else safety["held"])
 
 
@@ -133,7 +134,7 @@ def partial_backup(context: DemoContext) -> str:
 
 
 def _partial_reason(context: DemoContext, name: str) -> str:
-    """What `status` at a holder says of it."""
+    """The sentence of `status` at a replica node about it."""
     result = context.node(name).cli("--json", "status", check=False)
     held = [it for it in json.loads(result.stdout)["judged"] if (it["subject"], it["role"]) == (SERVICE, "held")]
     sentences = [reason["sentence"] for it in held for reason in it["reasons"]]
@@ -206,12 +207,12 @@ def attacker_with_all_keys(context: DemoContext) -> str:
 
 
 def _first_sentence(text: str) -> str:
-    """What was noticed, without what to type about it, for the middle of a sentence."""
+    """The finding, without the command to type about it, for the middle of a sentence."""
     return text.split(". ")[0].rstrip(".")
 
 
 def _continue_from(context: DemoContext, name: str, generation: str = "", paper: bytes | None = None) -> str:
-    """What a node and the key holder do together: fetch, request, sign, adopt; the name of what was fetched."""
+    """A node and the key holder do this together: fetch, request, sign, adopt; return the name of what was fetched."""
     request, grant = context.territory.offline / "request", context.territory.offline / "grant"
     wanted = ("--generation", generation) if generation else ()
     fetched = context.json(name, "backup", "resync", SERVICE, "--request", str(request), "--reason", "demo", *wanted)
@@ -324,7 +325,7 @@ def _repository_id(context: DemoContext) -> str:
 
 
 def _held_config(context: DemoContext, generation: str) -> str:
-    """That config in `generation`, as the last peer held it before A came back."""
+    """The config in `generation`, as the last peer held it before A came back."""
     spare = open_node(context.node(SPARE).state)
     [name] = [it for it in held_names(spare, SERVICE) if short_name(it) == generation]
     [entry] = [it for it in read_held(spare, SERVICE, name).entries if it.path == "config"]

@@ -1,6 +1,6 @@
 """The port in memory and in simulated time, for tests and for histories of failover that are played by the thousand.
 
-It does what etcd does where that matters: no lease ends without a majority, and all begin anew when one is back; a
+It does what etcd does where that matters: no lease ends without a majority, and all start over when one is back; a
 watch without one says so; a node that is cut off hears nothing, and one whose answers are lost has asked all the same.
 """
 
@@ -35,7 +35,7 @@ from appliance.errors import Unreachable
 
 
 class Line(Enum):
-    """What becomes of a node's calls."""
+    """The state of a node's connection to the voters."""
 
     GOOD = "good"
     CUT = "cut"
@@ -47,11 +47,11 @@ class _Lease:
     ttl_seconds: int
     ends: float
     drops: list[Callable[[], None]] = field(default_factory=list)
-    """What its end removes."""
+    """The records that its end removes."""
 
 
 class Store:
-    """What a majority of the voters agrees on; every node's `Memory` shares one. Nothing in it waits."""
+    """The state on which a majority of the voters agrees; every node's `Memory` shares one. Nothing in it waits."""
 
     def __init__(self, clock: SimulatedClock) -> None:
         self.clock = clock
@@ -63,7 +63,7 @@ class Store:
         self._leases: dict[int, _Lease] = {}
         self._log: list[ServiceRecord] = []
         self._forgotten = 0
-        """Of what came before this revision nothing can be watched any more."""
+        """Changes before this revision can no longer be watched."""
         self._waiting: list[asyncio.Future[None]] = []
 
     def advance(self, seconds: float) -> None:
@@ -274,7 +274,7 @@ class Memory:
         ends = self._store.clock.boottime() + seconds_max
         is_armed = False
         while True:
-            # Look at everything anew after each event: much may happen while that is being thought about.
+            # Look at everything again after each event: much may happen while that is being handled.
             if self._line is Line.GOOD and not self._store.has_majority:
                 yield NoLeader("the voters have no majority.")
                 return

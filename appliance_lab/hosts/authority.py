@@ -1,6 +1,5 @@
-"""Who issues certificates in a lab, made as in a real territory: the intermediate's key goes from where it is born
-through `ansible-vault encrypt` into the control folder; the password and the root's key lie in the safe.
-"""
+"""The certificate authority of a lab, made as in a real territory: the intermediate's key goes from where it is made
+through `ansible-vault encrypt` into the control folder; the password and the root's key lie in the safe."""
 
 from __future__ import annotations
 

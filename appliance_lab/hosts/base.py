@@ -31,12 +31,12 @@ PACKAGES = (
 TARGETS = "$(REPO_URI)|$(CODENAME)|$(COMPONENT)|$(ORIGIN)|$(SIGNED_BY)"
 MIRROR_LIST = "mirror+file:"
 BUILD_SECONDS_MAX = 1800.0
-RECIPE = 1  # raise it when the same inputs shall give another image
+RECIPE = 1  # raise it when the same inputs must give another image
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
 _MAKING = "making"
 # Killed ourselves, we can end nothing any more: the kernel then asks the maker to clean up and end.
 _WITH_US = ("setpriv", "--pdeathsig", "TERM")
-# Lists stay in, so that a node installs without asking for them; host keys are born on each node.
+# Lists stay in, so that a node installs without asking for them; host keys are made on each node.
 _HOOK = 'rm -f "$1"/etc/ssh/ssh_host_*; : >"$1/etc/machine-id"; rm -f "$1/etc/hostname" "$1/etc/resolv.conf"'
 
 
@@ -88,7 +88,7 @@ def usable_sources(told: str, suite: str) -> tuple[str, ...]:
 
 
 def apt_options(dumped: str) -> tuple[str, ...]:
-    """What `apt-config dump` says of proxies, dates and retries, as lines of apt.conf."""
+    """Return the settings of `apt-config dump` on proxies, dates and retries, as lines of apt.conf."""
     wanted = ("Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-", "Acquire::Retries")
     return tuple(line for line in dumped.splitlines() if line.startswith(wanted) and not line.endswith('"";'))
 

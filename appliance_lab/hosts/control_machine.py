@@ -51,7 +51,7 @@ class ControlMachine:
 
     @property
     def vault_password(self) -> Path:
-        """What opens the key of the intermediate, encrypted by ansible-vault."""
+        """The password for the key of the intermediate, encrypted by ansible-vault."""
         return self.safe / "ansible-vault"
 
     @property
@@ -77,7 +77,7 @@ class ControlMachine:
 
     @property
     def signed(self) -> Path:
-        """What the bundle was signed from, as a hash."""
+        """The inputs from which the bundle was signed, as a hash."""
         return self.safe / "signed"
 
     def to_sign(self) -> str:
@@ -112,7 +112,8 @@ def set_up(lab: Lab, package: Path) -> ControlMachine:
 
 
 def group_vars(lab: Lab, package: Path) -> str:
-    """How playbooks reach a lab's nodes, through its core and as root; whom the nodes' firewalls let in for that."""
+    """How playbooks reach a lab's nodes, through its core and as root; the addresses that the nodes' firewalls let in
+    for that."""
     settings = {
         "ansible_ssh_extra_args": f"-F {lab.own.ssh_config}",
         # Connections that are kept open end with the lab.
@@ -120,7 +121,7 @@ def group_vars(lab: Lab, package: Path) -> str:
         # All labs of this machine: a copy of a lab comes from another address.
         "firewall_operators": [str(UPLINKS)],
         "agent_deb": str(package),
-        # Whoever changes our code brings it to a lab that is up by the next `make lab`.
+        # A developer who changes our code brings it to a lab that is up by the next `make lab`.
         "agent_upgrade_anywhere": True,
         "storage_tang_servers": [node.name for node in lab.plan.nodes if node.name in TANG_SERVERS],
     }

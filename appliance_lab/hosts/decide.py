@@ -1,4 +1,4 @@
-"""What a command would do to a lab, and why, from what was seen of it. Pure: `--dry-run` prints the same values."""
+"""The decisions on a lab, and why, from what was seen of it. Pure: `--dry-run` prints the same values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from appliance_lab.hosts.plan import Node, Plan
 
 @dataclass(frozen=True)
 class Decision:
-    """What happens to `about`: a node, a link, or a part of the lab."""
+    """The thing that happens to `about`: a node, a link, or a part of the lab."""
 
     about: str
     does: str
@@ -26,7 +26,7 @@ class Seen:
     """A lab as it was found: nodes that run, nodes that have a disk, namespaces; `others` are labs beside it."""
 
     on: frozenset[str] = frozenset()
-    born: frozenset[str] = frozenset()
+    with_disk: frozenset[str] = frozenset()
     namespaces: frozenset[str] = frozenset()
     base: bool = False
     others: frozenset[str] = frozenset()
@@ -49,7 +49,7 @@ def decide_up(plan: Plan, seen: Seen) -> tuple[Decision, ...]:
 def decide_power_on(node: Node, seen: Seen) -> Decision:
     if node.name in seen.on:
         return Decision(node.name, "is left as it is", "it runs")
-    if node.name in seen.born:
+    if node.name in seen.with_disk:
         return Decision(node.name, "is switched on", "it is off")
     return Decision(node.name, "is switched on with a new disk", "it has none")
 
@@ -63,14 +63,14 @@ def decide_power_off(node: Node, seen: Seen, *, cut: bool) -> Decision:
 def decide_wipe(node: Node, seen: Seen) -> tuple[Decision, ...]:
     """Whatever it was, it becomes a new box."""
     off = [Decision(node.name, "loses its power", "it runs")] if node.name in seen.on else []
-    disk = [Decision(node.name, "loses its disk", "all that is on it")] if node.name in seen.born else []
+    disk = [Decision(node.name, "loses its disk", "all that is on it")] if node.name in seen.with_disk else []
     return (*off, *disk, Decision(node.name, "is switched on with a new disk", "new host keys, only root SSH"))
 
 
 def decide_down(seen: Seen) -> tuple[Decision, ...]:
     """Nothing of the lab stays; of the last one, nothing at all but caches."""
     found = [Decision(name, "loses its power", "it runs") for name in sorted(seen.on)]
-    found += [Decision(name, "loses its disk", "the lab ends") for name in sorted(seen.born)]
+    found += [Decision(name, "loses its disk", "the lab ends") for name in sorted(seen.with_disk)]
     if seen.namespaces:
         found.append(Decision("network", f"{len(seen.namespaces)} namespaces are taken away", "the lab ends"))
     if not seen.others:
@@ -81,7 +81,7 @@ def decide_down(seen: Seen) -> tuple[Decision, ...]:
 def decide_faults(
     known: Mapping[str, Fault], wanted: Mapping[str, Fault], backends: Mapping[str, str]
 ) -> tuple[Decision, ...]:
-    """From what each target is to what it shall be."""
+    """Return the decisions that take each target from its known fault to the wanted one."""
     return tuple(_decide_fault(target, known.get(target, HEALED), fault, backends) for target, fault in wanted.items())
 
 

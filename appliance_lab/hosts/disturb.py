@@ -21,13 +21,14 @@ def chosen(lab: Lab, texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def backends(lab: Lab) -> Mapping[str, str]:
-    """What the lab uses; tried out for one that was brought up before this was remembered."""
+    """Return the backends that the lab uses; tried out for one that was brought up before this was remembered."""
     known = lab.state.backends
     return known if "delay" in known else {**kernel.backends(kernel.probe()), **known}
 
 
 def decide(lab: Lab, wanted: Mapping[str, Fault]) -> tuple[Decision, ...]:
-    """What is to be done so that each target is as `wanted`; raise Unsupported, nothing done, when one cannot be."""
+    """Return what is to be done so that each target is as `wanted`; raise Unsupported, nothing done, when one cannot
+    be."""
     offered = backends(lab)
     for target, fault in wanted.items():
         check_supported(target, fault, offered)
@@ -43,7 +44,7 @@ def disturb(lab: Lab, wanted: Mapping[str, Fault]) -> None:
     for target in wanted:
         impair(lab.plan, then, target, lab.making)
     lab.remember(faults=to_remember(then))
-    # A node that was born behind a pulled cable could not be met: its host key is known from its disk.
+    # A node that was made behind a pulled cable could not be met: its host key is known from its disk.
     write_access(lab.own, lab.plan, host_keys(lab))
 
 

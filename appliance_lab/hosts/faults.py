@@ -25,7 +25,7 @@ _SHARE = re.compile(r"(\d+(?:\.\d+)?)%")
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with one target; the one that `heals` is the default.
+    """The fault of one target; the one that `heals` is the default.
 
     `loss` is the share of packets that do not arrive, 0 to 1; `rate` is in bits a second, None for unlimited. With
     `cut_from`, a site, a cut link loses what that one sends, and nothing of the other.

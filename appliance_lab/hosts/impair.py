@@ -1,4 +1,4 @@
-"""Make the lines of a lab as bad as they shall be, and good again.
+"""Make the lines of a lab as bad as was asked, and good again.
 
 All of it can be repeated, and goes on where a crash stopped it: what is in force is looked at, never believed.
 
@@ -83,7 +83,7 @@ def is_dead(plan: Plan, target: str, fault: Fault, making: Making) -> bool:
 
 
 def queue_words(fault: Fault, backends: Mapping[str, str]) -> str:
-    """What `tc qdisc add dev X root` takes for `fault`; "" for none."""
+    """Return the words that `tc qdisc add dev X root` takes for `fault`; "" for none."""
     rate = fault.rate
     by_netem = ("delay" in fault.needs and backends["delay"] == NETEM) or (rate and backends["throttle"] == NETEM)
     if by_netem:

@@ -1,4 +1,4 @@
-"""What this machine's kernel offers a lab, found by trying it, and what the lab uses in its place where it is absent.
+"""The features of this machine's kernel that a lab can use, found by trying them, and their replacements where absent.
 
 Each trial is made in a network of its own that ends with it: nothing is left, whatever happens to us. On a stock Debian
 most of it comes as modules, which the trial loads.
@@ -44,7 +44,7 @@ def probe() -> dict[str, bool]:
 
 
 def backends(found: Mapping[str, bool]) -> dict[str, str]:
-    """What a lab uses for each of its jobs on a kernel that offers `found`."""
+    """Return the backend of a lab for each of its jobs on a kernel that offers `found`."""
     delay = NETEM if found[NETEM] else SHUTTLE if found[TUN] else UNSUPPORTED
     return {
         "pool": BTRFS if found[BTRFS] else "overlay",

@@ -74,7 +74,7 @@ def changing(paths: HostPaths, name: str, say: Say = lambda sentence: None) -> I
 
 
 def look(paths: HostPaths, name: str) -> Seen:
-    """What is there of the lab `name`, whatever is remembered; changes nothing."""
+    """Return what is there of the lab `name`, whatever is remembered; changes nothing."""
     namespaces = frozenset(it for it in netns.names() if belongs(it, name))
     try:
         state = read_state(paths.lab(name).state)
@@ -82,7 +82,7 @@ def look(paths: HostPaths, name: str) -> Seen:
         state = None
     return Seen(
         on=node_names(name, machine.running(name)),
-        born=frozenset(Pool(paths, BTRFS).buried(name)),
+        with_disk=frozenset(Pool(paths, BTRFS).with_disk(name)),
         namespaces=namespaces,
         base=shared.has_base(paths),
         others=frozenset(paths.known_labs()) - {name},
@@ -119,8 +119,8 @@ def power_on(lab: Lab, node: Node) -> bool:
     """Switch a node on, giving it a disk when it has none, its faults as they are remembered; whether it was off."""
     if machine.is_on(node):
         return False
-    if not lab.pool.born(lab.plan.lab, node.name):
-        _birth(lab, node)
+    if not lab.pool.has_disk(lab.plan.lab, node.name):
+        _make_disk(lab, node)
     lab.pool.attach(_base_of(lab), lab.plan.lab, node.name)
     network.plug(node, lab.plan.site(node.site))
     if node.name in lab.faults:
@@ -133,7 +133,7 @@ def power_on(lab: Lab, node: Node) -> bool:
 def wipe(lab: Lab, node: Node) -> None:
     """Cut the node's power and take its disk: the next power-on is another box with only root SSH."""
     machine.cut_power(node)
-    lab.pool.bury(lab.plan.lab, node.name)
+    lab.pool.remove(lab.plan.lab, node.name)
 
 
 def wait_for_ssh(lab: Lab, nodes: tuple[Node, ...]) -> None:
@@ -180,8 +180,8 @@ def down(paths: HostPaths, name: str, say: Say) -> None:
         namespaces = [it for it in netns.names() if belongs(it, name)]
         network.destroy(name, namespaces, state.way if state else None)
         pool = Pool(paths, state.backends["pool"] if state else BTRFS)
-        for node in pool.buried(name):
-            pool.bury(name, node)
+        for node in pool.with_disk(name):
+            pool.remove(name, node)
         shared.forget(paths, name, pool, say)
 
 
@@ -189,8 +189,8 @@ def _base_of(lab: Lab) -> Path:
     return lab.paths.pool / "bases" / lab.state.base
 
 
-def _birth(lab: Lab, node: Node) -> None:
-    unborn = lab.pool.conceive(_base_of(lab), lab.plan.lab, node.name)
+def _make_disk(lab: Lab, node: Node) -> None:
+    unfinished = lab.pool.prepare(_base_of(lab), lab.plan.lab, node.name)
     key = machine.make_key(lab.own.key, lab.plan.lab)
-    machine.prepare(unborn, node, key, shared.resolver())
-    lab.pool.give_birth(_base_of(lab), lab.plan.lab, node.name)
+    machine.prepare(unfinished, node, key, shared.resolver())
+    lab.pool.install(_base_of(lab), lab.plan.lab, node.name)

@@ -1,7 +1,7 @@
-"""One node as a machine: born with root's key and nothing else, switched on, asked to stop, cut from its power.
+"""One node as a machine: made with root's key and nothing else, switched on, asked to stop, cut from its power.
 
 A running node is found as the first process of its own PID namespace in the network namespace of its name, never by a
-number that we kept: what a crash of ours made us forget is found all the same.
+number that we kept: a node that a crash of ours made us forget is found all the same.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ FOLLOW_SECONDS_MAX = 5.0
 SHUTDOWN = signal.SIGRTMIN + 3  # systemd as PID 1: stop all units, then the machine
 NSPAWN_FOLDER = Path("/run/systemd/nspawn")
 DEVICES = ("/dev/net/tun", "/dev/fuse")
-# Debian's own unit makes the host keys, at a first boot only, and a first boot would also enable services anew
+# Debian's own unit makes the host keys, at a first boot only, and a first boot would also enable services again
 # (systemd-networkd, which takes the address away). It is told to look for the keys instead; nothing of it is on disk.
 KEYGEN_CONDITION = """[Unit]
 ConditionFirstBoot=

@@ -1,4 +1,4 @@
-"""What a machine must have for a lab; one sentence says what is missing and what works all the same."""
+"""The requirements of a lab; one sentence says what is missing and what works all the same."""
 
 from __future__ import annotations
 
@@ -57,7 +57,8 @@ def check_kernel(found: Mapping[str, bool]) -> None:
 
 
 def check_mesh(backends: Mapping[str, str]) -> None:
-    """Raise Unsupported when nothing here can make the mesh of nodes: each would wait for the others in vain."""
+    """Raise Unsupported when nothing here can make the mesh of nodes: each would wait for the others and never reach
+    them."""
     if backends["mesh"] == UNSUPPORTED:
         raise Unsupported(
             "the mesh of the nodes is unsupported: this machine's kernel has neither WireGuard nor tun for "

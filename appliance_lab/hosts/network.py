@@ -14,9 +14,8 @@ FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 
 
 def ensure(plan: Plan, uplink: Uplink, *, whole: bool) -> None:
-    """Make what is missing of core, sites and links. What is there stays as it is, cut or slow, unless `whole` asks for
-    all of it to be set again, as after an `up` that was interrupted.
-    """
+    """Make what is missing of core, sites and links. A part that is there stays as it is, cut or slow, unless `whole`
+    asks for all of it to be set again, as after an `up` that was interrupted."""
     there = {None: interfaces(None), plan.core: _join(plan.core)}
     there |= {site.namespace: _join(site.namespace) for site in plan.sites}
     for part in _parts(plan, uplink):

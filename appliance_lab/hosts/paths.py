@@ -43,7 +43,7 @@ class LabPaths:
 
     @property
     def shuttle_log(self) -> Path:
-        """What routers in user space said before they ended."""
+        """The last messages of routers in user space that ended."""
         return self.root / "shuttle.log"
 
     @property

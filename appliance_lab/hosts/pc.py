@@ -32,7 +32,7 @@ class Pc:
     options: tuple[str, ...] = ()
 
     def ask(self, share: str, *commands: str) -> Result:
-        """What smbclient answers to `commands` at `share`."""
+        """Return the answer of smbclient to `commands` at `share`."""
         with self._typed() as who:
             words = ("smbclient", f"//{self.server}/{share}", *who, *self.options, "--command", "; ".join(commands))
             return run((*self.inside, *words), timeout_seconds=SECONDS_MAX)
@@ -59,7 +59,7 @@ class Pc:
             self.did(share, f'put "{file.name}" "{path}"')
 
     def get(self, share: str, path: str) -> str:
-        """What is in the file `path` of `share`, which may begin with the name of a previous version."""
+        """Return the content of the file `path` of `share`, which may begin with the name of a previous version."""
         with tempfile.TemporaryDirectory() as folder:
             self.did(share, f'get "{path}" "{folder}/got"')
             return Path(folder, "got").read_text()

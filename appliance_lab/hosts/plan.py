@@ -1,4 +1,4 @@
-"""What a lab consists of, from a territory and a name alone: namespaces, bridges, links, addresses. Pure.
+"""The parts of a lab, from a territory and a name alone: namespaces, bridges, links, addresses. Pure.
 
 Each site is a network namespace with a bridge; its nodes hang on the bridge, each in a namespace of its own. Between
 every two sites lies one veth pair, so that cutting, slowing or delaying it touches nothing else. A namespace called
@@ -53,7 +53,7 @@ class Site:
 
     @property
     def interface(self) -> str:
-        """What leads to this site in the namespaces of other sites and in the core; it stays when others join."""
+        """The interface to this site in the namespaces of other sites and in the core; it stays when others join."""
         return f"s{str(self.network.network_address).rpartition('.')[0]}"
 
 
@@ -83,7 +83,7 @@ class Plan:
 
     @property
     def targets(self) -> frozenset[str]:
-        """What a fault can be in: each link, and the cable of each node."""
+        """The targets of faults: each link, and the cable of each node."""
         return frozenset((*(link.name for link in self.links), *(node.name for node in self.nodes)))
 
     def node(self, name: str) -> Node:

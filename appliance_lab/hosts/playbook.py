@@ -37,7 +37,7 @@ class Played:
         return sum(counts["changed"] for counts in self.recap.values())
 
     def tail(self) -> str:
-        """What went wrong, as the end of what was printed says it."""
+        """Return the failure, as the end of the output says it."""
         lines = [line.strip() for line in self.text.splitlines()]
         said = [line for line in lines if FAILURE.match(line)] or [line for line in lines if line]
         return said[-1][:500] if said else "nothing was said"

@@ -39,8 +39,9 @@ class Pool:
         """The root folder of a node; nspawn puts a lock file beside it."""
         return self._folder(lab, node) / "root"
 
-    def unborn(self, lab: str, node: str) -> Path:
-        """What becomes the root folder of a node once it is prepared: a crash before that leaves no half-made disk."""
+    def unfinished(self, lab: str, node: str) -> Path:
+        """The folder that becomes the root of a node once it is prepared: a crash before that leaves no half-made
+        disk."""
         return self._folder(lab, node) / "unborn"
 
     def open(self) -> None:
@@ -70,30 +71,30 @@ class Pool:
             unfinished.rename(base)
         return base
 
-    def born(self, lab: str, node: str) -> bool:
+    def has_disk(self, lab: str, node: str) -> bool:
         """Whether the node has a disk, whether it runs or not."""
         return self.root(lab, node).exists()
 
-    def conceive(self, base: Path, lab: str, node: str) -> Path:
+    def prepare(self, base: Path, lab: str, node: str) -> Path:
         """A folder to be prepared as the root of a node: as in `base`, with the packages that any node downloaded."""
         folder = make_private_folder(self._folder(lab, node))
         self._empty(folder)
-        unborn = self.unborn(lab, node)
+        unfinished = self.unfinished(lab, node)
         if self.backend == BTRFS:
-            btrfs.snapshot(base, unborn)
+            btrfs.snapshot(base, unfinished)
         else:
             for name in ("upper", "work", "unborn"):
                 (folder / name).mkdir()
-            _overlay(base, unborn)
-        self._lend_packages(unborn)
-        return unborn
+            _overlay(base, unfinished)
+        self._lend_packages(unfinished)
+        return unfinished
 
-    def give_birth(self, base: Path, lab: str, node: str) -> None:
-        """What was conceived is the node's root folder from now on."""
-        unborn = self.unborn(lab, node)
+    def install(self, base: Path, lab: str, node: str) -> None:
+        """Make the prepared folder the node's root folder."""
+        unfinished = self.unfinished(lab, node)
         if self.backend == OVERLAY:
-            _run("umount", str(unborn))
-        unborn.rename(self.root(lab, node))
+            _run("umount", str(unfinished))
+        unfinished.rename(self.root(lab, node))
         self.attach(base, lab, node)
 
     def attach(self, base: Path, lab: str, node: str) -> None:
@@ -102,7 +103,7 @@ class Pool:
         if self.backend == OVERLAY and not root.is_mount():
             _overlay(base, root)
 
-    def bury(self, lab: str, node: str) -> None:
+    def remove(self, lab: str, node: str) -> None:
         """Take the disk of a node away, as one step; what it downloaded stays for others."""
         folder, root = self._folder(lab, node), self.root(lab, node)
         if not folder.is_dir():
@@ -118,10 +119,10 @@ class Pool:
             folder.parent.rmdir()
 
     def keep_packages(self, lab: str, node: str) -> None:
-        """Lend what the node downloaded to nodes that are born later."""
+        """Lend what the node downloaded to nodes that are made later."""
         self._keep_packages(self.root(lab, node))
 
-    def buried(self, lab: str) -> list[str]:
+    def with_disk(self, lab: str) -> list[str]:
         """The nodes of `lab` that have a disk."""
         folder = self.paths.pool / "labs" / lab
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

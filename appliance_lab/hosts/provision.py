@@ -88,7 +88,7 @@ def meet(lab: Lab, control: ControlMachine, node: Node, name: str = "") -> bool:
 
 
 def sign(lab: Lab, control: ControlMachine) -> bool:
-    """What the holder of the territory's key does with collected keys; whether there was anything new to sign."""
+    """Sign collected keys, as the holder of the territory's key does; return whether there was anything new to sign."""
     wanted = control.to_sign()
     if control.signed.exists() and control.signed.read_text() == wanted:
         return False
@@ -102,7 +102,7 @@ def sign(lab: Lab, control: ControlMachine) -> bool:
 
 
 def grant(lab: Lab, control: ControlMachine) -> bool:
-    """What that holder does with requests for grants; whether there was one without an answer."""
+    """Answer requests for grants, as that holder does; return whether there was one without an answer."""
     asked = control.unanswered
     if asked:
         grants = control.inventory / "grants"

@@ -13,7 +13,7 @@ from appliance.errors import ApplianceError
 from appliance_lab.hosts.pc import Pc
 
 GIVES_UP = ("--timeout", "2")
-"""Of one try, which then begins anew."""
+"""The limit of one try, which then starts over."""
 
 
 @dataclass(eq=False)
@@ -27,7 +27,7 @@ class Saving(threading.Thread):
     ended: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        super().__init__(daemon=True)  # whoever fails does not wait for it
+        super().__init__(daemon=True)  # a caller that fails does not wait for it
         self.pc = replace(self.pc, options=GIVES_UP)
 
     def run(self) -> None:

@@ -1,4 +1,5 @@
-"""What the labs of this machine share: base image, pool, forwarding; and the turn that each command waits for."""
+"""The common parts of the labs of this machine: base image, pool, forwarding; and the turn that each command waits
+for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lab must remember between commands: little, and written before what it describes is made."""
+"""The memory of a lab between commands: little, and written before the thing it describes is made."""
 
 from __future__ import annotations
 

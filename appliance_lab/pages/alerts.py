@@ -63,7 +63,7 @@ def _expressions(words: Mapping[str, Any], known: Alert | None) -> Iterator[str]
 
 
 def _condition(wanted: tuple[states.State, ...]) -> str:
-    """That a check is in one of `wanted`; where the machine has nothing to check, it is in none."""
+    """The condition that a check is in one of `wanted`; where the machine has nothing to check, it is in none."""
     worst, *others = sorted((STATES[it] for it in wanted), reverse=True)
     if not others:
         return f"== {worst}"

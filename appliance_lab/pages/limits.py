@@ -41,9 +41,9 @@ TRIED = """
 | --- | --- | --- |
 """
 END = """
-A vault's answer is read by whoever asked for it: its node's agent, or a command that somebody typed. It begins the
-conversation itself, one with each peer, so only bytes and seconds of the answer are a peer's to choose: at most
-{size} a frame, and {seconds:.0f} s of less than {rate} B/s
+A vault's answer is read by the program that asked for it: its node's agent, or a command that somebody typed. That
+program begins the conversation, one with each peer, so only bytes and seconds of the answer are a peer's to choose: at
+most {size} a frame, and {seconds:.0f} s of less than {rate} B/s
 (`tests/unit/backup/vault/test_vault_wire.py::test_a_frame_that_is_none_ends_the_conversation`,
 `tests/unit/backup/vault/test_vault_wire.py::test_a_byte_now_and_then_is_silence_too`).
 """
@@ -59,7 +59,7 @@ EXPORTER, QUEUE = "integration/monitor/test_exporter.py::", "integration/monitor
 
 @dataclass(frozen=True)
 class Bound:
-    """What it says in its own unit, and the test with a hostile client, file and name."""
+    """The bound in its own unit, and the test with a hostile client, file and name."""
 
     says: str
     tried: str

@@ -1,4 +1,4 @@
-"""What a webhook would get: an HTTP server on loopback that keeps every notification, and can be made to refuse."""
+"""A stand-in for a webhook: an HTTP server on loopback that keeps every notification, and can be made to refuse."""
 
 from __future__ import annotations
 

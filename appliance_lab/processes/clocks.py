@@ -21,7 +21,7 @@ def library() -> Path | None:
 
 @dataclass(frozen=True)
 class WallClock:
-    """Of one node; `file` says by how much it is off."""
+    """The wall clock of one node; `file` says by how much it is off."""
 
     file: Path
 
@@ -32,7 +32,7 @@ class WallClock:
         new.rename(self.file)
 
     def environment(self, found: Path) -> Mapping[str, str]:
-        """What makes a program believe in it, with the library `found`."""
+        """The environment that makes a program believe in it, with the library `found`."""
         return {
             "LD_PRELOAD": str(found),
             "FAKETIME_TIMESTAMP_FILE": str(self.file),

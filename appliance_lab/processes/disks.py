@@ -18,7 +18,7 @@ MOUNT_SECONDS_MAX = 30.0
 
 @dataclass(frozen=True)
 class Disk:
-    """Of one node, mounted at `place`."""
+    """The disk of one node, mounted at `place`."""
 
     place: Path
 

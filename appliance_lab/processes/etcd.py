@@ -34,7 +34,7 @@ class EtcdProcess:
     member: Member
     log: Path
     server_name: str = ""
-    """What stands in its certificate, which holds no address."""
+    """The name in its certificate, which holds no address."""
     namespace: str | None = None
     """The network namespace in which it runs; None: the machine's own."""
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
@@ -89,9 +89,9 @@ class EtcdProcesses:
     certificates: Certificates | None = None
     server_name: str = ""
     tls: ssl.SSLContext | None = None
-    """What a client of theirs shows and believes."""
+    """The certificate and authorities of a client of theirs."""
     names: tuple[str, ...] = ()
-    """Of the voters, where they shall have other names than numbers."""
+    """The names of the voters, where they are not numbers."""
     places: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Namespace and address of each by its name, where they do not all stand on the loopback of this machine."""
     voters: list[EtcdProcess] = field(default_factory=list)

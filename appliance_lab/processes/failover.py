@@ -49,21 +49,21 @@ class FailoverWorld:
     service: str
     etcd: EtcdProcesses
     ports: Mapping[str, tuple[int, int]]
-    """Of each candidate: where its program listens, and where the copy is served."""
+    """The ports of each candidate: where its program listens, and where the copy is served."""
     lines: list[str] = field(default_factory=list)
-    """Of the history: what clients and faults did."""
+    """The lines of the history on what clients and faults did."""
     added: list[int] = field(default_factory=list)
-    """What was acknowledged to clients."""
+    """The numbers that were acknowledged to clients."""
     network: Lines | None = None
     """Between nodes, where they can be cut."""
     clocks: Mapping[str, WallClock] = field(default_factory=dict)
-    """Of each node, where they can be set off."""
+    """The clock of each node, where they can be set off."""
     disks: Mapping[str, Disk] = field(default_factory=dict)
-    """Of each candidate, for what it keeps of services, where they can be filled."""
+    """The disk of each candidate, for what it keeps of services, where they can be filled."""
     bound_seconds: float = BOUND_SECONDS
-    """What has not come about after that long does not come about."""
+    """An event that has not come about after that long does not come about."""
     operator_key: Path | None = None
-    """Of `maintenance`, where acts can be signed."""
+    """The key of `maintenance`, where acts can be signed."""
     acts: itertools.count[int] = field(default_factory=itertools.count)
 
     @property
@@ -117,7 +117,7 @@ class FailoverWorld:
         return ""
 
     def read(self) -> dict[str, Any]:
-        """What the service shows to a client, wherever it is served."""
+        """Return what the service shows to a client, wherever it is served."""
         found = (self.ask(name, self.ports[name][0], "/") for name in self.candidates)
         return next((it for it in found if it is not None), {})
 
@@ -125,8 +125,8 @@ class FailoverWorld:
         return self.ask(name, self.ports[name][1], "/")
 
     def ask(self, name: str, port: int, path: str, *, post: bool = False) -> dict[str, Any] | None:
-        """What a client at the site of `name` gets from a program at `port`; None when that is nothing, or it does not
-        serve."""
+        """Return what a client at the site of `name` gets from a program at `port`; None when that is nothing, or it
+        does not serve."""
         return netns.within(self.node(name).namespace, lambda: self._ask(port, path, post=post))
 
     @staticmethod
@@ -174,7 +174,7 @@ class FailoverWorld:
         node.kill()
         for what in (self.service, f"{self.service}.copy"):
             Program(what, node.layout.failover).end()
-        # What a machine knows of a boot ends with it.
+        # The memory of a boot ends with it.
         for path in node.layout.failover.glob(f"{self.service}.*"):
             path.unlink()
 
@@ -202,7 +202,7 @@ class FailoverWorld:
         self.tell("nemesis", 0, "heal", fault="hang", target=name)
 
     def history(self) -> list[str]:
-        """Everything that was told so far, by whoever told it."""
+        """Everything that was written down so far, by every writer."""
         found = list(self.lines)
         for node in self.territory.nodes.values():
             path = node.layout.failover_history

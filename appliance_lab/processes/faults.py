@@ -1,7 +1,7 @@
-"""What may happen to nodes in process mode, by name: each fault with its healing, told to the history by its moment.
+"""The faults of nodes in process mode, by name: each with its healing, written into the history with its moment.
 
 Lines are cut, clocks set off and disks filled on a stage that has them (`failover.staged`, `disturbed`), and acts are
-signed where it has an operator's key; elsewhere these faults have no targets. What operators do counts as a fault, too:
+signed where it has an operator's key; elsewhere these faults have no targets. Acts of operators count as faults, too:
 runs want moves, promotions and quarantines in the middle of others.
 """
 
@@ -23,7 +23,8 @@ from appliance_lab.processes.failover import VOTERS, FailoverWorld
 
 @dataclass(frozen=True)
 class Fault:
-    """`targets`: what it may happen to. Whoever injects it heals it, too. `alone`: no other happens at that time."""
+    """`targets`: the nodes or links it may happen to. The injector of a fault heals it, too. `alone`: no other happens
+    at that time."""
 
     targets: Callable[[FailoverWorld], tuple[str, ...]]
     inject: Callable[[FailoverWorld, str], None]
@@ -86,7 +87,7 @@ def _hang_agent(world: FailoverWorld, name: str) -> None:
 
 
 def _tell_if_ended(world: FailoverWorld, name: str) -> None:
-    """Whoever is stopped right after it ended its writer says so too late, or never."""
+    """A node that is stopped right after it ended its writer says so too late, or never."""
     served = world.program(name).running()
     if served is None or served.wait_end(DYING_SECONDS_MAX):
         world.tell(name, 0, "writer-stop")
@@ -144,7 +145,7 @@ def _cut_line(world: FailoverWorld, target: str) -> None:
 
 
 def _lose_packets(world: FailoverWorld, name: str) -> None:
-    """Of all that goes to and from a node, so many in a hundred each way."""
+    """Lose so many in a hundred of all packets to and from a node, each way."""
     assert world.network is not None
     world.network.lose(f"loss {name}", world.network.of_node(name), LOST_PERCENT)
 
@@ -241,7 +242,7 @@ def possible(world: FailoverWorld) -> tuple[str, ...]:
 
 
 DYING_SECONDS_MAX = 0.1
-"""What was killed a moment ago is still there for less."""
+"""A process that was killed a moment ago is still there for less."""
 LOST_PERCENT = 20
 DELAY_SECONDS = 0.3
 """Each way: a line by satellite."""

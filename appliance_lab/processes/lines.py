@@ -1,8 +1,8 @@
 """Lines between nodes that run as processes: each in a network namespace of its own, joined by one that routes.
 
-A cut drops packets, as a dug-up cable does: nobody is told, connections hang until somebody's time is up. Of what goes
-over a bad line so many packets of a hundred are dropped, by the kernel's own dice. Over a long one they come later, by
-a router in user space. It needs root and touches nothing but namespaces that were made here.
+A cut drops packets, as a dug-up cable does: nobody is told, connections hang until somebody's time is up. On a bad line
+so many packets of a hundred are dropped, by the kernel's own dice. Over a long one they come later, by a router in user
+space. It needs root and touches nothing but namespaces that were made here.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Lines:
         ended.wait()
 
     def of_node(self, name: str, *, out: bool = True, into: bool = True) -> frozenset[tuple[str, str]]:
-        """What is between `name` and all others."""
+        """The lines between `name` and all others."""
         others = [it for it in self.names if it != name]
         outward = {(name, other) for other in others} if out else set()
         return frozenset(outward | ({(other, name) for other in others} if into else set()))

@@ -48,7 +48,7 @@ class ProcessNode:
     namespace: str | None = None
     """The network namespace in which all of it runs; None: the machine's own."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """What its programs get besides, such as a clock of their own."""
+    """Further variables of its programs, such as a clock of their own."""
 
     @property
     def layout(self) -> NodeLayout:
@@ -175,7 +175,7 @@ class ProcessNode:
 
 
 def _shows_a_page(listen: str) -> bool:
-    """Whether whoever comes to the pages at `listen` sees the first one."""
+    """Whether a visitor of the pages at `listen` sees the first one."""
     with http_call.call(f"http://{listen}/connexion", seconds_max=PAGES_SECONDS_MAX, bytes_max=0) as answer:
         return answer.status == HTTPStatus.OK
 

@@ -117,7 +117,7 @@ def save(world: FailoverWorld, writer: str) -> bool:
 
 
 def tell_branches(world: FailoverWorld) -> None:
-    """What nodes keep apart of what they wrote and nobody else has."""
+    """Write down the branches that nodes keep apart and nobody else has."""
     for name in world.candidates:
         for folder in sorted((world.node(name).layout.service(world.service).root / "branches").glob("*/")):
             numbers = [int(word) for file in folder.rglob(FILE) for word in file.read_text().split()]
@@ -126,7 +126,7 @@ def tell_branches(world: FailoverWorld) -> None:
 
 def _settle(world: FailoverWorld) -> None:
     """Wait until it is as it began, for a whole lease: served at home, others standing by. Handed back where another
-    has it. What a node tells that hung or was dead until now is old."""
+    has it. The status of a node that hung or was dead until now is old."""
     home, *others = world.candidates
     deadline, well_since = time.monotonic() + SETTLES_SECONDS_MAX, float("inf")
     while (now := time.monotonic()) < deadline and now < well_since + world.territory.territory.lease_seconds:
@@ -151,6 +151,6 @@ def _states_at_rest(world: FailoverWorld) -> dict[str, str]:
 def _is_settled(world: FailoverWorld, home: str, others: list[str]) -> bool:
     told = world.told(home)
     at_home = (told.get("state"), told.get("holder"), told.get("writer")) == ("ACTIVE", home, home)
-    # Who has not heard of the newest grant yet may be about to put aside what only it has.
+    # A node that has not heard of the newest grant yet may be about to put aside what only it has.
     by = {"state": "STANDBY", "newest_epoch": told.get("newest_epoch")}
     return at_home and all(by.items() <= world.told(name).items() for name in others)

@@ -41,11 +41,11 @@ class ProcessTerritory:
     recovery: str = ""
     revoked: Revoked = NOTHING
     former: Former = NOBODY
-    """What left, as the next bundle says."""
+    """The services and nodes that left, as the next bundle says."""
     ca: str = ""
     """SHA-256 of the root certificate, once certificates are issued (`certificates.py`)."""
     voting: Voting | None = None
-    """Of the bundle signed last."""
+    """The voters of the bundle signed last."""
 
     @property
     def offline(self) -> Path:
@@ -105,7 +105,7 @@ class ProcessTerritory:
         return open_node(self.nodes[name].state)
 
     def grant(self, request: bytes, node: str) -> bytes:
-        """What the key holder does with a request: sign the next epoch."""
+        """Answer a request as the key holder does: sign the next epoch."""
         granted = Granted(self.territory_key)
         asked = read_request(request, self.members[node].keys.sign)
         grant = granted.grant(load_key(self.territory_key), asked, above=self.revoked.ended_epoch(asked.service))

@@ -1,6 +1,6 @@
 """A monitoring site in process mode: Debian's own Prometheus and Alertmanager and our queue, on loopback ports.
 
-What they read is what the role monitoring writes on hosts: its templates, its rules. Only the times are shorter: a
+They read the files that the role monitoring writes on hosts: its templates, its rules. Only the times are shorter: a
 story shows in seconds what takes hours: every `for`, and every silence that counts, is divided by FASTER.
 """
 
@@ -85,13 +85,13 @@ class Site:
         self.processes.clear()
 
     def ask(self, expression: str) -> dict[tuple[tuple[str, str], ...], float]:
-        """What Prometheus answers now: the value of each series, by its sorted labels without its name."""
+        """Return the present answer of Prometheus: the value of each series, by its sorted labels without its name."""
         path = f"/api/v1/query?{urlencode({'query': expression})}"
         return {_labels(it["metric"]): float(it["value"][1]) for it in self.get("prometheus", path)["data"]["result"]}
 
     def firing(self) -> dict[str, list[Mapping[str, str]]]:
-        """What is wrong now: the alerts that fire, with the labels of each. Neither the sign of life nor the Monday's
-        digest is one."""
+        """Return what is wrong now: the alerts that fire, with the labels of each. Neither the sign of life nor the
+        Monday's digest is one."""
         found: dict[str, list[Mapping[str, str]]] = {}
         for it in self.get("prometheus", "/api/v1/alerts")["data"]["alerts"]:
             if it["state"] == "firing" and it["labels"]["severity"] in TROUBLE:

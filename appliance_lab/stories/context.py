@@ -1,4 +1,4 @@
-"""What the steps of a story share: a lab, its control folder, and how a step asks its nodes."""
+"""The context of a story's steps: a lab, its control folder, and how a step asks its nodes."""
 
 from __future__ import annotations
 
@@ -56,14 +56,15 @@ class StoryContext:
         return run(("ssh", "-F", config, node, *words), timeout_seconds=SSH_SECONDS_MAX, stdin=stdin)
 
     def did(self, node: str, *words: str, stdin: bytes | None = None) -> str:
-        """What `words` print on `node`; raise Violated when they fail."""
+        """Return the output of `words` on `node`; raise Violated when they fail."""
         result = self.ssh(node, *words, stdin=stdin)
         if result.exit_code != 0:
             raise Violated(f"{node}: {' '.join(words)} ended with {result.exit_code}: {result.tail()}")
         return result.stdout.decode()
 
     def json(self, node: str, *words: str) -> Mapping[str, Any]:
-        """What `appliance --json WORDS` answers on `node`; warnings (1) are an answer, failures are Violated."""
+        """Return the answer of `appliance --json WORDS` on `node`; warnings (1) are an answer, failures are
+        Violated."""
         result = self.ssh(node, "appliance", "--json", *words)
         if result.exit_code not in (0, 1) or not result.stdout.strip():
             raise Violated(f"{node}: appliance {' '.join(words)} ended with {result.exit_code}: {result.tail()}")
@@ -89,7 +90,7 @@ class StoryContext:
             raise Violated(f"{ORIGIN}: {service} was not backed up: {ran.tail()}")
 
     def refused(self, node: str, *words: str) -> str:
-        """What `words` say when they fail on `node`, as they must; raise Violated when they do not."""
+        """Return the message of `words` when they fail on `node`, as they must; raise Violated when they do not."""
         result = self.ssh(node, *words)
         if result.exit_code == 0:
             raise Violated(f"{node}: {' '.join(words)} went through: {result.stdout.decode(errors='replace')[:200]}")

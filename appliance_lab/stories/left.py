@@ -1,4 +1,4 @@
-"""What of a lab is on this machine: all that could be left behind when it ends."""
+"""The traces of a lab on this machine: all that could be left behind when it ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Left:
     others: frozenset[str]
 
     def since(self, before: Left) -> tuple[str, ...]:
-        """What is here now and was not `before`, in words."""
+        """Return what is here now and was not `before`, in words."""
         alone = not self.others and not before.others
         found = []
         for name in (field.name for field in fields(Left) if field.name not in ("others", *(() if alone else SHARED))):
@@ -42,7 +42,7 @@ class Left:
 
 
 def look(name: str, paths: HostPaths | None = None) -> Left:
-    """What is on this machine, of other labs than `name` only what they share."""
+    """Return what is on this machine, of other labs than `name` only what they share."""
     paths = paths or HostPaths()
     others = frozenset(paths.known_labs()) - {name}
     return Left(

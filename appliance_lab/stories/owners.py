@@ -1,4 +1,4 @@
-"""Who owns a file is a name: the number that stands for it is a machine's own, and another machine's may differ."""
+"""The owner of a file is a name: the number that stands for it is a machine's own, and another machine's may differ."""
 
 from __future__ import annotations
 

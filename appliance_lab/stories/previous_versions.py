@@ -37,7 +37,7 @@ def previous_versions(context: StoryContext) -> str:
     clerk.did(share, f'del "{FOLDER}/{FILE}"')
     require(clerk.get(share, f"Corbeille/{FOLDER}/{FILE}") == SPOILT, "what was deleted is not in the bin.")
     refused = _refused(context, clerk, share)
-    # What she wrote is in the copies from here on: later steps count on that.
+    # Her text is in the copies from here on: later steps count on that.
     context.back_up(SERVICE)
     return f"{CLERK} read “{FILE}” as it was and found it in the bin after deleting it; refused: {refused}"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 SCREENSHOTS, LAB_NAME, LAB_KEPT = "APPLIANCE_SCREENSHOTS", "APPLIANCE_LAB_NAME", "APPLIANCE_LAB_KEPT"
-"""What the environment tells tests: where pictures go, the name of their lab, and that it is left up."""
+"""The variables for tests: where pictures go, the name of their lab, and that it is left up."""
 LAST = "tests/stories/test_lab_story.py::test_nothing_is_left"
 
 

@@ -20,7 +20,7 @@ def provisioned(context: StoryContext) -> str:
         require(running == "active", f"the agent of {node.name} is {running}.")
     runs = ", ".join(f"{it.name} {it.seconds:.0f} s" for it in played)
     return (
-        f"{len(lab.plan.nodes)} nodes with keys born on them, {len(control.keys)} collected and signed for; {runs}, "
+        f"{len(lab.plan.nodes)} nodes with keys made on them, {len(control.keys)} collected and signed for; {runs}, "
         f"{sum(it.seconds for it in played):.0f} s in all"
     )
 

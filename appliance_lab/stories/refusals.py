@@ -1,4 +1,4 @@
-"""What strangers, neighbours and mistakes must not get."""
+"""The refusals of unknown keys, neighbours and mistakes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ANSWER_SECONDS = 15
 
 
 def refusals(context: StoryContext) -> str:
-    """A neighbour's key opens the vault and nothing else; a stranger finds no door; a mistake changes nothing."""
+    """A neighbour's key opens the vault and nothing else; an unknown key opens nothing; a mistake changes nothing."""
     checks = (_neighbour, _stranger, _wrong_fingerprint, _duplicate_address)
     return "; ".join(check(context) for check in checks)
 

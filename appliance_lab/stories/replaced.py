@@ -48,8 +48,8 @@ def replaced(context: StoryContext) -> str:
 
 
 def differences(context: StoryContext, before: Record, owners: Names) -> list[Difference]:
-    """What at the origin is not as `before`, when `owners` had its names; the folder of the share itself, which `site`
-    makes, has its own time."""
+    """Return what at the origin is not as `before`, when `owners` had its names; the folder of the share itself, which
+    `site` makes, has its own time."""
     after = renumbered(take(documents_of(context), as_root=True), read_names(context.disk(ORIGIN, "/etc")), owners)
     return [it for it in compare(before, after) if (it.path, it.what) != (".", "mtime_ns")]
 
@@ -89,7 +89,8 @@ def _epoch(shown: object) -> int:
 
 
 def knock_with(context: StoryContext, key: bytes) -> str:
-    """What the standby's sshd says to somebody who has the lost box's disk and stands in the same network."""
+    """Return the answer of the standby's sshd to an attacker who has the lost box's disk and stands in the same
+    network."""
     context.did(SPARE, f"umask 077; cat >{OLD_KEY}", stdin=key)
     address = load(context.control.inventory).node(STANDBY).reach
     words = ("ssh", "-i", OLD_KEY, *OPTIONS, f"vault-{ORIGIN}@{address}", "true")

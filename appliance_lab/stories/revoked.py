@@ -1,4 +1,4 @@
-"""The standby's box is stolen, switched on and online: what it could do ends, and what it could open begins anew."""
+"""The standby's box is stolen, switched on and online: what it could do ends, and what it could open starts over."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ def revoked(context: StoryContext) -> str:
     runs.append(context.play(PLAYBOOK, STANDBY))
     context.back_up(SERVICE)
     after = context.wait_until_safe(SERVICE, ORIGIN)
-    anew = _begun_anew(context, before, after)
+    renewed = _started_over(context, before, after)
     again = context.play(PLAYBOOK, STANDBY)
     require(again.changed == 0, f"a further run changed {again.changed} things.")
     seconds = sum(it.seconds for it in runs)
-    return f"{_told(cost)}; after {seconds:.0f} s of playbooks {'; '.join((*ends, anew))}"
+    return f"{_told(cost)}; after {seconds:.0f} s of playbooks {'; '.join((*ends, renewed))}"
 
 
 def _revoke(context: StoryContext, *words: str) -> Mapping[str, Any]:
-    """What the key holder types, at the desk."""
+    """Revoke the node as the key holder does, on the control machine."""
     control = context.control
     argv = (*appliance_argv(), "--json", "node", "revoke", STANDBY, "--reason", "stolen in the night")
     where = ("--territory", str(control.inventory))
@@ -94,7 +94,7 @@ def _tls(context: StoryContext) -> str:
     return "its certificate is on the list"
 
 
-def _begun_anew(context: StoryContext, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+def _started_over(context: StoryContext, before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     old, new = (int(str(it["generation"]).split(".")[0]) for it in (before, after))
     require(new > old, f"{SERVICE} goes on in epoch {new}, as before.")
     replica = replica_of(open_node(context.disk(BLIND, STATE)), SERVICE)
@@ -115,5 +115,5 @@ def _repository(raw: bytes) -> str:
 def _told(cost: Mapping[str, Any]) -> str:
     size = sum(it["bytes"] for it in cost["services"])
     seconds = sum(it["seconds"] for it in cost["services"])
-    begin = format_count(len(cost["services"]), "service begins", "services begin")
-    return f"{begin} anew, {format_bytes(size)} in {format_duration(seconds)} declared"
+    begin = format_count(len(cost["services"]), "service starts", "services start")
+    return f"{begin} over, {format_bytes(size)} in {format_duration(seconds)} declared"

@@ -28,7 +28,7 @@ class Screen:
     browser: httpx.Client
 
     def page(self, path: str = "") -> str:
-        """What a page of the dashboards says; raise ApplianceError when it is refused."""
+        """Return the text of a page of the dashboards; raise ApplianceError when it is refused."""
         answer = self.browser.get(f"/territoire{path}")
         if answer.status_code != 200:
             raise ApplianceError(f"the dashboard answers {answer.status_code} to {path or '/'}.")
@@ -40,7 +40,7 @@ class Screen:
         return {(check, role, subject): state for check, role, subject, state in found}
 
     def reasons(self, town: str) -> str:
-        """What the page says of a town that is not well; "" for one that is."""
+        """Return what the page says of a town that is not well; "" for one that is."""
         _, _, rest = self.page().partition(f'<h3 id="commune-{town}">')
         return rest.partition("</section>")[0]
 

@@ -29,7 +29,7 @@ SERVICE = "docs-a"
 STANDBY, ORIGIN, BLIND = "hermitage", "commune-a", "commune-b"
 RPO_SECONDS = 20
 QUOTA_BYTES = 40 * MIB
-"""Of which an epoch may fill 28 MiB, and from 25.2 MiB on it is told."""
+"""An epoch may fill 28 MiB of it, and from 25.2 MiB on there is an alert."""
 DOCUMENTS_BYTES, DOCUMENTS_FILES = 3 * MIB, 100
 BACKUP_EVERY_SECONDS = 5.0
 FIRES_SECONDS_MAX = 60.0

@@ -38,7 +38,7 @@ def test_every_step_of_the_demo_holds(tmp_path: Path) -> None:
     assert (report["verdict"], ended.returncode) == ("held", 0)
     assert sum(step["seconds"] for step in report["steps"]) <= PACE * PLAYED_SECONDS_MAX
     details = {step["name"]: step["detail"] for step in report["steps"]}
-    assert "roll back: refused (generation 2.1 cannot come after" in details["a stranger with all of A's keys"]
+    assert "roll back: refused (generation 2.1 cannot come after" in details["an attacker with all of A's keys"]
     assert "and 4 secrets are found, each of them, at commune A and nowhere" in details["peers are blind"]
     assert report["documents"].startswith("made up: 200 MiB in 3,000 files")
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == ["report.html", "report.json"]

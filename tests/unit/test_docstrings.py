@@ -18,8 +18,6 @@ from tests.unit.repository import files, folder, name
 NO_SUBJECT = r"(?:Who|Whoever|Whom|Whose|What|Of|That)\b"
 LEFT = {
     "appliance/failover": 14,
-    "appliance_lab": 124,
-    "molecule": 4,
     "tests": 430,
 }
 

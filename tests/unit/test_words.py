@@ -44,8 +44,6 @@ WORDS = {
 }
 LEFT = {
     "appliance/failover": 6,
-    "appliance_lab": 53,
-    "docs/results": 19,
     "tests": 361,
 }
 NOT_PROSE = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)\s]*\)|^ {4}.*$", re.DOTALL | re.MULTILINE)

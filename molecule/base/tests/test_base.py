@@ -1,4 +1,4 @@
-"""What a person finds on a host after bootstrap."""
+"""The state of a host after bootstrap, as a person finds it."""
 
 from __future__ import annotations
 

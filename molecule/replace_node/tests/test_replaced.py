@@ -1,4 +1,4 @@
-"""What a clerk and an attacker find after a machine took the place of a lost one."""
+"""The state that a clerk and an attacker find after a machine took the place of a lost one."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def test_a_peer_is_not_rolled_back_and_one_that_were_would_be_seen(
     assert held_names(territory.open(PEER), SERVICE) == held
     with monkeypatch.context() as patched:
         patched.setattr(attempts, "_push_list", lambda *_, **__: None)
-        with pytest.raises(Violated, match="accepted something from a stranger"):
+        with pytest.raises(Violated, match="accepted something from an attacker"):
             roll_back(thief)
     (documents / "budget.txt").write_text("other\n" * 1000)
     monkeypatch.setattr(attempts, "_offer_again", lambda *_: back_up(territory))

@@ -21,14 +21,14 @@ def pool(request: pytest.FixtureRequest, tmp_path: Path) -> Pool:
     for folder in ("etc", str(ARCHIVES)):
         (tmp_path / "pool/bases/debian" / folder).mkdir(parents=True)
     (tmp_path / "pool/bases/debian/etc/hostname").write_text("nobody\n")
-    made.conceive(tmp_path / "pool/bases/debian", "test", "commune-a")
+    made.prepare(tmp_path / "pool/bases/debian", "test", "commune-a")
     return Pool(made.paths, request.param)
 
 
 def test_a_disk_that_was_not_prepared_to_its_end_is_none(pool: Pool) -> None:
-    assert not pool.born("test", "commune-a")
-    pool.bury("test", "commune-a")
-    assert pool.buried("test") == []
+    assert not pool.has_disk("test", "commune-a")
+    pool.remove("test", "commune-a")
+    assert pool.with_disk("test") == []
     assert mounts_below(pool.paths.root) == []
 
 
@@ -37,14 +37,14 @@ def test_a_disk_keeps_what_was_prepared_and_leaves_the_base_alone(tmp_path: Path
     pool.open()
     base = tmp_path / "pool/bases/debian"
     (base / ARCHIVES).mkdir(parents=True)
-    unborn = pool.conceive(base, "test", "commune-a")
-    (unborn / "hostname").write_text("commune-a\n")
-    pool.give_birth(base, "test", "commune-a")
+    unfinished = pool.prepare(base, "test", "commune-a")
+    (unfinished / "hostname").write_text("commune-a\n")
+    pool.install(base, "test", "commune-a")
     assert (pool.root("test", "commune-a") / "hostname").read_text() == "commune-a\n"
     assert not (base / "hostname").exists()
     (pool.root("test", "commune-a") / ARCHIVES / "borg.deb").touch()
-    pool.bury("test", "commune-a")
+    pool.remove("test", "commune-a")
     assert (pool.packages / "borg.deb").exists(), "what was downloaded is lent to the next one"
-    assert not pool.born("test", "commune-a")
+    assert not pool.has_disk("test", "commune-a")
     assert mounts_below(tmp_path) == []
-    pool.bury("test", "commune-a")
+    pool.remove("test", "commune-a")

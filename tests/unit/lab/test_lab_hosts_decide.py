@@ -33,7 +33,7 @@ def plan() -> Plan:
 def test_up_makes_what_is_missing_and_leaves_what_runs(plan: Plan) -> None:
     seen = Seen(
         on=frozenset({"commune-a"}),
-        born=frozenset({"commune-a", "commune-b"}),
+        with_disk=frozenset({"commune-a", "commune-b"}),
         namespaces=frozenset(plan.namespaces),
         base=True,
         faults={"commune-a--commune-b": Fault(cut=True)},
@@ -54,9 +54,9 @@ def test_a_first_up_makes_the_base_and_the_network_too(plan: Plan) -> None:
 
 def test_a_wipe_of_a_box_that_is_off_only_takes_its_disk(plan: Plan) -> None:
     node = plan.node("commune-b")
-    whole = decide_wipe(node, Seen(on=frozenset({"commune-b"}), born=frozenset({"commune-b"})))
+    whole = decide_wipe(node, Seen(on=frozenset({"commune-b"}), with_disk=frozenset({"commune-b"})))
     assert [it.does for it in whole] == ["loses its power", "loses its disk", "is switched on with a new disk"]
-    assert decide_wipe(node, Seen(born=frozenset({"commune-b"}))) == whole[1:]
+    assert decide_wipe(node, Seen(with_disk=frozenset({"commune-b"}))) == whole[1:]
 
 
 def test_switching_off_what_is_off_is_no_deed(plan: Plan) -> None:
