@@ -9,7 +9,7 @@ MARK_LENGTH = 6
 
 
 def mark(node: str) -> str:
-    """What ends the name of each system group of `node`; such a name has at most 32 characters."""
+    """Return the ending of the name of each system group of `node`; such a name has at most 32 characters."""
     return sha256(node.encode()).hexdigest()[:MARK_LENGTH]
 
 

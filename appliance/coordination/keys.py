@@ -6,9 +6,9 @@
     svc/SERVICE/history/SEEN     durable: who replaced the owner of revision SEEN, 20 digits; a takeover uses one up
     nodes/NODE/alive             leased
 
-What a service is (policy, home, standbys) is not here: the signed bundle says it, and etcd is believed for nothing that
-a signature can say. A lease has a number that its node chose: the upper half names the node, so that a broker lets
-nobody renew or end another's; the lower is random, so that a call made twice is known to be one.
+The description of a service (policy, origin, standbys) is not here: the signed bundle has it, and etcd is believed for
+nothing that a signature can say. A lease has a number that its node chose: the upper half names the node, so that a
+broker lets nobody renew or end another's; the lower is random, so that a call made twice is known to be one.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from appliance.node.failover_status import ServiceStatus, save
 from appliance.units import MINUTE
 
 LOOKS_IN_A_LEASE = 30
-"""While nothing happens. What an action, the voters or a paper changed is looked at at once, a deadline in time."""
+"""While nothing happens. A change by an action, the voters or a document is looked at at once, a deadline in time."""
 LOOKS_BY_STATE = {State.ACTIVE: 5, State.STANDBY: 15, State.GRACE: 300, State.PROMOTING: 100}
 """At rest there is less to see: one look for each renewal (`_left`) and one right after it, and some more by who
 listens for a silence; what hangs or is down is found by asking it. The end of a grace is no deadline that comes by

@@ -1,7 +1,7 @@
 """Trees that moves put aside: what lay where a takeover brought the files of a service, kept beside them for people.
 
-Each return leaves one, of the size of the service. The newest stays whole. Of older ones goes each file that is saved:
-one that the last sealed archive of the epoch in which it was written, the newest one or a branch here has with the same
+Each return leaves one, of the size of the service. The newest stays whole. Each saved file of an older one goes: one
+that the last sealed archive of the epoch in which it was written, the newest one or a branch here has with the same
 size and time. A file that is in none of them stays under its path, however old, and is reported until a person removes
 it.
 
@@ -75,7 +75,7 @@ KNOWN = Record(Known, 1)
 
 
 def trees_of(node: Node, service: str) -> tuple[Tree, ...]:
-    """What moves put aside of `service`, each place's oldest first."""
+    """Return the trees that moves put aside of `service`, each place's oldest first."""
     found = (it for place, path in contents_of(node, service).replaced(node, service) for it in _trees_at(place, path))
     return tuple(sorted(found, key=lambda it: (it.place, it.number)))
 

@@ -1,8 +1,8 @@
-"""What a takeover does with copies, as workers: `python3 -m appliance.failover.takeover PARENT STATE SERVICE`.
+"""The work of a takeover on copies, by workers: `python3 -m appliance.failover.takeover PARENT STATE SERVICE`.
 
 borg, ssh and whole repositories are not for the program that renews leases: a worker may take minutes, hang or be cut,
 and gives its memory back. Orders come as lines, {"verb", "word"}; each is answered by a line, one JSON object, and can
-be done again. Whoever waits for a service pays for each second, so a worker can be called before there is an order, and
+be done again. People who wait for a service feel each second, so a worker can be called before there is an order, and
 its lines to peers stand from one to the next.
 """
 
@@ -49,7 +49,7 @@ from appliance.units import printable
 
 GRANTED = "granted"
 NAMED_MAX = 3
-"""Of what a last backup could not save, in the sentence that says so."""
+"""The unsaved parts of a last backup that its sentence names."""
 WAITS_SECONDS_MAX = 60.0
 """For an order: a worker that was called for a takeover that did not come ends."""
 
@@ -65,8 +65,8 @@ def granted(node: Node, service: str) -> Grant:
 
 
 def expect(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
-    """Ask those who will be asked once: a vault's first answer takes longest, and nobody waits for this one. Who does
-    not answer is told by the order that asks. A last backup has the patience to call its peers itself."""
+    """Ask the nodes that will be asked once: a vault's first answer takes longest, and nobody waits for this one. The
+    order that asks reports a node that does not answer. A last backup has the time to call its peers itself."""
     import_module(contents_of(node, service).loads)
     if is_written_here(node, service):
         import_module("appliance.backup.writer.writer")
@@ -131,10 +131,10 @@ def _show(conversation: Conversation, service: str, grant: Grant) -> int:
 
 
 def adopt(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
-    """Continue the repository under the grant that waits, and lay its newest archive in place.
+    """Continue the repository under the grant that waits, and put its newest archive in place.
 
     `word` is JSON: `keep`, whether the files here stay; `generation`, the one to go on from, which need not be the
-    newest; `required`, as of `fetch_newest`. What lay there is kept beside. Until all is done no backup is made: it
+    newest; `required`, as of `fetch_newest`. The former files are kept beside. Until all is done no backup is made: it
     would save what is not the service yet.
     """
     asked = json.loads(word)

@@ -30,8 +30,8 @@ class Freshness:
     """The age of one service's copies. `safe_seconds`: when its newest safe copy was made, UTC; None when none is known
     to be safe.
 
-    Of the newest of all, `copies` of the `promised` ones are acknowledged. It is `whole`, or lacks the paths of
-    `partial`: each with when it was saved whole last, UTC seconds, None when that is not known.
+    The newest of all has `copies` acknowledged of the `promised` ones. It is `whole`, or lacks the paths of `partial`:
+    each with when it was saved whole last, UTC seconds, None when that is not known.
     """
 
     safe_seconds: float | None

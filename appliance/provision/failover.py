@@ -61,7 +61,7 @@ def _told(territory: Territory, name: str, service: Service) -> dict[str, object
 
 
 def _files(bundle: Bundle, name: str, service: Service) -> Iterator[WantedFile]:
-    """What the programs and the units of `service` read at the node `name`."""
+    """Return the files that the programs and the units of `service` read at the node `name`."""
     form = form_named(form_of(service).name)
     for ending, text in form.configs(bundle.territory, name, service).items():
         yield WantedFile(f"{SETTINGS}/{service.name}.{ending}", f"{HEADING}\n{text}")

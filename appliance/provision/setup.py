@@ -56,7 +56,7 @@ APART = {
     **dict.fromkeys(("catalogues", "people", "restores", "services", "voter-care"), 0o700),
 }
 """Folders, with their modes, that some units of the account may not write: systemd closes to a unit only what was there
-at its start. Who serves the vault reads the first two by their group (`provision/vault.py`)."""
+at its start. The account that serves the vault reads the first two by their group (`provision/vault.py`)."""
 
 
 def part(state: Path, territory_key: str, owners: Owners = OWNERS, operators: str = "") -> Part:

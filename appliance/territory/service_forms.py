@@ -38,18 +38,18 @@ DATABASE = ServiceForm(
 )
 SHARE = ServiceForm("share", 445, "appliance-share", at_origin=True)
 ALL = (SITE, DATABASE, SHARE)
-"""What serves, saves and moves each is in `failover/forms/kinds.py`."""
+"""The code that serves, saves and moves each is in `failover/forms/kinds.py`."""
 
 
 def form_of(service: Service) -> ServiceForm:
-    """What a service with an address is to who comes to it."""
+    """The form of a service with an address, as its clients see it."""
     if service.kind == "postgresql":
         return DATABASE
     return SHARE if service.share else SITE
 
 
 def folder_of(service: Service) -> str:
-    """What is read-only where it is not served."""
+    """The folder that is read-only where it is not served."""
     return form_of(service).folder.format(service.name) or service.paths[0]
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+OURS = ("appliance", "appliance_lab")
 
 
 @cache
 def files() -> tuple[Path, ...]:
-    """Tracked files, and new ones that are not ignored."""
+    """What the repository holds: tracked files, and new ones that are not ignored."""
     argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
@@ -23,6 +25,10 @@ def files() -> tuple[Path, ...]:
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def modules(*folders: str) -> Iterator[Path]:
+    return (path for path in files() if path.suffix == ".py" and name(path).split("/")[0] in folders)
 
 
 def folder(path: Path) -> str:

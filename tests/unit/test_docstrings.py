@@ -17,7 +17,6 @@ from tests.unit.repository import files, folder, name
 
 NO_SUBJECT = r"(?:Who|Whoever|Whom|Whose|What|Of|That)\b"
 LEFT = {
-    "appliance/failover": 14,
     "tests": 430,
 }
 

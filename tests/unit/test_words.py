@@ -43,7 +43,6 @@ WORDS = {
     r"(?-i:(?<=[.\n][ \n])(?:Who|What)(?= )(?![^.|]*\?))": "a subject that is a thing: the file that, the node that",
 }
 LEFT = {
-    "appliance/failover": 6,
     "tests": 361,
 }
 NOT_PROSE = re.compile(r"```.*?```|`[^`\n]*`|\]\([^)\s]*\)|^ {4}.*$", re.DOTALL | re.MULTILINE)

@@ -13,8 +13,8 @@ rules, whatever the origin asks:
 4. A node that is no longer a replica node of the service gives up what the present ones have, once each has shown for
    a whole lock that it holds something as new (`vault/relief.py`).
 5. Nothing is dropped while pruning is frozen.
-6. In a full quota, what rule 2 keeps bends (`bend`): the oldest goes before its time, one generation a day. Of the
-   twelve months after the lock the first whole generation of each stays, so that a quota must be filled for a year, in
+6. In a full quota, what rule 2 keeps bends (`bend`): the oldest goes before its time, one generation a day. The first
+   whole generation of each of the twelve months after the lock stays, so that a quota must be filled for a year, in
    which every replica node warns, before nothing older is left.
 
 Ten years and not for ever: data that residents may have erased must end somewhere, and a backup is not the town's

@@ -1,4 +1,4 @@
-"""What a peer shows of a service, checked at the one place where it enters a node that asks.
+"""The documents and names of a service that a peer shows, checked at the one place where they enter a node that asks.
 
 A signature alone does not make a document one of this service: a peer may show a true grant, header or receipt of
 another one. An answer with such a document is no answer, and the peer that gave it counts as silent: an honest vault

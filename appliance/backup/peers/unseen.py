@@ -4,8 +4,8 @@ The origin counts among the observers, as it holds the data itself; otherwise a 
 never replace one. Nobody can show that somebody kept silent, so a node that says nothing must be unseen too, by each
 node that speaks: two nodes cut off from the rest can then not declare lost a node that a third one sees.
 
-What this allows is little, and undone by the absent one's return: copies, sealed as ever, at spares that the territory
-key named beforehand. A forged clock can only delay it: the 14 days are the observer's ageing clock's, and a statement
+The rule allows little, and the absent one's return undoes it: copies, sealed as ever, at spares that the territory key
+named beforehand. A forged clock can only delay it: the 14 days are the observer's ageing clock's, and a statement
 counts for two days.
 """
 

@@ -22,7 +22,7 @@ from appliance.units import DAY, MIB, format_bytes, format_duration
 
 CURRENT_EPOCH_QUOTA = 0.7
 LISTING_BYTES_MAX = 16 * MIB
-"""About 180,000 files. What a vault holds in memory at once must stay small on a small machine."""
+"""About 180,000 files. The memory of a vault must stay small on a small machine."""
 HEADERS_PER_PUSH_MAX = 20_000
 HEADERS_MAX = 200_000
 NAMES_MIN = 100_000

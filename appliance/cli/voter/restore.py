@@ -26,8 +26,8 @@ def restore_(copy: Path, dry_run: bool) -> None:
     """Recreate the voter on this node from COPY, after most or all voters lost their disks. As root.
 
     COPY is the newest copy that any voter has in STATE/voter-care. Use the same one at each voter, before any of them
-    starts: the printed hash must be the same everywhere. What was agreed after it is lost, and no epoch goes back. A
-    voter that still has its data is refused, and so is each while another one runs.
+    starts: the printed hash must be the same everywhere. Agreements after it are lost, and no epoch goes back. A voter
+    that still has its data is refused, and so is each while another one runs.
     """
     if os.geteuid() != 0:
         raise Forbidden("only root can recreate a voter.", remedy="Put `sudo` before it.")

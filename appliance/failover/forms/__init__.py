@@ -1,1 +1,2 @@
-"""What moves between nodes, and how it is served at one: sites, shares, databases and their people."""
+"""The kinds of services that move between nodes, and how each is served at one: sites, shares, databases, their
+people."""

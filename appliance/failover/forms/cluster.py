@@ -71,12 +71,12 @@ class Cluster:
             self._replace(lambda server: postgresql.create(server, self.database))
 
     def fill(self) -> None:
-        """What lay here stays beside until the next one is filled."""
+        """Fill the database from the dump. The former cluster stays beside it until the next one is filled."""
         self._replace(lambda server: postgresql.recreate(server, self.database, self.offered / DUMP), NOT_ANALYSED)
         shutil.rmtree(self.folder / "keeping", ignore_errors=True)
 
     def keep(self) -> None:
-        """Of a copy: where it lies it is read-only, and may need to come to rest first."""
+        """Keep a dump of a copy of the cluster: the cluster itself is read-only, and may need to come to rest first."""
         kept = self.folder / "keeping"
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(mode=0o700)

@@ -1,8 +1,8 @@
-"""What PostgreSQL's account does with databases: one that moves between hosts is filled from a dump at a takeover, or a
+"""The work of PostgreSQL's account on databases: one that moves between hosts is filled from a dump at a takeover, or a
 dump of it is kept; in a drill a dump fills a cluster that is thrown away.
 
-Only the account of PostgreSQL may touch a cluster. It is offered what it needs in a folder that nobody else may enter,
-its work is begun by root's hands, and it leaves word of how that went (`cluster.py`).
+Only the account of PostgreSQL may touch a cluster. It is offered its input in a folder that nobody else may enter, the
+privileged helper begins its work, and it leaves word of how that went (`cluster.py`).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def rehearse(node: Node, service: str, laid: Path, paths: HelperPaths = HELPER_P
 
 
 def _offer_dump(node: Node, service: str, laid: Path, at: str = OFFERED) -> Path:
-    """What the unit may read of an archive's files."""
+    """Offer the unit those files of an archive that it may read."""
     offered = _offer(node, service, at)
     shutil.move(laid / DUMP, offered / DUMP)
     for path in (offered / DUMP, *(offered / DUMP).iterdir()):

@@ -1,7 +1,8 @@
-"""What failover asks of a kind of service that moves. Each kind is a module of its own; `kinds.py` lists them.
+"""The port by which failover uses a kind of service that moves. Each kind is a module of its own; `kinds.py` lists
+them.
 
-The program that renews leases, workers that people wait for, and provisioning all load every kind. So the top of such
-a module imports what is cheap; what takes a part of a second to load comes with the call that needs it.
+The program that renews leases, workers that people wait for, and provisioning all load every kind. So the top of such a
+module imports cheap modules; one that takes a part of a second to load comes with the call that needs it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ HANDOVER_SECONDS = 8
 
 
 class Contents(Protocol):
-    """What workers do with the files of a service, and with what else it consists of. Each call can be repeated."""
+    """The calls of workers on the files of a service, and on its other parts. Each call can be repeated."""
 
     staging: str
     """The folder in which files come before their place, so that a rename brings them; "" for the service's own."""

@@ -1,7 +1,7 @@
 """Services, addresses and the watchdog of a host: units of systemd, addresses of its own, control groups.
 
-What is there now is looked at here, time and again and without any right; what changes it is asked of root's
-hands (`programs/privileged.py`), one verb a call.
+This module looks at the present state, time and again and without any right; the privileged helper
+(`programs/privileged.py`) makes each change, one verb a call.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ class HostServices:
         return failed
 
     async def end_what_left(self) -> dict[str, str]:
-        """What runs here and was given to others alone, or taken out of the bundle, is ended: nobody looks after it, or
-        saves it. Why it failed, by service."""
+        """End services that run here and were given to other nodes alone, or taken out of the bundle: nobody looks
+        after them, or saves them. Return why that failed, by service."""
         failed = {}
         for name in dict.fromkeys(self._left()):
             try:
@@ -176,7 +176,7 @@ class HostNetwork:
 
 
 class HostWatchdog(FileWatchdog):
-    """Names the control group of the service's unit, which the kernel numbers anew with each start."""
+    """Names the control group of the service's unit, to which the kernel gives a new number with each start."""
 
     def __init__(self, folder: Path, paths: HelperPaths = HELPER_PATHS) -> None:
         super().__init__(folder)

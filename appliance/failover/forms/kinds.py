@@ -29,6 +29,6 @@ def form_named(name: str) -> Form:
 
 
 def contents_of(node: Node, service: str) -> Contents:
-    """What this node does with the contents of `service`: only files in process mode, and of a service that stays."""
+    """Return the contents of `service` for workers: only files in process mode, and of a service that stays."""
     form = node.form(service)
     return form_named(form.name) if form else FILES

@@ -1,7 +1,7 @@
-"""The people of a node for which this one stands by, let in by the accounts that it saved of itself last.
+"""Activate a failed node's user accounts on its standby, from that node's last backup of itself.
 
-On a host accounts are root's. What is brought lies in `people/` until root's side has taken it
-(`appliance-people.path`), which looks in the bundle whose accounts this node may take.
+On a host accounts are root's. The accounts are in `people/` until root's side has taken them (`appliance-people.path`),
+which looks in the bundle whose accounts this node may take.
 """
 
 from __future__ import annotations

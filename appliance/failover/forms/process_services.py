@@ -1,7 +1,7 @@
 """Services, addresses and the watchdog in process mode: programs on loopback, marks instead of addresses and mounts.
 
 STATE/programs.json names the program of each service, as {"docs-a": {"argv": [...], "port": 8001, "copy_port": 8002}};
-it is told the rest in words. What needs a host is not pretended: no mounts, no reset.
+it gets the rest as arguments. Work that needs a host is not pretended: no mounts, no reset.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class ProcessServices:
         try:
             found = await asyncio.shield(starting)
         except asyncio.CancelledError:
-            await asyncio.wait({starting})  # a thread goes on: whoever ends this must find what it started
+            await asyncio.wait({starting})  # a thread goes on: the caller that ends this must find what it started
             raise
         if found is None:
             raise Refused(f"the program of {service} ended at once.", where=str(program.mark("log")))
@@ -134,7 +134,7 @@ class FileWatchdog:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._told: dict[str, tuple[str, float]] = {}
-        """What stands in the file of each service, and the deadline in it, 0 for none."""
+        """The text in the file of each service, and the deadline in it, 0 for none."""
 
     def watch(self, service: str, epoch: int, deadline: float | None) -> None:
         text = f"{'none' if deadline is None else f'{deadline:.3f}'} {self._who(service)} {epoch}"

@@ -1,7 +1,7 @@
 """Shares: an smbd of its own for each, its people's accounts before its files, and those then its people's.
 
-What every share of a host has, those that stay too (`roles/share`), stands in COMMON. At its home a share is reached by
-all addresses of the node; elsewhere by its own alone, since its smbd listens on loopback there.
+The settings of every share of a host, those that stay too (`roles/share`), are in COMMON. At its origin a share is
+reached by all addresses of the node; elsewhere by its own alone, since its smbd listens on loopback there.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def _samba(territory: Territory, name: str, service: Service) -> str:
         f"    pid directory = {run}",
         f"    ncalrpc dir = {run}/ncalrpc",
         *(f"    {it}" for it in kept),
-        # What a PC keeps to itself its programs take for saved; it is in no snapshot, and unknown to the next smbd.
+        # Programs of a PC take for saved what it keeps to itself; it is in no snapshot, and unknown to the next smbd.
         "    oplocks = no",
         "    smb2 leases = no",
         "    durable handles = no",

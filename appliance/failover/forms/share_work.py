@@ -1,7 +1,8 @@
-"""What a takeover of a share does besides, on a host: its people's accounts come first, then files that are theirs.
+"""The additional work of a takeover of a share on a host: its people's accounts come first, then files that are theirs.
 
-Accounts are what their origin saved of itself last (`backup/writer/own.py`): the standbys of the share may open that.
-Neither an account nor an owner can be made by who works here; root's hands do both (`programs/privileged.py`).
+The accounts are those that their origin saved of itself last (`backup/writer/own.py`): the standbys of the share may
+open that. A worker can make neither an account nor an owner; the privileged helper does both
+(`programs/privileged.py`).
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def save_people(node: Node, service: str, to: str = "") -> None:
 
 
 def _have(node: Node, service: str) -> set[str]:
-    """Who gave a receipt for the newest generation of `service`."""
+    """Return the nodes that gave a receipt for the newest generation of `service`."""
     chain = chain_of(node, service)
     newest = chain.newest()
     keys = {name: member.keys.sign for name, member in node.bundle.members.items()}

@@ -13,7 +13,7 @@ _LENGTH = struct.Struct(">I")  # its first byte is 0: a message
 
 
 def negotiate() -> bytes:
-    """What a PC says first."""
+    """Return the first message of a PC."""
     header = _HEADER.pack(_MAGIC, _HEADER.size, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, bytes(16))
     body = _NEGOTIATE.pack(36, 2, 1, 0, 0, bytes(16), 0, 0x0300, 0x0302)
     return _LENGTH.pack(len(header) + len(body)) + header + body

@@ -6,7 +6,7 @@ The order is the proof:
 2. A read lease (fcntl F_SETLEASE, F_RDLCK) is asked for. The kernel gives none on a file that anybody has open for
    writing, by a descriptor, a shared mapping, or one under way through a socket; so what was opened before step 1 shows
    here, and what is not open now can never be again.
-3. It is read and must have its hash. What was read is then what stays.
+3. It is read and must have its hash. The bytes that were read are then the bytes that stay.
 4. The very file that was read gets its name in the pool, by its descriptor.
 
 We open it once more by its name in `partial/`, and go on only if that is the very file that was given. The giver could

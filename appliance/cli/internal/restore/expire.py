@@ -19,8 +19,8 @@ from appliance.units import format_count
 def expire(dry_run: bool) -> None:
     """Remove what restores replaced at least 30 days ago, counted in days that this machine was up.
 
-    Results that wait for download on the pages are removed after 7 days. Of the trees that moves put aside, all but the
-    newest are removed, each file once the agent found it saved. A host runs this every day, with an account that may
+    Results that wait for download on the pages are removed after 7 days. All but the newest of the trees that moves put
+    aside are removed, each file once the agent found it saved. A host runs this every day, with an account that may
     remove files of other accounts.
     """
     node = this_node()
