@@ -38,8 +38,18 @@ from appliance_lab.checkout import code_folder
     ],
 )
 def test_a_session_and_a_run_import_nothing_that_only_other_work_needs(started: str, unused: tuple[str, ...]) -> None:
-    code = f"import sys, {started}; print(*[it for it in {unused!r} if it in sys.modules])"
+    assert loaded(started, unused) == set()
+
+
+def test_the_program_that_renews_leases_loads_every_probe_at_its_start() -> None:
+    probes = ("appliance.failover.forms.probes", "appliance.failover.forms.smb_probe", "appliance.host.postgresql")
+    assert loaded("appliance.failover.program", probes) == set(probes)
+
+
+def loaded(started: str, names: tuple[str, ...]) -> set[str]:
+    """Which modules of `names` there are once `started` was imported."""
+    code = f"import sys, {started}; print(*[it for it in {names!r} if it in sys.modules])"
     told = subprocess.run(
         [sys.executable, "-c", code], cwd=code_folder(), capture_output=True, text=True, timeout=60, check=True
     )
-    assert told.stdout.split() == []
+    return set(told.stdout.split())

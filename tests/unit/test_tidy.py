@@ -42,7 +42,6 @@ LATE_IMPORTS = {
     ("appliance/failover/forms/files.py", "appliance.failover.forms.trees"),
     ("appliance/failover/forms/share.py", "appliance.failover.forms.probes"),
     ("appliance/failover/forms/share.py", "appliance.failover.forms.share_work"),
-    ("appliance/failover/forms/share.py", "appliance.failover.forms.smb_probe"),
     ("appliance/failover/forms/site.py", "appliance.failover.forms.probes"),
     ("appliance/failover/takeover.py", "appliance.backup.writer.writer.run"),
     ("appliance/failover/takeover.py", "appliance.backup.writer.writer.safety_of"),

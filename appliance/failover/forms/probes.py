@@ -1,4 +1,7 @@
-"""Whether somebody answers at an address, asked as clients ask, within PROBE_SECONDS_MAX."""
+"""Whether somebody answers at an address, asked as clients ask, within PROBE_SECONDS_MAX.
+
+The program that renews leases loads this at its start: a probe then waits for no import, and is of its own version.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import socket
 from collections.abc import Collection
 
 from appliance.failover.forms.form import PROBE_SECONDS_MAX
+from appliance.failover.forms.smb_probe import speaks_smb
 from appliance.host import postgresql
 
 
@@ -39,3 +43,8 @@ async def answers_postgresql(address: str, port: int, own: str) -> bool:
     """Whether PostgreSQL answers at its Unix socket `own`, or at `address` where that is ""."""
     to = asyncio.open_unix_connection(own) if own else asyncio.open_connection(address, port)
     return await postgresql.answers(to, PROBE_SECONDS_MAX)
+
+
+async def answers_smb(address: str, port: int) -> bool:
+    """Whether a PC that comes to `address` could go on with a password."""
+    return await speaks_smb(address, port, PROBE_SECONDS_MAX)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from appliance.accounts.groups import EVERYBODY, system_group
 from appliance.failover.forms.files import Files
-from appliance.failover.forms.form import HANDOVER_SECONDS, PROBE_SECONDS_MAX, SETTINGS
+from appliance.failover.forms.form import HANDOVER_SECONDS, SETTINGS
 from appliance.host.layout import AGENT
 from appliance.node.handle import Node
 from appliance.node.movable_services import MovableService
@@ -53,10 +53,10 @@ class Share(Files):
 
     async def probe(self, service: str, plan: MovableService, *, held: bool) -> bool:
         """On loopback until its address is here."""
-        from appliance.failover.forms import probes, smb_probe
+        from appliance.failover.forms import probes
 
         at = (plan.address, plan.port) if probes.is_here(plan.address) else ("127.0.0.1", plan.local_port)
-        return await smb_probe.speaks_smb(*at, PROBE_SECONDS_MAX)
+        return await probes.answers_smb(*at)
 
     def save_first(self, node: Node, service: str, to: str) -> None:
         from appliance.failover.forms import share_work
