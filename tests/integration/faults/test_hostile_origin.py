@@ -100,12 +100,12 @@ def test_every_work_of_a_standby_refuses_what_a_broken_into_origin_saved(
 def _verification_names_the_archive_and_goes_on(node: Node) -> None:
     done = perform(node, Verify(SERVICE, "a test"))
     assert (done.error, done.figures["damaged"], done.figures["finished"]) == ("", 1, 1)
-    assert "must not be restored; `appliance backup verify docs-a` names them" in done.alarms[0]
+    assert "must not be restored; `appliance backup verify docs-a` lists them" in done.alarms[0]
     verified = load_proofs(node.service(SERVICE)).verified
     assert verified is not None
     (found,) = verified.damaged
     assert found.archive == Borg(open_best(node, SERVICE, "standby").repository).archives()[-1].name
-    assert "no restore takes anything of this archive" in found.reason
+    assert "this archive cannot be restored whole" in found.reason
 
 
 def _catalogue_keeps_its_names_and_follows_none(node: Node) -> None:
