@@ -13,7 +13,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import click
@@ -80,11 +80,12 @@ class Story:
         click.echo(f"... {name}", err=True)
         started = time.monotonic()
         verdict, detail = _outcome(act)
-        # A detail names files, and one that is not UTF-8 could not be written: the whole report would be lost.
-        self.add(Step(name, verdict, round(time.monotonic() - started, 2), printable(detail)))
+        self.add(Step(name, verdict, round(time.monotonic() - started, 2), detail))
 
     def add(self, step: Step) -> None:
         """Keep a step that ended, and print it."""
+        # A detail names files, and one that is not UTF-8 could not be written: the whole report would be lost.
+        step = replace(step, detail=printable(step.detail))
         self.steps.append(step)
         click.echo(f"{len(self.steps):2}. {step.verdict:8} {step.seconds:6.1f} s  {step.name}: {step.detail}")
 

@@ -1,9 +1,9 @@
 """The certificate of this node, as programs that speak TLS find it: taken only when it is right in every part.
 
-tls/certificate.pem the node's and the intermediate's, in the order that servers want tls/key.pem the private key of
-that certificate: while keys are changed, keys/tls.pem may be a newer one tls/root.pem the authority to believe; the
-signed bundle names it tls/revoked.pem the certificates not to believe any more: etcd asks it, our programs ask the
-bundle
+tls/certificate.pem   the node's and the intermediate's, in the order that servers want
+tls/key.pem           the private key of that certificate: while keys are changed, keys/tls.pem may be a newer one
+tls/root.pem          the authority to believe; the signed bundle names it
+tls/revoked.pem       the certificates not to believe any more: etcd asks it, our programs ask the bundle
 """
 
 from __future__ import annotations

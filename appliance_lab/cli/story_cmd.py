@@ -53,9 +53,11 @@ def _play(story: str, report: Path, told: Mapping[str, str]) -> NoReturn:
 
 def _check(story: str, lab: str) -> None:
     """Raise NotFound where there is no checkout to take tests from, UsageError where the story cannot have its lab."""
-    if not (code_folder() / "tests").is_dir():
+    files = (*STORIES[story].tests, *STORIES[story].by_root)
+    if not all((code_folder() / "tests" / file).is_file() for file in files):
         raise NotFound("a story is played from a checkout.", remedy=f"Clone the repository, then: make story-{story}")
-    if os.geteuid() == 0 and lab in HostPaths().known_labs():
+    has_hosts = os.geteuid() == 0 and (story == "lab" or any("/lab/" in file for file in files))
+    if has_hosts and lab in HostPaths().known_labs():
         raise UsageError(f"the lab {lab} is up already.", remedy=f"appliance lab down --name {lab}")
     if os.geteuid() != 0 and story == "lab":
         raise UsageError("real hosts need root: sudo make story-lab", remedy="As anybody: make demo")

@@ -13,11 +13,12 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import click
 import pytest
 
 from appliance.errors import ApplianceError
 from appliance_lab.stories.promises import STORIES
-from appliance_lab.story import HELD, UNKNOWN, VIOLATED, Step, Story, Unknown
+from appliance_lab.story import HELD, UNKNOWN, VIOLATED, Step, Story, Unknown, Violated
 
 FAULT = "fault"
 """The property of a test's report: its verdict, where it failed."""
@@ -40,7 +41,7 @@ class Seen:
         self.seconds += report.duration
         self.ended += report.when == "teardown"
         if report.failed:
-            self.verdict = VIOLATED if VIOLATED in (self.verdict, told[FAULT]) else UNKNOWN
+            self.verdict = VIOLATED if VIOLATED in (self.verdict, told.get(FAULT)) else UNKNOWN
             self.sentences.append(f"{report.nodeid.rpartition('::')[2]}: {_crash(report)}")
         if report.skipped:
             self._doubt()
@@ -73,6 +74,8 @@ class Reporter:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self.names = {item.nodeid: _name(item) for item in session.items}
         self.steps = {name: Seen(name, tests) for name, tests in Counter(self.names.values()).items()}
+        played = {str(item.path) for item in session.items}
+        self.steps |= {word: Seen(word, 1) for word in session.config.args if str(Path(word).absolute()) not in played}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -80,11 +83,13 @@ class Reporter:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         if report.failed and call.excinfo:
-            is_bug = call.excinfo.errisinstance(Unknown) or not call.excinfo.errisinstance(
-                (ApplianceError, AssertionError)
-            )
-            report.user_properties.append((FAULT, UNKNOWN if is_bug else VIOLATED))
+            report.user_properties.append((FAULT, _verdict(call.excinfo.value, report.when)))
         return report
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        seen = self.steps[self.names[nodeid]]
+        if not seen.ended:
+            click.echo(f"... {seen.name}", err=True)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         seen = self.steps[self.names[report.nodeid]]
@@ -99,7 +104,8 @@ class Reporter:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         for seen in self.steps.values():
             self.story.add(seen.step())
-        self.story.write()
+        page = self.story.write()
+        click.echo(f"\n{self.story.verdict}. Report: {self.story.report}, page: {page}")
         session.exitstatus = self.story.exit_code
 
 
@@ -119,6 +125,16 @@ def _name(item: pytest.Item) -> str:
         return item.name.removeprefix("test_").replace("_", " ")
     said = item.getparent(pytest.Module).obj.__doc__ or item.path.stem  # type: ignore[union-attr]
     return re.split(r"\.\s", " ".join(said.split()), maxsplit=1)[0].rstrip(".")
+
+
+def _verdict(error: BaseException, when: str) -> str:
+    """A promise that was seen to break is violated; a fault of the test, its ground or its time says nothing of it."""
+    if isinstance(error, Violated):
+        return VIOLATED
+    is_timeout = isinstance(error, pytest.fail.Exception) and "Timeout" in str(error)
+    if when != "call" or is_timeout or isinstance(error, Unknown):
+        return UNKNOWN
+    return VIOLATED if isinstance(error, (ApplianceError, AssertionError, pytest.fail.Exception)) else UNKNOWN
 
 
 def _crash(report: pytest.TestReport) -> str:

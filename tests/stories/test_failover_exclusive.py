@@ -11,11 +11,10 @@ from appliance_lab.processes.failover import FailoverWorld
 from appliance_lab.processes.faults import heal, inject
 from appliance_lab.processes.run import save
 from appliance_lab.story import require
-from tests.pace import PACE
 from tests.stories.conftest import Saw
 from tests.stories.failover_worlds import LEASE_SECONDS, ORIGIN, SERVICE, STANDBY, ZONE, begin, failover_of, judge, move
 
-pytestmark = [pytest.mark.steps, pytest.mark.slow, pytest.mark.timeout(PACE * 300)]
+pytestmark = [pytest.mark.steps, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,10 @@ import pytest
 from appliance_lab.processes.failover import FailoverWorld
 from appliance_lab.processes.faults import heal, inject
 from appliance_lab.story import require
-from tests.pace import PACE
 from tests.stories.conftest import Saw
 from tests.stories.failover_worlds import ORIGIN, SERVICE, STANDBY, begin, failover_of, judge
 
-pytestmark = [pytest.mark.steps, pytest.mark.slow, pytest.mark.timeout(PACE * 300)]
+pytestmark = [pytest.mark.steps, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -23,12 +23,11 @@ from appliance_lab.stories import (
 from appliance_lab.stories.context import StoryContext
 from appliance_lab.stories.left import look
 from appliance_lab.stories.promises import LAB_KEPT, LAB_NAME
-from tests.pace import PACE
 from tests.stories.conftest import Saw
 
 pytestmark = [
     *(pytest.mark.steps, pytest.mark.slow, pytest.mark.root, pytest.mark.xdist_group("lab")),
-    pytest.mark.timeout(PACE * 900),
+    pytest.mark.timeout(900),
 ]
 INVENTORY = Path(__file__).parents[2] / "inventory/lab"
 

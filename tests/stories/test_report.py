@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from appliance.cli import main
-from appliance_lab.stories.promises import LAST, STORIES
+from appliance_lab.stories.promises import LAB_KEPT, LAB_NAME, LAST, SCREENSHOTS, STORIES
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
@@ -25,6 +25,13 @@ STEPS = 'import pytest\npytestmark = pytest.mark.steps\ndef test_a_first_one(saw
 SECOND = "def test_a_second_one(saw):\n    saw('never seen')\n"
 BROKEN = "from appliance_lab.story import Violated\ndef test_it_breaks():\n    raise Violated('a file was lost.')\n"
 UNSEEN = "from appliance_lab.story import Unknown\ndef test_it_breaks():\n    raise Unknown('no line was cut.')\n"
+GROUND = """from appliance.errors import NotFound
+@pytest.fixture
+def etcd():
+    raise NotFound("etcd is not there.")
+def test_it_breaks(etcd):
+    pass
+"""
 ODD = "def test_it_breaks():\n    {}['x']\n"
 
 
@@ -75,6 +82,19 @@ def test_a_step_is_a_test_so_marked_or_a_file(tmp_path: Path) -> None:
         (UNSEEN, 2, "unknown", "test_it_breaks: appliance_lab.story.Unknown: no line was cut."),
         (ODD, 2, "unknown", "test_it_breaks: KeyError: 'x'"),
         ("def test_it_breaks():\n    assert 1 == 2\n", 1, "violated", "test_it_breaks: assert 1 == 2"),
+        (
+            "def test_it_breaks():\n    with pytest.raises(OSError):\n        pass\n",
+            1,
+            "violated",
+            "test_it_breaks: Failed: DID NOT RAISE <class 'OSError'>",
+        ),
+        (GROUND, 2, "unknown", "test_it_breaks: appliance.errors.NotFound: etcd is not there."),
+        (
+            "def test_it_breaks():\n    pytest.fail('Timeout >3s')\n",
+            2,
+            "unknown",
+            "test_it_breaks: Failed: Timeout >3s",
+        ),
         ("def test_it_breaks():\n    pytest.skip('no browser')\n", 2, "unknown", "Skipped: no browser"),
     ],
 )
@@ -85,6 +105,21 @@ def test_after_a_step_that_did_not_hold_the_later_ones_of_its_file_are_unknown(
     assert (ended, report["verdict"]) == (code, verdict)
     assert [it[1] for it in steps] == ["held", verdict, "held" if "skip" in step else "unknown", verdict]
     assert steps[1] == ("it breaks", verdict, says)
+
+
+def test_a_file_of_which_nothing_is_played_is_unknown(tmp_path: Path) -> None:
+    code, report, steps = played(tmp_path, STEPS, "import pytest\npytest.skip('no browser', allow_module_level=True)\n")
+    assert (code, report["verdict"]) == (2, "unknown")
+    assert steps == [
+        ("a first one", "held", "all is well"),
+        (str(tmp_path / "test_1.py"), "unknown", "0 of 1 tests were played"),
+    ]
+
+
+def test_a_name_that_is_not_utf_8_costs_no_report(tmp_path: Path) -> None:
+    odd = "import pytest\npytestmark = pytest.mark.steps\ndef test_odd(saw):\n    saw('/srv/\\udce9')\n"
+    code, _, steps = played(tmp_path, odd)
+    assert (code, steps) == (0, [("odd", "held", "/srv/\\xe9")])
 
 
 def test_what_a_story_that_was_interrupted_did_not_reach_is_unknown(tmp_path: Path) -> None:
@@ -111,6 +146,22 @@ def test_every_file_of_a_story_is_there_and_every_page_of_a_browser_is_in_one() 
     assert moving <= {TESTS / file for file in STORIES["failover"].tests}
     file, _, test = LAST.partition("::")
     assert f"def {test}(" in (ROOT / file).read_text()
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_story_becomes_pytest_on_its_files_and_is_told_its_lab(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, keep: bool
+) -> None:
+    begun: list[tuple[tuple[str, ...], Mapping[str, str]]] = []
+    monkeypatch.setattr(os, "execve", lambda _, words, told: begun.append((words, told)))
+    monkeypatch.chdir(tmp_path)
+    kept = ["--keep"] if keep else []
+    main.run(["lab", "story", "monitor", "--name", "another", "--out", str(tmp_path / "out"), *kept])
+    [(words, told)] = begun
+    assert words[-1 - 2 * keep :] == ("tests/stories/test_monitor_story.py", *(("--deselect", LAST) if keep else ()))
+    assert words[words.index("--story-report") + 1] == str(tmp_path / "out/monitor.json")
+    assert (told[LAB_NAME], told[LAB_KEPT]) == ("another", "yes" if keep else "")
+    assert Path(told[SCREENSHOTS]).is_dir()
 
 
 @pytest.mark.root

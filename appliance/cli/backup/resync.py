@@ -90,11 +90,11 @@ def resync(
     """Continue SERVICE from a generation of its peers: after a loss, a rollback, a replacement, or on a standby.
 
     There are two steps: --request OUT fetches the newest attested generation and writes a request for a grant; --grant
-    GRANT adopts what was fetched and continues writing. The former files are kept beside it. Exits with 1 when a peer
-    did not answer or offers less than the newest, and with 8 when the newest has less than half of what an older one
-    has: compare both, then name one with --generation. A service that another node serves now is refused, and skipped
-    by --all: failover hands it back without a loss. With --all, DIR has a file for each service; grants for other
-    machines are skipped, and a service that cannot be opened does not stop the others.
+    GRANT adopts what was fetched and continues writing. The former repository is kept beside it. Exits with 1 when a
+    peer did not answer or offers less than the newest, and with 8 when the newest has less than half of what an older
+    one has: compare both, then name one with --generation. A service that another node serves now is refused, and
+    skipped by --all: failover hands it back without a loss. With --all, DIR has a file for each service; grants for
+    other machines are skipped, and a service that cannot be opened does not stop the others.
     """
     if (asked is None) == (granted is None):
         raise UsageError(

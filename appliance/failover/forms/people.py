@@ -1,4 +1,4 @@
-"""Activate a failed node's user accounts on its standby, from that node's last backup of itself.
+"""Activate a node's user accounts on its standby, from that node's last backup of itself.
 
 On a host accounts are root's. The accounts are in `people/` until root's side has taken them (`appliance-people.path`),
 which looks in the bundle whose accounts this node may take.

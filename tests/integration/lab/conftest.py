@@ -31,7 +31,9 @@ ROOT = Path(__file__).parents[3]
 JOURNAL = ("journalctl", "-b", "-n", "80", "--no-pager")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--story", None):
+        return  # a story has an order of its own
     items.sort(key=lambda item: LAB not in item.iter_markers("xdist_group"))
 
 
@@ -79,7 +81,8 @@ def provisioned(request: pytest.FixtureRequest) -> Iterator[Lab]:
     try:
         yield up_provisioned(paths, name, ROOT / "inventory/lab", print)
     finally:
-        if not os.environ.get(LAB_KEPT):
+        is_last = request.path == request.session.items[-1].path
+        if not (is_last and os.environ.get(LAB_KEPT)):
             labs.down(paths, name, print)
 
 

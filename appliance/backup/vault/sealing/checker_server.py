@@ -2,8 +2,9 @@
 
     python3 -m appliance.backup.vault.sealing.checker_server STATE   with the connection from systemd
 
-borg reads what an unknown node sealed. A borg that turns against its caller finds here what is held, which it may read
-and not change, a folder for its own index, and no network. Only the node's own account may ask, the owner of STATE.
+borg reads what another node sealed, which may be an attacker's. A borg that turns against its caller finds here what
+is held, which it may read and not change, a folder for its own index, and no network. Only the node's own account may
+ask, the owner of STATE.
 """
 
 from __future__ import annotations
