@@ -12,7 +12,7 @@ from appliance.trust.keys import create_key
 from appliance.units import MIB
 from appliance_lab.corpus import generate
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.running import running_territory
+from tests.worlds.demo import running_territory
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from appliance.trust.keys import PublicKeys, public_line
 from appliance.trust.release import Release, make_release, read_release
 from appliance.trust.signed import Document
 from appliance.trust.voted import read_voted
-from tests.unit.territory.small import node, service, territory
-from tests.unit.trust.voters import KEYS, NAMES, asked, granted, voting
+from tests.worlds.small import node, service, territory
+from tests.worlds.voters import KEYS, NAMES, asked, granted, voting
 
 TERRITORY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 HOME, STANDBY, HOLDER = "commune-a", "hermitage", "commune-b"

@@ -9,7 +9,7 @@ from appliance.node.handle import Node
 from appliance.trust.generation import Entry, Header, make_header, read_header, render_list
 from appliance.trust.keys import load_key, public_line
 from appliance.trust.signed import digest_of
-from tests.integration.vault_worlds.world import SERVICE, Generation
+from tests.worlds.vaults import SERVICE, Generation
 
 
 def forged(

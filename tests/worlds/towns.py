@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.territory.model import Node, Placement, Service
 from appliance.trust.bundle import Bundle, Member, make_bundle, read_bundle
 from appliance.trust.keys import PublicKeys, public_line
-from tests.unit.territory import small
+from tests.worlds import small
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = public_line(KEY)

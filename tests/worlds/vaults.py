@@ -42,9 +42,9 @@ from appliance.trust.signed import digest_of
 from appliance.trust.voted import assemble, read_voted, statement, vote
 from appliance.trust.voting import Voting, next_term
 from appliance.units import DAY, GIB, MIB
-from tests.unit.territory.small import node as plan_node
-from tests.unit.territory.small import service as plan_service
-from tests.unit.territory.small import territory as plan_territory
+from tests.worlds.small import node as plan_node
+from tests.worlds.small import service as plan_service
+from tests.worlds.small import territory as plan_territory
 
 SERVICE = "docs-a"
 ORIGIN, STANDBY, HOLDER, SPARE, STRANGER, MONITOR = NAMES = (

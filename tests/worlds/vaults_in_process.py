@@ -35,7 +35,7 @@ from appliance.secret import Secret
 from appliance.trust.grant import read_request
 from appliance.trust.granted import Granted
 from appliance.trust.keys import load_key
-from tests.integration.vault_worlds.world import ORIGIN, REPOSITORY, SERVICE, VaultWorld
+from tests.worlds.vaults import ORIGIN, REPOSITORY, SERVICE, VaultWorld
 
 QUIET_SECONDS = 20
 VAULTS = ThreadPoolExecutor(16)

@@ -20,7 +20,7 @@ from tests.integration.vault_worlds.fetch_lies import LIES as OF_A_FETCH
 from tests.integration.vault_worlds.fetch_lies import OLDER
 from tests.integration.vault_worlds.relay_lies import BAD_RECEIPTS
 from tests.integration.vault_worlds.relay_lies import LIES as OF_AGES
-from tests.integration.vault_worlds.world import TIME, ask, head
+from tests.worlds.vaults import TIME, ask, head
 
 LIARS = "SECURITY.md"
 RELAYS = "docs/reference/formats.md"

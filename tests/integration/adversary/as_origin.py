@@ -26,7 +26,7 @@ from tests.integration.borg import hostile
 from tests.integration.borg.hostile import HOSTILE
 from tests.integration.vault.attacks import ATTACKS as SIEGE
 from tests.integration.vault.attacks import Attack as SiegeAttack
-from tests.integration.vault_worlds.world import ask, push
+from tests.worlds.vaults import ask, push
 
 LIMITS = "docs/reference/limits.md"
 SEALED = "docs/decisions/0004-sealed-generations.md"

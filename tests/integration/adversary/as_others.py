@@ -21,9 +21,9 @@ from tests.integration.adversary.scene import (
     Role,
     Scene,
 )
-from tests.integration.vault_worlds.world import MONITOR, ask, push
 from tests.unit.failover.brokers import LIES as OF_BROKERS
 from tests.unit.failover.brokers import Lying, honest, rounds
+from tests.worlds.vaults import MONITOR, ask, push
 
 VOTERS = "docs/decisions/0035-voters-sign-epochs-in-terms.md"
 GRANTS = "docs/decisions/0009-grants-as-files-in-two-steps.md"

@@ -33,8 +33,8 @@ from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant, read_grant
 from appliance.units import DAY, HOUR
 from tests.integration.life.real_town import LOCK_SECONDS, Town, TownWorld, playing
-from tests.integration.vault_worlds.forging import forged
-from tests.integration.vault_worlds.world import (
+from tests.worlds.forging import forged
+from tests.worlds.vaults import (
     HOLDER,
     MONITOR,
     NAMES,

@@ -29,7 +29,7 @@ from tests.integration.adversary.scene import (
     files_of,
 )
 from tests.integration.life.world import Broken
-from tests.integration.vault_worlds.world import TIME
+from tests.worlds.vaults import TIME
 
 type Work = Callable[[Scene], object]
 

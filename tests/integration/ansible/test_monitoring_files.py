@@ -12,7 +12,7 @@ from appliance.host.command import run
 from appliance.monitor.scrape import SAMPLES_MAX
 from appliance.provision import exporters
 from tests.integration.coordination.authorities import authority
-from tests.unit.provision.towns import bundle, town
+from tests.worlds.towns import bundle, town
 
 ROOT = Path(__file__).parents[3]
 CASE = ROOT / "tests/cases/hosts/territory.yml"

@@ -12,7 +12,7 @@ import pytest
 from appliance.backup.vault.wire import COMMAND
 from appliance.errors import Forbidden, NotFound
 from appliance.membership.sshd import vault_command, write_sshd_config
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, VaultWorld
 
 OWNED = "import sys; sys.exit(99)\n"
 

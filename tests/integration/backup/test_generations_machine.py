@@ -24,8 +24,8 @@ from appliance.backup.writer.writer import push_newest
 from appliance.errors import ApplianceError, Unreachable
 from appliance.units import HOUR
 from appliance_lab.demo.whole import prove_whole
-from tests.integration.vault_worlds.in_process import World, counter_of
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, VaultWorld
+from tests.worlds.vaults_in_process import World, counter_of
 
 PEERS = (STANDBY, HOLDER, SPARE)
 GENERATIONS_MAX = 12

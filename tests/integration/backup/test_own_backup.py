@@ -29,7 +29,7 @@ from appliance.restore.jobs import plan, run
 from appliance.territory.implicit import with_implicit
 from appliance.units import DAY, HOUR
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.unit.accounts.people import account, store
+from tests.worlds.accounts import account, store
 
 OWN = "appliance-commune-a"
 

@@ -15,7 +15,7 @@ from appliance.provision.apply import Host
 from appliance.provision.setup import Owners, set_up
 from appliance.trust.identity import Identity
 from appliance.trust.keys import create_key
-from tests.unit.provision.towns import PUBLIC, bundle, town
+from tests.worlds.towns import PUBLIC, bundle, town
 
 pytestmark = pytest.mark.root
 ACCOUNT = "daemon"  # every Debian has it, and nothing runs as it

@@ -24,7 +24,7 @@ from appliance.voter.server import CONVERSATIONS_MAX, Server
 from appliance_lab.doubles.memory_store import Memory, Store
 from tests.integration.coordination.authorities import DOMAIN, authority, context, key_of, server_context
 from tests.integration.coordination.worlds import alive, claim
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 pytestmark = pytest.mark.usefixtures("runner")
 # Commune-b has a certificate and is in the territory no more; commune-c has no part in the service.

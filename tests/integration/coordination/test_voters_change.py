@@ -28,8 +28,8 @@ from appliance.trust.voting import next_term
 from appliance.voter.promises import begin_promises
 from appliance.voter.signing import Signer
 from appliance.voter.state import BrokerState
-from tests.unit.trust.documents import TERRITORY, bundle
-from tests.unit.trust.voters import REPOSITORY
+from tests.worlds.documents import TERRITORY, bundle
+from tests.worlds.voters import REPOSITORY
 
 HOME, STANDBY, HOLDER, OTHER, FIFTH = "commune-a", "hermitage", "commune-b", "commune-c", "commune-d"
 AT_FIRST = (STANDBY, HOLDER, OTHER)

@@ -26,7 +26,7 @@ from appliance_lab.doubles.memory_store import Line, Memory, Store
 from appliance_lab.processes.etcd import EtcdProcesses
 from appliance_lab.processes.node import free_ports
 from tests.pace import PACE
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 TTL = 2
 HEARTBEAT_MILLISECONDS = 50

@@ -25,8 +25,8 @@ from appliance.trust import grant, signed
 from appliance.trust.generation import NO_PARENT, Entry, GenerationId, make_header, render_list
 from appliance.trust.keys import public_line
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.unit.trust.voters import KEYS, granted, voting
-from tests.unit.trust.voters import asked as asked_of_voters
+from tests.worlds.voters import KEYS, granted, voting
+from tests.worlds.voters import asked as asked_of_voters
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "recovery-by-hand.md"
 PASSPHRASE = "correct horse battery staple"

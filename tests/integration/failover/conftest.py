@@ -17,8 +17,8 @@ from appliance.territory.model import NEVER
 from appliance_lab.checkers.invariants import CHECKS
 from appliance_lab.checkers.verdict import Report, check, read
 from appliance_lab.processes.failover import BOUND_SECONDS, FailoverWorld, failover_world
-from tests.integration.running import INVENTORY
 from tests.pace import PACE
+from tests.worlds.demo import INVENTORY
 
 SERVICE = "docs-a"
 HOME, STANDBY = "commune-a", "hermitage"

@@ -1,7 +1,7 @@
 """A service among honest peers and one liar, by the product's own writer, vaults, exchange, retention, takeover and
 restore; and what must hold whatever the liar says.
 
-Lines are pipes, borg is a file that counts (`desk/in_process.py`), time is simulated. After each step every honest
+Lines are pipes, borg is a file that counts (`vaults_in_process`), time is simulated. After each step every honest
 vault is looked at; what is broken is raised as Broken.
 """
 
@@ -48,8 +48,7 @@ from tests.integration.liar.liar import Liar
 from tests.integration.liar.lying_channel import LyingChannel
 from tests.integration.liar.retained import Came, must_stay
 from tests.integration.life.world import Broken
-from tests.integration.vault_worlds.in_process import KEY, CutChannel, World
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     SERVICE,
@@ -60,6 +59,7 @@ from tests.integration.vault_worlds.world import (
     VaultWorld,
     push,
 )
+from tests.worlds.vaults_in_process import KEY, CutChannel, World
 
 CYCLES = 2
 """Within so many, what was saved is at every honest holder that answers."""

@@ -29,7 +29,7 @@ from appliance_lab.counters import reused, used_by
 from tests.integration.liar.besieged import Besieged, OpenWorld
 from tests.integration.life.real_town import Content, files_below
 from tests.integration.life.world import Broken
-from tests.integration.vault_worlds.world import NAMES, ORIGIN, SERVICE, Generation
+from tests.worlds.vaults import NAMES, ORIGIN, SERVICE, Generation
 
 FILES, FILE_BYTES = 4, 1500
 

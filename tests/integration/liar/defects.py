@@ -18,7 +18,7 @@ from appliance.trust.granters import Granters
 from appliance.units import DAY
 from tests.integration.liar.besieged import Besieged
 from tests.integration.liar.one_liar import LOCK_SECONDS
-from tests.integration.vault_worlds.world import SPARE, STANDBY
+from tests.worlds.vaults import SPARE, STANDBY
 
 
 def any_service(granters: Granters, peer: Member, service: str, grants: Any) -> Shown:

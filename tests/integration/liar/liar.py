@@ -24,7 +24,7 @@ from appliance.trust.keys import public_line
 from appliance.trust.receipt import make_receipt
 from appliance.units import DAY
 from tests.integration.liar.lying_channel import LyingChannel
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     NAMES,
     REPOSITORY,
     SERVICE,

@@ -15,7 +15,7 @@ from appliance.trust.receipt import make_receipt
 from appliance.units import DAY
 from tests.integration.liar.besieged import Besieged, OpenWorld, playing
 from tests.integration.liar.liar import HABITS
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SPARE, STANDBY, STRANGER, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SPARE, STANDBY, STRANGER, VaultWorld
 
 STEPS = 30
 LOCK_SECONDS = int(5 * DAY)

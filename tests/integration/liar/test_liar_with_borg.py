@@ -17,9 +17,9 @@ from tests.integration.liar.liar import HABITS
 from tests.integration.liar.one_liar import DRAWN, HERE, LOCK_SECONDS, PLAYED, STEPS, machine, make_desks
 from tests.integration.life.real_town import date_archives
 from tests.integration.life.world import Broken
-from tests.integration.vault_worlds.world import HOLDER
 from tests.no_fsync import no_fsync
 from tests.soak import play_machine, soak
+from tests.worlds.vaults import HOLDER
 
 __all__ = ("no_fsync",)
 

@@ -15,9 +15,9 @@ from tests.integration.liar.besieged import Besieged, OpenWorld, playing
 from tests.integration.liar.defects import DEFECTS
 from tests.integration.liar.one_liar import HERE, PLAYED, STEPS, besieged, foreign, machine, make_desks
 from tests.integration.life.world import Broken
-from tests.integration.vault_worlds.world import HOLDER
 from tests.no_fsync import no_fsync
 from tests.soak import play_machine, soak
+from tests.worlds.vaults import HOLDER
 
 __all__ = ("no_fsync",)
 

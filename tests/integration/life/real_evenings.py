@@ -22,7 +22,7 @@ from appliance.units import DAY, MINUTE
 from tests.integration.life.real_oracle import Oracle, Saved
 from tests.integration.life.real_town import Content, Town, files_below
 from tests.integration.life.world import Broken
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY
 
 FILES = (5, 12)
 """How many files each path has; without those of the second more than half is gone."""

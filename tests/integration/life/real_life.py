@@ -16,7 +16,7 @@ from appliance.units import DAY, GIB
 from tests.integration.life.real_evenings import CALM_EVENINGS, Evenings, Job
 from tests.integration.life.real_town import Killed, full, killed_at
 from tests.integration.life.world import Broken
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY
 
 STEPS_OF_A_RUN, STEPS_OF_A_RESTORE = 60, 14
 

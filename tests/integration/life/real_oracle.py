@@ -12,7 +12,7 @@ from appliance.backup.vault.stored import Stored
 from appliance_lab.counters import reused
 from tests.integration.life.real_town import LOCK_SECONDS, RETENTION, Content, Town
 from tests.integration.life.world import Broken
-from tests.integration.vault_worlds.world import SERVICE
+from tests.worlds.vaults import SERVICE
 
 
 @dataclass(frozen=True)

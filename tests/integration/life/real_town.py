@@ -35,8 +35,8 @@ from appliance.territory.model import Retention, Service
 from appliance.units import DAY, MIB
 from appliance_lab.counters import Used, used_by
 from tests.integration.faults.cut import fill
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import ORIGIN, SERVICE, VaultWorld
+from tests.worlds.vaults import ORIGIN, SERVICE, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 RETENTION = Retention(hourly=0, daily=4, weekly=2, monthly=2, yearly=0)
 LOCK_SECONDS = 8 * DAY

@@ -57,7 +57,7 @@ from tests.integration.life.world import (
     Holder,
     Saved,
 )
-from tests.unit.territory.small import service
+from tests.worlds.small import service
 
 type Kept = frozenset[str]
 UTC = ZoneInfo("UTC")

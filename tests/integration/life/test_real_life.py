@@ -23,8 +23,8 @@ from tests.integration.faults.results import Results, runs_wanted
 from tests.integration.life.real_life import OPERATIONS, Operation, RealLife
 from tests.integration.life.real_town import LOCK_SECONDS, Town, TownWorld, playing, small_disk
 from tests.integration.life.world import Broken
-from tests.integration.vault_worlds.world import ORIGIN
 from tests.no_fsync import no_fsync
+from tests.worlds.vaults import ORIGIN
 
 __all__ = ("no_fsync",)
 

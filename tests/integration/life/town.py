@@ -34,7 +34,7 @@ from appliance.voter.granting import Signs, View
 from appliance.voter.promises import Promised
 from tests.integration.life.rules import Rules
 from tests.integration.life.world import BLIND, HOLDING, HOME, NOW, OTHER, SERVICE, SPARE, STANDBY
-from tests.unit.territory.small import node, territory
+from tests.worlds.small import node, territory
 
 LATER_NAMES = ("courrier", "dossiers", "papiers")
 REPOSITORY = "ab" * 32

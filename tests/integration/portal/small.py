@@ -33,9 +33,9 @@ from appliance.restore.catalogue import catch_up
 from appliance.restore.schema import open_catalogue
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.portal.world import NODE
-from tests.integration.running import INVENTORY
-from tests.unit.accounts.people import account
 from tests.unit.restore.memory_repository import MemoryRepository, item
+from tests.worlds.accounts import account
+from tests.worlds.demo import INVENTORY
 
 SHARE = "srv/docs-a"
 SAFE = Freshness(time.time(), 2, 2, 86_400)

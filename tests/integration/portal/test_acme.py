@@ -26,9 +26,9 @@ from appliance.host.command import run
 from appliance.host.layout import NodeLayout
 from appliance.portal.certificates import PublicName
 from appliance_lab.processes.node import free_ports
-from tests.integration.running import LOOPBACK
 from tests.pace import PACE
 from tests.unit.portal.certificates import certificate_shown, der_of, make_certificate
+from tests.worlds.demo import LOOPBACK
 
 ROOT = Path(__file__).parents[3]
 NAME = "restauration.mairie.example"

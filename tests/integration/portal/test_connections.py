@@ -19,8 +19,8 @@ from starlette.types import Receive, Scope, Send
 from appliance.portal import connections
 from appliance.portal.connections import PER_ADDRESS_MAX, Connection, Few, Listener
 from tests.integration.portal.world import Visitor, wait_until
-from tests.integration.running import LOOPBACK
 from tests.pace import PACE
+from tests.worlds.demo import LOOPBACK
 
 BUSY = "127.0.2.9"
 UNFINISHED = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"

@@ -12,7 +12,7 @@ import pytest
 from appliance_lab.processes.node import free_ports
 from tests.integration.portal.browsing import open_as
 from tests.integration.portal.world import NODE, PASSWORD, World, code_of, running_world
-from tests.integration.running import LOOPBACK
+from tests.worlds.demo import LOOPBACK
 
 STANDBY = "hermitage"
 MONDAY = "Recettes : 100\nDépenses : 90\n"

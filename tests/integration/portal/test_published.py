@@ -31,7 +31,7 @@ from appliance.units import MIB
 from appliance_lab.processes.node import free_ports
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.portal.world import NODE, wait_until
-from tests.integration.running import INVENTORY, LOOPBACK
+from tests.worlds.demo import INVENTORY, LOOPBACK
 
 ADDRESS, STANDBY, MESH, COPY_PORT = "127.0.8.1", "hermitage", "127.0.9.1", 8401
 PAGE = """<!doctype html><html lang="fr"><head><title>Horaires</title><link rel="stylesheet" href="style.css">

@@ -14,7 +14,7 @@ import pytest
 from appliance.host.command import run
 from appliance_lab.processes.node import free_ports
 from tests.integration.portal.world import NODE, OTHER, PASSWORD, World, wait_until
-from tests.integration.running import LOOPBACK
+from tests.worlds.demo import LOOPBACK
 
 
 @pytest.fixture(scope="module")

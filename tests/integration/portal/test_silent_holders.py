@@ -12,7 +12,7 @@ import pytest
 
 from appliance.backup.vault.replicas import replica_of
 from tests.integration.portal.world import NODE, Visitor, World, wait_until
-from tests.integration.running import LOOPBACK
+from tests.worlds.demo import LOOPBACK
 
 SERVICE = "docs-b"
 SLOW = "Quand une commune voisine ne répond pas, cela prend quelques minutes."

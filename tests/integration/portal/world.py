@@ -41,8 +41,8 @@ from appliance.trust.keys import create_key
 from appliance.units import DAY, HOUR
 from appliance_lab.processes.node import free_ports
 from appliance_lab.processes.territory import ProcessTerritory, on_ports
-from tests.integration.running import INVENTORY, LOOPBACK
 from tests.pace import PACE
+from tests.worlds.demo import INVENTORY, LOOPBACK
 
 PASSWORD = "un chêne près du lavoir"
 WAIT_SECONDS = PACE * 60.0

@@ -25,7 +25,7 @@ from appliance.provision.plan import wanted
 from appliance.territory import codec
 from appliance.territory.model import Territory
 from tests.integration.share.world import COMMON
-from tests.unit.provision.towns import bundle
+from tests.worlds.towns import bundle
 
 ROOT = Path(__file__).parents[3]
 BASE: dict[str, Any] = {

@@ -17,10 +17,10 @@ from appliance.territory.implicit import with_implicit
 from appliance_lab.checkout import appliance_argv
 from appliance_lab.hosts.pc import Pc
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.running import INVENTORY
 from tests.integration.share.conftest import LETS_NOBODY_IN, MARIE, PAUL, lets_in
 from tests.integration.share.world import World
-from tests.unit.accounts.people import account
+from tests.worlds.accounts import account
+from tests.worlds.demo import INVENTORY
 
 pytestmark = pytest.mark.root
 NEW = "le pont de bois de Saint-Crépin"

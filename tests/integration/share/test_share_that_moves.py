@@ -21,7 +21,7 @@ from tests.integration.share import pipelining
 from tests.integration.share.conftest import MARIE, PAUL
 from tests.integration.share.held import Helper, Lan
 from tests.integration.share.world import COMMON, ROOT, World
-from tests.unit.territory import small
+from tests.worlds import small
 
 # The first test brings the address that the others ask.
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("share-that-moves")]

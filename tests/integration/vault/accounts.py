@@ -21,7 +21,7 @@ from pathlib import Path
 from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.node.handle import Node, open_node
-from tests.integration.vault_worlds.world import HOLDER, VaultWorld
+from tests.worlds.vaults import HOLDER, VaultWorld
 
 NODE, RECEIVER, SEALED, NOBODY = 61_001, 61_002, 61_003, 61_009
 CODE = Path(__file__).parents[3]

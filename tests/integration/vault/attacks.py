@@ -13,7 +13,7 @@ from appliance.trust.grant import make_grant, make_request, read_grant, read_req
 from appliance.trust.keys import create_key, load_key, public_line
 from appliance.units import GIB, MIB
 from tests.integration.vault.siege import SERVICE, Session, Siege
-from tests.integration.vault_worlds.world import ask, offer, push
+from tests.worlds.vaults import ask, offer, push
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from appliance.backup.vault.session import open_channel, serve
 from appliance.backup.vault.wire import Channel
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, VaultWorld
 
 STEPS = ("open", "mkdir", "fsync", "fchmod", "chmod", "link", "rename", "unlink", "truncate", "ftruncate")
 

@@ -11,8 +11,8 @@ from appliance.backup.writer import writer
 from appliance.host.command import run
 from appliance.trust.keys import create_key
 from appliance_lab.corpus import change
-from tests.integration.running import running_territory
 from tests.integration.vault.siege import SERVICE, Siege
+from tests.worlds.demo import running_territory
 
 
 @pytest.fixture(scope="module")

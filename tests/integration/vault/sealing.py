@@ -15,7 +15,7 @@ from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 from appliance.trust.grant import Grant
 from tests.integration.vault.accounts import Place
-from tests.integration.vault_worlds.world import HOLDER, SERVICE, Generation
+from tests.worlds.vaults import HOLDER, SERVICE, Generation
 
 
 def offer_of(node: Node, made: Sequence[Generation], grants: Sequence[Grant], listing: bytes | None = None) -> Offer:

@@ -19,8 +19,8 @@ from appliance.host.network.ssh import client_argv, start_client
 from appliance.node.handle import Node, open_node
 from appliance.trust.generation import Entry
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.vault_worlds.forging import forged
-from tests.integration.vault_worlds.world import Generation
+from tests.worlds.forging import forged
+from tests.worlds.vaults import Generation
 
 SERVICE = "docs-a"
 PEERS = ("hermitage", "commune-b")

@@ -15,7 +15,7 @@ from appliance.units import DAY, MIB
 from appliance_lab.processes.disks import Disk
 from tests.integration.small_disk import free_bytes, on_small_disk
 from tests.integration.vault_worlds.history import thin_here
-from tests.integration.vault_worlds.world import HOLDER, SERVICE, Generation, VaultWorld, assert_whole
+from tests.worlds.vaults import HOLDER, SERVICE, Generation, VaultWorld, assert_whole
 
 pytestmark = pytest.mark.root
 

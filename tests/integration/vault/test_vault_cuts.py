@@ -15,7 +15,7 @@ from appliance.errors import Unreachable
 from appliance.trust.grant import Grant
 from appliance.units import MIB
 from tests.integration.vault.child import die_after_bytes, die_at_step, vault_child
-from tests.integration.vault_worlds.world import HOLDER, Generation, VaultWorld, assert_whole, head, offer
+from tests.worlds.vaults import HOLDER, Generation, VaultWorld, assert_whole, head, offer
 
 RESENT_MAX = MIB
 

@@ -15,7 +15,7 @@ from appliance.errors import ApplianceError, NoSpace
 from appliance.trust.grant import Grant
 from appliance.units import MIB
 from tests.integration.vault.child import Child, vault_child
-from tests.integration.vault_worlds.world import HOLDER, SERVICE, Generation, VaultWorld, assert_whole, head, push
+from tests.worlds.vaults import HOLDER, SERVICE, Generation, VaultWorld, assert_whole, head, push
 
 TMPFS_BYTES = 6 * MIB
 

@@ -34,7 +34,7 @@ from appliance.units import DAY
 from appliance_lab.corpus import change
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.vault.siege import SERVICE, Siege
-from tests.integration.vault_worlds.world import offer, push
+from tests.worlds.vaults import offer, push
 
 STANDBY, BLIND, SPARE, ORIGIN = "hermitage", "commune-b", "commune-c", "commune-a"
 

@@ -21,7 +21,7 @@ from appliance.trust.keys import load_key
 from appliance.units import MIB
 from tests.integration.vault.attacks import ATTACKS, claims
 from tests.integration.vault.siege import SERVICE, Siege
-from tests.integration.vault_worlds.world import head, offer, push
+from tests.worlds.vaults import head, offer, push
 
 PEER = "commune-b"
 

@@ -27,8 +27,7 @@ from appliance.trust.act import Act
 from appliance.trust.generation import NO_PARENT
 from appliance.trust.grant import Grant
 from appliance.units import DAY, HOUR
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     SERVICE,
@@ -39,6 +38,7 @@ from tests.integration.vault_worlds.world import (
     assert_whole,
     offer,
 )
+from tests.worlds.vaults_in_process import World
 
 LOCK_SECONDS = 30 * DAY
 GENERATIONS_MAX = 16

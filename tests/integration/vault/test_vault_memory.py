@@ -18,7 +18,7 @@ from appliance.backup.vault.wire import COMMAND, Channel
 from appliance.trust.generation import Entry, make_header, read_header, render_list
 from appliance.trust.keys import load_key, public_line
 from appliance.units import MIB
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, TIME, Generation, VaultWorld, assert_whole, offer
+from tests.worlds.vaults import HOLDER, ORIGIN, TIME, Generation, VaultWorld, assert_whole, offer
 
 PEAK_BYTES_MAX = 30 * MIB
 BLOBS, BLOB_BYTES = 5, 60 * 10**6

@@ -20,7 +20,7 @@ from appliance.backup.vault.wire import Channel
 from appliance.node.handle import Node
 from tests.integration.vault.accounts import NODE, RECEIVER, Place, as_account, host
 from tests.integration.vault.sealing import push
-from tests.integration.vault_worlds.world import HOLDER, SERVICE, STANDBY, Generation
+from tests.worlds.vaults import HOLDER, SERVICE, STANDBY, Generation
 
 pytestmark = pytest.mark.root
 

@@ -12,7 +12,7 @@ from appliance.trust.generation import NO_PARENT
 from appliance.units import DAY, HOUR
 from tests.integration.vault.child import die_at_step, wait_status_of
 from tests.integration.vault_worlds.history import days_of
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, ask, assert_whole
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, ask, assert_whole
 
 LET_GO = 3
 

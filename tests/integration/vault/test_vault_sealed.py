@@ -24,7 +24,7 @@ from appliance.trust.keys import load_key, public_line
 from appliance.trust.receipt import make_receipt
 from tests.integration.vault.accounts import NOBODY, NODE, RECEIVER, Place, as_account, host
 from tests.integration.vault.sealing import held, offer_of, push, receive
-from tests.integration.vault_worlds.world import HOLDER, REPOSITORY, SERVICE, STANDBY, STRANGER, TIME, Generation
+from tests.worlds.vaults import HOLDER, REPOSITORY, SERVICE, STANDBY, STRANGER, TIME, Generation
 
 pytestmark = pytest.mark.root
 ASKED: dict[str, Callable[[Node, Sealer], object]] = {

@@ -21,7 +21,7 @@ from appliance.trust.receipt import Receipt, make_receipt, read_receipt
 from appliance.units import DAY
 from tests.integration.vault.accounts import Place, host
 from tests.integration.vault.sealing import held, offer_of, pass_time, push, receive, rot
-from tests.integration.vault_worlds.world import HOLDER, SERVICE, STANDBY, TIME, Generation, VaultWorld
+from tests.worlds.vaults import HOLDER, SERVICE, STANDBY, TIME, Generation, VaultWorld
 
 
 @pytest.fixture(params=["here", pytest.param("host", marks=pytest.mark.root)])

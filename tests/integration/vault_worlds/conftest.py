@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.vault_worlds.history import days_of
-from tests.integration.vault_worlds.world import Generation, VaultWorld
 from tests.no_fsync import no_fsync
+from tests.worlds.vaults import Generation, VaultWorld
 
 __all__ = ("no_fsync",)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.backup.vault.maintenance.pruning import Pruned, prune_replica
 from appliance.units import DAY
-from tests.integration.vault_worlds.world import HOLDER, SERVICE, Generation, VaultWorld, assert_whole
+from tests.worlds.vaults import HOLDER, SERVICE, Generation, VaultWorld, assert_whole
 
 
 def thin_here(vaults: VaultWorld) -> Pruned:

@@ -9,8 +9,8 @@ from appliance.backup.chain.seal import will_compact
 from appliance.backup.peers import conversation
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.units import DAY
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, assert_whole
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, assert_whole
+from tests.worlds.vaults_in_process import World
 
 DAYS, BUSY_DAYS, RUNS_OF_A_BUSY_DAY = 36, 2, 3
 COMPACTED_EVERY_DAYS = 7

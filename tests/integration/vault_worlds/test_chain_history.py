@@ -10,7 +10,7 @@ import pytest
 from appliance.backup.chain import chain as chain_module
 from appliance.backup.chain.chain import Chain, chain_of
 from appliance.trust.grant import Grant
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, Generation, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, Generation, VaultWorld
 
 COUNT = 30
 

@@ -21,8 +21,8 @@ from appliance.errors import IntegrityError, Unreachable
 from appliance.host.files import sha256_file
 from appliance.trust.grant import read_grant
 from tests.integration.vault_worlds.fetch_lies import LIES, OLDER
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,7 @@ from appliance.errors import Forbidden
 from appliance.node.acts import keep_act, load_acts
 from appliance.units import DAY
 from tests.integration.vault_worlds.history import held_here, thin_here
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     SERVICE,
@@ -31,6 +30,7 @@ from tests.integration.vault_worlds.world import (
     ask,
     assert_whole,
 )
+from tests.worlds.vaults_in_process import World
 
 LOCK = 30 * DAY
 EDGES = 6

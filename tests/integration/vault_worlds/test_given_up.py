@@ -11,8 +11,8 @@ from appliance.backup.peers import conversation
 from appliance.backup.peers.fetched import remember_fetched
 from appliance.errors import Unreachable
 from appliance.units import DAY
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 
 @pytest.fixture

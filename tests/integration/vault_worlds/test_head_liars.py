@@ -24,8 +24,8 @@ from appliance.backup.writer.begin import history, known_epochs
 from appliance.errors import Refused
 from appliance.failover.takeover import _show, present
 from appliance.trust.grant import Grant
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 type Twist = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 OTHER = "docs-d"

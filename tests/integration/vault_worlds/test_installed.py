@@ -7,8 +7,8 @@ import pytest
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.chain.installed import files_are_here
 from appliance.backup.peers import conversation
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 OPENED = 2
 """The epoch under which failover opened the service at its origin last."""

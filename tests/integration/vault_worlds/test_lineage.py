@@ -14,8 +14,8 @@ from appliance.backup.chain.lineage import prove, remember
 from appliance.backup.peers import conversation
 from appliance.backup.writer.writer import push_newest
 from appliance.errors import Refused
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 ALL = frozenset({STANDBY, HOLDER, SPARE})
 

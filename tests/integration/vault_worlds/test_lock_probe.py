@@ -9,7 +9,7 @@ from appliance.backup.vault.sealing.probed import load, save
 from appliance.backup.vault.store import LIST
 from appliance.units import DAY
 from tests.integration.vault_worlds.history import thin_here
-from tests.integration.vault_worlds.world import HOLDER, SERVICE, Generation, VaultWorld
+from tests.worlds.vaults import HOLDER, SERVICE, Generation, VaultWorld
 
 
 def test_on_the_last_day_of_its_lock_the_oldest_is_still_whole(vaults: VaultWorld, history: list[Generation]) -> None:

@@ -10,8 +10,8 @@ import pytest
 from appliance.backup.chain.seal import RottenSegment, will_compact
 from appliance.backup.peers import conversation
 from appliance.backup.writer.repair import find_rotten, repair
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from appliance.borg.names import archive_name
 from appliance.monitor.status import judge
 from appliance.monitor.view import AgentSeen
 from appliance.trust import signed
-from tests.integration.vault_worlds.in_process import World, write
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults_in_process import World, write
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ from appliance.backup.vault.store import RECEIPT
 from appliance.backup.vault.wire import Closed
 from appliance.backup.writer.writer import push_newest
 from appliance.trust.generation import parse_list
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     SERVICE,
@@ -27,6 +26,7 @@ from tests.integration.vault_worlds.world import (
     assert_whole,
     offer,
 )
+from tests.worlds.vaults_in_process import World
 
 AGAIN = "the same, again and again"
 ASKS_MAX = 50

@@ -16,9 +16,9 @@ from appliance.backup.vault import header_parts, session
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer.writer import push_newest
 from appliance.failover import warm_standby
-from tests.integration.vault_worlds import in_process
-from tests.integration.vault_worlds.in_process import CutChannel, World
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, Generation, VaultWorld, ask
+from tests.worlds import vaults_in_process
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, Generation, VaultWorld, ask
+from tests.worlds.vaults_in_process import CutChannel, World
 
 FRAME_BYTES_MAX = 64 * 1024
 HEADERS = 250
@@ -74,7 +74,7 @@ def short_frames(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """Who fetches reads frames of FRAME_BYTES_MAX, and the holder has more bytes of headers than that."""
     world.down = frozenset()
     push_newest(world.vaults.open(ORIGIN), SERVICE)
-    monkeypatch.setattr(in_process, "CutChannel", partial(CutChannel, frame_bytes_max=FRAME_BYTES_MAX))
+    monkeypatch.setattr(vaults_in_process, "CutChannel", partial(CutChannel, frame_bytes_max=FRAME_BYTES_MAX))
     monkeypatch.setattr(header_parts, "PART_BYTES_MAX", FRAME_BYTES_MAX // 4)
     return world
 

@@ -12,9 +12,9 @@ from appliance.backup.peers import conversation, spot_check
 from appliance.backup.vault import give
 from appliance.backup.writer.writer import push_newest
 from appliance.trust.generation import Entry
-from tests.integration.vault_worlds.in_process import World
 from tests.integration.vault_worlds.unreadable import refuse_to_read
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 
 @pytest.fixture

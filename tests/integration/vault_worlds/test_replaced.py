@@ -14,8 +14,8 @@ from appliance.backup.writer.replaced import forget_replaced, replaced_repositor
 from appliance.backup.writer.writer import safety_of
 from appliance.borg.folder import repository_id
 from appliance.borg.names import archive_name
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from appliance.backup.chain import seal
 from appliance.backup.peers import conversation
 from appliance.errors import Busy
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 
 @pytest.fixture

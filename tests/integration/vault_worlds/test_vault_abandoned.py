@@ -15,7 +15,7 @@ from appliance.backup.vault.store import HEADER, Replica
 from appliance.trust.grant import Grant
 from appliance.units import DAY
 from tests.integration.vault_worlds.history import held_here, thin_here
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     SERVICE,

@@ -12,7 +12,7 @@ from appliance.errors import Refused
 from appliance.trust.absence import make_absence
 from appliance.trust.keys import load_key
 from appliance.units import DAY, HOUR
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     SERVICE,

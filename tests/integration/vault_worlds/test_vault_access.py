@@ -13,7 +13,7 @@ from appliance.trust.bundle import Bundle
 from appliance.trust.former import Former, FormerReplicaNode
 from appliance.trust.grant import Grant
 from appliance.units import GIB
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     MONITOR,
     NAMES,

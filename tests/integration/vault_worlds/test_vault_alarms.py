@@ -8,7 +8,7 @@ from appliance.backup.peers.alarms import alarm_of
 from appliance.backup.peers.exchange import Findings
 from appliance.backup.vault.maintenance.freeze import why_frozen
 from appliance.units import DAY
-from tests.integration.vault_worlds.world import HOLDER, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, SERVICE, STANDBY, VaultWorld
 
 NOTHING: dict[str, Any] = {
     "answered": (STANDBY,),

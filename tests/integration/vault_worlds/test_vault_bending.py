@@ -20,7 +20,7 @@ from appliance.errors import NoSpace
 from appliance.node.acts import accept_act
 from appliance.units import DAY, KIB
 from tests.integration.vault_worlds.history import thin_here
-from tests.integration.vault_worlds.world import HOLDER, SERVICE, STANDBY, Generation, VaultWorld, assert_whole
+from tests.worlds.vaults import HOLDER, SERVICE, STANDBY, Generation, VaultWorld, assert_whole
 
 CHANGE, SEGMENTS, EVERY_DAYS, LOCK_DAYS = 100 * KIB, 8, 7, 8
 

@@ -10,7 +10,7 @@ from appliance.backup.vault.maintenance import freeze
 from appliance.node.acts import keep_act
 from appliance.units import DAY
 from tests.integration.vault_worlds.history import held_here, thin_here
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, Generation, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, Generation, VaultWorld
 
 # Frozen
 

@@ -12,7 +12,7 @@ from appliance.errors import Postponed
 from appliance.node.acts import accept_act
 from appliance.trust.grant import Grant
 from appliance.units import DAY, KIB, MIB
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     NAMES,
     SERVICE,

@@ -19,8 +19,8 @@ from appliance.monitor.view import Held
 from appliance.node.acts import keep_act
 from appliance.units import DAY
 from tests.integration.vault_worlds.history import held_here, thin_here
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, Generation, VaultWorld, ask
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, Generation, VaultWorld, ask
+from tests.worlds.vaults_in_process import World
 
 YEAR = 365 * DAY
 

@@ -19,7 +19,7 @@ from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.node.acts import keep_act
 from appliance.trust.grant import Grant
 from appliance.units import DAY, MIB
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     SERVICE,

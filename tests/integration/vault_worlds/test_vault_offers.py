@@ -14,7 +14,7 @@ from appliance.trust.grant import TYPE as GRANT
 from appliance.trust.grant import Grant
 from appliance.trust.keys import create_key, load_key, public_line
 from appliance.trust.signed import make
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     REPOSITORY,

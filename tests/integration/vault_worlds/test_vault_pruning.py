@@ -16,7 +16,7 @@ from appliance.backup.vault.store import BUCKET, HEADER, LIST, RECEIPT, Replica
 from appliance.backup.vault.turn import turn
 from appliance.units import DAY, HOUR
 from tests.integration.vault_worlds.history import days_of, held_here, thin_here
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, Generation, VaultWorld, offer
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, Generation, VaultWorld, offer
 
 
 def test_nothing_younger_than_the_lock_is_touched(vaults: VaultWorld, history: list[Generation]) -> None:

@@ -14,7 +14,7 @@ from appliance.backup.vault.flow import ACKNOWLEDGED_AT_ONCE_BYTES
 from appliance.errors import ApplianceError, IntegrityError, NoSpace, Postponed, Refused
 from appliance.trust.receipt import read_receipt
 from appliance.units import DAY, GIB, MIB
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     STANDBY,

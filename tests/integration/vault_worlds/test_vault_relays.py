@@ -15,7 +15,7 @@ from appliance.trust.keys import load_key
 from appliance.trust.receipt import make_receipt, read_receipt
 from appliance.units import DAY
 from tests.integration.vault_worlds.relay_lies import BAD_RECEIPTS, DAYS, LIES
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     SERVICE,

@@ -9,7 +9,7 @@ import pytest
 from appliance.errors import Postponed, Refused
 from appliance.trust.revocation import Revoked
 from appliance.units import GIB, MIB
-from tests.integration.vault_worlds.world import VaultWorld, assert_whole
+from tests.worlds.vaults import VaultWorld, assert_whole
 
 ENDED = Revoked((), {"docs-a": 2})
 NEW = "cd" * 32

@@ -16,7 +16,7 @@ from appliance.backup.vault.maintenance.damage import MISSING, ROTTEN, Damage
 from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed, scrub
 from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Replica
 from tests.integration.vault_worlds.unreadable import refuse_to_read
-from tests.integration.vault_worlds.world import HOLDER, SERVICE, STANDBY, Generation, VaultWorld, assert_whole, head
+from tests.worlds.vaults import HOLDER, SERVICE, STANDBY, Generation, VaultWorld, assert_whole, head
 
 
 @dataclass

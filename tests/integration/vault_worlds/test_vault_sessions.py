@@ -12,7 +12,7 @@ from appliance.backup.vault import give
 from appliance.backup.vault.session import REFUSALS_TOLD_MAX, SESSIONS_PER_CALLER_MAX
 from appliance.backup.vault.wire import PROTOCOL
 from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NotFound, Refused
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     MONITOR,
     ORIGIN,

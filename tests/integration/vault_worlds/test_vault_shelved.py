@@ -11,7 +11,7 @@ from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import HEADER, RECEIPT, Replica
 from appliance.units import DAY
 from tests.integration.vault_worlds.history import held_here, thin_here
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     SERVICE,
     STANDBY,

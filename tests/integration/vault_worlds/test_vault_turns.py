@@ -20,7 +20,7 @@ from appliance.backup.vault.store import RECEIPT, Replica
 from appliance.backup.vault.turn import Rank, announce, check_not_wanted, turn
 from appliance.errors import ApplianceError, Busy
 from tests.integration.agent.watch import wait_until
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, assert_whole, offer, push
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, assert_whole, offer, push
 
 WHAT = "the vault's replica of docs-a"
 # Another process that takes the turn, says its rank if it is given one, tells that it has it and waits.

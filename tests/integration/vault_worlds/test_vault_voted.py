@@ -17,8 +17,7 @@ from appliance.errors import ApplianceError, IntegrityError, Refused
 from appliance.trust.grant import Grant, make_grant, make_request, read_request
 from appliance.trust.keys import public_line
 from appliance.trust.voted import assemble, read_voted, vote
-from tests.integration.vault_worlds.in_process import World
-from tests.integration.vault_worlds.world import (
+from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
     REPOSITORY,
@@ -32,6 +31,7 @@ from tests.integration.vault_worlds.world import (
     head,
     push,
 )
+from tests.worlds.vaults_in_process import World
 
 FIVE = (ORIGIN, STANDBY, HOLDER, SPARE, STRANGER)
 MAJORITY = (STANDBY, HOLDER, SPARE)

@@ -9,7 +9,7 @@ import pytest
 from appliance.backup.vault import watch
 from appliance.errors import Forbidden
 from appliance.trust.keys import create_keys
-from tests.integration.vault_worlds.world import HOLDER, ORIGIN, STRANGER, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, STRANGER, VaultWorld
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from appliance.accounts.groups import mark
 from appliance.accounts.machine import OURS, Changes, Machine, SystemAccount, decide, people, samba_list
 from appliance.accounts.sync import commands
 from appliance.errors import Refused
-from tests.unit.accounts.people import account, store
+from tests.worlds.accounts import account, store
 
 A, B = mark("commune-a"), mark("commune-b")
 OWN = store("commune-a", account("marie", "elus"))

@@ -16,7 +16,7 @@ from appliance.accounts.second import printed_code, totp_step
 from appliance.accounts.store import read_or_new, read_store, store_bytes, write_store
 from appliance.errors import ApplianceError, IntegrityError, NotFound, UsageError
 from appliance.secret import Secret
-from tests.unit.accounts.people import SLOW, account, store
+from tests.worlds.accounts import SLOW, account, store
 
 GOLDEN = Path(__file__).parents[2] / "golden/accounts-1/accounts.json"
 GOLDEN_2 = GOLDEN.parents[1] / "accounts-2/accounts.json"

@@ -14,7 +14,7 @@ from appliance.failover.program import brokers_of
 from appliance.trust import pki
 from appliance.trust.bundle import Bundle
 from appliance.voter.program import Settings, has_key, load_settings
-from tests.unit.trust.documents import HOME, LOCAL
+from tests.worlds.documents import HOME, LOCAL
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from appliance.node import failover_status
 from appliance.node.failover_status import ServiceStatus
 from appliance.node.handle import Node
 from tests.unit.agent.voting_node import SERVICE, voting_node
-from tests.unit.trust.documents import act
+from tests.worlds.documents import act
 
 
 @pytest.fixture

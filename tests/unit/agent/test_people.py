@@ -12,7 +12,7 @@ from appliance.accounts.service import AccountService
 from appliance.accounts.store import read_store, write_store
 from appliance.failover.forms import people
 from tests.pace import PACE
-from tests.unit.accounts.people import account, store
+from tests.worlds.accounts import account, store
 
 BOUND_SECONDS = PACE * 5.0
 

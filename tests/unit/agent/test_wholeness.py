@@ -14,7 +14,7 @@ from appliance.territory.model import Service
 from appliance.trust.declared import CHANGES_MAX, FILE, declared_at, note_former
 from appliance.trust.generation import Header
 from appliance.trust.signed import Document
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 DOCS, CADASTRE, PHOTOS = "/srv/docs", "/srv/cadastre", "/srv/photos"
 

@@ -18,7 +18,7 @@ from appliance.config.load import load
 from appliance.territory.model import Retention, Schedule, Service
 from appliance.trust.generation import NO_PARENT, GenerationId
 from appliance.units import DAY, GIB, MIB
-from tests.unit.territory.small import service as plan_service
+from tests.worlds.small import service as plan_service
 
 EXAMPLE = Path(__file__).parents[3] / "inventory/example"
 USABLE = 0.7

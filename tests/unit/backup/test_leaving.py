@@ -8,7 +8,7 @@ from appliance.membership.leave import Holds, missing
 from appliance.trust.bundle import Bundle, make_bundle, read_bundle
 from appliance.trust.former import Former, FormerService
 from appliance.trust.keys import public_line
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 LEFT = FormerService(service("old", "a"), ("b", "c"), (), 3, "2026-11-24T08:00:00Z")

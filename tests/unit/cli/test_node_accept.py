@@ -14,7 +14,7 @@ from appliance.provision import firewall
 from appliance.provision.apply import Host
 from appliance.provision.observe import below
 from appliance.trust.identity import create_identity
-from tests.unit.provision.towns import PUBLIC, bundle, town
+from tests.worlds.towns import PUBLIC, bundle, town
 
 OFFICE = "10.1.1.10"
 FIRST = bundle([town("commune-a", 1, roles=("control",)), town("commune-b", 2)])

@@ -16,7 +16,7 @@ from appliance.provision import firewall
 from appliance.provision.apply import Host, one_at_a_time
 from appliance.provision.observe import below
 from appliance.trust.identity import create_identity
-from tests.unit.provision.towns import PUBLIC, bundle, town
+from tests.worlds.towns import PUBLIC, bundle, town
 
 OPERATOR = "192.0.2.7"
 

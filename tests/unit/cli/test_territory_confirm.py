@@ -15,7 +15,7 @@ from appliance.trust.former_voters import FormerVoters
 from appliance.trust.voted import is_voted
 from appliance.units import DAY
 from tests.unit.config.shown_grants import BY_VOTERS, NOW, STATEMENT, shown
-from tests.unit.trust.documents import HOME, LOCAL, STANDBY
+from tests.worlds.documents import HOME, LOCAL, STANDBY
 
 FOLDER = Path("inventory/valley")
 

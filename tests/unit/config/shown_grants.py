@@ -7,8 +7,8 @@ from typing import Any
 from appliance.config.collected import Collected
 from appliance.trust.keys import PublicKeys, public_line
 from appliance.trust.voted import read_voted
-from tests.unit.trust.documents import STANDBY
-from tests.unit.trust.voters import KEYS, asked, granted, voting
+from tests.worlds.documents import STANDBY
+from tests.worlds.voters import KEYS, asked, granted, voting
 
 BY_VOTERS = granted(asked(2, STANDBY), voting())
 STATEMENT = read_voted(BY_VOTERS, voting()).statement

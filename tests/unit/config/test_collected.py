@@ -16,7 +16,7 @@ from appliance.errors import UsageError
 from appliance.territory.model import Territory
 from appliance.trust.bundle import Bundle, make_bundle, read_bundle
 from appliance.trust.keys import PublicKeys, public_line
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 AGE = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
 NOW = 1_790_000_000.0

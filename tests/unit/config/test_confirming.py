@@ -11,8 +11,8 @@ from appliance.config.confirming import Confirming, confirm, unconfirmed_after
 from appliance.trust.bundle import Bundle
 from appliance.units import DAY
 from tests.unit.config.shown_grants import BY_VOTERS, NOW, STATEMENT, shown
-from tests.unit.trust.documents import HOLDER, HOME, LOCAL, STANDBY, bundle, by_key
-from tests.unit.trust.voters import STRANGER, asked, granted, voting
+from tests.worlds.documents import HOLDER, HOME, LOCAL, STANDBY, bundle, by_key
+from tests.worlds.voters import STRANGER, asked, granted, voting
 
 FIRST = by_key().document.raw
 

@@ -22,7 +22,7 @@ from appliance.trust.bundle import Bundle, make_bundle, read_bundle
 from appliance.trust.former import NOBODY
 from appliance.trust.keys import public_line
 from appliance.units import DAY, GIB
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x99" * 32)
 NOW = 1_790_000_000.0

@@ -12,7 +12,7 @@ from appliance.coordination.port import Alive, Claim, Intent, Lease, Lost, Servi
 from appliance.errors import ApplianceError, Forbidden, NotFound, Refused, UsageError
 from appliance.voter.broker import MEMBER, QUARANTINED, VERBS, Acts, Brokered, verbs
 from appliance_lab.doubles.memory_store import Memory, Store, at_once
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 TIME = "2026-11-26T08:00:00Z"
 HOME, STANDBY, OTHER, STRANGER = "commune-a", "hermitage", "commune-c", "nobody"

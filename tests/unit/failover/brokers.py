@@ -14,8 +14,8 @@ from appliance.trust.keys import public_line
 from appliance.trust.voted import TYPE, read_voted
 from appliance.voter.granting import Declines, View, decide
 from appliance.voter.promises import Promised
-from tests.unit.trust.documents import FIRST, HOLDER, LOCAL, STANDBY, release
-from tests.unit.trust.voters import KEYS, NAMES, asked, voting
+from tests.worlds.documents import FIRST, HOLDER, LOCAL, STANDBY, release
+from tests.worlds.voters import KEYS, NAMES, asked, voting
 
 LEASE = 15.0
 

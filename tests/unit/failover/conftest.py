@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.failover.world import World
-from tests.unit.trust.documents import EXCLUSIVE
+from tests.worlds.documents import EXCLUSIVE
 
 
 @pytest.fixture

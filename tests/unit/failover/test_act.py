@@ -20,7 +20,7 @@ from appliance.node.failover_state import load
 from appliance.units import HOUR
 from appliance_lab.doubles.memory_store import Line
 from tests.unit.failover.world import LEASE, SERVICE, World
-from tests.unit.trust.documents import FIRST, HOME, LOCAL
+from tests.worlds.documents import FIRST, HOME, LOCAL
 
 A = Action
 

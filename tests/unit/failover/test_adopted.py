@@ -13,7 +13,7 @@ from appliance.failover.observe import observe
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from tests.unit.failover.world import LAST, SERVICE, World
-from tests.unit.trust.documents import EXCLUSIVE, HOME, LOCAL, MIRROR, by_key, by_voters
+from tests.worlds.documents import EXCLUSIVE, HOME, LOCAL, MIRROR, by_key, by_voters
 
 BEFORE = by_voters(HOME, 2)
 BY_KEY = by_key(HOME, 3)

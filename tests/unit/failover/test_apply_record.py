@@ -18,7 +18,7 @@ from appliance.failover.keeper import Keeper
 from appliance.failover.observe import observe
 from tests.unit.failover.looks import look
 from tests.unit.failover.world import SERVICE, World
-from tests.unit.trust.documents import STANDBY, by_key
+from tests.worlds.documents import STANDBY, by_key
 
 LONG_AGO = 1000.0
 UNDER_WAY = {

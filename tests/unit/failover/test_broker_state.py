@@ -22,8 +22,8 @@ from appliance.voter.session import BrokerSession
 from appliance.voter.signing import Signer
 from appliance.voter.state import BrokerState
 from appliance_lab.doubles.memory_store import Memory, Store, at_once
-from tests.unit.trust.documents import EXCLUSIVE, FIRST, HOLDER, HOME, LOCAL, STANDBY, act, by_voters, release
-from tests.unit.trust.voters import KEYS, asked
+from tests.worlds.documents import EXCLUSIVE, FIRST, HOLDER, HOME, LOCAL, STANDBY, act, by_voters, release
+from tests.worlds.voters import KEYS, asked
 
 VOTER = "commune-c"
 LEASE = 15

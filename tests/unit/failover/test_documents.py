@@ -13,8 +13,8 @@ from appliance.host.command import CommandTimeout
 from appliance.trust.act import Act, Operator, make_act
 from appliance.trust.grant import Grant
 from appliance.trust.keys import create_key, public_line
-from tests.unit.trust.documents import FIRST, HOME, LOCAL, STANDBY, act, by_voters, release
-from tests.unit.trust.voters import KEYS, asked, granted, voting
+from tests.worlds.documents import FIRST, HOME, LOCAL, STANDBY, act, by_voters, release
+from tests.worlds.voters import KEYS, asked, granted, voting
 
 SECOND = by_voters(STANDBY, 2)
 

@@ -21,7 +21,7 @@ from appliance.voter.granting import Declines, Signs, View, decide
 from appliance.voter.probe import GAP_SECONDS_MAX, HolderProbe, begin_probe
 from appliance.voter.promises import Promised
 from tests.unit.failover.brokers import LEASE, view
-from tests.unit.trust.documents import (
+from tests.worlds.documents import (
     EXCLUSIVE,
     FIRST,
     HOLDER,
@@ -34,7 +34,7 @@ from tests.unit.trust.documents import (
     by_voters,
     release,
 )
-from tests.unit.trust.voters import KEYS, NAMES, STRANGER, asked
+from tests.worlds.voters import KEYS, NAMES, STRANGER, asked
 
 
 def silent(of: Grant = FIRST, seconds: float = LEASE, until: float = 1000.0) -> HolderProbe:

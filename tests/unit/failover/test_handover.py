@@ -17,7 +17,7 @@ from appliance.node.failover_state import load
 from appliance.trust.release import read_release
 from appliance_lab.doubles.memory_store import Line
 from tests.unit.failover.world import LAST, SERVICE, World
-from tests.unit.trust.documents import FIRST, HOME, STANDBY
+from tests.worlds.documents import FIRST, HOME, STANDBY
 
 A = Action
 

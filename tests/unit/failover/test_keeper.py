@@ -27,7 +27,7 @@ from appliance.node.failover_status import ServiceStatus, save
 from appliance.node.failover_status import load as load_told
 from appliance.units import HOUR
 from tests.unit.failover.world import LEASE, SECONDS_MAX, SERVICE, World, look, run_until, serving
-from tests.unit.trust.documents import FIRST, HOME, LOCAL, STANDBY, act, by_key
+from tests.worlds.documents import FIRST, HOME, LOCAL, STANDBY, act, by_key
 
 A = Action
 

@@ -19,7 +19,7 @@ from appliance.failover.forms.kinds import FORMS, form_named
 from appliance.programs import privileged
 from appliance.territory.model import SERVICE_KINDS
 from appliance.territory.service_forms import ALL, form_of
-from tests.unit.territory import small
+from tests.worlds import small
 
 ROOT = Path(__file__).parents[3]
 GOOD = (ROOT / "tests/cases/territory/good.yml").read_text("utf-8")

@@ -12,7 +12,7 @@ from appliance.cli.failover.move import text_of
 from appliance.coordination.port import Intent, LeaseHolder, Owner, ServiceRecord
 from appliance.errors import ApplianceError, NotFound, Refused
 from appliance.failover.moving import View, check_settled, evacuation, last_holder_of, plan_move, staying
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 HOME, STANDBY, SECOND, OTHER = "commune-a", "hermitage", "commune-b", "commune-c"
 PLAN = territory(

@@ -18,8 +18,8 @@ from appliance.node.failover_state import load
 from appliance.trust.act import Act
 from appliance.units import HOUR
 from tests.unit.failover.world import SERVICE, World
-from tests.unit.trust.documents import HOME, STANDBY, by_key
-from tests.unit.trust.documents import act as promotion
+from tests.worlds.documents import HOME, STANDBY, by_key
+from tests.worlds.documents import act as promotion
 
 A = Action
 CLEAN = "00002.0000000007.0123456789abcdef"

@@ -13,7 +13,7 @@ from appliance.failover.observe import observe
 from appliance.node import failover_state as keeping
 from appliance.node.failover_state import DurableState
 from tests.unit.failover.world import LEASE, SERVICE, World
-from tests.unit.trust.documents import HOME
+from tests.worlds.documents import HOME
 
 
 def test_who_is_robbed_of_a_lease_that_could_not_have_ended_gives_nothing_up_until_it_holds_again_or_releases(

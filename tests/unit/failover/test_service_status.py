@@ -15,7 +15,7 @@ from appliance.node import failover_status
 from appliance.node.failover_status import ServiceStatus
 from appliance.trust.bundle import Bundle
 from tests.unit.failover.world import SERVICE, World
-from tests.unit.trust.documents import EXCLUSIVE, HOME, LOCAL, STANDBY, by_key
+from tests.worlds.documents import EXCLUSIVE, HOME, LOCAL, STANDBY, by_key
 
 
 def tell(world: World, keeper: Keeper | None = None) -> ServiceStatus:

@@ -14,8 +14,8 @@ from appliance.voter.granting import View
 from appliance.voter.promises import Promised, begin_promises, load_promises
 from appliance.voter.signing import Signer
 from tests.unit.failover.brokers import view
-from tests.unit.trust.documents import HOME, STANDBY, release
-from tests.unit.trust.voters import KEYS, asked, voting
+from tests.worlds.documents import HOME, STANDBY, release
+from tests.worlds.voters import KEYS, asked, voting
 
 MACHINE = "8f1d0c5e7a"
 

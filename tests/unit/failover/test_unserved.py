@@ -10,7 +10,7 @@ from appliance.failover.fsm.model import Action
 from appliance.failover.keeper import UNSERVED_AGAIN_SECONDS, Keeper
 from appliance.node.failover_status import load as load_told
 from tests.unit.failover.world import SERVICE, World, look, serving
-from tests.unit.trust.documents import HOME, STANDBY
+from tests.worlds.documents import HOME, STANDBY
 
 
 def test_a_takeover_that_cannot_start_is_told_for_as_long_as_that_lasts(world: World) -> None:

@@ -16,7 +16,7 @@ from appliance.trust import sshsig
 from appliance.trust.voted import TYPE, read_voted, statement
 from appliance.voter.promises import Promised
 from tests.unit.failover.brokers import LIES, Deciding, Lying, honest, rounds
-from tests.unit.trust.voters import KEYS, NAMES, asked, voting
+from tests.worlds.voters import KEYS, NAMES, asked, voting
 
 REQUEST = asked(2)
 

@@ -9,7 +9,7 @@ from appliance.failover.fsm.model import State
 from appliance.failover.observe import acts_in_force, observe
 from appliance.units import DAY
 from tests.unit.failover.world import World, run_until, serving
-from tests.unit.trust.documents import HOME, STANDBY, act
+from tests.worlds.documents import HOME, STANDBY, act
 
 
 def test_a_home_in_quarantine_that_boots_in_the_past_serves_nothing(world: World) -> None:

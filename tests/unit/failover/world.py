@@ -20,8 +20,8 @@ from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant
 from appliance_lab.doubles.memory_machine import MemoryMachine
 from appliance_lab.doubles.memory_store import Memory, Store
-from tests.unit.trust.documents import FIRST, HOME
-from tests.unit.trust.voters import KEYS
+from tests.worlds.documents import FIRST, HOME
+from tests.worlds.voters import KEYS
 
 A = Action
 SERVICE = "docs-a"

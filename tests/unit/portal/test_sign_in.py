@@ -25,7 +25,7 @@ from appliance.portal.base.sessions import IDLE_SECONDS, LONGEST_SECONDS, Sessio
 from appliance.portal.base.sign_in import Authenticator, Wait
 from appliance.secret import Secret
 from appliance.units import DAY
-from tests.unit.accounts.people import account
+from tests.worlds.accounts import account
 
 PASSWORD = b"un chene au lavoir"
 NOW = 1_800_000_000.0

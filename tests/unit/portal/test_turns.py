@@ -21,7 +21,7 @@ from appliance.host.layout import NodeLayout
 from appliance.portal.base.web_app import PAGES_AT_ONCE, Visit, WebApp
 from appliance.portal.build import stores_of
 from tests.pace import PACE
-from tests.unit.accounts.people import account
+from tests.worlds.accounts import account
 
 SECONDS_MAX = PACE * 20.0
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from appliance.territory.model import Service
 from appliance.trust.bundle import Bundle
-from tests.unit.provision.towns import bundle, town
-from tests.unit.territory import small
+from tests.worlds import small
+from tests.worlds.towns import bundle, town
 
 ETAT_CIVIL: Service = replace(
     small.service("etat-civil", "commune-a", standbys=("hermitage",)),

@@ -13,7 +13,7 @@ from appliance.provision.apply import apply_part
 from appliance.provision.due import due
 from appliance.provision.files import PARTS, OwnedFolder, Part
 from tests.unit.provision.machine import GROUP, LOAD, RULES, USER, Machine, rules
-from tests.unit.provision.towns import bundle, town
+from tests.worlds.towns import bundle, town
 
 NAME = "commune-a"
 BUNDLE = bundle([town(NAME, 1)])

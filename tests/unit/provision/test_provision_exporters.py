@@ -7,7 +7,7 @@ import pytest
 from appliance.provision import exporters, firewall
 from appliance.provision.files import Part
 from appliance.trust.bundle import Bundle
-from tests.unit.provision.towns import bundle, tls_key, town
+from tests.worlds.towns import bundle, tls_key, town
 
 
 def territory(*, address: str = "") -> Bundle:

@@ -13,8 +13,8 @@ from appliance.provision import failover, firewall, link, mesh
 from appliance.territory.model import Service
 from appliance.trust.bundle import Bundle
 from tests.unit.provision import databases
-from tests.unit.provision.towns import bundle, town
-from tests.unit.territory import small
+from tests.worlds import small
+from tests.worlds.towns import bundle, town
 
 SITE = "10.90.8.1"
 HORAIRES: Service = replace(

@@ -10,7 +10,7 @@ import pytest
 from appliance.errors import Refused, UsageError
 from appliance.provision import firewall
 from appliance.provision.firewall import Snippet
-from tests.unit.provision.towns import bundle, town
+from tests.worlds.towns import bundle, town
 
 CASES = Path(__file__).parents[2] / "cases/provision"
 FOUR = bundle(

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from appliance.provision import hosts
-from tests.unit.provision.towns import bundle, town
-from tests.unit.territory.small import service
+from tests.worlds.small import service
+from tests.worlds.towns import bundle, town
 
 BLOCK = hosts.block(
     bundle((town("b", 2), town("a", 1, mesh=False), town("c", 3, mesh=False, address="c.example.org"))).territory

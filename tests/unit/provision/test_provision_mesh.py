@@ -10,7 +10,7 @@ import pytest
 from appliance.errors import IntegrityError
 from appliance.provision import mesh
 from appliance.territory.model import Node
-from tests.unit.provision.towns import bundle, town
+from tests.worlds.towns import bundle, town
 
 CASES = Path(__file__).parents[2] / "cases/provision"
 HERMITAGE = town("hermitage", 1, roles=("standby", "control"))

@@ -10,7 +10,7 @@ from appliance.provision.observe import Declared
 from appliance.provision.plan import wanted
 from appliance.trust.bundle import Bundle
 from appliance.trust.revocation import Revocation, Revoked
-from tests.unit.provision.towns import bundle, town
+from tests.worlds.towns import bundle, town
 
 NAMES = ("hermitage", "commune-a", "commune-b")
 BEFORE = bundle(

@@ -22,7 +22,7 @@ from appliance.provision.setup import APART, Owners, SetUp, part, set_up
 from appliance.trust.identity import Identity
 from appliance.trust.keys import create_key
 from appliance.voter.promises import load_promises
-from tests.unit.provision.towns import PUBLIC, bundle, town
+from tests.worlds.towns import PUBLIC, bundle, town
 
 USER, GROUP = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 HERE = Owners(USER, GROUP, USER, GROUP)

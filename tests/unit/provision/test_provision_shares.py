@@ -12,8 +12,8 @@ from appliance.node.movable_services import read_movable
 from appliance.provision import failover, firewall
 from appliance.territory.model import Service
 from appliance.trust.bundle import Bundle
-from tests.unit.provision.towns import bundle, town
-from tests.unit.territory import small
+from tests.worlds import small
+from tests.worlds.towns import bundle, town
 
 ADDRESS = "10.90.8.3"
 DOCS: Service = replace(

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.errors import UsageError
 from appliance.provision import vault
-from tests.unit.provision.towns import PUBLIC, bundle, town
+from tests.worlds.towns import PUBLIC, bundle, town
 
 THREE = (town("hermitage", 1), town("commune-a", 2), town("commune-b", 3))
 

@@ -10,7 +10,7 @@ from appliance.provision import failover, firewall, voter
 from appliance.provision.files import OwnedFolder
 from appliance.trust.bundle import Bundle
 from appliance.voter.program import Settings, load_settings
-from tests.unit.provision.towns import bundle, town
+from tests.worlds.towns import bundle, town
 
 VOTER = ("voter",)
 

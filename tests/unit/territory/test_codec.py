@@ -12,7 +12,7 @@ from appliance.territory.change import Move, changes
 from appliance.territory.codec import from_json, placements_from_json, placements_to_json, to_json
 from appliance.territory.model import Placement
 from appliance.territory.placement import place
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 HERE = territory([node("a", "z"), node("b"), node("c")], [service("docs", "a", standbys=("c",))])
 

@@ -10,7 +10,7 @@ from appliance.territory.codec import from_json, to_json
 from appliance.territory.implicit import homes, implicit_name, is_implicit, with_implicit
 from appliance.territory.model import Service, Territory
 from appliance.territory.placement import place
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 NODES = (node("a"), node("b"), node("c"), node("d"))
 

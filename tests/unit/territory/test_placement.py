@@ -10,7 +10,7 @@ from appliance.territory.domains import conflict, counting_replica_nodes
 from appliance.territory.model import Placement, Territory
 from appliance.territory.placement import Infeasible, place, possible_copies, replacements
 from appliance.units import GIB
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 
 def why(placement: Placement, name: str) -> str:

@@ -11,7 +11,7 @@ from appliance.territory.domains import conflict
 from appliance.territory.model import Node, Service, Territory
 from appliance.territory.placement import Infeasible, place, replacements
 from appliance.territory.room import copies_wanted
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 SCARCE = st.integers(0, 10)
 ZONES = ("flood", "south", "north", "feeder", "region")

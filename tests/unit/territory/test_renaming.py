@@ -9,7 +9,7 @@ import pytest
 from appliance.errors import Refused
 from appliance.territory.model import Service, Territory
 from appliance.territory.renaming import follow_names, with_first_names
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 NODES = [node("a"), node("b")]
 DOCS = service("docs-a", "a")

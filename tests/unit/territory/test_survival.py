@@ -7,7 +7,7 @@ import pytest
 from appliance.territory.model import Event, ExternalPeer, OfflineDisk, Placement, Territory
 from appliance.territory.survival import PAPER, Verdict, losses, planned_only, prove
 from appliance.units import DAY
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 NODES = (node("a", "flood"), node("hermitage", "heights"), node("b", "plateau"), node("c", "forest"))
 PLACED = {"docs": Placement("docs", ("hermitage", "b"), ("c",))}

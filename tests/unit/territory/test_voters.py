@@ -15,7 +15,7 @@ from appliance.territory.domains import conflict
 from appliance.territory.model import Event, Link, Territory
 from appliance.territory.quorum import majority
 from appliance.territory.voters import Voters, voters
-from tests.unit.territory.small import LINK, node, territory
+from tests.worlds.small import LINK, node, territory
 
 INVENTORY = Path(__file__).parents[3] / "inventory"
 

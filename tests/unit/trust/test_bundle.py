@@ -19,7 +19,7 @@ from appliance.trust.bundle import Member, accept_bundle, load_bundle, make_bund
 from appliance.trust.former import Former, FormerReplicaNode, FormerService
 from appliance.trust.keys import PublicKeys, public_line
 from appliance.units import GIB
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))

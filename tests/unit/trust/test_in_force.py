@@ -9,7 +9,7 @@ import pytest
 from appliance.trust.act import Act
 from appliance.trust.in_force import in_force, to_tell
 from appliance.units import DAY
-from tests.unit.trust.documents import HOME, STANDBY, act
+from tests.worlds.documents import HOME, STANDBY, act
 
 NOW = 5000.0
 SICK = act("quarantine", HOME, "any")

@@ -8,7 +8,7 @@ from appliance.errors import IntegrityError, Refused
 from appliance.trust import signed
 from appliance.trust.keys import public_line
 from appliance.trust.release import TYPE, make_release, read_release
-from tests.unit.trust.voters import KEYS
+from tests.worlds.voters import KEYS
 
 HOME = "commune-a"
 FIELDS = {"service": "docs-a", "epoch": 4, "holder": HOME, "reason": "moved", "time": "2026-12-01T19:00:00Z"}

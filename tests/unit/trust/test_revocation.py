@@ -16,7 +16,7 @@ from appliance.trust.grant import Grant
 from appliance.trust.keys import PublicKeys, public_line
 from appliance.trust.revocation import NOTHING, Ended, Revocation, Revoked, revoke
 from appliance.trust.signed import Document
-from tests.unit.territory.small import node, service, territory
+from tests.worlds.small import node, service, territory
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = public_line(KEY)

@@ -16,7 +16,7 @@ from appliance.provision.apply import Host
 from appliance.trust import identity, root_bundle
 from appliance.trust.identity import create_identity
 from appliance.trust.root_bundle import territory_for_root
-from tests.unit.provision.towns import PUBLIC, bundle, town
+from tests.worlds.towns import PUBLIC, bundle, town
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from appliance.trust.keys import public_line
 from appliance.trust.signed import digest_of, make
 from appliance.trust.voted import BYTES_MAX, TYPE, assemble, read_voted, statement, vote
 from appliance.trust.voting import Voting
-from tests.unit.trust.voters import KEYS, NAMES, REPOSITORY, STRANGER, asked, granted, voting
+from tests.worlds.voters import KEYS, NAMES, REPOSITORY, STRANGER, asked, granted, voting
 
 FIVE = voting()
 TERRITORY = STRANGER

@@ -17,8 +17,8 @@ from appliance.trust.bundle import TYPE, Bundle, Member, accept_bundle, make_bun
 from appliance.trust.generation import EPOCH_MAX
 from appliance.trust.keys import PublicKeys, public_line
 from appliance.trust.voting import TERM_MAX, Voting, check_term, next_term
-from tests.unit.territory.small import node, territory
-from tests.unit.trust.voters import KEYS, NAMES, STRANGER, voting
+from tests.worlds.small import node, territory
+from tests.worlds.voters import KEYS, NAMES, STRANGER, voting
 
 TERRITORY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 PUBLIC = public_line(TERRITORY)
