@@ -1,4 +1,4 @@
-"""The demo's territory, started: shared by the fixture `territory` and by modules that keep one for all their tests."""
+"""The territory of inventory/demo: with keys and a signed bundle, where nothing runs, and with four sshds running."""
 
 from __future__ import annotations
 
@@ -16,6 +16,26 @@ from appliance_lab.processes.territory import ProcessTerritory, on_ports
 
 INVENTORY = Path(__file__).parents[2] / "inventory/demo"
 LOOPBACK = "127.0.0.1"
+
+
+def signed_territory(root: Path, plan: Territory | None = None) -> ProcessTerritory:
+    """The nodes of the demo, or of `plan`, below `root`: each has its keys and the first bundle, and nothing runs."""
+    made = ProcessTerritory(root, plan or load(INVENTORY))
+    made.create()
+    made.sign()
+    return made
+
+
+def with_operator(plan: Territory, operator_key: Path) -> Territory:
+    """`plan`, in which `maintenance` signs acts with `operator_key`, whose public half lies beside it."""
+    public = operator_key.with_name(f"{operator_key.name}.pub").read_text().strip()
+    person = replace(plan.people["maintenance"], keys=(public,))
+    return replace(plan, people={"maintenance": person})
+
+
+def on_free_ports(plan: Territory) -> Territory:
+    """`plan`, with its nodes on free ports of this machine."""
+    return on_ports(plan, dict(zip(plan.nodes, free_ports(LOOPBACK, len(plan.nodes)), strict=True)), LOOPBACK)
 
 
 @contextmanager
@@ -43,9 +63,5 @@ def running_territory(
 
 
 def _plan(documents: Path, operator_key: Path) -> Territory:
-    plan = load(INVENTORY)
-    plan = on_ports(plan, dict(zip(plan.nodes, free_ports(LOOPBACK, len(plan.nodes)), strict=True)), LOOPBACK)
-    service = replace(plan.services["docs-a"], paths=(str(documents),))
-    public = operator_key.with_name(operator_key.name + ".pub").read_text().strip()
-    person = replace(plan.people["maintenance"], keys=(public,))
-    return replace(plan, services={"docs-a": service}, people={"maintenance": person})
+    plan = with_operator(on_free_ports(load(INVENTORY)), operator_key)
+    return replace(plan, services={"docs-a": replace(plan.services["docs-a"], paths=(str(documents),))})

@@ -10,19 +10,16 @@ import pytest
 from appliance.config.load import load
 from appliance.escrow.age import generate
 from appliance.territory.implicit import with_implicit
-from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import Typed
+from tests.worlds.demo import INVENTORY, signed_territory
 
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 NODE, OWN, DOCS = "commune-a", "appliance-commune-a", "docs-a"
 
 
 @pytest.fixture
 def typed(tmp_path: Path) -> Typed:
     """The demo's nodes, each with its own service too; nothing has begun and nothing runs."""
-    made = ProcessTerritory(tmp_path / "made", with_implicit(replace(load(INVENTORY), own_backup=True)))
-    made.create()
-    made.sign()
+    made = signed_territory(tmp_path / "made", with_implicit(replace(load(INVENTORY), own_backup=True)))
     desk = tmp_path / "desk"
     desk.mkdir()
     (desk / "territory").write_bytes(made.territory_key.read_bytes())

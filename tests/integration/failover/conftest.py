@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +17,7 @@ from appliance_lab.checkers.invariants import CHECKS
 from appliance_lab.checkers.verdict import Report, check, read
 from appliance_lab.processes.failover import BOUND_SECONDS, FailoverWorld, failover_world
 from tests.pace import PACE
-from tests.worlds.demo import INVENTORY
+from tests.worlds.demo import INVENTORY, with_operator
 
 SERVICE = "docs-a"
 HOME, STANDBY = "commune-a", "hermitage"
@@ -37,9 +36,7 @@ class Begin(Protocol):
 @pytest.fixture
 def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
     """Start the stage with `docs-a` under a policy: served at commune-a, saved once, the hermitage standing by."""
-    plan = load(INVENTORY)
-    public = operator_key.with_name(f"{operator_key.name}.pub").read_text().strip()
-    plan = replace(plan, people={"maintenance": replace(plan.people["maintenance"], keys=(public,))})
+    plan = with_operator(load(INVENTORY), operator_key)
     with contextlib.ExitStack() as stack:
 
         def begun(

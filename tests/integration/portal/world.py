@@ -40,9 +40,9 @@ from appliance.trust.act import make_act
 from appliance.trust.keys import create_key
 from appliance.units import DAY, HOUR
 from appliance_lab.processes.node import free_ports
-from appliance_lab.processes.territory import ProcessTerritory, on_ports
+from appliance_lab.processes.territory import ProcessTerritory
 from tests.pace import PACE
-from tests.worlds.demo import INVENTORY, LOOPBACK
+from tests.worlds.demo import INVENTORY, LOOPBACK, on_free_ports
 
 PASSWORD = "un chêne près du lavoir"
 WAIT_SECONDS = PACE * 60.0
@@ -217,8 +217,7 @@ def wait_until(holds: object, what: str) -> None:
 
 
 def _plan(documents: Path, others: Path) -> Territory:
-    plan = load(INVENTORY)
-    plan = on_ports(plan, dict(zip(plan.nodes, free_ports(LOOPBACK, len(plan.nodes)), strict=True)), LOOPBACK)
+    plan = on_free_ports(load(INVENTORY))
     own = replace(plan.services["docs-a"], paths=(str(documents),))
     other = replace(
         own, name="docs-b", title="Documents de la commune B", node=OTHER, paths=(str(others),), standbys=(NODE,)

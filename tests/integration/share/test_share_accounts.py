@@ -16,11 +16,10 @@ from appliance.config.load import load
 from appliance.territory.implicit import with_implicit
 from appliance_lab.checkout import appliance_argv
 from appliance_lab.hosts.pc import Pc
-from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.share.conftest import LETS_NOBODY_IN, MARIE, PAUL, lets_in
 from tests.integration.share.world import World
 from tests.worlds.accounts import account
-from tests.worlds.demo import INVENTORY
+from tests.worlds.demo import INVENTORY, signed_territory
 
 pytestmark = pytest.mark.root
 NEW = "le pont de bois de Saint-Crépin"
@@ -111,11 +110,9 @@ def test_of_what_the_agent_brought_root_takes_what_the_bundle_says_and_nothing_e
 ) -> None:
     plan = load(INVENTORY)
     other = replace(plan.services["docs-a"], name="docs-b", node="commune-b", standbys=("commune-a",))
-    made = ProcessTerritory(
+    made = signed_territory(
         tmp_path / "territory", with_implicit(replace(plan, own_backup=True, services={"docs-b": other}))
     )
-    made.create()
-    made.sign()
     node = "/srv/appliance/node"
     for name in ("node.json", "bundle"):
         world.did("cp", str(made.nodes["commune-a"].state / name), f"{node}/{name}")

@@ -13,25 +13,20 @@ import pytest
 from appliance.backup.peers.conversation import Lines
 from appliance.branches.merge import Merge
 from appliance.branches.plan import _check_closed, choose, leave
-from appliance.config.load import load
 from appliance.errors import Busy, Refused, UsageError
 from appliance.failover import takeover
 from appliance.failover.forms import trees
 from appliance.host.command import CommandFailed, Result
 from appliance.node.current import files_of
 from appliance.node.handle import Node
-from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.demo import signed_territory
 
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 SERVICE = "docs-a"
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
-    made = ProcessTerritory(tmp_path / "t", load(INVENTORY))
-    made.create()
-    made.sign()
-    return made.open("commune-a")
+    return signed_territory(tmp_path / "t").open("commune-a")
 
 
 def files(node: Node) -> Path:

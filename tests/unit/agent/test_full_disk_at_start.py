@@ -23,9 +23,9 @@ from appliance.voter.program import Settings
 from appliance_lab.processes import certificates
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.unit.failover.world import SERVICE, World
+from tests.worlds.demo import INVENTORY
 from tests.worlds.documents import EXCLUSIVE, LOCAL
 
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 FULL, VOTER = "/dev/full", "hermitage"
 A = Action
 

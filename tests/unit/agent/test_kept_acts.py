@@ -22,8 +22,8 @@ from appliance.trust.act import make_act
 from appliance.trust.keys import create_key
 from appliance.voter.program import make_state
 from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.demo import INVENTORY, signed_territory, with_operator
 
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 NODE, SICK = "hermitage", "commune-a"
 FIELDS = {"subject": SICK, "service": "any", "operator": "maintenance", "start": "2020-01-01T00:00:00Z"}
 Accept = Callable[..., bytes]
@@ -32,14 +32,8 @@ Accept = Callable[..., bytes]
 @pytest.fixture
 def made(tmp_path: Path) -> ProcessTerritory:
     """The demo's territory with an operator's key; keys and bundle only, nothing runs."""
-    plan = load(INVENTORY)
     create_key(tmp_path / "maintenance")
-    public = (tmp_path / "maintenance.pub").read_text().strip()
-    person = replace(plan.people["maintenance"], keys=(public,))
-    territory = ProcessTerritory(tmp_path / "t", replace(plan, people={"maintenance": person}))
-    territory.create()
-    territory.sign()
-    return territory
+    return signed_territory(tmp_path / "t", with_operator(load(INVENTORY), tmp_path / "maintenance"))
 
 
 @pytest.fixture

@@ -24,24 +24,18 @@ from appliance.trust.act import make_act
 from appliance.trust.grant import Grant, make_request
 from appliance.trust.keys import create_key, load_key
 from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.demo import INVENTORY, signed_territory, with_operator
 
 SERVICE = "docs-a"
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> ProcessTerritory:
     """The demo's territory with a second service and an operator's key; keys and bundle only, nothing runs."""
-    plan = load(INVENTORY)
     create_key(tmp_path / "maintenance")
-    public = (tmp_path / "maintenance.pub").read_text().strip()
+    plan = with_operator(load(INVENTORY), tmp_path / "maintenance")
     second = replace(plan.services["docs-a"], name="base-a")
-    person = replace(plan.people["maintenance"], keys=(public,))
-    plan = replace(plan, services={**plan.services, "base-a": second}, people={"maintenance": person})
-    territory = ProcessTerritory(tmp_path / "t", plan)
-    territory.create()
-    territory.sign()
-    return territory
+    return signed_territory(tmp_path / "t", replace(plan, services={**plan.services, "base-a": second}))
 
 
 def look(node: Node, observer: Observer | None = None) -> View:

@@ -9,9 +9,8 @@ from pathlib import Path
 from appliance.config.load import load
 from appliance.host.files import make_private_folder
 from appliance.node.handle import Node
-from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.demo import INVENTORY, signed_territory
 
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 SERVICE = "docs-a"
 
 
@@ -23,10 +22,7 @@ def voting_node(tmp_path: Path) -> Node:
         name: replace(it, roles=tuple(dict.fromkeys((*it.roles, "voter"))) if name in voting else it.roles)
         for name, it in plan.nodes.items()
     }
-    made = ProcessTerritory(tmp_path / "t", replace(plan, nodes=nodes))
-    made.create()
-    made.sign()
-    found = made.open("commune-a")
+    found = signed_territory(tmp_path / "t", replace(plan, nodes=nodes)).open("commune-a")
     (found.layout.root / "programs.json").write_text(json.dumps({SERVICE: {}}))
     make_private_folder(found.layout.failover)
     return found

@@ -16,15 +16,13 @@ from appliance.borg.model import Archive, Item, Repository
 from appliance.borg.names import is_checkpoint
 from appliance.branches.archive import SECONDS_MAX, Room, added_bytes, is_known, room_for, save_branch
 from appliance.branches.store import Branch, branches
-from appliance.config.load import load
 from appliance.errors import NoSpace, UsageError
 from appliance.host.command import CommandTimeout
 from appliance.host.files import make_private_folder
 from appliance.host.layout import NodeLayout
 from appliance.units import DAY, GIB, MIB
-from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.demo import signed_territory
 
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 MOMENT = 1_800_000_000.0
 BRANCH = Branch("docs-a", 2, Path("/var/branches/2"))
 
@@ -113,10 +111,7 @@ def test_a_branch_that_does_not_fit_is_refused_by_a_sentence_with_what_to_do(roo
 
 
 def test_peers_keep_half_a_day_and_the_reserve_of_an_epoch_for_the_service(tmp_path: Path) -> None:
-    made = ProcessTerritory(tmp_path / "t", load(INVENTORY))
-    made.create()
-    made.sign()
-    terms = made.open("commune-a").bundle.terms("docs-a")
+    terms = signed_territory(tmp_path / "t").open("commune-a").bundle.terms("docs-a")
     wide = replace(terms, service=replace(terms.service, quota_bytes=100 * GIB, change_bytes_per_day=0))
     assert room_for(wide, 0, tmp_path).peers == GIB // 2
     tight = replace(wide, service=replace(wide.service, quota_bytes=10 * GIB))

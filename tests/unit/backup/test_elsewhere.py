@@ -25,9 +25,9 @@ from appliance.territory.model import Territory
 from appliance.trust.grant import make_request
 from appliance.trust.keys import load_key
 from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.demo import INVENTORY, signed_territory
 
 SERVICE, HOME, STANDBY, OTHER = "docs-a", "commune-a", "hermitage", "commune-b"
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 NEWER = "hermitage knows epoch 4 of docs-a, written by {writer}; ours is 2."
 
 
@@ -44,9 +44,7 @@ def plan(*, home: str = HOME, voters: bool = True) -> Territory:
 @pytest.fixture
 def made(tmp_path: Path) -> ProcessTerritory:
     """docs-a was granted to commune-a, and both candidates have a program that serves it; nothing runs."""
-    territory = ProcessTerritory(tmp_path / "t", plan())
-    territory.create()
-    territory.sign()
+    territory = signed_territory(tmp_path / "t", plan())
     for name in (HOME, STANDBY):
         (territory.open(name).layout.root / "programs.json").write_text(json.dumps({SERVICE: "sleep 1"}))
     node = territory.open(HOME)

@@ -14,23 +14,18 @@ from appliance.backup.chain.proven import FETCHED, HELD, Proven
 from appliance.backup.peers.local_reuse import reuse_local
 from appliance.backup.vault.replicas import replica_of
 from appliance.clock import SimulatedClock
-from appliance.config.load import load
 from appliance.host.files import make_private_folder, sha256_file
 from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 from appliance.units import DAY
-from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.demo import signed_territory
 
 SERVICE = "docs-a"
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Node:
-    territory = ProcessTerritory(tmp_path / "t", load(INVENTORY))
-    territory.create()
-    territory.sign()
-    made = replace(territory.open("hermitage"), clock=SimulatedClock())
+    made = replace(signed_territory(tmp_path / "t").open("hermitage"), clock=SimulatedClock())
     make_private_folder(made.service(SERVICE).root)
     return made
 

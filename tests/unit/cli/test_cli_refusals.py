@@ -17,8 +17,8 @@ from appliance.trust.act import make_act
 from appliance.trust.grant import make_request
 from appliance.trust.keys import create_key, load_key
 from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.demo import INVENTORY, signed_territory
 
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
 SERVICE = "docs-a"
 ZERO = "0" * 64
 
@@ -31,9 +31,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     create_key(desk / "stranger")
     plan = load(INVENTORY)
     plan = replace(plan, people={"maintenance": Person("maintenance", "Régie", (operator,), ("lost",))})
-    made = ProcessTerritory(desk / "made", plan)
-    made.create()
-    made.sign()
+    made = signed_territory(desk / "made", plan)
     node = made.open("commune-a")
     (desk / "old.bundle").write_bytes(node.layout.bundle.read_bytes())
     made.sign()

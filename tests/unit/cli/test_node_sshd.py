@@ -10,19 +10,13 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import main
-from appliance.config.load import load
 from appliance_lab.processes.node import SSHD
-from appliance_lab.processes.territory import ProcessTerritory
-
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
+from tests.worlds.demo import signed_territory
 
 
 @pytest.mark.skipif(not SSHD.exists(), reason="sshd is not installed")
 def test_the_settings_that_it_writes_are_good_for_sshd(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    made = ProcessTerritory(tmp_path / "made", load(INVENTORY))
-    made.create()
-    made.sign()
-    node = made.nodes["commune-b"]
+    node = signed_territory(tmp_path / "made").nodes["commune-b"]
     words = ["--json", "--state", str(node.state), "internal", "node", "sshd"]
     assert main.run([*words, "--dry-run"]) == 0
     assert not (node.layout.run / "sshd_config").exists()

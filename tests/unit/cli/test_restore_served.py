@@ -13,6 +13,7 @@ from appliance.cli.restore import node as restore_node_cmd
 from appliance.cli.restore import served as restore_served
 from appliance.cli.restore.served import check_writable_here
 from appliance.errors import Refused
+from tests.worlds.demo import INVENTORY
 
 SERVICE = "docs-a"
 
@@ -48,7 +49,7 @@ def test_what_failover_serves_is_left_to_it_by_a_restore_of_the_whole_node(
     brought: list[str] = []
     from appliance.config.load import load
 
-    plan = load(Path(__file__).parents[3] / "inventory/demo")
+    plan = load(INVENTORY)
     docs = plan.services[SERVICE]
     database = replace(docs, name="register", kind="postgresql")
     other = replace(docs, name="base-a", kind="postgresql")

@@ -8,19 +8,14 @@ from pathlib import Path
 import pytest
 
 from appliance.cli import main
-from appliance.config.load import load
 from appliance.host.layout import NodeLayout
 from appliance_lab.processes.territory import ProcessTerritory
-
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
+from tests.worlds.demo import signed_territory
 
 
 @pytest.fixture
 def made(tmp_path: Path) -> ProcessTerritory:
-    made = ProcessTerritory(tmp_path / "made", load(INVENTORY))
-    made.create()
-    made.sign()
-    return made
+    return signed_territory(tmp_path / "made")
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from appliance.cli import main
 from appliance.config.load import load
 from appliance.territory.placement import place
 from appliance_lab.demo.documents import DATA_BYTES_MAX
-
-INVENTORY = Path(__file__).parents[3] / "inventory/demo"
+from tests.worlds.demo import INVENTORY
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,15 +11,15 @@ from appliance.portal.base.person import Person
 from appliance.portal.shares import Share, scope_of, shares_of
 from appliance.territory.implicit import openable
 from appliance.territory.model import Territory
+from tests.worlds.demo import INVENTORY
 
-DEMO = Path(__file__).parents[3] / "inventory/demo"
 SHARE = Share("docs-a", "Documents", "Commune A", ("srv/shares/docs-a",))
 
 
 @pytest.fixture(scope="module")
 def territory() -> Territory:
     """The hermitage may open a and b and the database; a group enters `council`."""
-    plan = load(DEMO)
+    plan = load(INVENTORY)
     a = plan.services["docs-a"]
     more = {
         "docs-b": replace(a, name="docs-b", node="commune-b", paths=("/srv/docs-b",)),

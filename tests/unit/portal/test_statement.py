@@ -16,8 +16,7 @@ from appliance.portal.base.language import Words
 from appliance.portal.base.templates import Templates
 from appliance.portal.base.web_app import Visit
 from appliance.territory import codec
-
-DEMO = Path(__file__).parents[3] / "inventory/demo"
+from tests.worlds.demo import INVENTORY
 
 
 def statement(language: str, contact: str) -> str:
@@ -50,7 +49,7 @@ def test_where_nobody_is_named_it_sends_people_to_their_town_hall() -> None:
 
 
 def test_whom_to_write_to_is_signed_with_the_territory_and_may_be_missing() -> None:
-    territory = load(DEMO)
+    territory = load(INVENTORY)
     plain = codec.to_json(territory)
     assert codec.from_json(json.loads(json.dumps(plain))).contact == territory.contact == "la régie, 03 00 00 00 00"
     del plain["contact"]
