@@ -13,6 +13,7 @@ from appliance.trust.keys import create_key
 from appliance_lab.corpus import change
 from tests.integration.vault.siege import SERVICE, Siege
 from tests.worlds.demo import running_territory
+from tests.worlds.vaults import VaultWorld
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +31,9 @@ def siege(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Si
         stolen = root / "stolen"
         run(("cp", "-a", str(origin.layout.root), str(stolen)), timeout_seconds=60, check=True)
         yield Siege.begin(territory, stolen)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
+    """Vaults without any history: each test copies them, since keys cost more than all the rest."""
+    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()

@@ -20,11 +20,6 @@ from tests.worlds.vaults import HOLDER, Generation, VaultWorld, assert_whole, he
 RESENT_MAX = MIB
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
-    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
-
-
 @pytest.fixture
 def vaults(made: VaultWorld, tmp_path: Path) -> VaultWorld:
     return made.copy(tmp_path / "desk")

@@ -20,11 +20,6 @@ from tests.worlds.vaults import HOLDER, SERVICE, Generation, VaultWorld, assert_
 TMPFS_BYTES = 6 * MIB
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
-    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
-
-
 def _no_floor() -> None:
     """In the child only: the vault keeps 1 GiB for its host, which no small disk has."""
     receive.FREE_FLOOR_BYTES = -(1 << 50)  # type: ignore[attr-defined]

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from appliance.backup.peers import conversation
 from tests.integration.vault_worlds.history import days_of
 from tests.no_fsync import no_fsync
 from tests.worlds.vaults import Generation, VaultWorld
+from tests.worlds.vaults_in_process import World
 
 __all__ = ("no_fsync",)
 
@@ -29,6 +31,15 @@ def vaults(made_desk: VaultWorld, tmp_path: Path, request: pytest.FixtureRequest
     """A desk of its own for each test: with the history of three days for those that ask for it, else without."""
     found: VaultWorld = request.getfixturevalue("lived")[0] if "history" in request.fixturenames else made_desk
     return found.copy(tmp_path / "desk")
+
+
+@pytest.fixture
+def begun(vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> World:
+    """docs-a has its first grant and nothing of it is saved yet; every line leads to a vault in this process."""
+    made = World(vaults)
+    monkeypatch.setattr(conversation, "Line", made.line)
+    made.begin()
+    return made
 
 
 @pytest.fixture

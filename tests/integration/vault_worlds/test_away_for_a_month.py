@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
-
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.chain.seal import will_compact
-from appliance.backup.peers import conversation
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.units import DAY
-from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, assert_whole
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, assert_whole
 from tests.worlds.vaults_in_process import World
 
 DAYS, BUSY_DAYS, RUNS_OF_A_BUSY_DAY = 36, 2, 3
@@ -17,11 +14,9 @@ COMPACTED_EVERY_DAYS = 7
 
 
 def test_a_peer_that_was_away_takes_the_newest_with_all_headers_and_loses_nothing_it_had(
-    vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch
+    begun: World,
 ) -> None:
-    world = World(vaults)
-    monkeypatch.setattr(conversation, "Line", world.line)
-    world.begin()
+    world, vaults = begun, begun.vaults
     first, _ = world.run(ORIGIN)
     world.down = frozenset({HOLDER})
     for day in range(1, DAYS + 1):

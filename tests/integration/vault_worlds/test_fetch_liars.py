@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from appliance.backup.chain.resync import fetch_for_resync
-from appliance.backup.peers import conversation
 from appliance.backup.peers.fetch import fetch, fetch_newest
 from appliance.backup.vault import give, session
 from appliance.backup.vault.call import Call
@@ -21,25 +20,16 @@ from appliance.errors import IntegrityError, Unreachable
 from appliance.host.files import sha256_file
 from appliance.trust.grant import read_grant
 from tests.integration.vault_worlds.fetch_lies import LIES, OLDER
-from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY
 from tests.worlds.vaults_in_process import World
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
-    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
-
-
 @pytest.fixture
-def world(made: VaultWorld, tmp_path: Path) -> Iterator[World]:
+def world(begun: World) -> World:
     """A service with two generations at both holders."""
-    world = World(made.copy(tmp_path / "desk"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversation, "Line", world.line)
-        world.begin()
-        world.run(ORIGIN)
-        world.run(ORIGIN)
-        yield world
+    begun.run(ORIGIN)
+    begun.run(ORIGIN)
+    return begun
 
 
 class Lying:

@@ -7,25 +7,21 @@ import pytest
 from appliance.backup.chain.left_behind import told
 from appliance.backup.chain.resync import fetch_for_resync, request_after_fetch
 from appliance.backup.chain.went_on import goes_on_without
-from appliance.backup.peers import conversation
 from appliance.backup.peers.fetched import remember_fetched
 from appliance.errors import Unreachable
 from appliance.units import DAY
-from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY
 from tests.worlds.vaults_in_process import World
 
 
 @pytest.fixture
-def world(vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(begun: World) -> World:
     """The standby has 2.1; of 2.2, with which the origin gave the service up, only the blind peer has a copy."""
-    made = World(vaults)
-    monkeypatch.setattr(conversation, "Line", made.line)
-    made.begin()
-    made.run(ORIGIN)
-    made.down = frozenset({STANDBY})
-    made.run(ORIGIN)
-    made.down = frozenset()
-    return made
+    begun.run(ORIGIN)
+    begun.down = frozenset({STANDBY})
+    begun.run(ORIGIN)
+    begun.down = frozenset()
+    return begun
 
 
 def last(world: World) -> str:

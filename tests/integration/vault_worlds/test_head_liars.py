@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -39,21 +38,13 @@ JUNK: Mapping[str, Mapping[str, Any]] = {
 SAYS = f"the grant is for {OTHER}, not {SERVICE}."
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
-    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
-
-
 @pytest.fixture
-def world(made: VaultWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(begun: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A generation at both holders, of which the blind one begins to lie: it shows a true grant of another service."""
-    world = World(made.copy(tmp_path / "desk"))
-    monkeypatch.setattr(peers, "Line", world.line)
-    world.begin()
-    world.run(ORIGIN)
-    foreign = world.vaults.grant(STRANGER, known_epoch=62, service=OTHER)
+    begun.run(ORIGIN)
+    foreign = begun.vaults.grant(STRANGER, known_epoch=62, service=OTHER)
     monkeypatch.setitem(session.VERBS, "head", lying(lambda frame: with_grant(frame, foreign)))  # type: ignore[arg-type]
-    return world
+    return begun
 
 
 def with_grant(frame: Mapping[str, Any], grant: Grant) -> dict[str, Any]:
@@ -114,10 +105,10 @@ def test_a_grant_of_another_service_is_told_by_the_exchange(world: World) -> Non
 
 
 def test_a_takeover_is_fenced_by_what_vaults_show_and_an_empty_spare_takes_its_grant(
-    made: VaultWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A spare that held nothing was sent nothing and counted; the former writer could go on there."""
-    world = World(made.copy(tmp_path / "spare"), down=frozenset({HOLDER}))
+    world = World(vaults, down=frozenset({HOLDER}))
     monkeypatch.setattr(peers, "Line", world.line)
     world.begin()
     world.run(ORIGIN)

@@ -6,8 +6,7 @@ import pytest
 
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.chain.installed import files_are_here
-from appliance.backup.peers import conversation
-from tests.worlds.vaults import ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import ORIGIN, SERVICE, STANDBY
 from tests.worlds.vaults_in_process import World
 
 OPENED = 2
@@ -15,16 +14,13 @@ OPENED = 2
 
 
 @pytest.fixture
-def world(vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(begun: World) -> World:
     """The origin wrote 2.1, then the standby 4.2; the origin adopted epoch 6, and nothing was laid in place yet."""
-    made = World(vaults)
-    monkeypatch.setattr(conversation, "Line", made.line)
-    made.begin()
-    made.run(ORIGIN)
-    made.adopt(STANDBY, made.fetch_to_continue(STANDBY))
-    made.run(STANDBY)
-    made.adopt(ORIGIN, made.fetch_to_continue(ORIGIN))
-    return made
+    begun.run(ORIGIN)
+    begun.adopt(STANDBY, begun.fetch_to_continue(STANDBY))
+    begun.run(STANDBY)
+    begun.adopt(ORIGIN, begun.fetch_to_continue(ORIGIN))
+    return begun
 
 
 def are_here(world: World, opened: int = OPENED) -> bool:

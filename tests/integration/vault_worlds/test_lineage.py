@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,29 +11,19 @@ import pytest
 
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.chain.lineage import prove, remember
-from appliance.backup.peers import conversation
 from appliance.backup.writer.writer import push_newest
 from appliance.errors import Refused
-from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY
 from tests.worlds.vaults_in_process import World
 
 ALL = frozenset({STANDBY, HOLDER, SPARE})
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> VaultWorld:
-    return VaultWorld(tmp_path_factory.mktemp("desk") / "made").create()
-
-
 @pytest.fixture
-def world(made: VaultWorld, tmp_path: Path) -> Iterator[World]:
+def world(begun: World) -> World:
     """A service with one generation at both holders."""
-    world = World(made.copy(tmp_path / "desk"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversation, "Line", world.line)
-        world.begin()
-        world.run(ORIGIN)
-        yield world
+    begun.run(ORIGIN)
+    return begun
 
 
 @pytest.fixture

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from appliance.backup.chain.seal import RottenSegment, will_compact
-from appliance.backup.peers import conversation
 from appliance.backup.writer.repair import find_rotten, repair
-from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE
 from tests.worlds.vaults_in_process import World
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(begun: World) -> World:
     """A service of two segments, held whole at both holders."""
-    world = World(VaultWorld(tmp_path / "desk").create())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversation, "Line", world.line)
-        world.begin()
-        world.run(ORIGIN)
-        world.run(ORIGIN)
-        yield world
+    begun.run(ORIGIN)
+    begun.run(ORIGIN)
+    return begun
 
 
 def repository(world: World) -> Path:

@@ -18,7 +18,7 @@ from appliance.borg.names import archive_name
 from appliance.monitor.status import judge
 from appliance.monitor.view import AgentSeen
 from appliance.trust import signed
-from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY
 from tests.worlds.vaults_in_process import World, write
 
 
@@ -35,14 +35,6 @@ def former(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     monkeypatch.setattr(conversation, "read_head", read_head)
     return nodes
-
-
-@pytest.fixture
-def world(vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> World:
-    made = World(vaults)
-    monkeypatch.setattr(conversation, "Line", made.line)
-    made.begin()
-    return made
 
 
 def run(world: World) -> tuple[int, dict[str, str]]:
@@ -67,23 +59,23 @@ def whole_as_told(world: World, name: str) -> object:
     return found.facts["whole"]
 
 
-def test_the_later_format_is_sealed_once_every_holder_showed_that_it_reads_it(world: World, former: set[str]) -> None:
+def test_the_later_format_is_sealed_once_every_holder_showed_that_it_reads_it(begun: World, former: set[str]) -> None:
     former |= {HOLDER}
-    assert run(world) == (1, {})
-    world.down = frozenset({HOLDER})
+    assert run(begun) == (1, {})
+    begun.down = frozenset({HOLDER})
     former.clear()
-    assert run(world)[0] == 1, "what is silent counts as it was last"
-    world.down = frozenset()
-    assert run(world) == (2, {})
+    assert run(begun)[0] == 1, "what is silent counts as it was last"
+    begun.down = frozenset()
+    assert run(begun) == (2, {})
 
 
 def test_a_partial_backup_is_not_safe_while_a_holder_keeps_its_header_from_saying_so(
-    world: World, former: set[str]
+    begun: World, former: set[str]
 ) -> None:
     """A holder that is away for a month is not upgraded, and all partial backups of that month were "safe 2 of 2"."""
     former |= {HOLDER}
-    assert run(world) == (1, {})
-    node = world.vaults.open(ORIGIN)
+    assert run(begun) == (1, {})
+    node = begun.vaults.open(ORIGIN)
     newest = chain_of(node, SERVICE).newest()
     assert newest is not None
     archive = archive_name(SERVICE, f"{newest.header.epoch}.{newest.header.sequence}", newest.header.time, 1)
@@ -92,28 +84,28 @@ def test_a_partial_backup_is_not_safe_while_a_holder_keeps_its_header_from_sayin
     (seen,) = (it for it in Observer().look(node, now_of(node), Memory(), thorough=True).written if it.ours)
     assert (seen.safety.safe, seen.newest and seen.newest.whole, seen.safe_newest) == (False, False, None)
     assert [it.last for it in seen.partial] == [None]
-    assert whole_as_told(world, ORIGIN) is False
-    assert whole_as_told(world, STANDBY) is None, "the header that it holds cannot say it, so it claims nothing"
+    assert whole_as_told(begun, ORIGIN) is False
+    assert whole_as_told(begun, STANDBY) is None, "the header that it holds cannot say it, so it claims nothing"
     former.clear()
-    assert run(world) == (2, {})
-    assert (whole_as_told(world, ORIGIN), whole_as_told(world, STANDBY)) == (False, False)
+    assert run(begun) == (2, {})
+    assert (whole_as_told(begun, ORIGIN), whole_as_told(begun, STANDBY)) == (False, False)
 
 
-def test_a_holder_that_was_put_back_to_a_former_version_is_told_to_be_upgraded(world: World, former: set[str]) -> None:
-    assert run(world) == (2, {})
+def test_a_holder_that_was_put_back_to_a_former_version_is_told_to_be_upgraded(begun: World, former: set[str]) -> None:
+    assert run(begun) == (2, {})
     former |= {STANDBY}
-    world.down = frozenset({STANDBY})
-    assert run(world)[0] == 2
-    world.down = frozenset()
-    format_, refused = run(world)
+    begun.down = frozenset({STANDBY})
+    assert run(begun)[0] == 2
+    begun.down = frozenset()
+    format_, refused = run(begun)
     assert format_ == 1
     assert "up to format 1, and these have format 2" in refused[STANDBY]
     assert HOLDER not in refused
     former.clear()
-    assert run(world) == (2, {})
+    assert run(begun) == (2, {})
 
 
-def test_a_header_with_an_unknown_field_is_refused_by_a_vault(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_with_an_unknown_field_is_refused_by_a_vault(begun: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has the origin's keys could send headers of 4 KiB that no peer can fetch any more, for ever."""
     make = signed.make
 
@@ -121,21 +113,21 @@ def test_a_header_with_an_unknown_field_is_refused_by_a_vault(world: World, monk
         return make(type_, fields | {"x": "y" * 900}, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(signed, "make", with_more)
-    node = world.vaults.open(ORIGIN)
+    node = begun.vaults.open(ORIGIN)
     chain, layout = chain_of(node, SERVICE), node.service(SERVICE)
     write(layout, chain.grant().epoch)
     seal(layout, chain, chain.grant(), layout.envelopes, node.signing_key, node.clock.now())
     monkeypatch.undo()
-    monkeypatch.setattr(conversation, "Line", world.line)
+    monkeypatch.setattr(conversation, "Line", begun.line)
     errors = {it.peer: str(it.error) for it in push_newest(node, SERVICE)}
     assert all("format 1 has no field 'x'" in said for said in errors.values()), errors
 
 
 def test_a_standby_reads_the_history_that_a_less_strict_version_took(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    begun: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or one header of former days would keep a standby from the service that it holds, for ever."""
-    vaults, make = world.vaults, signed.make
+    vaults, make = begun.vaults, signed.make
     grant = vaults.grant()
     with monkeypatch.context() as patched:
         patched.setattr(signed, "make", lambda type_, fields, *rest: make(type_, fields | {"x": "y"}, *rest))

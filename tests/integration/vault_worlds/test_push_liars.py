@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance.backup.peers import conversation
 from appliance.backup.vault import receive, session
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.store import RECEIPT
@@ -22,7 +20,6 @@ from tests.worlds.vaults import (
     SERVICE,
     STANDBY,
     Generation,
-    VaultWorld,
     assert_whole,
     offer,
 )
@@ -46,15 +43,6 @@ LIES: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.fixture
-def world(made_desk: VaultWorld, tmp_path: Path) -> Iterator[World]:
-    world = World(made_desk.copy(tmp_path / "desk"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conversation, "Line", world.line)
-        world.begin()
-        yield world
-
-
 def lying(lie: Any) -> Callable[[Call], None]:
     """In the place of `receive.put`: only the blind holder lies."""
 
@@ -74,21 +62,21 @@ def lying(lie: Any) -> Callable[[Call], None]:
 
 
 @pytest.mark.parametrize("name", LIES)
-def test_a_push_ends_whatever_a_vault_answers(world: World, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_push_ends_whatever_a_vault_answers(begun: World, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     lie, says = LIES[name]
     monkeypatch.setitem(session.VERBS, "put", lying(lie))  # type: ignore[arg-type]
-    sealed, pushed = world.run(ORIGIN)
-    assert world.vaults.holding(STANDBY).holds(sealed.header.id)
+    sealed, pushed = begun.run(ORIGIN)
+    assert begun.vaults.holding(STANDBY).holds(sealed.header.id)
     (error,) = [it.error for it in pushed if it.error]
     assert says in error.what
     assert HOLDER in error.what
 
 
-def test_the_wrong_start_of_a_file_that_another_holder_left_stops_no_push(world: World) -> None:
+def test_the_wrong_start_of_a_file_that_another_holder_left_stops_no_push(begun: World) -> None:
     """The blind holder hands the newest generation on, sends wrong starts and is cut, each time before the writer."""
-    world.down = frozenset({STANDBY})
-    sealed, _ = world.run(ORIGIN)
-    vaults, replica = world.vaults, world.vaults.holding(HOLDER)
+    begun.down = frozenset({STANDBY})
+    sealed, _ = begun.run(ORIGIN)
+    vaults, replica = begun.vaults, begun.vaults.holding(HOLDER)
     name = sealed.header.id.name
     generation = Generation(sealed.header, sealed.listing, sealed.entries, {})
     said = {
@@ -100,7 +88,7 @@ def test_the_wrong_start_of_a_file_that_another_holder_left_stops_no_push(world:
         offer(channel, generation, verb="put-relayed", details=said)
         assert channel.read_frame()["need"]
         channel.write(bytes(10))
-    world.down = frozenset()
+    begun.down = frozenset()
     (pushed,) = [it for it in push_newest(vaults.open(ORIGIN), SERVICE) if it.peer == STANDBY]
     assert pushed.error is None
     assert assert_whole(vaults, STANDBY) == [name]

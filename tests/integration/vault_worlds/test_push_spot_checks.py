@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from appliance.backup.chain.chain import Sealed
-from appliance.backup.peers import conversation, spot_check
+from appliance.backup.peers import spot_check
 from appliance.backup.vault import give
 from appliance.backup.writer.writer import push_newest
 from appliance.trust.generation import Entry
 from tests.integration.vault_worlds.unreadable import refuse_to_read
-from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE
 from tests.worlds.vaults_in_process import World
 
 
 @pytest.fixture
-def world(vaults: VaultWorld) -> Iterator[World]:
+def world(begun: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A service of which a generation is at its peers; every push draws, and draws everything."""
-    with pytest.MonkeyPatch.context() as patch:
-        world = World(vaults)
-        patch.setattr(conversation, "Line", world.line)
-        patch.setattr(spot_check, "EVERY_GENERATIONS", 1)
-        patch.setattr(spot_check, "SAMPLED", 1000)
-        world.begin()
-        world.run(ORIGIN)
-        yield world
+    monkeypatch.setattr(spot_check, "EVERY_GENERATIONS", 1)
+    monkeypatch.setattr(spot_check, "SAMPLED", 1000)
+    begun.run(ORIGIN)
+    return begun
 
 
 def rot(path: Path) -> None:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from appliance.backup.chain.chain import chain_of
-from appliance.backup.peers import conversation
 from appliance.backup.writer import saved
 from appliance.backup.writer.manifest import LeftOut, Manifest
 from appliance.backup.writer.replaced import forget_replaced, replaced_repositories
 from appliance.backup.writer.writer import safety_of
 from appliance.borg.folder import repository_id
 from appliance.borg.names import archive_name
-from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY
 from tests.worlds.vaults_in_process import World
 
 
 @pytest.fixture
-def world(vaults: VaultWorld) -> Iterator[World]:
-    with pytest.MonkeyPatch.context() as patch:
-        world = World(vaults)
-        patch.setattr(conversation, "Line", world.line)
-        world.begin()
-        world.run(ORIGIN)
-        yield world
+def world(begun: World) -> World:
+    begun.run(ORIGIN)
+    return begun
 
 
 def _move_there_and_back(world: World) -> None:
