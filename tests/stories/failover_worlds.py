@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,10 +17,10 @@ from appliance_lab.processes.etcd import ETCD
 from appliance_lab.processes.failover import FailoverWorld, failover_world
 from appliance_lab.processes.run import save, tell_branches
 from appliance_lab.story import require
+from tests.worlds.demo import INVENTORY, with_operator
 
 ORIGIN, STANDBY, SERVICE, ZONE = "commune-a", "hermitage", "docs-a", "valley"
 LEASE_SECONDS = 4
-INVENTORY = Path(__file__).parents[2] / "inventory/demo"
 
 
 @contextlib.contextmanager
@@ -29,10 +28,9 @@ def failover_of(folder: Path, policy: str) -> Iterator[FailoverWorld]:
     """A service of `policy` at ORIGIN with a standby, and the key of a maintenance team that may sign acts."""
     if not ETCD.exists():
         pytest.skip("etcd is not installed: make setup")
-    plan, key = load(INVENTORY), folder / "maintenance_ed25519"
+    key = folder / "maintenance_ed25519"
     create_key(key)
-    public = key.with_name(f"{key.name}.pub").read_text().strip()
-    plan = replace(plan, people={"maintenance": replace(plan.people["maintenance"], keys=(public,))})
+    plan = with_operator(load(INVENTORY), key)
     world = failover_world(folder / policy, plan, SERVICE, policy=policy, lease_seconds=LEASE_SECONDS, operator_key=key)
     (folder / policy).mkdir()
     with world as it:

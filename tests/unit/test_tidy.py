@@ -5,17 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import yaml
 
-from tests.unit.repository import ROOT, files, name
+from tests.unit.repository import OURS, ROOT, files, modules, name
 
 LINES_MAX = 400
 FOLDER_MAX = 28
-OURS = ("appliance", "appliance_lab")
 INDENTED_IMPORT = re.compile(r"^ +(from|import)\s", re.MULTILINE)
 IMPORT = re.compile(r"^ *(?:from|import) [^\n(]*(?:\([^)]*\))?", re.MULTILINE)
 FOR_TYPES_ALONE = re.compile(r"^if TYPE_CHECKING:\n(?: +.*\n|\n)+", re.MULTILINE)
@@ -57,10 +55,6 @@ FORBIDDEN = re.compile(
     r"(?<![\w}])/(wo[r]k|fa[r]m|ro[o]t|tmp/bash[_]jobs)/|\.li[b]rary"
     r"|pypi[.]org|files[.]pythonhosted|deb[.]debian[.]org|registry[.]npmjs"
 )
-
-
-def modules(*folders: str) -> Iterator[Path]:
-    return (path for path in files() if path.suffix == ".py" and name(path).split("/")[0] in folders)
 
 
 def test_no_module_has_grown_a_second_idea() -> None:

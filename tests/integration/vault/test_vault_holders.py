@@ -34,6 +34,7 @@ from appliance.units import DAY
 from appliance_lab.corpus import change
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.vault.siege import SERVICE, Siege
+from tests.integration.vault_worlds.unreadable import rot
 from tests.worlds.vaults import offer, push
 
 STANDBY, BLIND, SPARE, ORIGIN = "hermitage", "commune-b", "commune-c", "commune-a"
@@ -47,14 +48,6 @@ def _back_up(territory: ProcessTerritory, documents: Path, times: int = 1) -> No
 
 def _held(node: Node) -> list[str]:
     return [item.name for item in replica_of(node, SERVICE).stored() if item.held]
-
-
-def _rot(path: Path) -> None:
-    path.chmod(0o600)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    path.chmod(0o440)
 
 
 def _largest(replica: Replica) -> Path:
@@ -135,7 +128,7 @@ def test_a_holder_whose_newest_is_damaged_says_so_and_is_no_liar(territory: Proc
     _back_up(territory, documents)
     blind, standby = territory.open(BLIND), territory.open(STANDBY)
     exchange(blind, SERVICE)
-    _rot(_largest(replica_of(standby, SERVICE)))
+    rot(_largest(replica_of(standby, SERVICE)))
     scrub(standby, SERVICE)
     findings = exchange(blind, SERVICE)
     assert findings.withheld == {}
@@ -206,7 +199,7 @@ def test_after_a_loss_the_spare_gets_everything_and_only_then(
 
 
 def _flip_blob(replica: Replica, names: list[str]) -> None:
-    _rot(_largest(replica))
+    rot(_largest(replica))
 
 
 def _lose_blob(replica: Replica, names: list[str]) -> None:
@@ -232,16 +225,16 @@ def _lose_grants(replica: Replica, names: list[str]) -> None:
 
 def _rot_grants(replica: Replica, names: list[str]) -> None:
     for path in replica.grants.iterdir():
-        _rot(path)
+        rot(path)
 
 
 HARMS: dict[str, Callable[[Replica, list[str]], None]] = {
     "a rotten blob": _flip_blob,
     "a lost blob": _lose_blob,
-    "a rotten list": _part(LIST, _rot),
-    "a rotten header": _part(HEADER, _rot),
+    "a rotten list": _part(LIST, rot),
+    "a rotten header": _part(HEADER, rot),
     "a lost header": _part(HEADER, _lose),
-    "a rotten receipt": _part(RECEIPT, _rot),
+    "a rotten receipt": _part(RECEIPT, rot),
     "a lost link of the chain": _lose_first_header,
     "lost grants": _lose_grants,
     "rotten grants": _rot_grants,
@@ -275,7 +268,7 @@ def test_only_what_is_wrong_is_fetched(territory: ProcessTerritory, documents: P
     replica = replica_of(blind, SERVICE)
     smallest = min(replica.blobs(), key=lambda path: path.stat().st_size)
     inodes = {path.name: path.stat().st_ino for path in replica.blobs()}
-    _rot(smallest)
+    rot(smallest)
     scrub(blind, SERVICE)
     repair(blind, SERVICE)
     changed = {path.name for path in replica.blobs() if inodes[path.name] != path.stat().st_ino}
@@ -287,8 +280,8 @@ def test_two_holders_with_different_rot_mend_each_other(territory: ProcessTerrit
     _back_up(territory, documents)
     blind, standby = territory.open(BLIND), territory.open(STANDBY)
     sizes = sorted(replica_of(blind, SERVICE).blobs(), key=lambda path: path.stat().st_size)
-    _rot(replica_of(blind, SERVICE).blob(sizes[-1].name))
-    _rot(replica_of(standby, SERVICE).blob(sizes[0].name))
+    rot(replica_of(blind, SERVICE).blob(sizes[-1].name))
+    rot(replica_of(standby, SERVICE).blob(sizes[0].name))
     for node in (blind, standby):
         scrub(node, SERVICE)
         assert _held(node) == []
@@ -302,7 +295,7 @@ def test_rot_that_nobody_else_has_whole_stays_told(territory: ProcessTerritory, 
     blind, standby = territory.open(BLIND), territory.open(STANDBY)
     digest = _largest(replica_of(blind, SERVICE)).name
     for node in (blind, standby):
-        _rot(replica_of(node, SERVICE).blob(digest))
+        rot(replica_of(node, SERVICE).blob(digest))
     scrub(blind, SERVICE)
     outcome = repair(blind, SERVICE)
     assert outcome.left == (Damage(ROTTEN, digest),)
@@ -315,7 +308,7 @@ def test_rot_that_nobody_else_has_whole_stays_told(territory: ProcessTerritory, 
 def test_repair_waits_while_a_push_is_taken(territory: ProcessTerritory, documents: Path) -> None:
     _back_up(territory, documents)
     blind = territory.open(BLIND)
-    _rot(_largest(replica_of(blind, SERVICE)))
+    rot(_largest(replica_of(blind, SERVICE)))
     scrub(blind, SERVICE)
     siege = Siege(territory, territory.open(ORIGIN))
     with siege.session(BLIND) as session:

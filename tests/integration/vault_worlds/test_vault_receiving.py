@@ -14,6 +14,7 @@ from appliance.backup.vault.flow import ACKNOWLEDGED_AT_ONCE_BYTES
 from appliance.errors import ApplianceError, IntegrityError, NoSpace, Postponed, Refused
 from appliance.trust.receipt import read_receipt
 from appliance.units import DAY, GIB, MIB
+from tests.integration.vault_worlds.unreadable import rot
 from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
@@ -242,7 +243,7 @@ def test_a_rotten_blob_that_the_origin_doubts_comes_again(vaults: VaultWorld) ->
     first, second = vaults.chain(grant, 2)
     vaults.put(first, grant)
     shared = next(entry.sha256 for entry in second.entries if entry.path == "data/0/0")
-    _rot(vaults.holding(HOLDER).blob(shared))
+    rot(vaults.holding(HOLDER).blob(shared))
     with vaults.session(HOLDER, ORIGIN) as channel:
         push(channel, second, details={"recheck": [shared, "../../etc/passwd", "0" * 64]})
         assert head(channel)["damaged"] == []
@@ -255,7 +256,7 @@ def test_a_doubted_blob_that_does_not_come_leaves_its_generations_unclaimed(vaul
     first, second = vaults.chain(grant, 2)
     vaults.put(first, grant)
     shared = next(entry.sha256 for entry in second.entries if entry.path == "data/0/0")
-    _rot(vaults.holding(HOLDER).blob(shared))
+    rot(vaults.holding(HOLDER).blob(shared))
     with vaults.session(HOLDER, ORIGIN) as channel:
         offer(channel, second, details={"recheck": [shared]})
         channel.read_frame()
@@ -379,11 +380,3 @@ class TestLimits:
 
 def _files(generation: Generation) -> Iterator[tuple[str, bytes]]:
     return ((entry.path, generation.blobs[entry.sha256]) for entry in generation.entries)
-
-
-def _rot(path: Path) -> None:
-    path.chmod(0o600)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    path.chmod(0o440)

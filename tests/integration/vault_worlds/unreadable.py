@@ -1,4 +1,4 @@
-"""A file that its disk cannot read any more: rot, as btrfs tells it by its checksums, and a hard disk by its own."""
+"""A file that rots: its disk reads other bytes, or none any more, as btrfs and hard disks notice by their checksums."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+def rot(path: Path) -> None:
+    """Flip a bit in the middle of the sealed file at `path`."""
+    path.chmod(0o600)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    path.chmod(0o440)
 
 
 def refuse_to_read(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:

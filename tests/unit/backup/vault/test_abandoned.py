@@ -10,18 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.backup.vault.header_parts import lacking
 from appliance.backup.vault.maintenance.abandoned import abandoned, epoch_of
-
-ROOT = "0" * 16
-
-
-def name(epoch: int, number: int, side: str = "a") -> str:
-    return f"{epoch:05d}.{number:010d}.{side * 8}{epoch:04d}{number:04d}"
-
-
-def after(*steps: str) -> dict[str, str]:
-    """Each of `steps` with the one before it."""
-    return dict(zip(steps, (ROOT, *(step[-16:] for step in steps)), strict=False))
-
+from tests.unit.backup.vault.names import ROOT, after, name
 
 OLD = [name(2, number) for number in range(1, 6)]
 NEW = [name(3, number) for number in range(1, 3)]

@@ -11,18 +11,7 @@ from appliance.backup.vault.header_parts import cut, lacking, read_headers
 from appliance.backup.vault.limits import HEADERS_MAX
 from appliance.backup.vault.wire import Channel
 from appliance.errors import IntegrityError
-
-ROOT = "0" * 16
-
-
-def name(epoch: int, number: int, side: str = "a") -> str:
-    return f"{epoch:05d}.{number:010d}.{side * 8}{epoch:04d}{number:04d}"
-
-
-def after(*steps: str) -> dict[str, str]:
-    """Each of `steps` with the one before it."""
-    return dict(zip(steps, (ROOT, *(step[-16:] for step in steps)), strict=False))
-
+from tests.unit.backup.vault.names import after, name
 
 LINE = [name(2, number) for number in range(1, 6)]
 NEXT_EPOCH = name(3, 1)
