@@ -9,7 +9,8 @@ from appliance.node.acts import keep_act
 from appliance.trust.act import make_act
 from appliance.units import MIB
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.agent.watch import SERVICE, agent_of, generations, is_safe, remembered, status, wait_until
+from tests.integration.agent.watch import SERVICE, agent_of, generations, is_safe, remembered, status
+from tests.waiting import wait_until
 
 RSS_BYTES_MAX = 60 * MIB
 

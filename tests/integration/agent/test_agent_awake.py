@@ -12,7 +12,8 @@ from appliance.cli.internal.agent import EVERY_VARIABLE
 from appliance.host.files import write_atomic
 from appliance_lab.processes.node import ProcessNode
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.agent.watch import BOUND_SECONDS, agent_of, wait_until
+from tests.integration.agent.watch import BOUND_SECONDS, agent_of
+from tests.waiting import wait_until
 
 
 @pytest.fixture

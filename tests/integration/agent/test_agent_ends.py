@@ -16,17 +16,9 @@ from appliance.backup.chain.chain import chain_of
 from appliance_lab.demo.whole import prove_whole
 from appliance_lab.processes.node import ProcessNode
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.agent.watch import (
-    SERVICE,
-    agent_of,
-    is_safe,
-    kill_agent,
-    processes,
-    status,
-    stop_borg,
-    wait_until,
-)
+from tests.integration.agent.watch import SERVICE, agent_of, is_safe, kill_agent, processes, status, stop_borg
 from tests.integration.faults.world import HOLDERS, FaultWorld
+from tests.waiting import wait_until
 
 ROUNDS, ROUNDS_OF_A_SOAK = 4, 60
 

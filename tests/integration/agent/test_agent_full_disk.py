@@ -10,9 +10,10 @@ import pytest
 from appliance.backup.writer import writer
 from appliance.units import MIB
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.agent.watch import SERVICE, agent_of, is_safe, status, wait_until
+from tests.integration.agent.watch import SERVICE, agent_of, is_safe, status
 from tests.integration.faults.world import FaultWorld
 from tests.integration.small_disk import free_bytes, on_small_disk
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.root
 

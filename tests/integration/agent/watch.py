@@ -6,8 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +15,10 @@ from appliance.backup.writer.writer import safety_of
 from appliance_lab.processes.node import ProcessNode
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.pace import PACE
+from tests.waiting import wait_until
 
 SERVICE = "docs-a"
 BOUND_SECONDS = PACE * 40.0
-
-
-def wait_until(reached: Callable[[], object], what: str) -> None:
-    """Return once `reached()`; fail with `what` after the bound."""
-    deadline = time.monotonic() + BOUND_SECONDS
-    while not reached():
-        assert time.monotonic() < deadline, f"not reached within {BOUND_SECONDS:.0f} s: {what}"
-        time.sleep(0.02)
 
 
 def is_safe(territory: ProcessTerritory) -> bool:

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from appliance_lab.processes.catcher import Catcher
 from appliance_lab.processes.node import free_ports
-from tests.integration.agent.watch import wait_until
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 RULES = yaml.safe_load((ROOT / "roles/monitoring/files/alerts.rules").read_text())

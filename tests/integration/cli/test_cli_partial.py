@@ -16,8 +16,8 @@ from appliance.backup.writer import writer
 from appliance.escrow import age
 from appliance.failover.takeover import place
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.agent.watch import wait_until
 from tests.integration.cli.typed import SERVICE, type_at
+from tests.waiting import wait_until
 
 ORIGIN, STANDBY, BLIND = "commune-a", "hermitage", "commune-b"
 

@@ -31,10 +31,10 @@ from appliance.host.files import sha256_file
 from appliance.units import GIB, MIB, format_bytes
 from appliance_lab.checkers.tree_record import compare, take
 from appliance_lab.checkout import appliance_argv, code_folder
-from tests.integration.agent.watch import wait_until
 from tests.integration.faults.bad_block import without_bytes
 from tests.integration.faults.relay import relayed
 from tests.integration.faults.world import BLIND, BORG, SERVICE, STANDBY, FaultWorld, put_borg
+from tests.waiting import wait_until
 
 AS_ROOT = os.geteuid() == 0
 LAST_SECOND = 2_147_310_847  # the latest time that borg 1.4 stores: 2^31 seconds and two days less

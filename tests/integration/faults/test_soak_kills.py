@@ -25,10 +25,11 @@ from appliance.host.command import descendants
 from appliance.units import KIB, MIB
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.processes.node import ProcessNode
-from tests.integration.agent.watch import kill_agent, processes, wait_until
+from tests.integration.agent.watch import kill_agent, processes
 from tests.integration.faults.relay import relayed
 from tests.integration.faults.results import Results, runs_wanted
 from tests.integration.faults.world import BLIND, ORIGIN, SERVICE, STANDBY, FaultWorld, put_cut_borg, remove_borg
+from tests.waiting import wait_until
 
 SAMPLE = 6
 STEPS_MAX = 95

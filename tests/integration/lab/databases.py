@@ -112,10 +112,6 @@ class Databases(Sites):
         counted = "SELECT reltuples >= 0 FROM pg_class WHERE relname = 'acte'"
         return self.as_maintenance(node, counted).strip() == "t"
 
-    def move(self, *words: str) -> None:
-        moved = self.appliance(STANDBY, "failover", *words)
-        assert moved.exit_code == 0, moved.stderr.decode()
-
     def come_home(self) -> None:
         """By a click, where it is elsewhere."""
         until(lambda: self.state(HOME, SERVICE) in ("STANDBY", "ACTIVE"), "its home has caught up")

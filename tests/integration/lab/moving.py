@@ -97,6 +97,11 @@ class Sites(Meshed):
         asks = ("failover", "move", service, HOME)
         until(lambda: self.appliance(STANDBY, *asks).exit_code == 0, f"{service} is asked home")
 
+    def move(self, *words: str) -> None:
+        """Type it at the standby."""
+        moved = self.appliance(STANDBY, "failover", *words)
+        assert moved.exit_code == 0, moved.stderr.decode()
+
     def back_up(self, service: str) -> None:
         until(lambda: self.appliance(HOME, "backup", "run", service).exit_code in (0, 1), f"a backup of {service}")
 

@@ -72,10 +72,6 @@ class Shares(Sites):
             self.back_up(service)
         until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
 
-    def move(self, *words: str) -> None:
-        moved = self.appliance(STANDBY, "failover", *words)
-        assert moved.exit_code == 0, moved.stderr.decode()
-
     def promote(self, folder: Path) -> None:
         """What a person signs who answers for it."""
         act = folder / "promote.act"

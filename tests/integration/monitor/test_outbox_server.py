@@ -23,8 +23,8 @@ from appliance.monitor.outbox_server import BODY_BYTES_MAX, Queue
 from appliance.monitor.post import send
 from appliance_lab.processes.catcher import Catcher
 from appliance_lab.processes.node import free_ports
-from tests.integration.agent.watch import wait_until
 from tests.unit.monitor.notifications import notification
+from tests.waiting import wait_until
 
 FIRED = notification(("firing", "critical", "docs : rien chez b"))
 

@@ -23,8 +23,9 @@ from appliance.territory.model import Territory
 from appliance.units import HOUR
 from appliance_lab.processes.node import free_ports
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.portal.world import World, account, is_answered, wait_until
+from tests.integration.portal.world import World, account, is_answered
 from tests.unit.portal.sights import present, whole
+from tests.waiting import wait_until
 from tests.worlds.demo import LOOPBACK
 
 EXAMPLE = Path(__file__).parents[3] / "inventory/example"

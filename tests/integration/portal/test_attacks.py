@@ -13,7 +13,8 @@ import pytest
 from appliance.clock import SystemClock
 from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.paths import PortalPaths
-from tests.integration.portal.world import OTHER, PASSWORD, Visitor, World, code_of, wait_until
+from tests.integration.portal.world import OTHER, PASSWORD, Visitor, World, code_of
+from tests.waiting import wait_until
 
 FORBIDDEN_WORDS = re.compile(r"Traceback|/nodes/|catalogue\.db|sqlite|borg", re.IGNORECASE)
 SECRET = "Secret de la commune B.txt"

@@ -18,8 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 from appliance.portal import connections
 from appliance.portal.connections import PER_ADDRESS_MAX, Connection, Few, Listener
-from tests.integration.portal.world import Visitor, wait_until
+from tests.integration.portal.world import Visitor
 from tests.pace import PACE
+from tests.waiting import wait_until
 from tests.worlds.demo import LOOPBACK
 
 BUSY = "127.0.2.9"

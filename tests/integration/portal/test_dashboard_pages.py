@@ -26,9 +26,10 @@ from appliance_lab.stories.promises import SCREENSHOTS
 from tests.integration.portal.browsing import WAYS, check_whole, click, open_as, tab_to, violations
 from tests.integration.portal.dashboards import HERE, Large, large, unwell
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
-from tests.integration.portal.world import World, wait_until
+from tests.integration.portal.world import World
 from tests.pace import PACE
 from tests.unit.portal.sights import present, whole
+from tests.waiting import wait_until
 
 SECONDS_MAX = PACE * 0.3
 PAGES = {

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.integration.portal.browsing import click, open_as, tab_to, violations
-from tests.integration.portal.world import ODD, VICTIMS, World, wait_until
+from tests.integration.portal.world import ODD, VICTIMS, World
+from tests.waiting import wait_until
 
 WRONG = "Recettes : 100\nDépenses : 95\n"
 RIGHT = "Recettes : 100\nDépenses : 90\n"

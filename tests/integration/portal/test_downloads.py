@@ -15,7 +15,8 @@ from appliance.host.files import make_private_folder
 from appliance.host.layout import RequestFolders
 from appliance.restore.request import RequestFolder, Status, place_request, save_status
 from appliance.units import GIB, MIB
-from tests.integration.portal.world import NODE, Visitor, World, wait_until
+from tests.integration.portal.world import NODE, Visitor, World
+from tests.waiting import wait_until
 
 type Offer = Callable[[str, bytes, int], str]
 LARGE = 20 * GIB

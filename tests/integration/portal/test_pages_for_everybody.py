@@ -15,7 +15,8 @@ from appliance.portal.base.limits import PER_NAME, PER_NAME_EVERYWHERE
 from appliance.restore.request import Reached, Status
 from appliance_lab.stories.promises import SCREENSHOTS
 from tests.integration.portal.browsing import WAYS, check_whole, click, open_as, tab_to, violations
-from tests.integration.portal.world import PASSWORD, World, wait_until
+from tests.integration.portal.world import PASSWORD, World
+from tests.waiting import wait_until
 
 PAGES = {
     "sign in": "/connexion",

@@ -30,7 +30,8 @@ from appliance.portal.pages.published import Published
 from appliance.units import MIB
 from appliance_lab.processes.node import free_ports
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.integration.portal.world import NODE, wait_until
+from tests.integration.portal.world import NODE
+from tests.waiting import wait_until
 from tests.worlds.demo import INVENTORY, LOOPBACK
 
 ADDRESS, STANDBY, MESH, COPY_PORT = "127.0.8.1", "hermitage", "127.0.9.1", 8401

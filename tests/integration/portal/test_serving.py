@@ -13,7 +13,8 @@ import pytest
 
 from appliance.host.command import run
 from appliance_lab.processes.node import free_ports
-from tests.integration.portal.world import NODE, OTHER, PASSWORD, World, wait_until
+from tests.integration.portal.world import NODE, OTHER, PASSWORD, World
+from tests.waiting import wait_until
 from tests.worlds.demo import LOOPBACK
 
 

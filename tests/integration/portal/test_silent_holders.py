@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.backup.vault.replicas import replica_of
-from tests.integration.portal.world import NODE, Visitor, World, wait_until
+from tests.integration.portal.world import NODE, Visitor, World
+from tests.waiting import wait_until
 from tests.worlds.demo import LOOPBACK
 
 SERVICE = "docs-b"

@@ -41,11 +41,10 @@ from appliance.trust.keys import create_key
 from appliance.units import DAY, HOUR
 from appliance_lab.processes.node import free_ports
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.pace import PACE
+from tests.waiting import wait_until
 from tests.worlds.demo import INVENTORY, LOOPBACK, on_free_ports
 
 PASSWORD = "un chêne près du lavoir"
-WAIT_SECONDS = PACE * 60.0
 NODE, OTHER = "commune-a", "commune-b"
 ODD = "facture d'\udce9t\udce9 <b>gras.txt"
 """Latin-1, as old machines wrote it, and what looks like a tag."""
@@ -207,13 +206,6 @@ def running_world(root: Path) -> Iterator[World]:
         world.stop()
         territory.stop()
         shutil.rmtree(root, ignore_errors=True)
-
-
-def wait_until(holds: object, what: str) -> None:
-    end = time.monotonic() + WAIT_SECONDS
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < end, f"it never came: {what}"
-        time.sleep(0.05)
 
 
 def _plan(documents: Path, others: Path) -> Territory:

@@ -19,7 +19,7 @@ from appliance.backup.vault.maintenance.pruning import prune_replica
 from appliance.backup.vault.store import RECEIPT, Replica
 from appliance.backup.vault.turn import Rank, announce, check_not_wanted, turn
 from appliance.errors import ApplianceError, Busy
-from tests.integration.agent.watch import wait_until
+from tests.waiting import wait_until
 from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, assert_whole, offer, push
 
 WHAT = "the vault's replica of docs-a"
