@@ -1,4 +1,4 @@
-"""What a small territory signs about its share docs-a: bundles, grants, releases, acts."""
+"""Documents that a small territory signs about its share docs-a: bundles, grants, releases, acts."""
 
 from __future__ import annotations
 

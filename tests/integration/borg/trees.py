@@ -1,4 +1,4 @@
-"""What a folder holds, as it must come back."""
+"""The content of a folder, as it must come back."""
 
 from __future__ import annotations
 

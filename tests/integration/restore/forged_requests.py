@@ -1,4 +1,4 @@
-"""What pages that were broken into write in the place of a request."""
+"""Files and fields that pages which were broken into write in the place of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the share of these tests lost since Monday, and one call that brings it back."""
+"""The file that the share lost since Monday, and one call that brings it back."""
 
 from __future__ import annotations
 

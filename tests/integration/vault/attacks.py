@@ -1,4 +1,4 @@
-"""What an attacker with all of an origin's keys tries in one session of a vault, and what refuses it."""
+"""Attacks with all of an origin's keys, each in one session of a vault, and the refusal that it must get."""
 
 from __future__ import annotations
 

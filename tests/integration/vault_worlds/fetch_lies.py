@@ -1,4 +1,4 @@
-"""What a lying peer puts in the place of its answer to a fetch."""
+"""Lies of a peer in the place of its answer to a fetch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a lying peer says of a generation that it hands on: of its receipt, and of its age."""
+"""Lies of a peer about a generation that it hands on: about its receipt, and about its age."""
 
 from __future__ import annotations
 
