@@ -1,4 +1,5 @@
-"""What every suite shares: which tests this machine can run in which time, the seed of the day, how long a soak is."""
+"""Common settings of all suites: which tests this machine can run in which time, the seed of the day, how long a soak
+is."""
 
 from __future__ import annotations
 
@@ -22,12 +23,12 @@ EVERY_DAY = (
     *("test_takeover", "test_process_runs", "test_failover_runs", "test_failover_machine", "test_machine_contract"),
     *("test_soak_kills", "test_cli_life"),
 )
-"""Of the files that boot hosts, and of most that start a territory of processes for each test, CI runs a third each
-day, so that the whole stays below 45 minutes; these it always runs."""
+"""CI runs a third of the files that boot hosts, and of most that start a territory of processes for each test, each
+day, so that the whole stays below 45 minutes; it always runs these."""
 TERRITORIES = ("failover", "faults")
 """Folders of files that do the latter; those of commands are told by their name."""
 LONGEST = ("test_bench", "test_monitor_story")
-"""Of the others, a third too: each takes as long as fifty of them."""
+"""A third of these each day, too: each takes as long as fifty of the others."""
 DAYS = 3
 """After so many, or a few more at the end of a month, each was run."""
 

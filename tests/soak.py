@@ -1,4 +1,5 @@
-"""What soaks of a played machine share: how Hypothesis plays it, and parts after which a soak that was cut goes on."""
+"""Common parts of soaks of a played machine: how Hypothesis plays it, and parts after which a soak that was cut goes
+on."""
 
 from __future__ import annotations
 
@@ -73,5 +74,5 @@ def _part(wanted: int, seed: str, play: Callable[[int, int], None], played: Coun
 
 
 def _core_seconds() -> float:
-    """What this process and the ended ones that it started have used."""
+    """The seconds that this process and the ended ones that it started have used."""
     return sum(os.times()[:4])

@@ -55,7 +55,7 @@ def move(world: FailoverWorld, *words: str) -> None:
 
 
 def judge(world: FailoverWorld) -> str:
-    """What of the promises of failover held over all that happened; raise Violated with what did not."""
+    """Return the promises of failover that held over all that happened; raise Violated with those that did not."""
     tell_branches(world)
     (history,) = read(world.history())
     found = check(history, CHECKS)

@@ -26,7 +26,7 @@ FAULT = "fault"
 
 @dataclass
 class Seen:
-    """What the `tests` of a step came to; `outcomes` counts passed, failed and skipped ones."""
+    """The result of the `tests` of a step; `outcomes` counts passed, failed and skipped ones."""
 
     name: str
     tests: int
@@ -120,7 +120,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _name(item: pytest.Item) -> str:
-    """Of a test that is a step its own name; of a file the first sentence that it says about itself."""
+    """The name of a step: of a test its own name, of a file the first sentence of its docstring."""
     if item.get_closest_marker("steps"):
         return item.name.removeprefix("test_").replace("_", " ")
     said = item.getparent(pytest.Module).obj.__doc__ or item.path.stem  # type: ignore[union-attr]

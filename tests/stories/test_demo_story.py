@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS_MAX = 280
 """With making the documents and, where it is not done yet, compiling our modules."""
 PLAYED_SECONDS_MAX = 90
-"""What is promised of the steps themselves; they take 40 s or so."""
+"""The promise for the steps themselves; they take 40 s or so."""
 LEFT_OUT = "; 2 left out: dossier du personnel.txt, prise"
 TELLING = ["a change and a second backup", "a replacement gets everything back"]
 
@@ -83,7 +83,7 @@ def test_ones_own_documents_are_played_without_what_cannot_be_saved_and_may_be_k
 
 
 def seen_by_the_secretary(printed: str) -> str:
-    """What the pages show for a search, at the address and to whoever the demo printed last."""
+    """Return what the pages show for a search, at the address and for the person that the demo printed last."""
     address = re.findall(r"The pages of commune A, for its secretary: (http://\S+/)", printed)[-1]
     name, password, code = re.findall(r"identifiant (\S+), mot de passe « (.*) », .* : ([A-Z2-7-]+),", printed)[-1]
     with httpx.Client(base_url=address, timeout=30, trust_env=False) as browser:

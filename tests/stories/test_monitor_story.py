@@ -25,12 +25,12 @@ from tests.stories.conftest import Saw
 pytestmark = [pytest.mark.steps, pytest.mark.timeout(420)]
 
 SLACK_SECONDS = 30.0
-"""What starting a command, a look of the agent, a scrape and a delivery may take on a busy machine."""
+"""The seconds that starting a command, a look of the agent, a scrape and a delivery may take on a busy machine."""
 AGREE_SECONDS_MAX = 30.0
 SHOWS_SECONDS_MAX = 60.0
 """Within which the dashboard shows a node that was switched off, and one that came back."""
 FILMS_MIB = (17, *([1] * 12))
-"""What comes at once, and what comes bit by bit: a push that does not fit is refused, and fills nothing."""
+"""The sizes that come at once, and bit by bit: a push that does not fit is refused, and fills nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedContext
 
 @pytest.fixture
 def context(watched: WatchedContext) -> WatchedContext:
-    """What fired before this test is not of its making."""
+    """The context from now on: alerts before this test are not of its making."""
     watched.began = time.time()
     return watched
 
@@ -61,7 +61,7 @@ def test_everything_is_well(context: WatchedContext, saw: Saw) -> None:
 
 
 def test_a_false_success_is_caught(context: WatchedContext, saw: Saw) -> None:
-    """The backup ends with 0 and both peers have signed; then one of them holds nothing any more."""
+    """The backup exits with 0 and both peers have signed; then one of them holds nothing any more."""
     holding = context.node(BLIND).layout.vault / SERVICE
     with context.clock.stopped() as back_up:
         require(well(back_up()), "the backup itself failed, so nothing false was said.")

@@ -1,4 +1,4 @@
-"""What lets unit tests answer in seconds: files in memory, and no wait for a disk. Power is cut elsewhere."""
+"""Settings that let unit tests answer in seconds: files in memory, and no wait for a disk. Power is cut elsewhere."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ OURS = ("appliance", "appliance_lab")
 
 @cache
 def files() -> tuple[Path, ...]:
-    """What the repository holds: tracked files, and new ones that are not ignored."""
+    """Tracked files, and new ones that are not ignored."""
     argv = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode != 0:

@@ -1,4 +1,5 @@
-"""What starts most often imports nothing that it never uses: each start of a session or a run pays for its imports."""
+"""The programs that start most often import nothing that they never use: each start of a session or a run pays for its
+imports."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ SOMETHING = "tests/unit/test_secret.py"
 
 
 def play(*arguments: str, pace: str = "3.0") -> str:
-    """What pytest prints of one file of tests, on a machine that is `pace` times slower."""
+    """Return the output of pytest for one file of tests, on a machine that is `pace` times slower."""
     argv = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rs", *arguments)
     env = os.environ | {VARIABLE: pace, "PYTEST_ADDOPTS": ""}
     return subprocess.run(argv, cwd=ROOT, env=env, capture_output=True, text=True, check=False).stdout

@@ -1,4 +1,4 @@
-"""What JSON of others can say and nothing here can use is refused where it enters."""
+"""JSON of others that nothing here can use is refused where it enters."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_imports_name_what_they_bring() -> None:
 
 
 def test_no_module_imports_a_test_file() -> None:
-    """What two test files need stands in a module beside them, or in the conftest.py of their folder."""
+    """Code that two test files need is in a module beside them, or in the conftest.py of their folder."""
     importing = {name(path): found for path in modules("tests") if (found := _test_files_in(path.read_text()))}
     assert importing == {}
 

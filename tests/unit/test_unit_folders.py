@@ -89,7 +89,8 @@ def test_each_folder_of_a_node_has_its_row() -> None:
 def test_units_of_different_rights_share_no_folder_but_those_that_are_named() -> None:
     several = {folder for folder, units in WRITERS.items() if len({rights(it) for it in units}) > 1}
     assert several - SHARED == {"portal-work", "restores"}
-    # Whoever may write every file that it sees gains nothing by a link of another who may: the sweep sees less of them.
+    # A program that may write every file that it sees gains nothing by a link of another one: the sweep sees less of
+    # them.
     assert all("CAP_DAC_OVERRIDE" in rights(it) for it in (WORKER, FORGETS))
 
 

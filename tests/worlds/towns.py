@@ -38,7 +38,7 @@ def tls_key(name: str) -> str:
 
 
 def sign_key(name: str) -> str:
-    """Of each node its own: voters with one key would be one voter."""
+    """A key of its own for each node: voters with one key would be one voter."""
     return public_line(Ed25519PrivateKey.from_private_bytes(name.encode().ljust(32, b".")[:32]))
 
 

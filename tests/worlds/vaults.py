@@ -47,7 +47,7 @@ from tests.worlds.small import service as plan_service
 from tests.worlds.small import territory as plan_territory
 
 SERVICE = "docs-a"
-ORIGIN, STANDBY, HOLDER, SPARE, STRANGER, MONITOR = NAMES = (
+ORIGIN, STANDBY, HOLDER, SPARE, OUTSIDER, MONITOR = NAMES = (
     "commune-a",
     "hermitage",
     "commune-b",
@@ -177,7 +177,7 @@ class VaultWorld:
         public = public_line(load_key(self.operator_key))
         plan = plan_territory(
             [plan_node(name, roles=self._roles(name)) for name in NAMES],
-            [*([] if self.left else [self._docs()]), plan_service("docs-d", STRANGER)],
+            [*([] if self.left else [self._docs()]), plan_service("docs-d", OUTSIDER)],
         )
         person = Person("keeper", "Keeper", (public,), ACTS)
         return replace(plan, people={"keeper": person})

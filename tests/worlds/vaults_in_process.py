@@ -99,7 +99,7 @@ class World:
         take_first_grant(node, SERVICE, self.grant(asked, ORIGIN))
 
     def grant(self, asked: bytes, name: str) -> bytes:
-        """What the key holder answers, who remembers."""
+        """Return the answer of the key holder, who remembers."""
         granted = Granted(self.vaults.territory_key)
         writer_key = self.vaults.open(name).bundle.member(name).keys.sign
         grant = granted.grant(load_key(self.vaults.territory_key), read_request(asked, writer_key))
@@ -121,7 +121,7 @@ class World:
         return sealed, () if stop else push_newest(node, SERVICE)
 
     def fetch_to_continue(self, name: str) -> bytes:
-        """What `name` fetches and asks for to go on; the grant that it gets."""
+        """Fetch and ask for a grant to go on, at `name`; return the grant that it gets."""
         node = self.vaults.open(name)
         sealed, found = fetch_for_resync(node, SERVICE)
         remember_fetched(node, SERVICE, sealed)
@@ -169,7 +169,8 @@ class ThreadLine:
 
 
 def write(layout: ServiceLayout, epoch: int) -> None:
-    """What a run of borg does that matters here: one more segment, under a counter of the grant that is then used."""
+    """Do the part of a run of borg that matters here: one more segment, under a counter of the grant that is then
+    used."""
     repository = own_repository(layout)
     value = next_nonce(repository)
     check_nonce(value, epoch)

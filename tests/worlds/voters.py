@@ -15,7 +15,7 @@ from appliance.trust.voting import Voting
 
 NAMES = ("commune-a", "commune-b", "commune-c", "commune-d", "hermitage")
 KEYS = {name: Ed25519PrivateKey.from_private_bytes(bytes([number] * 32)) for number, name in enumerate(NAMES, 1)}
-STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+OUTSIDER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 REPOSITORY = "ab" * 32
 
 

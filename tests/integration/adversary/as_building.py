@@ -1,4 +1,4 @@
-"""What somebody at a PC in the building tries: he writes into the shares, and answers for the time servers."""
+"""Attacks from a PC in the building: it writes into the shares, and answers for the time servers."""
 
 from __future__ import annotations
 

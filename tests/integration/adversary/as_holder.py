@@ -1,4 +1,4 @@
-"""What root at a blind holder tries: its vault answers with anything, and it hands on what it likes."""
+"""Attacks by root at a blind peer: its vault answers with anything, and it hands on what it likes."""
 
 from __future__ import annotations
 

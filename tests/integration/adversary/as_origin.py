@@ -1,4 +1,4 @@
-"""What root at the origin tries: it has all keys of the node, the service's own, and the repository."""
+"""Attacks by root at the origin: it has all keys of the node, the service's own, and the repository."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def forks_the_newest_and_begins_a_second_time(scene: Scene) -> None:
 
 @attack(Role.ORIGIN, "docs/decisions/0065-headers-that-lead-nowhere-go.md")
 def sends_headers_that_lead_nowhere(scene: Scene) -> None:
-    """What it may send of them, as long as they may be, ahead of generations that never come."""
+    """Headers of the largest size, ahead of generations that never come."""
     grants = [scene.stolen_grant().document.raw.decode()]
     last = scene.newest.header.id
     for number in range(20):
@@ -130,7 +130,7 @@ def flips_bits_of_its_repository_and_seals_that(scene: Scene) -> None:
 
 @attack(Role.ORIGIN, "docs/decisions/0047-laid-out-ahead.md")
 def makes_an_archive_that_leaves_its_folder(scene: Scene) -> None:
-    """Whoever lays it out ahead, drills it or restores it must write and link nowhere else."""
+    """A warm standby, a drill and a restore of it must write and link nowhere else."""
     made, number = scene.draw.choice(tuple(HOSTILE.values())), scene.newest.header
     name = archive_name(SERVICE, f"{number.epoch}.{number.sequence + 1}", utc_text(scene.stolen.clock.now()), 7)
     with scene.refused():

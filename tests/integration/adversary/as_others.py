@@ -1,4 +1,4 @@
-"""What roots of a standby, of a voter and of a node without any part in the service try."""
+"""Attacks by root at a standby, at a voter and at a node without any part in the service."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.integration.adversary.attacks import attack
 from tests.integration.adversary.scene import (
     HOLDER,
     ORIGIN,
+    OUTSIDER,
     SERVICE,
     SPARE,
     STANDBY,
-    STRANGER,
     Role,
     Scene,
 )
@@ -122,7 +122,7 @@ def signs_twice(scene: Scene) -> None:
 @attack(Role.VOTER, VOTERS, "does not belong to a voter")
 def signs_with_a_node_that_does_not_vote(scene: Scene) -> None:
     with scene.refused():
-        check_grant(scene.node(STANDBY), SERVICE, _alone(scene, SPARE, STRANGER))
+        check_grant(scene.node(STANDBY), SERVICE, _alone(scene, SPARE, OUTSIDER))
 
 
 @attack(Role.VOTER, VOTERS)
@@ -143,18 +143,18 @@ def _asks_everything(scene: Scene, caller: str, at: str) -> None:
             channel.read_frame()
 
 
-@attack(Role.STRANGER, "docs/decisions/0021-accounts-of-a-vault.md", "may not")
+@attack(Role.OUTSIDER, "docs/decisions/0021-accounts-of-a-vault.md", "may not")
 def asks_every_vault_for_everything(scene: Scene) -> None:
     for at in (ORIGIN, STANDBY, HOLDER, SPARE):
-        _asks_everything(scene, STRANGER, at)
+        _asks_everything(scene, OUTSIDER, at)
         _asks_everything(scene, MONITOR, at)
 
 
-@attack(Role.STRANGER, GRANTS)
+@attack(Role.OUTSIDER, GRANTS)
 def brings_a_true_grant_of_its_own_service(scene: Scene) -> None:
     grant = scene.foreign_grant(known_epoch=scene.epoch)
     made = scene.desk.seal(grant, {"config": b"x"}, service=SERVICE)
-    with scene.session(HOLDER, STRANGER) as channel:
+    with scene.session(HOLDER, OUTSIDER) as channel:
         push(channel, made, [grant])
     with scene.refused():
         check_grant(scene.node(ORIGIN), SERVICE, grant.document.raw)

@@ -1,4 +1,5 @@
-"""What pages that were broken into try: they write what they like where they write, and their worker has the powers."""
+"""Attacks by pages that were broken into: they write what they like in their folders, and their worker has the
+powers."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ def pages_of(scene: Scene, asked: RestoreRequest) -> Path:
 
 
 def carry_out(scene: Scene) -> None:
-    """What the worker does at its next look, and then what it clears of what expired."""
+    """Do as the worker does at its next look, and then as it does with expired requests."""
     node = scene.node(ORIGIN)
     with scene.refused():
         list(process_waiting(node))

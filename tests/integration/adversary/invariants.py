@@ -1,4 +1,4 @@
-"""What must be true of every disk after a run, whatever was attacked: the invariants of the design, as plain checks.
+"""The rules for every disk after a run, whatever was attacked: the invariants of the design, as plain checks.
 
 Each raises Broken with what it found. Disks that the attacker has are no evidence: they are read for I1 only, as what a
 blind holder's root can read, and for the counters, as what all blind holders have together.
@@ -169,7 +169,7 @@ def no_counter_was_used_twice(scene: Scene) -> None:
 
 
 def nothing_elsewhere_changed(scene: Scene) -> None:
-    """What belongs to nobody here, and of each honest node its keys and what it has of other services."""
+    """The files of nobody here, and of each honest node its keys and its files of other services."""
     if [(it.name, it.read_bytes()) for it in all_files(scene.outside)] != [("sign", CANARY)]:
         raise Broken(f"{scene.outside} changed: {sorted(scene.outside.iterdir())}")
     inodes = {path.stat().st_ino for name in NAMES for path in all_files(scene.desk.layout(name).keys)}

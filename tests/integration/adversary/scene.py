@@ -39,17 +39,17 @@ from tests.worlds.vaults import (
     MONITOR,
     NAMES,
     ORIGIN,
+    OUTSIDER,
     SERVICE,
     SPARE,
     STANDBY,
-    STRANGER,
     Generation,
 )
 
-BLIND = (HOLDER, SPARE, STRANGER, MONITOR)
+BLIND = (HOLDER, SPARE, OUTSIDER, MONITOR)
 """Nodes that the service does not trust with its key."""
 MARK = b"Le conseil municipal a entendu en secret"
-"""What every document of the town says."""
+"""The text in every document of the town."""
 CANARY = b"a file of another town"
 FILES = (4, 8)
 
@@ -59,7 +59,7 @@ type Lie = Callable[[Call, Callable[[Call], None]], None]
 
 
 class Role(StrEnum):
-    """What the attacker has."""
+    """The part of the territory that the attacker has."""
 
     ORIGIN = "root of the origin"
     HOLDER = "root of the blind holder"
@@ -67,10 +67,10 @@ class Role(StrEnum):
     VOTER = "root of a voter"
     PAGES = "the pages of the origin"
     BUILDING = "a PC in the building"
-    STRANGER = "root of a node that has no part in it"
+    OUTSIDER = "root of a node that has no part in it"
 
 
-NODES = {Role.ORIGIN: ORIGIN, Role.HOLDER: HOLDER, Role.STANDBY: STANDBY, Role.VOTER: SPARE, Role.STRANGER: STRANGER}
+NODES = {Role.ORIGIN: ORIGIN, Role.HOLDER: HOLDER, Role.STANDBY: STANDBY, Role.VOTER: SPARE, Role.OUTSIDER: OUTSIDER}
 """The node whose disk and keys the attacker has with a role."""
 
 
@@ -89,13 +89,13 @@ class Scene:
     town: Town
     draw: random.Random
     outside: Path
-    """What belongs to nobody here; nothing may change it."""
+    """A folder of nobody here; nothing may change it."""
     owned: frozenset[str] = frozenset()
     """Nodes that the attacker has."""
     acknowledged: list[Acknowledged] = field(default_factory=list)
     writer: str = ORIGIN
     frozen: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What each holder held when somebody ordered a legal hold there."""
+    """The generations of each replica node when somebody ordered a legal hold there."""
     lies: dict[tuple[str, str], Lie] = field(default_factory=dict)
     """By node and verb: how its vault answers now."""
     said: list[str] = field(default_factory=list)
@@ -106,12 +106,12 @@ class Scene:
     undoable: dict[str, int] = field(default_factory=dict)
     """Orders that replaced something in place, and when by the ageing clock."""
     relayed: dict[str, dict[str, float]] = field(default_factory=dict)
-    """What a holder took from the attacker's, and when its writer says that it made it."""
+    """The generations that a replica node took from the attacker's, and when their writer says that it made them."""
     numbers: int = 0
     obeyed: int = 0
     """How often the service had to be continued under a new grant."""
     told: tuple[str, ...] = ()
-    """What the last run said of holders that did not take it."""
+    """The last run's sentences on replica nodes that did not take it."""
 
     # The parts of it
 
@@ -264,7 +264,7 @@ class Scene:
 
     def foreign_grant(self, known_epoch: int = 62) -> Grant:
         """A true one, of another service."""
-        grant = self.desk.grant(STRANGER, known_epoch=known_epoch, service="docs-d")
+        grant = self.desk.grant(OUTSIDER, known_epoch=known_epoch, service="docs-d")
         return read_grant(grant.document.raw, self.node(ORIGIN).bundle.territory_key)
 
 
@@ -335,7 +335,7 @@ def _answering(scene: Scene, verb: str, honest: Callable[[Call], None]) -> Calla
 
 
 def _lay_canaries(scene: Scene) -> None:
-    """What must never change: files of nobody here, and of another service on each node."""
+    """Files that must never change: of nobody here, and of another service on each node."""
     scene.outside.mkdir()
     (scene.outside / "sign").write_bytes(CANARY)
     for name in NAMES:

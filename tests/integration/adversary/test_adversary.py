@@ -148,7 +148,7 @@ FORMER: dict[str, Former] = {
         },
         (as_holder.hands_on_with_a_lie_about_the_age, weeks),
     ),
-    "whoever answers is enough to write on": Former(
+    "any answer is enough to write on": Former(
         Role.ORIGIN,
         {"appliance.backup.writer.writer.set_counter": lambda *_: None},
         (as_origin.puts_its_whole_machine_back_while_a_holder_is_silent,),
@@ -167,7 +167,7 @@ FORMER: dict[str, Former] = {
         {"appliance.backup.vault.maintenance.freeze.recorded": lambda *_, **__: {}},
         (*[work.a_backup] * 3, as_building.answers_for_the_time_servers_while_a_hold_lasts),
     ),
-    "a vault takes an epoch from whoever says it": Former(
+    "a vault takes an epoch from any peer that says it": Former(
         Role.VOTER,
         {"appliance.trust.voting.Voting.needed": property(lambda self: 1)},
         (as_others.grants_alone,),

@@ -1,4 +1,4 @@
-"""What people and programs of a town do between attacks. Each must go on whatever was done to it."""
+"""The work of people and programs of a town between attacks. Each must go on whatever was done to it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def a_move(scene: Scene) -> None:
 
 
 def a_restore(scene: Scene) -> None:
-    """Of the newest archive, into a folder."""
+    """Restore the newest archive into a folder."""
     last, to = scene.acknowledged[-1], scene.town.work / "restored"
     words = ("restore", "all", "--archive", last.archive, "--service", SERVICE, "--to", str(to))
     code, told, why = scene.town.type_at(scene.writer, *words)
@@ -87,7 +87,7 @@ def a_restore(scene: Scene) -> None:
 
 
 def a_restore_in_place(scene: Scene) -> None:
-    """What it replaced is kept, and comes back when somebody undoes it."""
+    """The replaced files are kept, and come back when somebody undoes it."""
     if scene.writer != ORIGIN:
         return
     last, source = scene.acknowledged[-1], scene.desk.sources[0]

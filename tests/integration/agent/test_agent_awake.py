@@ -1,4 +1,4 @@
-"""What wakes an agent, what it tells systemd, and that a bundle it cannot read stops it only as long as that lasts."""
+"""An agent wakes for its events and reports to systemd; a bundle it cannot read stops it only as long as that lasts."""
 
 from __future__ import annotations
 

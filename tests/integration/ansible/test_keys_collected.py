@@ -1,4 +1,4 @@
-"""What the control machine keeps of what nodes show: their public keys, and the grants that they keep."""
+"""The control machine keeps the public keys that nodes show, and the grants that they keep."""
 
 from __future__ import annotations
 

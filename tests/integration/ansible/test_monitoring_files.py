@@ -1,4 +1,4 @@
-"""What the role monitoring writes, rendered by Ansible itself, as Prometheus and Alertmanager take it."""
+"""The files of the role monitoring, rendered by Ansible itself, as Prometheus and Alertmanager take them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a control machine says before it changes anything, and what it says after a machine did not answer."""
+"""The messages of a control machine before it changes anything, and after a machine did not answer."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ SHOWN = """
 
 
 def shown(control: Control, role: str, expression: str) -> str:
-    """What a role makes of its settings at hermitage, as Ansible prints it."""
+    """Return a role's settings at hermitage, as Ansible prints them."""
     playbook = control.folder / "show.yaml"
     playbook.write_text(SHOWN.format(role=ROOT / "roles" / role, expression=expression))
     result = control.play(str(playbook))

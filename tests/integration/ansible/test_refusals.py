@@ -1,4 +1,4 @@
-"""What a role refuses before it changes anything, each with its sentence."""
+"""The refusals of roles before they change anything, each with its sentence."""
 
 from __future__ import annotations
 

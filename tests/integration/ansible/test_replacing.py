@@ -1,4 +1,4 @@
-"""What the role restore says of a new machine whose services only the paper opens."""
+"""The message of the role restore on a new machine whose services only the recovery sheet opens."""
 
 from __future__ import annotations
 

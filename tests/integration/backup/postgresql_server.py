@@ -22,6 +22,6 @@ def as_server_account(*words: str | Path) -> None:
 
 
 def sql(server: PostgresServer, database: str, statements: str) -> str:
-    """What psql prints for `statements`, one row a line."""
+    """Return the output of psql for `statements`, one row a line."""
     words = ("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d", postgresql.connection(server, database))
     return run(words, timeout_seconds=60, stdin=statements.encode(), check=True).stdout.decode().strip()

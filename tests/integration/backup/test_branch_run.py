@@ -1,4 +1,4 @@
-"""What a home wrote alone is saved with the service once it is written there again, once, and beside its versions."""
+"""Writes of an isolated origin are saved with the service once it writes there again, once, and beside its versions."""
 
 from __future__ import annotations
 

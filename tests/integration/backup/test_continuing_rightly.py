@@ -1,4 +1,4 @@
-"""What a tired person does wrong while nodes are lost or replaced stops no backup and wedges no service."""
+"""Mistakes of a tired person while nodes are lost or replaced stop no backup and wedge no service."""
 
 from __future__ import annotations
 

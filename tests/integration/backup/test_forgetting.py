@@ -41,7 +41,7 @@ def borg(tmp_path: Path) -> Borg:
 
 
 def leave_unfinished(borg: Borg, archive: str, folder: Path) -> str:
-    """What a borg that was cut while it made `archive` leaves: no archive may be made under such a name."""
+    """Leave the remains of a borg that was cut while it made `archive`: no archive may be made under such a name."""
     borg.create(archive, ["acte.txt"], cwd=folder)
     words = ("borg", "rename", f"{borg.repository.path}::{archive}", f"{archive}.checkpoint")
     environment = {"BORG_BASE_DIR": str(borg.repository.base)}
@@ -78,7 +78,7 @@ def test_what_a_cut_run_left_is_forgotten_once_a_later_run_ended(
 
 @pytest.fixture
 def verbs(borg: Borg, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Of the commands of borg that are started from now on."""
+    """The verbs of borg's commands that are started from now on."""
     found: list[str] = []
     started = Borg._start
 
@@ -98,7 +98,7 @@ def test_forgetting_starts_borg_twice_and_with_nothing_to_forget_once(borg: Borg
 
 
 def run_of(borg: Borg, layout: ServiceLayout, sequence: int) -> None:
-    """What a run does that matters here."""
+    """Do the part of a run that matters here."""
     noted_archives.create(borg, layout, name(sequence), Prepared(("acte.txt",), layout.root), comment="said")
 
 

@@ -81,7 +81,7 @@ class GenerationsMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.images) < 3)
     @rule()
     def take_an_image(self) -> None:
-        """Of the origin's whole state folder."""
+        """Copy the origin's whole state folder."""
         self.images.append(self.vaults.root.with_name(f"{self.vaults.root.name}-image-{len(self.images)}"))
         shutil.copytree(self.vaults.layout(ORIGIN).root, self.images[-1])
 

@@ -35,7 +35,8 @@ OWN = "appliance-commune-a"
 
 
 def secret_lines(state: Path) -> dict[str, bytes]:
-    """What must never leave: the longest line of each private key, key file and passphrase, and of keys its bytes."""
+    """The secrets that must never leave: the longest line of each private key, key file and passphrase, and each key's
+    bytes."""
     files = [path for path in state.glob("keys/*") if path.suffix != ".pub"]
     files += [*state.glob("services/*/key/*"), *state.glob("services/*/borg/.config/borg/keys/*")]
     lines = {str(path): max(path.read_bytes().split(b"\n"), key=len) for path in files}
@@ -59,7 +60,7 @@ def own(territory: ProcessTerritory) -> ProcessTerritory:
 def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerritory, tmp_path: Path) -> None:
     node = own.open("commune-a")
     write_store(node.layout.accounts, store("commune-a", account("marie")))
-    (node.layout.accounts.parent / "smbpasswd").write_text("made anew from the store")
+    (node.layout.accounts.parent / "smbpasswd").write_text("made again from the store")
     node.layout.voter_maintenance.mkdir()
     for time in ("2026-11-25T08:00:00Z", "2026-11-25T09:00:00Z"):
         (node.layout.voter_maintenance / f"{time}.snapshot").write_text(f"the voters' store at {time}")
@@ -126,7 +127,7 @@ def test_accounts_lie_ready_for_whoever_takes_a_share_over_and_are_read_once_of_
 
 
 def to_let_in(node: Node) -> list[People]:
-    """What its agent would begin for the people of other nodes, if it had just asked them, and never done so."""
+    """Return what its agent would begin for the people of other nodes, if it had just asked them, and never done so."""
     now = now_of(node)
     asked = Memory({key(Exchange.kind, OWN): Attempt(now.wall, now.age, ok_time=now.wall, ok_age=now.age)})
     return [it for it in decide(Observer().look(node, now, asked), now, Intervals()) if isinstance(it, People)]

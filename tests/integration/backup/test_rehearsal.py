@@ -181,7 +181,7 @@ def test_what_this_node_lacks_is_one_sentence_with_what_to_install(
 
 
 def test_a_dump_that_pg_restore_reads_and_the_server_refuses_is_wrong(dumps: Path) -> None:
-    """What a drill that only reads the dump takes for good."""
+    """A drill that only reads the dump takes this one for good."""
     spoil(dumps, f"{DATABASE}.dump", b"CREATE TABLE public.acte", b"CREATE TABLF public.acte")
     run(("pg_restore", "--file=/dev/null", str(dumps / f"{DATABASE}.dump")), timeout_seconds=60, check=True)
     (wrong,) = rehearsed(dumps).wrong

@@ -1,4 +1,4 @@
-"""A stolen box: what it may still do ends with the next bundle, and what it could open begins anew with another key."""
+"""A stolen box: its rights end with the next bundle, and services that it could open start over with another key."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SERVICE, ORIGIN, STANDBY, BLIND, SPARE = "docs-a", "commune-a", "hermitage", "co
 
 
 def _desk(territory: ProcessTerritory, *words: str, code: int = 0) -> Any:
-    """What `appliance --json node revoke WORDS` answers beside the territory's key."""
+    """Return the answer of `appliance --json node revoke WORDS` beside the territory's key."""
     bundle = territory.offline / "bundle"
     if not bundle.exists():
         bundle.write_bytes(territory.nodes[BLIND].layout.bundle.read_bytes())
@@ -140,7 +140,7 @@ def test_what_was_sealed_before_stays_readable_here_and_is_written_no_more(terri
     first = writer.run(territory.open(ORIGIN), SERVICE)
     _revoke(territory, STANDBY)
     waiting = open_best(territory.open(ORIGIN), SERVICE)
-    assert waiting.generation == "2.1", "until it begins anew, the peers' copy is what there is"
+    assert waiting.generation == "2.1", "until it starts over, the peers' copy is what there is"
     assert len(Borg(waiting.repository).archives()) == 1
     node = _renew(territory)
     assert open_best(node, SERVICE).generation == "2.1", "and until the first run under the new key too"

@@ -1,4 +1,4 @@
-"""What the sources prepare, borg stores under the right names; a btrfs snapshot is of one moment and lacks nothing."""
+"""Prepared sources are stored by borg under the right names; a btrfs snapshot is of one moment and lacks nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A SQLite database is saved whole and of one moment, whoever writes to it, or its failure is told."""
+"""A SQLite database is saved whole and of one moment, while others write to it, or its failure is reported."""
 
 from __future__ import annotations
 

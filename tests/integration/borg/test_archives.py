@@ -1,4 +1,4 @@
-"""What is saved comes back as it was, whatever its name and kind; what cannot be read is named."""
+"""Saved files come back as they were, whatever their names and kinds; a file that cannot be read is named."""
 
 from __future__ import annotations
 

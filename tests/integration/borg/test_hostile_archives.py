@@ -31,7 +31,7 @@ from tests.integration.borg.trees import everything_in
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
-    """What the node keeps beside the folder that archives are laid in."""
+    """The node's keys beside the folder that archives are extracted into."""
     made = tmp_path / "state/keys"
     made.mkdir(parents=True)
     (made / "sign").write_text("the node's own key")
@@ -76,7 +76,7 @@ def test_without_the_examination_the_kernel_still_keeps_it_in_its_folder(
 def test_without_both_walls_a_hostile_archive_gets_out(
     borg: Borg, keys: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """That the two tests above can fail at all."""
+    """This proves that the two tests above can fail at all."""
     forge(borg.repository, "hostile", HOSTILE[name](keys))
     monkeypatch.setattr(Examination, "fault", lambda seen: None)
     monkeypatch.setattr(client, "check_way", lambda into, folders: None)
@@ -148,7 +148,7 @@ def test_no_link_that_was_laid_before_leads_a_later_archive_out_of_the_tree(borg
     forge(borg.repository, "second", second)
     tree = Tree(keys.parent / "ready", keys.parent / "ready.json")
     tree.install_ahead(borg, lambda archives: archives[0])
-    with suppress(IntegrityError, BorgFailed):  # or it is laid anew
+    with suppress(IntegrityError, BorgFailed):  # or it is made again from nothing
         tree.install_ahead(borg, lambda archives: archives[1])
     assert untouched(keys, tree.folder)
 
@@ -179,7 +179,7 @@ def test_what_makes_way_is_removed_through_no_link(borg: Borg, source: Path, key
     (tree.folder / "a").symlink_to(keys)
     (source / "a/sign").write_text("two")
     borg.create("two", ["a"], cwd=source)
-    assert not tree.install_ahead(borg, lambda archives: archives[1]), "laid anew"
+    assert not tree.install_ahead(borg, lambda archives: archives[1]), "made again from nothing"
     assert (tree.folder / "a/sign").read_text() == "two"
     assert untouched(keys, tree.folder)
 
@@ -221,7 +221,7 @@ def test_a_link_in_the_destination_whose_name_is_not_utf_8_is_no_way(borg: Borg,
 def test_borg_runs_no_code_from_the_home_of_its_account(
     borg: Borg, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Python runs `usercustomize` of the account's own packages at each start, whoever wrote it."""
+    """Python runs `usercustomize` of the account's own packages at each start, even one that an attacker wrote."""
     home, ran = tmp_path / "home", tmp_path / "ran"
     for version in ("python3.11", "python3.12", "python3.13", "python3.14"):
         site = home / ".local/lib" / version / "site-packages"

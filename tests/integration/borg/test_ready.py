@@ -44,7 +44,7 @@ def _folder_for_file(source: Path) -> None:
 
 
 def _folder_for_link(source: Path) -> None:
-    """What the link pointed to has a file of the same name."""
+    """The target of the link has a file of the same name."""
     (source / "folder/link").unlink()
     (source / "folder/link").mkdir()
     (source / "folder/link/file").write_text("not deep's")

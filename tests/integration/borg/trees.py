@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def everything_in(folder: Path) -> dict[str, tuple[object, ...]]:
-    """What must be the same before and after, sockets excepted, which borg never saves."""
+    """Return what must be the same before and after, sockets excepted, which borg never saves."""
     found: dict[str, tuple[object, ...]] = {}
     for path in sorted(folder.rglob("*")):
         status = path.lstat()

@@ -26,7 +26,7 @@ def recovery() -> str:
 
 @pytest.fixture
 def emptied(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> ProcessTerritory:
-    """Two good generations, 2.1 and 2.2; then a stranger's 2.3, without any archive."""
+    """Two good generations, 2.1 and 2.2; then an attacker's 2.3, without any archive."""
     for number in (1, 2):
         (documents / f"budget-{number}.ods").write_text("the budget")
         assert writer.run(territory.open(ORIGIN), SERVICE).safety.safe
@@ -36,7 +36,7 @@ def emptied(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Pro
 
 
 def status_of(territory: ProcessTerritory, name: str, role: str) -> dict[str, Any]:
-    """What `status` says of the service there. Agents do not run in this territory, so that the node itself failed."""
+    """Return the status of the service there. Agents do not run in this territory, so that the node itself failed."""
     result = territory.nodes[name].cli("--json", "status", check=False)
     (found,) = [it for it in json.loads(result.stdout)["judged"] if (it["subject"], it["role"]) == (SERVICE, role)]
     return dict(found)

@@ -23,7 +23,7 @@ def others(tmp_path: Path) -> Path:
 
 
 def leaves(territory: ProcessTerritory, others: Path) -> Any:
-    """What `node leave` answers at the leaver, with what the others hold now."""
+    """Return the answer of `node leave` at the leaver, with what the others hold now."""
     held = [type_at(territory, node, "vault", "list") for node in OTHERS]
     others.write_text("".join(json.dumps(it) + "\n" for it in held))
     result = territory.nodes[LEAVER].cli("--json", "node", "leave", "--others", str(others), check=False)

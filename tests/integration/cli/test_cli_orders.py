@@ -1,4 +1,4 @@
-"""What people asked for in the portal is carried out by a command, and an attack is found by another."""
+"""A command carries out the restore requests of the portal, and another one finds an attack."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_typed_again_after_a_nightly_backup_it_goes_on_with_the_archive_it_began
 def test_tidying_keeps_the_archive_that_it_began_with_until_it_has_ended(
     saved: ProcessTerritory, documents: Path, tmp_path: Path
 ) -> None:
-    """Of the archives of one hour the retention keeps the last, and the very first one."""
+    """The retention keeps the last of the archives of one hour, and the very first one."""
     nightly(saved, documents)
     words = ("restore", "all", "--service", SERVICE, "--to", str(tmp_path / "back"))
     job = cut(saved, tmp_path, *words)

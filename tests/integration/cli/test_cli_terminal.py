@@ -1,4 +1,4 @@
-"""What is asked on a terminal: a grant is confirmed by a person, and a key that is typed shows nowhere."""
+"""Questions on a terminal: a person confirms a grant, and a key that is typed shows nowhere."""
 
 from __future__ import annotations
 

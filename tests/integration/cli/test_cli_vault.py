@@ -58,8 +58,8 @@ def test_a_spare_takes_copies_only_after_a_signed_act(
 
 def test_an_act_of_somebody_who_may_not_sign_it_is_refused(held: ProcessTerritory, tmp_path: Path) -> None:
     act = str(tmp_path / "lost.act")
-    stranger = held.nodes["commune-c"].layout.keys / "ssh_ed25519"
-    sign = ("act", "sign", "lost", "hermitage", "--reason", "none", "--key", str(stranger), "--out", act)
+    outsider = held.nodes["commune-c"].layout.keys / "ssh_ed25519"
+    sign = ("act", "sign", "lost", "hermitage", "--reason", "none", "--key", str(outsider), "--out", act)
     type_at(held, "commune-c", *sign, "--operator", "maintenance")
     assert "not signed by a key of maintenance" in type_at(held, "commune-b", "act", "accept", act, code=5)
     assert "These persons may: maintenance" in type_at(held, "commune-c", *sign, "--operator", "nobody", code=8)

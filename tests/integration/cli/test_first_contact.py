@@ -54,7 +54,7 @@ def control(tmp_path: Path) -> ControlMachine:
 
 
 @dataclass
-class Stranger(paramiko.ServerInterface):
+class Outsider(paramiko.ServerInterface):
     """An SSH server that takes a password and remembers all that it was told."""
 
     told: list[str] = field(default_factory=list)
@@ -85,16 +85,16 @@ class Stranger(paramiko.ServerInterface):
 
 
 @pytest.fixture
-def attacker(control: ControlMachine) -> Iterator[tuple[Stranger, str]]:
+def attacker(control: ControlMachine) -> Iterator[tuple[Outsider, str]]:
     """A server at the address of commune-a, and the fingerprint of its only host key."""
-    server, key = Stranger(), paramiko.ECDSAKey.generate()
+    server, key = Outsider(), paramiko.ECDSAKey.generate()
     listener = socket.create_server((ADDRESS, control.port))
     threading.Thread(target=_serve, args=(listener, server, key), daemon=True).start()
     yield server, key.fingerprint
     listener.close()
 
 
-def _serve(listener: socket.socket, server: Stranger, key: paramiko.PKey) -> None:
+def _serve(listener: socket.socket, server: Outsider, key: paramiko.PKey) -> None:
     while True:
         try:
             transport = paramiko.Transport(listener.accept()[0])
@@ -108,7 +108,7 @@ def _serve(listener: socket.socket, server: Stranger, key: paramiko.PKey) -> Non
 
 
 def test_a_machine_with_another_host_key_is_told_nothing(
-    control: ControlMachine, attacker: tuple[Stranger, str]
+    control: ControlMachine, attacker: tuple[Outsider, str]
 ) -> None:
     server, seen = attacker
     key = _public_key(control.folder)
@@ -120,7 +120,7 @@ def test_a_machine_with_another_host_key_is_told_nothing(
 
 
 def test_the_key_goes_to_the_right_machine_after_a_password_that_is_asked_for(
-    control: ControlMachine, attacker: tuple[Stranger, str]
+    control: ControlMachine, attacker: tuple[Outsider, str]
 ) -> None:
     server, seen = attacker
     key = _public_key(control.folder)
@@ -132,7 +132,7 @@ def test_the_key_goes_to_the_right_machine_after_a_password_that_is_asked_for(
 
 
 def test_a_dry_run_compares_the_key_and_says_what_would_follow(
-    control: ControlMachine, attacker: tuple[Stranger, str]
+    control: ControlMachine, attacker: tuple[Outsider, str]
 ) -> None:
     server, seen = attacker
     words = ("commune-a", "--install-key", str(_public_key(control.folder)), "--dry-run", "--fingerprint")
@@ -149,14 +149,14 @@ def test_a_dry_run_compares_the_key_and_says_what_would_follow(
     assert control.known_hosts.read_text() == "commune-a ssh-ed25519 AAAA\n"
 
 
-def test_a_wrong_password_is_one_sentence(control: ControlMachine, attacker: tuple[Stranger, str]) -> None:
+def test_a_wrong_password_is_one_sentence(control: ControlMachine, attacker: tuple[Outsider, str]) -> None:
     key = _public_key(control.folder)
     result = control.meet("commune-a", "--fingerprint", attacker[1], "--install-key", str(key), stdin=b"guess\n")
     assert result.exit_code == 6
     assert "guess" not in result.tail()
 
 
-def test_a_private_key_is_never_installed(control: ControlMachine, attacker: tuple[Stranger, str]) -> None:
+def test_a_private_key_is_never_installed(control: ControlMachine, attacker: tuple[Outsider, str]) -> None:
     key = _public_key(control.folder).with_suffix("")
     result = control.meet(
         "commune-a", "--fingerprint", attacker[1], "--install-key", str(key), stdin=b"of the installer\n"

@@ -1,4 +1,4 @@
-"""Certificates as three people get and give them: a node, the control machine, whoever holds the root's key."""
+"""Certificates as three parties get and give them: a node, the control machine, the holder of the root's key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person does, typed: everything goes through the command line of a real process."""
+"""The acts of a person, typed: everything goes through the command line of a real process."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Typed:
     nodes: dict[str, ProcessNode] = field(default_factory=dict)
 
     def __call__(self, name: str, *words: str, code: int = 0, stdin: bytes | None = None) -> Any:
-        """What `appliance --json WORDS` answers on the node `name`; it must end with `code`."""
+        """Return the answer of `appliance --json WORDS` on the node `name`; it must exit with `code`."""
         return answer_of(self.nodes[name].cli("--json", *words, stdin=stdin, check=False), code)
 
     def at_desk(self, *words: str, code: int = 0) -> Any:
@@ -50,7 +50,7 @@ class Typed:
         self.at_desk("territory", "sign", ".", *words, "--key", "territory", *previous, *recovery, "--out", "bundle")
 
     def grant(self, request: Path) -> Path:
-        """What the key holder answers to a request."""
+        """Return the key holder's answer to a request."""
         out = request.with_suffix(".grant")
         words = ("--bundle", "bundle", "--key", "territory", "--out", str(out), "--yes")
         self.at_desk("territory", "grant", str(request), *words)
@@ -58,7 +58,8 @@ class Typed:
 
 
 def type_at(territory: ProcessTerritory, node: str, *words: str, code: int = 0) -> Any:
-    """What `appliance --json WORDS` answers on a node of a territory that is ready; it must end with `code`."""
+    """Return the answer of `appliance --json WORDS` on a node of a territory that is ready; it must exit with
+    `code`."""
     return answer_of(territory.nodes[node].cli("--json", *words, check=False), code)
 
 

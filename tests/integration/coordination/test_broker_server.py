@@ -238,7 +238,7 @@ async def test_a_watch_ends_when_its_broker_does(papers: Path) -> None:
 async def test_what_is_no_call_is_no_line_of_the_journal(
     papers: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Who asks is told; a broker writes nothing down that a caller can repeat without end."""
+    """The caller gets an answer; a broker writes nothing down that a caller can repeat without end."""
     async with serving(papers) as client:
         good = client("hermitage", context(papers, papers))
         [broker] = good._brokers

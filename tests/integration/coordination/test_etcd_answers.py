@@ -1,4 +1,4 @@
-"""What goes wrong on the way to etcd: lost answers, slow, huge and senseless ones, revoked leases."""
+"""Failures on the way to etcd: lost answers, slow, huge and senseless ones, revoked leases."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ async def test_a_takeover_whose_answer_was_lost_is_found_when_it_is_asked_again(
         async with httpx.AsyncClient(trust_env=False) as http:
             answer = await http.post(url_of(one_voter) + path, content=await reader.readexactly(length))
         if path == TXN and not lost:
-            lost += 1  # the connection ends without a word
+            lost += 1  # the connection ends without an answer
             return
         await saying(answer.content)(_headed(), writer)
 

@@ -52,11 +52,11 @@ async def test_a_node_and_a_voter_know_each_other_by_what_the_territory_issued(v
     await client.close()
 
 
-@pytest.mark.parametrize("case", ["shows nothing", "shows a stranger's", "believes another", "another name", "none"])
+@pytest.mark.parametrize("case", ["shows nothing", "shows an outsider's", "believes another", "another name", "none"])
 async def test_anybody_else_gets_no_answer(voter: Voter, papers: Path, theirs: Path, case: str) -> None:
     tls = {
         "shows nothing": context(papers, None),
-        "shows a stranger's": context(papers, theirs),
+        "shows an outsider's": context(papers, theirs),
         "believes another": context(theirs, papers),
         "another name": context(papers, papers),
         "none": None,

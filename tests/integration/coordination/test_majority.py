@@ -70,7 +70,7 @@ async def test_a_lease_that_nobody_renews_ends_only_once_there_is_a_majority(own
                 break
             except Unreachable:
                 await asyncio.sleep(0)
-    assert seen.holder is not None, "the new leader lets every lease begin anew"
+    assert seen.holder is not None, "the new leader lets every lease start over"
     gone = await own_world.wait_gone("commune-b", service, seen)
     await own_world.at("commune-b").acquire(claim(service, "commune-b", seen=gone.owned))
     with pytest.raises(Lost):

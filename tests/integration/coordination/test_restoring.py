@@ -1,4 +1,4 @@
-"""A voter's store made anew from a copy by Debian's etcdutl: whole, or not at all with one sentence."""
+"""A voter's store restored from a copy by Debian's etcdutl: whole, or not at all with one sentence."""
 
 from __future__ import annotations
 

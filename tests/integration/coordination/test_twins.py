@@ -30,7 +30,7 @@ class Twin:
     _names: dict[int, int] = field(default_factory=lambda: {0: 0})
 
     async def outcome(self, call: Callable[[Coordination, Twin], Coroutine[Any, Any, object]], node: str) -> object:
-        """What came of `call`, in a form that the other twin's can be compared with."""
+        """Return the outcome of `call`, in a form that the other twin's can be compared with."""
         try:
             result = await call(self.world.at(node), self)
         except ApplianceError as error:

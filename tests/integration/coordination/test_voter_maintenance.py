@@ -1,4 +1,4 @@
-"""What a broker does for the voter beside it, at real etcd; and what the doctor of its node says when it cannot."""
+"""A broker maintains the voter beside it, at real etcd; the doctor of its node reports when it cannot."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_whoever_leads_gives_the_lead_to_whom_it_is_kept_at(three: EtcdPro
 async def test_the_lead_stays_where_it_is_while_a_lease_runs_out_and_after_an_election(
     three: EtcdProcesses, tmp_path: Path
 ) -> None:
-    """Whoever leads next has each lease last anew: the service of a node that died would wait for so much longer."""
+    """The next leader lets each lease start over: the service of a node that died would wait for so much longer."""
     world, clock = RealEtcd(three), SimulatedClock()
     lease = await world.at("commune-a").acquire(claim(new_service(), "commune-a", ttl=8))
     async with contextlib.AsyncExitStack() as stack:

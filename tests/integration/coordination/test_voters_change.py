@@ -86,7 +86,7 @@ class Valley:
                 state.take_heartbeat(name, state.token, tuple(newest), ())
 
     def request(self, writer: str, known: int) -> GrantRequest:
-        """What `writer` asks, signed by its present key; a grant of the territory key answers the same."""
+        """The request of `writer`, signed by its present key; a grant of the territory key answers the same."""
         fields = {"service": "docs-a", "repository": REPOSITORY, "writer": writer, "reason": "test"}
         raw = make_request(self.keys[writer], known_epoch=known, **fields)
         return read_request(raw, public_line(self.keys[writer]))
@@ -216,7 +216,8 @@ def test_voters_change_twice_in_any_order_and_the_service_moves_between_and_afte
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_takeover_after_the_keys_were_collected_lets_no_second_writer_in(valley: Valley, step: str) -> None:
-    """The bundle confirms nothing of it, and voters that are new never saw it; whoever holds its grant shows it."""
+    """The bundle confirms nothing of it, and voters that are new never saw it; the replica nodes with its grant show
+    it."""
     valley.move(STANDBY)
     valley.move(HOME)
     collected = valley.collect()

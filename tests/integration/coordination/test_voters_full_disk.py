@@ -44,7 +44,7 @@ class Town:
     disks: tuple[Disk, ...]
 
     def fill(self, *numbers: int) -> None:
-        """What etcd itself gives back meanwhile, too."""
+        """Fill the disks, with the room that etcd gives back meanwhile."""
         for number in numbers:
             self.disks[number].fill()
 
@@ -117,7 +117,7 @@ async def test_one_voter_without_a_free_byte_costs_no_lease_and_refuses_no_claim
 
 
 async def test_without_a_majority_that_has_a_free_byte_nobody_else_gets_what_is_held(town: Town) -> None:
-    """Whoever could not be told anything is told nothing wrong: with room all that was acknowledged is there."""
+    """A caller that could get no answer gets no wrong one: with room all that was acknowledged is there."""
     world = RealEtcd(town.etcd)
     service = new_service()
     lease = await held(world, service)

@@ -96,7 +96,7 @@ class InMemory(World):
         return self._nodes.setdefault(node, Memory(self.store))
 
     async def pass_time(self, seconds: float) -> None:
-        await asyncio.sleep(0)  # whoever watches does so before the time has passed
+        await asyncio.sleep(0)  # a watcher begins before the time has passed
         self.store.advance(seconds)
 
     async def lose_majority(self) -> None:
@@ -115,7 +115,7 @@ class InMemory(World):
 
 
 class InFront(World):
-    """What passes time and fails is the world behind."""
+    """The world behind passes time and fails."""
 
     _behind: World
 
@@ -237,7 +237,7 @@ async def held(world: World, service: str, node: str = "commune-a") -> Lease:
 
 
 async def leader_of(cares: list[EtcdAdmin]) -> tuple[EtcdAdmin, MemberStatus]:
-    """Who leads, as soon as it says so itself."""
+    """Return the leader, as soon as it says so itself."""
     async with asyncio.timeout(LATE_SECONDS_MAX):
         while True:
             for admin in cares:

@@ -175,7 +175,7 @@ def test_the_code_of_the_text_sheet_reads_too(place: Path, tmp_path: Path) -> No
 
 @contextlib.contextmanager
 def watched_processes() -> Iterator[set[bytes]]:
-    """What anybody on this machine could read meanwhile: command lines and environments of all processes."""
+    """The texts that anybody on this machine could read meanwhile: command lines and environments of all processes."""
     seen: set[bytes] = set()
     stop = threading.Event()
 

@@ -227,7 +227,7 @@ def _missing_blob(town: Town) -> None:
     [
         pytest.param(_append("list"), "FAILED", id="a list with one line more"),
         pytest.param(_later_date, "Could not verify", id="a header dated later"),
-        pytest.param(_another_writer, "Could not verify", id="a header signed by a stranger"),
+        pytest.param(_another_writer, "Could not verify", id="a header signed by an unknown key"),
         pytest.param(_changed_grant, "Could not verify", id="a grant with another writer"),
         pytest.param(_rotten_blob, "FAILED", id="one bit of a blob"),
         pytest.param(_missing_blob, "No such file", id="a blob that is gone"),

@@ -78,7 +78,7 @@ def save(world: FailoverWorld, name: str) -> None:
 
 
 def judged(world: FailoverWorld) -> Report:
-    """What the checker says of everything that was told so far."""
+    """Return the checker's report on everything that was written down so far."""
     (history,) = read(world.history())
     return check(history, CHECKS)
 

@@ -176,7 +176,7 @@ class Host(Machine):
         self.disk.known_epoch = max(self.disk.known_epoch, self.record.granted)
 
     def hear(self) -> None:
-        """What a watch tells."""
+        """Take the record that a watch brings."""
         said, heard = self.world.said(), self.clock()
         self.inbox.append(lambda: self._take_record(said, heard))
 
@@ -271,7 +271,7 @@ class Host(Machine):
         self._ask(A.ASK_GRANT, question, answer)
 
     def _wake(self, decision: Decision) -> None:
-        """What it is ready for takes no time here."""
+        """A warm standby is ready at once here."""
 
     _expect = _wake
 

@@ -85,7 +85,7 @@ class HostWorld:
         os.close(self._before)
 
     def run(self, *argv: str, stdin: str = "", may_fail: bool = False) -> None:
-        """What hands carry out: really, but for systemd."""
+        """Carry out a command of the privileged helper: really, but for systemd."""
         if argv[0] != "systemctl":
             privileged.run(*argv, stdin=stdin, may_fail=may_fail)
             return

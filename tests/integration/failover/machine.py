@@ -21,9 +21,8 @@ comes."""
 
 @dataclass
 class Disk:
-    """What a loss of power leaves. `tail`: written here and, as far as known here, at no peer. `synced`, `given` and
-    `required` as in `node/failover_state.py`; of what was given the writes, until a successor is known to go on from
-    it."""
+    """The disk after a loss of power. `tail`: written here and, as far as known here, at no peer. `synced`, `given` and
+    `required` as in `node/failover_state.py`; `given` has the writes, until a successor is known to go on from it."""
 
     tree: set[int] = field(default_factory=set)
     tail: set[int] = field(default_factory=set)
@@ -127,7 +126,7 @@ class Machine:
         return True
 
     def back_up(self) -> None:
-        """What the writer's next backup brings to the peers: all that a crash kept from them, or their silence."""
+        """Bring to the peers what a crash or their silence kept from them, as the writer's next backup does."""
         if self.runs and self.writer and not self.kernel:
             self.kernel += [(value, self.disk.own_epoch) for value in sorted(self.disk.tail)]
             if self.out and self.into and not self.disk.tail:
@@ -148,7 +147,7 @@ class Machine:
     # What it has of others, and others of it
 
     def hear_what_was_passed_over(self) -> None:
-        """What this node gave up with and its successor did not go on from is only here."""
+        """Writes that this node released and its successor did not go on from are only here."""
         disk = self.disk
         later = [base for epoch, base in self.world.bases.items() if disk.own_epoch < epoch <= disk.known_epoch]
         if disk.given and later:

@@ -1,6 +1,6 @@
-"""What a planned move and the way home send: what vaults are told and tell, counted by the kernel where all lines meet.
+"""The bytes of a planned move and of the handback: the traffic of vaults, counted by the kernel where all lines meet.
 
-What voters, brokers and watchers say is there all the time, and counts for none of it.
+Voters, brokers and watchers send all the time, and that counts for none of it.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def test_a_person_hands_it_back_once_its_home_has_been_ready_for_twenty_leases(b
 
 
 def hand_back(world: FailoverWorld, *more: str) -> dict[str, Any] | None:
-    """What `handback` answers; None where it is refused."""
+    """Return the answer of `handback`; None where it is refused."""
     told = world.node(STANDBY).cli("failover", "handback", SERVICE, "--json", *more, check=False)
     return json.loads(told.stdout) if told.exit_code == 0 else None
 
@@ -188,7 +188,7 @@ def test_a_home_that_wrote_nothing_alone_leaves_nobody_a_branch_to_decide_about(
 
 
 def checked(world: FailoverWorld, name: str) -> dict[str, str]:
-    """What the doctor of a node says of failover: the state of each check."""
+    """Return the doctor's checks of failover on a node: the state of each."""
     answers = json.loads(world.node(name).cli("doctor", "--all", "--json", check=False).stdout)["checks"]
     about = ("failover", "majority", "quarantine")
     return {it["check"]: it["state"] for it in answers if it["role"] == "failover" or it["check"] in about}
@@ -201,7 +201,7 @@ def around_now() -> str:
 
 
 def test_a_claim_that_never_got_a_grant_keeps_nobody_from_the_next_one(begin: Begin) -> None:
-    """Whoever claimed the service and died before brokers signed leaves an owner of whom no grant speaks."""
+    """A node that claimed the service and died before brokers signed leaves an owner without a grant."""
     world = begin("exclusive")
     world.kill(HOME)
     world.wait_for(STANDBY, "ACTIVE")
@@ -219,7 +219,7 @@ def test_a_claim_that_never_got_a_grant_keeps_nobody_from_the_next_one(begin: Be
 
 
 async def _claim(world: FailoverWorld, name: str) -> None:
-    """What a program does that ends right after it."""
+    """Claim the service as a program does that ends right after it."""
     store = Etcd(world.etcd.addresses, SystemClock())
     while (record := await store.read(SERVICE)).holder is not None:
         await asyncio.sleep(0.1)

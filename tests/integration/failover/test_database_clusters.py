@@ -89,7 +89,7 @@ class ClusterWorld:
             path.chmod(0o755 if path.is_dir() else 0o644)
 
     def settings(self) -> Path:
-        """What the unit reads, with this folder in place of a host's. There may be no account `appliance` here."""
+        """The unit's settings, with this folder in place of a host's. There may be no account `appliance` here."""
         (self.root / "run").mkdir(exist_ok=True)
         shutil.chown(self.root / "run", "postgres")
         for file in failover.part(territory(), "commune-a").files:
@@ -131,7 +131,7 @@ class ClusterWorld:
         return asyncio.run(ask())
 
     def sql(self, statements: str) -> str:
-        """What psql prints to the superuser at the server's own socket."""
+        """Return the output of psql for the superuser at the server's own socket."""
         argv = ("psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", f"{self.root}/run", "-d", DATABASE)
         return by("postgres", *argv, stdin=statements.encode(), check=True).stdout.decode().strip()
 
@@ -147,7 +147,7 @@ def by(
 
 
 def come_in(port: int, user: str, password: str) -> str:
-    """What a program gets that comes in by the door."""
+    """Return what a program gets that comes by the forwarder."""
     argv = (
         "psql",
         "-XqAt",
@@ -201,7 +201,7 @@ def elsewhere() -> Iterator[ClusterWorld]:
 
 @pytest.fixture(scope="module")
 def dump(home: ClusterWorld) -> Iterator[Path]:
-    """What a backup takes, as the role that only reads."""
+    """The dump of a backup, by the role that only reads."""
     with tempfile.TemporaryDirectory() as place:
         with home.served():
             assert postgresql.dump(home.as_agent, DATABASE, Path(place, "postgresql")) == ()
@@ -307,7 +307,7 @@ def test_a_dump_that_is_none_changes_nothing_and_is_told(dump: Path, elsewhere: 
 
 
 def test_a_command_of_psql_among_the_roles_is_refused_and_never_run(dump: Path, elsewhere: ClusterWorld) -> None:
-    """Of a setting of several lines of a role that is there already, only the first line was dropped."""
+    """Only the first line was dropped of a setting of several lines, of a role that is there already."""
     elsewhere.offer(dump)
     setting = f"ALTER ROLE postgres SET app.note TO '\n\\! touch {elsewhere.root}/run-by-psql\n';\n"
     with open(elsewhere.root / "offered/postgresql/roles.sql", "a") as roles:

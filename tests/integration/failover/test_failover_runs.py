@@ -1,5 +1,5 @@
-"""What failover does in named disasters, in simulated time, with the measured timers; and that its checker would have
-noticed had a row of the table, or the fence, been missing."""
+"""Failover in named disasters, in simulated time, with the measured timers; and that its checker would have noticed had
+a row of the table, or the fence, been missing."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_takeover_forged_into_the_voters_store_stops_who_is_bound_and_never_a_
     """It has no grant: no peer ever refuses the writer for it, and what was written stays the service's history."""
     world = begun(policy)
     world.tell("nemesis", "fault", 0, fault="forgery", target="voters")
-    world.voters.owner = world.voters.holder = "stranger"
+    world.voters.owner = world.voters.holder = "outsider"
     world.voters.epoch = world.voters.highest = 99
     world.voters.ends = world.now + 60
     world.run(40)

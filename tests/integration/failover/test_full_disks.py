@@ -36,7 +36,7 @@ def assert_it_goes_on(world: FailoverWorld) -> None:
 
 
 def test_a_holder_whose_disk_is_full_keeps_its_lease_and_serves(begin: Begin) -> None:
-    """What failover keeps of the service lies there; on a host what tells the watchdog is in memory."""
+    """The durable state of the service is there; on a host the watchdog's file is in memory."""
     world = begin("exclusive", disturbed=True, lease_seconds=LEASE_SECONDS)
     if not world.disks:
         pytest.skip("nobody may mount here")

@@ -1,4 +1,4 @@
-"""What a writer that was replaced had under way: bytes in buffers outlive it, and arrive when nobody expects them."""
+"""Pending writes of a replaced writer: bytes in buffers outlive it, and arrive when nobody expects them."""
 
 from __future__ import annotations
 

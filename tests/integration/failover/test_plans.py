@@ -1,4 +1,4 @@
-"""What a planned move would do is said and nothing is done; and who watches sees it when it is."""
+"""A dry run of a planned move says what would be done and does nothing; a watcher sees the real one."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ FOLDER = Path("build/failover")
 
 
 MAY_BE_UNKNOWN = {"F4", "F6"}
-"""Of takeovers and leases that end: not in every run."""
+"""The promises on takeovers and on leases that end: not every run has one."""
 IN_A_SOAK = ("takeover", "handover", "demotion", "alone", "resume", "divergence", "copy")
-"""What many runs together must have seen; refusals by vaults have tests of their own."""
+"""The events that many runs together must have seen; refusals by vaults have tests of their own."""
 MANY_RUNS = 50
 
 

@@ -1,4 +1,4 @@
-"""What root's `read_only` mounts and unmounts, and what it leaves alone, whatever lies at the place it is told."""
+"""Root's `read_only` mounts and unmounts the right folders, and leaves others alone, whatever is at the place named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only a signed act decides, between real programs: a promotion, a quarantine."""
+"""Decisions that only a signed act makes, between real programs: a promotion, a quarantine."""
 
 from __future__ import annotations
 

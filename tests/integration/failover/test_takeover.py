@@ -72,7 +72,7 @@ def test_what_was_laid_out_ahead_is_renamed_into_place(begin: Begin) -> None:
     opening = standby.service(SERVICE).opening
     make_private_folder(opening.parent)
     opening.touch()
-    assert not ahead_of(standby), "whoever takes it over would wait for that"
+    assert not ahead_of(standby), "a node that takes it over would wait for that"
     opening.unlink()
     assert perform(standby, Ready(SERVICE, "a test", "newest")).figures == {"ahead": 1, "whole": 1}
     tree = tree_of(standby, SERVICE).folder
@@ -117,7 +117,7 @@ def test_a_hung_agent_has_its_service_stopped_by_the_watchdog_before_its_lease_e
 
 
 def test_the_loss_of_the_majority_is_no_failover_and_the_holder_goes_on_under_its_epoch(begin: Begin) -> None:
-    """At once, with the lease that it had: a new leader lets that last anew, and at its end anybody may be faster."""
+    """At once, with the lease that it had: a new leader lets that start over, and at its end anybody may be faster."""
     world = begin("exclusive", lease_seconds=2 * LEASE_SECONDS)
     for voter in world.etcd.voters[1:]:
         voter.kill()
@@ -204,7 +204,8 @@ def test_a_mirror_is_read_at_its_standby_at_all_times_and_follows_each_save_ther
 
 @pytest.mark.parametrize("policy", ["local-first", "exclusive"])
 def test_a_takeover_forged_into_etcd_gets_no_grant_while_the_holder_lives(policy: str, begin: Begin) -> None:
-    """Whoever has one voter writes into the store what it likes, and asks the brokers with a candidate's own key."""
+    """An attacker with one voter writes into the store what it likes, and asks the brokers with a candidate's own
+    key."""
     world = begin(policy)
     inject(world, "hang", STANDBY)  # its own program would give the lease back
     asyncio.run(_forge(world))

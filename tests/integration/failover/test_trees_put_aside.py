@@ -1,4 +1,5 @@
-"""What moves put aside fills no disk, and nothing goes that is in neither a backup nor a branch. With real borg."""
+"""Trees that moves put aside fill no disk, and no file goes that is in neither a backup nor a branch. With real
+borg."""
 
 from __future__ import annotations
 

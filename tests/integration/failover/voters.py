@@ -1,5 +1,5 @@
 """The voters and the storage peers, in simulated time: what nodes of the simulator talk to. As etcd does, a majority or
-nothing answers; a lease ends only while there is a majority, and a new one begins every lease anew."""
+nothing answers; a lease ends only while there is a majority, and with a new one every lease starts over."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Voters:
     granted: int = 0
     highest: int = 0
     last: Last = (0, 0)
-    """What the last release named: a generation with everything that was acknowledged."""
+    """The generation that the last release named: it has everything that was acknowledged."""
     changes: int = 0
     """Counts what happens to the lease, as etcd's revisions do: a takeover decided on an older reading fails."""
     nobodys: bool = False
-    """Whether nobody may hold it, as a mirror: their brokers refuse whoever asks for a lease."""
+    """Whether nobody may hold it, as a mirror: their brokers refuse every request for a lease."""
 
     def tick(self, now: float) -> bool:
         """Let a lease end; whether the watches have something to tell."""
@@ -169,11 +169,11 @@ class Peers:
             peer.catch_up(node, epoch, tree)
 
     def has(self, last: Last, writer: str) -> list[str]:
-        """Who has a receipt for `last`, of those who answer."""
+        """Return the peers that answer and have a receipt for `last`."""
         return [it.name for it in self.answering(writer) if it.last >= last]
 
     def newest(self) -> Peer | None:
-        """Who offers the newest, of those who answer."""
+        """Return the peer that answers and offers the newest."""
         return max(self.answering(), key=lambda it: it.last, default=None)
 
     def present(self, epoch: int) -> bool:

@@ -195,7 +195,7 @@ class World:
             FAULTS[kind](host, bad)
 
     def promote(self, name: str) -> None:
-        """A signed act: `name` shall write, whoever owns it now."""
+        """Sign an act by which `name` must write, whichever node owns it now."""
         owner = self.voters.owner
         if self.policy is Policy.MIRROR or not owner or name == owner:
             return
@@ -288,7 +288,7 @@ def _flag(name: str, *, inverted: bool = False) -> Callable[[Host, bool], None]:
 def _freeze(host: Host, bad: bool) -> None:
     host.frozen = bad
     if not bad:
-        host.tick()  # whoever wakes up first has some milliseconds; a step of ours is more
+        host.tick()  # the node that wakes up first has some milliseconds; a step of ours is more
 
 
 def _crash(host: Host, bad: bool) -> None:

@@ -1,7 +1,7 @@
 """A TCP relay on loopback between a node and a peer's sshd: what a bad line does, on purpose.
 
 It counts the bytes of each direction, cuts after so many of them (who sends sees a reset; who receives gets all that
-was carried, and the end), or stalls without a word, and can be opened again.
+was carried, and the end), or stalls without notice, and can be opened again.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def relayed(territory: ProcessTerritory, name: str) -> Iterator[Relay]:
 
 
 def _reset(end: socket.socket) -> None:
-    """What is in flight is lost, as it is when a line breaks."""
+    """Lose the bytes in flight, as when a line breaks."""
     with contextlib.suppress(OSError):
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
     with contextlib.suppress(OSError):

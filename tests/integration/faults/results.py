@@ -1,4 +1,4 @@
-"""What a soak has done so far, kept below build/ so that it can be cut and continued; and its page when it is done."""
+"""The progress of a soak, kept below build/ so that it can be cut and continued; and its page when it is done."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from tests.pace import PACE
 NEW_BYTES = 6 * MIB
 CUTS = 4
 UNDERWAY_BYTES_MAX = MIB
-"""What a sender may be ahead of its vault when a line breaks, with the greeting of ssh."""
+"""The bytes that a sender may be ahead of its vault when a line breaks, with the greeting of ssh."""
 TALK_BYTES_MAX = 128 * KIB
 """Headers, grants and list of a push, and what ssh adds."""
 

@@ -134,7 +134,7 @@ def test_tidying_that_frees_nothing_seals_nothing(tight: FaultWorld) -> None:
 
 
 def test_tidying_gives_a_full_disk_the_room_of_what_it_forgets(tight: FaultWorld) -> None:
-    """What was sealed names every segment that compaction removes, so nothing is free before the next seal."""
+    """The sealed generation names every segment that compaction removes, so nothing is free before the next seal."""
     films(tight)
     with pytest.raises(DiskFull):
         writer.run(tight.node(), SERVICE)
@@ -214,7 +214,7 @@ def test_tidying_gives_room_back_on_a_disk_without_one_free_byte(tight: FaultWor
 
 
 def test_tidying_settles_a_run_that_was_cut_on_a_disk_without_one_free_byte(tight: FaultWorld) -> None:
-    """What the archive of that run lacks is said in a companion, which borg has to write first."""
+    """A companion, which borg has to write first, names what the archive of that run lacks."""
     films(tight)
     newest = Borg(own_repository(tight.layout())).archives()[-1].name
     saved.begin(tight.layout(), newest)

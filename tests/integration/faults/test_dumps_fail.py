@@ -48,7 +48,7 @@ def archive_of(world: FaultWorld, number: int) -> str:
 
 
 def ordered(world: FaultWorld, path: Path, archive: str) -> Status:
-    """What the pages tell who asks for the file `path` of `archive`."""
+    """Return the status that the pages show for a request of the file `path` of `archive`."""
     node, name = world.node(), str(path).lstrip("/")
     here = environment_of(node, SERVICE)
     request = place_request(

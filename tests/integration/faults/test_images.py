@@ -283,7 +283,7 @@ def took_it(done: Run) -> set[str]:
 
 
 def test_two_branches_that_were_written_alone_and_sent_to_two_holders_use_no_counter_twice(world: FaultWorld) -> None:
-    """What remains is the draw: two runs of this size meet once in a million such sequences, after a boot."""
+    """Only the draw remains: two runs of this size meet once in a million such sequences, after a boot."""
     put_back = whole_image(world)
     for boot, holder in (("second", BLIND), ("third", STANDBY)):
         world.stop(*HOLDERS)
@@ -313,7 +313,7 @@ def test_after_two_hundred_boots_without_a_line_the_grant_still_lets_borg_write(
 
 
 def adopt_again(world: FaultWorld) -> None:
-    """What was fetched last, under the grant of before: its sentence refuses, whatever the state folder says."""
+    """Adopt the last fetched generation under the former grant: it is refused, whatever the state folder says."""
     node = world.node()
     key = key_of(node, SERVICE, staging(node, SERVICE), None)
     with pytest.raises(Refused, match="docs-a was already written under the grant of epoch 4"):

@@ -1,5 +1,5 @@
-"""What a town hall's share can hold, and what happens while it is read: everything comes back through a blind peer, and
-what could not be saved is listed by name."""
+"""Odd files of a town hall's share, and changes while it is read: everything comes back through a blind peer, and a
+file that could not be saved is listed by name."""
 
 from __future__ import annotations
 

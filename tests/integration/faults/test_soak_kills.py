@@ -43,7 +43,7 @@ SOAKED = [f"{DAY_SEED}-{number}" for number in range(runs_wanted(SAMPLE))]
 
 @dataclass
 class Fault:
-    """What is done to `world`, with the choices of `draw`; each fault of FAULTS returns what it did in a few words."""
+    """A fault of `world`, with the choices of `draw`; each fault of FAULTS returns what it did in a few words."""
 
     world: FaultWorld
     draw: random.Random

@@ -56,7 +56,7 @@ def take_over(world: FaultWorld, name: str) -> int:
 
 
 def left_by(world: FaultWorld, epoch: int) -> Borg:
-    """What the origin had written when it adopted its service anew, with a base folder of its own."""
+    """The repository that the origin had written when it adopted its service again, with a base folder of its own."""
     base = world.work / "left-base"
     key = read_key(world.layout().key)
     write_atomic(make_private_folder(base / ".config/borg/keys") / "service", key.keyfile.reveal(), mode=0o600)

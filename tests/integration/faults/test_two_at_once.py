@@ -32,7 +32,7 @@ def test_a_second_run_says_that_the_first_one_is_on(world: FaultWorld) -> None:
 
 
 def test_runs_started_together_make_one_chain(world: FaultWorld) -> None:
-    """Whoever finds the service taken gives up; whoever pushes meanwhile pushes the newest there is."""
+    """A run that finds the service taken gives up; a run that pushes meanwhile pushes the newest there is."""
     node = world.territory.nodes[ORIGIN]
     for _ in range(2):
         world.change()

@@ -24,7 +24,7 @@ SERVICES = f"""{DATABASE_DECLARED.rstrip()}
 
 @dataclass(frozen=True)
 class Beside:
-    """The share and the database, for whoever asks over the mesh."""
+    """The share and the database, for clients on the mesh."""
 
     share: Shares
     database: Databases

@@ -42,7 +42,7 @@ class Boxes:
         return run(self.argv(*words), timeout_seconds=COMMAND_SECONDS_MAX)
 
     def done(self, *words: str) -> dict[str, Any]:
-        """What it says as JSON, when it must not fail."""
+        """Return its answer as JSON, when it must not fail."""
         result = self.lab(*words, "--json")
         assert result.exit_code == 0, result.tail()
         return cast("dict[str, Any]", json.loads(result.stdout))
@@ -107,7 +107,7 @@ def until(holds: Callable[[], object], what: str, seconds_max: float = 30.0) -> 
 
 
 def inside[T](namespace: str, do: Callable[[], T]) -> T:
-    """What `do` gives when it is done in `namespace`, by a thread that stays there and ends."""
+    """Return the result of `do` in `namespace`, by a thread that stays there and ends."""
 
     def enter() -> T:
         with open(netns.FOLDER / namespace) as folder:

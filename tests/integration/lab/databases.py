@@ -13,7 +13,7 @@ from appliance.host.network import netns
 from tests.integration.lab.moving import CLIENT, HOME, STANDBY, Sites, until
 
 SERVICE, DATABASE, ADDRESS, PASSWORD = "etat-civil", "etat_civil", "10.64.8.5", "un pressoir sous la neige"
-# What a program does that shall notice within seconds that its server is another one now.
+# The settings of a program that must notice within seconds that its server is another one now.
 NOTICES = (
     f"host={ADDRESS} dbname={DATABASE} connect_timeout=3 keepalives_idle=2 keepalives_interval=1 keepalives_count=3"
 )
@@ -41,7 +41,7 @@ class Databases(Sites):
         until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
 
     def rows(self) -> list[str]:
-        """What is in the table for whoever asks over the mesh; nothing when nobody answers."""
+        """Return the rows of the table for a client on the mesh; none when nobody answers."""
         return self.ask("SELECT nom FROM acte ORDER BY id").stdout.decode().splitlines()
 
     def add(self, name: str) -> None:
@@ -49,7 +49,7 @@ class Databases(Sites):
         assert added.exit_code == 0, added.stderr.decode()
 
     def as_maintenance(self, node: str, statements: str) -> str:
-        """What the maintenance team types where the database is served, and what it is told."""
+        """Return the answer to statements that the maintenance team types where the database is served."""
         argv = ("runuser", "--user=postgres", "--", "psql", "-XqAt", "-h", SOCKET, "-d", DATABASE)
         return self.run(node, *argv, "-v", "ON_ERROR_STOP=1", stdin=statements.encode()).stdout.decode()
 
@@ -66,7 +66,7 @@ class Databases(Sites):
         return self.run(node, "test", "-w", folder, check=False).exit_code == 0
 
     def kept(self, node: str) -> str:
-        """What the newest branch of `node` holds, as statements; "" while there is none."""
+        """Return the newest branch of `node`, as statements; "" while there is none."""
         folders = f"/srv/appliance/node/services/{SERVICE}/branches"
         found = self.run(node, "ls", folders, check=False).stdout.decode().split()
         newest = max(filter(str.isdigit, found), key=int, default="")
@@ -90,7 +90,7 @@ class Databases(Sites):
 
     @contextmanager
     def waiting(self, work: str, node: str = STANDBY) -> Iterator[None]:
-        """What the unit that fills or drills the database does goes on only after this, unless it was ended."""
+        """Stop the unit that fills or drills the database, and let it go on after this, unless it was ended."""
         until(lambda: self.works(work, node), f"the unit that is to {work} the database runs")
         signal = ("systemctl", "kill", "--kill-whom=all")
         self.run(node, *signal, "--signal=SIGSTOP", unit_of(work))

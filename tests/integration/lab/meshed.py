@@ -65,7 +65,7 @@ class Meshed:
         return self.run(node, *argv).stdout.decode().strip()
 
     def ssh(self, node: str, typed: str) -> Result:
-        """What an operator types on `node` over SSH."""
+        """Type a command on `node` over SSH as an operator does."""
         argv = ("ssh", "-F", str(self.lab.own.ssh_config), "-o", "ConnectTimeout=5", node, typed)
         return run(argv, timeout_seconds=RUN_SECONDS_MAX)
 
@@ -76,7 +76,8 @@ class Meshed:
         return self.lab.plan.node(node).namespace
 
     def scan(self, namespace: str, node: str, address: str, *udp_ports: str) -> dict[str, object]:
-        """What `node` shows at `address` to somebody in `namespace`: its open ports, and what each UDP port answers."""
+        """Return what `node` shows at `address` to somebody in `namespace`: its open ports, and the answer of each UDP
+        port."""
         listening = {line.split()[3].rpartition(":")[2] for line in self.said(node, "ss", "-Hltn").splitlines()}
         argv = (sys.executable, "-I", str(SCANNER), address, ",".join(sorted(listening)), *udp_ports)
         argv = netns.inside(namespace, argv)

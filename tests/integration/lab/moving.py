@@ -37,7 +37,7 @@ COMES_ABOUT_WITHIN_SECONDS = PACE * 120.0
 
 class Sites(Meshed):
     def get(self, node: str, at: str) -> str:
-        """What a browser on `node` sees at `at`; "" when nobody answers."""
+        """Return what a browser on `node` sees at `at`; "" when nobody answers."""
         asks = "import sys, urllib.request as r; print(r.urlopen(f'http://{sys.argv[1]}/', timeout=2).read().decode())"
         return self.run(node, "python3", "-I", "-c", asks, at, check=False).stdout.decode().strip()
 
@@ -47,7 +47,7 @@ class Sites(Meshed):
         return self.run(node, "tee", place, stdin=text.encode(), check=False).exit_code == 0
 
     def bring_as_root(self, node: str, service: str) -> None:
-        """Folders in the site that are not of the account that serves, as whoever publishes may leave them."""
+        """Folders in the site that are not of the account that serves, as a publisher may leave them."""
         place = f"/srv/sites/{service}/{node}/pages"
         self.run(node, "sh", "-c", f"mkdir -p -m 755 {place} && echo 1 >{place}/1")
 
@@ -59,7 +59,7 @@ class Sites(Meshed):
         return self.run(node, "appliance", "--json", *words, check=False)
 
     def here(self, node: str, service: str) -> dict[str, Any]:
-        """What the program that serves says of `service` at `node`."""
+        """Return the status of `service` at `node`, by the program that serves."""
         found = self.run(node, "cat", f"/srv/appliance/node/run/failover/{service}.json", check=False).stdout
         state: dict[str, Any] = json.loads(found) if found else {}
         return state
@@ -75,7 +75,7 @@ class Sites(Meshed):
         self.run(node, "python3", "-I", "-c", SENDS, ADDRESSES[service], MESH[CLIENT])
 
     def on_pages(self, node: str, service: str) -> str:
-        """What a PC in the building of `node` reads of a site on the pages of that node; "" for nothing."""
+        """Return what a PC in the building of `node` reads of a site on the pages of that node; "" for nothing."""
         address = f"https://{self.lab.plan.node(node).address}/publies/{service}/"
         asks = ("curl", "--silent", "--insecure", "--fail", "--max-time", "30", address)
         return run(netns.inside(self.lab.plan.site(node).namespace, asks), timeout_seconds=60).stdout.decode().strip()
@@ -85,7 +85,7 @@ class Sites(Meshed):
         return self.run(node, "systemctl", "is-active", "--quiet", unit, check=False).exit_code == 0
 
     def history(self, service: str) -> list[dict[str, Any]]:
-        """What both candidates wrote down, by the clock that all hosts of a lab share."""
+        """Return the history of both candidates, by the clock that all hosts of a lab share."""
         lines = []
         for node in (HOME, STANDBY):
             file = self.lab.root(self.lab.plan.node(node)) / "srv/appliance/node/failover.jsonl"
@@ -107,7 +107,7 @@ class Sites(Meshed):
 
     @contextmanager
     def unheard(self, node: str) -> Iterator[None]:
-        """What its site sends is lost, and what is sent to it arrives."""
+        """Lose packets that its site sends; packets to it arrive."""
         links = targets(self.lab.plan, f"{self.lab.plan.node(node).site}--*")
         disturb(self.lab, dict.fromkeys(links, Fault(cut=True, cut_from=self.lab.plan.node(node).site)))
         try:

@@ -1,10 +1,10 @@
-"""Which doors of a host are open, as JSON, seen from the network that this runs in. Needs root.
+"""Which ports of a host are open, as JSON, seen from the network that this runs in. Needs root.
 
     python3 -I scan.py ADDRESS PORT,... [UDP-PORT...]
 
 A SYN goes to each of the 65,535 ports of TCP, twice more to those below 1024 and to the named ones, and what answers
 "come in" is open; nothing is ever connected. Named are those at which the host listens: they are what may be open, and
-none shall be missed because a buffer on a busy machine was full. So they are asked apart from the many, and each time
+none must be missed because a buffer on a busy machine was full. So they are asked apart from the many, and each time
 from another port: who still waits for the end of a first try answers another one with a bare ACK (RFC 9293, 3.10.7.4).
 The standard library is enough: it runs on a bare node too.
 """
@@ -72,7 +72,7 @@ def segment(source: str, address: str, own_port: int, port: int) -> bytes:
 
 
 def udp(address: str, port: int) -> str:
-    """What a datagram of nonsense to `port` gets: "answer", "refused" by ICMP, or "silence"."""
+    """Return the reply to a datagram of nonsense to `port`: "answer", "refused" by ICMP, or "silence"."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
         asking.settimeout(UDP_SECONDS)
         asking.connect((address, port))

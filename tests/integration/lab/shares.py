@@ -53,7 +53,7 @@ class Shares(Sites):
             disturb(self.lab, dict.fromkeys(links, HEALED))
 
     def people_of_home(self, node: str) -> set[str]:
-        """Whom `node` lets in with the accounts of HOME."""
+        """Return the people that `node` lets in with the accounts of HOME."""
         listed = json.loads(self.appliance(node, "account", "list").stdout)
         return {it["name"] for it in listed["accounts"].get(HOME, [])}
 
@@ -73,7 +73,7 @@ class Shares(Sites):
         until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
 
     def promote(self, folder: Path) -> None:
-        """What a person signs who answers for it."""
+        """Sign the promotion as the person who answers for it."""
         act = folder / "promote.act"
         words = ("--service", SERVICE, "--reason", "the town hall is cut off", "--operator", "maintenance")
         signed = ("act", "sign", "promote", STANDBY, *words, "--key", str(self.desk.operator_key), "--out", str(act))
@@ -83,7 +83,8 @@ class Shares(Sites):
 
 
 def reads(pc: Pc, file: str, text: str) -> bool:
-    """What is not there yet is not waited for: TCP would try again after a minute."""
+    """Whether a PC reads the file. A server that is not there yet is not waited for: TCP would try again after a
+    minute."""
     asks = f"import socket; socket.create_connection(({pc.server!r}, 445), 1)"
     if run((*pc.inside, "python3", "-I", "-c", asks), timeout_seconds=60).exit_code != 0:
         return False

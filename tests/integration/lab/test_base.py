@@ -1,4 +1,4 @@
-"""What the roles base and hardening set on provisioned nodes, as it is in force there, not as it was written."""
+"""The settings of the roles base and hardening on provisioned nodes, as in force there, not as written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.roles.loading import ROLES
 
 NODE = "commune-b"
 USAGE_OF_THE_JOURNAL = "ec387f577b844b8fa948f33cad9a75e6"
-"""What journald says of its limits at each start (systemd's catalog of messages)."""
+"""The message of journald on its limits at each start (systemd's catalog of messages)."""
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
 

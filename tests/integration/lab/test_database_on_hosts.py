@@ -227,5 +227,5 @@ def test_when_the_program_that_serves_hangs_the_watchdog_ends_the_database_in_ti
     until(lambda: "Hugo" in databases.rows(), "the standby serves it")
     assert_one_writer_at_a_time(databases, SERVICE, begun)
     # What hangs goes on saying that it serves, until systemd ends it some seconds after the takeover.
-    until(lambda: databases.state(HOME, SERVICE) == "STANDBY", "systemd started the program anew")
+    until(lambda: databases.state(HOME, SERVICE) == "STANDBY", "systemd started the program again")
     databases.come_home()

@@ -1,4 +1,4 @@
-"""The stranger of the demo would be seen if a peer let one attempt through: a demo that cannot fail shows nothing."""
+"""The attacker of the demo would be seen if a peer let one attempt through: a demo that cannot fail shows nothing."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def back_up(territory: ProcessTerritory) -> None:
     assert writer.run(territory.open("commune-a"), SERVICE).safety.safe
 
 
-def stranger(territory: ProcessTerritory, to: Path) -> Attacker:
+def outsider(territory: ProcessTerritory, to: Path) -> Attacker:
     return Attacker(open_node(steal(territory.nodes["commune-a"].state, to / "stolen")), SERVICE, PEER)
 
 
@@ -30,11 +30,11 @@ def test_a_peer_is_not_rolled_back_and_one_that_were_would_be_seen(
 ) -> None:
     back_up(territory)
     with pytest.raises(Unknown, match="holds 1 generation: there is none to roll back to"):
-        roll_back(stranger(territory, tmp_path))
+        roll_back(outsider(territory, tmp_path))
     (documents / "budget.txt").write_text("budget\n" * 1000)
     back_up(territory)
     held = held_names(territory.open(PEER), SERVICE)
-    thief = stranger(territory, tmp_path)
+    thief = outsider(territory, tmp_path)
     said = roll_back(thief)
     assert said == "refused (generation 2.1 cannot come after 2.2); offered again, 2.1 leaves the newest where it is"
     assert held_names(territory.open(PEER), SERVICE) == held

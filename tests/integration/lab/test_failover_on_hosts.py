@@ -203,7 +203,7 @@ def test_a_box_that_stood_still_writes_nothing_more_when_it_goes_on(sites: Sites
     with sites.frozen(HOME):
         until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
     until(lambda: not sites.is_active(HOME, EXCLUSIVE), "it stops as soon as it goes on", 5)
-    # systemd found its program hanging and starts it anew, which sees to that.
+    # systemd found its program hanging and restarts it, which sees to that.
     until(lambda: not sites.may_write(HOME, EXCLUSIVE), "its files are read-only")
     assert sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3"
     assert sites.holds_address(STANDBY, EXCLUSIVE)
@@ -240,7 +240,7 @@ def test_when_the_program_that_serves_hangs_the_watchdog_ends_the_site_in_time(s
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
     # What hangs goes on saying that it serves, until systemd ends it some seconds after the takeover.
     for service in (EXCLUSIVE, DATABASE):
-        until(lambda it=service: sites.state(HOME, it) == "STANDBY", "systemd started the program anew")
+        until(lambda it=service: sites.state(HOME, it) == "STANDBY", "systemd started the program again")
     come_home(sites)
 
 
@@ -270,7 +270,7 @@ def test_without_a_majority_nothing_is_moved_and_the_same_epoch_goes_on(sites: S
     assert beside.where() == ([HOME], [HOME])
     assert sites.here(HOME, EXCLUSIVE)["epoch"] == epoch
     told = [it for it in sites.history(EXCLUSIVE) if it["t_boottime"] > begun]
-    assert not [it for it in told if it["event"] == "holder-deleted"], "its lease lasts anew, and it goes on with that"
+    assert not [it for it in told if it["event"] == "holder-deleted"], "its lease starts over, and it goes on with that"
     assert {it["node"] for it in told if it["event"] == "writer-start"} == {HOME}
 
 

@@ -22,7 +22,7 @@ def write(control: ControlMachine, line: str, by: str) -> None:
 
 
 def offer_nothing(control: ControlMachine) -> None:
-    """What people write about a node that will leave."""
+    """Write the line on a node that will leave, as people do."""
     write(control, "offered: 8G", "offered: 0")
 
 

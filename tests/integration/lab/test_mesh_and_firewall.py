@@ -1,4 +1,5 @@
-"""The mesh and the firewall on hosts: who reaches whom, what a stranger finds, and what stays so after a power cut.
+"""The mesh and the firewall on hosts: which node reaches which, what an attacker finds, and what stays so after a power
+cut.
 
 commune-b and commune-c are behind a carrier's NAT. The last tests take nodes away: they come last.
 """
@@ -73,14 +74,14 @@ def hosts(provisioned: Lab) -> Meshed:
 
 
 @pytest.fixture
-def stranger(hosts: Meshed) -> str:
+def outsider(hosts: Meshed) -> str:
     """Where somebody is who plugs a laptop in at commune-a: no node, no key, no operator."""
     return hosts.lab.plan.site(REACHABLE).namespace
 
 
 @contextmanager
 def typed_by_its_root(hosts: Meshed, node: str, *commands: str) -> Iterator[None]:
-    """What root on `node` may type to its own mesh; afterwards it is again what the bundle says."""
+    """Type commands of root on `node` to its own mesh; afterwards it is again what the bundle says."""
     for command in commands:
         hosts.run(node, "sh", "-euc", command)
     try:
@@ -130,7 +131,7 @@ def test_two_nodes_behind_nat_know_each_other_through_the_relay_only(hosts: Mesh
     ],
 )
 def test_the_relay_hands_on_nothing_else(hosts: Meshed, source: str, target: str) -> None:
-    """Whoever is root at `source` sends what is for `target` to the relay instead."""
+    """Root at `source` sends packets for `target` to the relay instead."""
     relay = hosts.key(RELAY)
     allowed = ",".join(sorted(hosts.peers(source)[relay] | {f"{target}/32"}))
     commands = (f"wg set mesh0 peer {relay} allowed-ips {allowed}", f"ip route replace {target}/32 dev mesh0")
@@ -181,29 +182,29 @@ def test_the_control_machine_finds_ssh_at_every_address(hosts: Meshed) -> None:
     assert found["tcp"] == SHOWN_TO_THE_CONTROL_MACHINE[REACHABLE]
 
 
-def test_a_stranger_on_the_same_network_finds_what_the_town_hall_serves_there(hosts: Meshed, stranger: str) -> None:
-    assert_closed(hosts, stranger)
+def test_a_stranger_on_the_same_network_finds_what_the_town_hall_serves_there(hosts: Meshed, outsider: str) -> None:
+    assert_closed(hosts, outsider)
 
 
-def assert_closed(hosts: Meshed, stranger: str) -> None:
-    found = hosts.scan(stranger, REACHABLE, hosts.address(REACHABLE), *UDP_SAMPLE)
+def assert_closed(hosts: Meshed, outsider: str) -> None:
+    found = hosts.scan(outsider, REACHABLE, hosts.address(REACHABLE), *UDP_SAMPLE)
     assert found == {"tcp": SHOWN_TO_ITS_BUILDING[REACHABLE], "udp": SILENT}
 
 
-def test_a_stranger_does_not_get_into_the_mesh_by_the_cable(hosts: Meshed, stranger: str) -> None:
+def test_a_stranger_does_not_get_into_the_mesh_by_the_cable(hosts: Meshed, outsider: str) -> None:
     """By sending what is for its address in the mesh to the node's network card."""
     target = f"{MESH[REACHABLE]}/32"
-    netns.batch(stranger, (f"route replace {target} via {hosts.address(REACHABLE)}",))
+    netns.batch(outsider, (f"route replace {target} via {hosts.address(REACHABLE)}",))
     try:
-        assert hosts.scan(stranger, REACHABLE, MESH[REACHABLE])["tcp"] == []
+        assert hosts.scan(outsider, REACHABLE, MESH[REACHABLE])["tcp"] == []
     finally:
-        netns.batch(stranger, (f"route del {target}",))
+        netns.batch(outsider, (f"route del {target}",))
 
 
 @pytest.mark.parametrize("cut", [False, True], ids=["switched off", "cut from its power"])
-def test_a_node_that_starts_again_is_as_closed_and_in_the_mesh(hosts: Meshed, stranger: str, cut: bool) -> None:
+def test_a_node_that_starts_again_is_as_closed_and_in_the_mesh(hosts: Meshed, outsider: str, cut: bool) -> None:
     hosts.start_again(REACHABLE, cut=cut)
-    assert_closed(hosts, stranger)
+    assert_closed(hosts, outsider)
     back_in_the_mesh(hosts, REACHABLE)
 
 

@@ -43,13 +43,14 @@ def said(lab: Lab, node: str, *argv: str) -> str:
 
 
 def forget_lists(lab: Lab, node: str) -> None:
-    """What apt began to fetch goes too: it would go on with that where a file has the size and the second of before."""
+    """Files that apt began to fetch go too: it would go on with that where a file has the size and the second of
+    before."""
     said(lab, node, "sh", "-c", "rm -f /var/lib/apt/lists/*hermitage* /var/lib/apt/lists/partial/*hermitage*")
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds the key of our packages, with a keyring of his own."""
+    """The holder of the key of our packages, with a keyring of his own."""
 
     home: Path
 
@@ -180,11 +181,11 @@ def test_what_somebody_changed_on_the_mirror_is_refused(provisioned: Lab, publis
 def test_a_package_that_another_key_signed_is_refused(
     provisioned: Lab, published: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    stranger = Holder(tmp_path_factory.mktemp("s"))
-    stranger.home.chmod(0o700)
-    stranger.run("gpg", "--batch", "--passphrase", "", "--quick-generate-key", "Stranger", "ed25519", "sign", "never")
+    outsider = Holder(tmp_path_factory.mktemp("s"))
+    outsider.home.chmod(0o700)
+    outsider.run("gpg", "--batch", "--passphrase", "", "--quick-generate-key", "Outsider", "ed25519", "sign", "never")
     release = said(provisioned, MIRROR, "cat", "/srv/mirror/repository/Release").encode() + b"\n"
-    forged = stranger.run("gpg", "--batch", "--clearsign", "--output", "-", stdin=release)
+    forged = outsider.run("gpg", "--batch", "--clearsign", "--output", "-", stdin=release)
     path = provisioned.root(provisioned.plan.node(MIRROR)) / "srv/mirror/repository/InRelease"
     kept = path.read_bytes()
     path.write_bytes(forged)

@@ -1,4 +1,4 @@
-"""What nodes tell of themselves over the mesh: to the monitoring node alone; and a silent one is told."""
+"""Nodes report over the mesh to the monitoring node alone; and a silent one raises an alert."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def curl(context: StoryContext, at: str, cert_of: str, host: str, port: int, pat
 
 
 def query(context: StoryContext, expression: str) -> dict[str, float]:
-    """What Prometheus answers to `expression`, by the node that it is about."""
+    """Return the answer of Prometheus to `expression`, by the node that it is about."""
     words = ("--data-urlencode", f"query={expression}")
     code, text = curl(context, STANDBY, STANDBY, STANDBY, 9090, "/api/v1/query", *words)
     assert code == 0, (code, text)

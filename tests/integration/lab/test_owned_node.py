@@ -46,7 +46,7 @@ def hosts(provisioned: Lab) -> Meshed:
 
 
 def tried(hosts: Meshed, node: str, user: str, command: str = "", *options: str, stdin: bytes = b"") -> tuple[int, str]:
-    """What ssh with the keys of the owned node says: its exit code, and both of its outputs."""
+    """Return the result of ssh with the keys of the owned node: its exit code, and both of its outputs."""
     argv = (*SSH, *options, f"{user}@{MESH[node]}", *([command] if command else []))
     result = hosts.run(OWNED, *argv, stdin=stdin, check=False)
     return result.exit_code, (result.stdout + result.stderr).decode(errors="replace")

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.time
 
 @pytest.fixture(scope="module")
 def codes(context: StoryContext) -> list[str]:
-    """What the sheet of paper has, for the one person who works here; and a file that she changed and then lost."""
+    """The codes of the code sheet, for the one person who works here; and a file that she changed and then lost."""
     codes = let_in(context, ORIGIN, PERSON)
     context.did(ORIGIN, f"cat >{PLAN}", stdin=a_pdf())
     for text in ("Recettes : 100", "Recettes : 120"):

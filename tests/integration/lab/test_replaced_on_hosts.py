@@ -1,7 +1,7 @@
 """A voter is replaced as the how-to says while services move.
 
-Whoever types obeys what the playbook prints, word for word, and nothing else. Before and after it every service is
-served at its standby and at home again. The tests follow each other: each leaves all at home and well.
+The person at the keyboard obeys what the playbook prints, word for word, and nothing else. Before and after it every
+service is served at its standby and at home again. The tests follow each other: each leaves all at home and well.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"
 
 @dataclass(frozen=True)
 class Town:
-    """What is asked of the lab: its sites, the share and database beside them, and its control folder."""
+    """The lab of these tests: its sites, the share and database beside them, and its control folder."""
 
     sites: Sites
     beside: Beside
@@ -100,7 +100,7 @@ class Town:
         raise AssertionError(f"after {RUNS_MAX} runs it still asks for {lines}")
 
     def type(self, line: str) -> None:
-        """As whoever holds the territory's key does, who looked at a grant and confirms it."""
+        """Type as the holder of the territory's key does, who looked at a grant and confirms it."""
         said_yes = " --yes" if line.startswith("appliance territory grant") else ""
         words = line.replace("--key KEY", f"--key {self.context.control.territory_key}") + said_yes
         done = run(
@@ -118,18 +118,18 @@ class Town:
 
 
 def printed(played: Played) -> list[str]:
-    """The lines that the summary gives to whoever holds the territory's key."""
+    """The lines that the summary gives to the holder of the territory's key."""
     return NEXT.findall(played.text.partition("Next, the key holder types")[2])
 
 
 def voters(sites: Sites, node: str) -> list[str]:
-    """Whom the voter at `node` votes with; nobody while no majority answers."""
+    """Return the voters that the voter at `node` knows; none while no majority answers."""
     shown = sites.appliance(node, "voter", "show")
     return [it["node"] for it in json.loads(shown.stdout)["voters"]] if shown.exit_code == 0 else []
 
 
 def disbelieved(sites: Sites) -> list[str]:
-    """What the voters say of grants that they do not believe, as a person reads it."""
+    """Return the voters' lines on grants that they do not believe, as a person reads them."""
     shown = sites.run(STANDBY, "appliance", "failover", "status", check=False).stdout.decode()
     return [line for line in shown.splitlines() if "accepts no grant" in line or "has no grant yet" in line]
 

@@ -122,7 +122,7 @@ def below(folder: Path) -> dict[str, bytes]:
 
 @dataclass
 class Watched:
-    """What was found in the arguments of processes; `seen` counts them."""
+    """The secrets found in the arguments of processes; `seen` counts them."""
 
     seen: set[int] = field(default_factory=set)
     found: set[str] = field(default_factory=set)
@@ -169,7 +169,7 @@ def test_what_a_node_has_in_the_arguments_of_a_process_would_be_found(context: S
 
 
 def test_a_run_that_uses_them_tells_none(context: StoryContext, needles: Needles) -> None:
-    """Certificates are issued anew, a node backs up, somebody gets a password: every kind of secret is used."""
+    """Certificates are issued again, a node backs up, somebody gets a password: every kind of secret is used."""
     for file in (context.control.inventory / "pki/nodes").glob("*.pem"):
         file.unlink()
     with watching(needles) as watched:

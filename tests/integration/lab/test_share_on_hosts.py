@@ -144,7 +144,7 @@ def test_what_both_sides_wrote_is_kept_and_merged(shares: Shares, tmp_path: Path
         at_home.put(SHARE, "mairie.txt", "seulement à la mairie")
     until(lambda: not shares.serves(HOME), "the home steps down")
     until(lambda: not shares.may_be_written(HOME), "and its files are read-only")
-    until(lambda: reads(at_home, "secours.txt", "seulement au secours"), "its PCs are led to the standby")
+    until(lambda: reads(at_home, "secours.txt", "seulement au secours"), "its PCs are routed to the standby")
     until(lambda: shares.state(HOME, SERVICE) == "STANDBY", "it has kept its branch and caught up")
     shares.ask_home(SERVICE)
     until(lambda: reads(at_home, "secours.txt", "seulement au secours"), "it is home with what the standby wrote")

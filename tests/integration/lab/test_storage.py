@@ -25,7 +25,7 @@ asked = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5)
 asked.request("GET", "/adv")
 print(asked.getresponse().read().decode())
 """
-"""What clevis asks a tang server first: its public keys."""
+"""The first question of clevis to a tang server: its public keys."""
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
 
@@ -78,9 +78,9 @@ def test_a_node_that_helps_others_open_their_disk_answers_nodes_alone(provisione
     # What the role asks of each server before it binds a disk to it.
     assert said(provisioned, "tang-show-keys", TANG_PORT, node=server)
     # A PC in the very building of the server.
-    stranger = run(netns.inside(provisioned.plan.site(server).namespace, ask), timeout_seconds=60)
-    assert stranger.exit_code != 0
-    assert "timed out" in stranger.stderr.decode()
+    outsider = run(netns.inside(provisioned.plan.site(server).namespace, ask), timeout_seconds=60)
+    assert outsider.exit_code != 0
+    assert "timed out" in outsider.stderr.decode()
 
 
 def test_a_node_that_helps_nobody_has_no_such_server(provisioned: Lab) -> None:

@@ -61,7 +61,7 @@ def context(provisioned: Lab) -> StoryContext:
 
 @pytest.fixture
 def forgiving(context: StoryContext) -> Iterator[None]:
-    """sshd of the blind peer lets those wait who tried a wrong key; started anew it has forgotten them.
+    """sshd of the blind peer lets callers wait that tried a wrong key; after a restart it has forgotten them.
 
     systemd counts starts that follow fast on each other, too.
     """
@@ -70,7 +70,7 @@ def forgiving(context: StoryContext) -> Iterator[None]:
 
 
 def as_account(context: StoryContext, node: str, account: str, script: str, **said: Any) -> Any:
-    """What the Python `script` prints as JSON, run by `account` on `node`; `said` are variables of it."""
+    """Return what the Python `script` prints as JSON, run by `account` on `node`; `said` are variables of it."""
     text = "\n".join((*(f"{name} = {value!r}" for name, value in said.items()), textwrap.dedent(script)))
     done = context.ssh(node, f"runuser -u {account} -- python3 -I -", stdin=text.encode())
     assert done.exit_code == 0, done.stderr.decode()
@@ -81,7 +81,7 @@ def key_words(context: StoryContext, peer: str, *options: str, account: str = f"
     """The ssh of somebody who has the keys of commune-a, up to the account at `peer`."""
     fixed = ("BatchMode=yes", "IdentitiesOnly=yes", "ConnectTimeout=10", "LogLevel=ERROR", f"HostKeyAlias={peer}")
     words = [word for option in fixed for word in ("-o", option)]
-    # Its account's own list of peers: whoever stole the keys has it too.
+    # Its account's own list of peers: a thief of the keys has it too.
     words += ["-o", f"UserKnownHostsFile={STATE}/run/known_hosts", "-i", f"{STATE}/keys/ssh_ed25519"]
     address = open_node(context.disk(ORIGIN, STATE)).bundle.member(peer).node.mesh
     return ("timeout", "30", "ssh", "-F", "none", *words, *options, f"{account}@{address}")
@@ -273,7 +273,8 @@ def test_a_rotten_blob_is_seen_by_the_checker_and_comes_again_from_another_holde
 
 
 def checked(context: StoryContext) -> list[str]:
-    """What the agent of the blind peer is told when it has borg check what is held; and who did it."""
+    """Return the answer to the agent of the blind peer when it has borg check a replica; and the account that did
+    it."""
     script = """
         import json
         from pathlib import Path

@@ -33,7 +33,7 @@ def on(lab: Lab, node: str, *argv: str) -> Result:
 
 
 def members(lab: Lab, node: str) -> set[str]:
-    """Whom the voter on `node` votes with; nobody while no majority answers."""
+    """Return the voters that the voter on `node` knows; none while no majority answers."""
     found = on(lab, node, "appliance", "--json", "voter", "show")
     return {each["node"] for each in json.loads(found.stdout)["voters"]} if found.exit_code == 0 else set()
 

@@ -51,10 +51,10 @@ from tests.integration.life.world import Broken
 from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
+    OUTSIDER,
     SERVICE,
     SPARE,
     STANDBY,
-    STRANGER,
     Generation,
     VaultWorld,
     push,
@@ -87,16 +87,16 @@ class Besieged(World):
     calm: int = 0
     told: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    """Of honest vaults: requests that they failed at without a sentence."""
+    """The requests at which honest vaults failed without a sentence."""
     granted: dict[int, Grant] = field(default_factory=dict)
     sealed: dict[str, Generation] = field(default_factory=dict)
     seed: int = 0
     calls_before_pushes: bool = False
     elapsed: float = 0.0
     made: dict[str, float] = field(default_factory=dict)
-    """What had `elapsed` when each generation was sealed."""
+    """The value of `elapsed` when each generation was sealed."""
     came: dict[str, dict[str, tuple[int, bool]]] = field(default_factory=dict)
-    """What had `elapsed` when each generation came to each honest holder, and whether it was handed on."""
+    """The value of `elapsed` when each generation came to each honest replica node, and whether it was handed on."""
     fenced: dict[str, int] = field(default_factory=dict)
     """The newest epoch that each honest vault was said to have taken."""
 
@@ -110,7 +110,7 @@ class Besieged(World):
 
     @property
     def holders(self) -> tuple[str, ...]:
-        """The honest ones of those that shall hold what the writer makes, while nobody is lost."""
+        """The honest ones of the nodes that must hold what the writer makes, while none is lost."""
         aims = targets(self.node(self.writer).bundle, SERVICE, self.writer, ())
         return tuple(it.node for it in aims if it.node != self.liar.name)
 
@@ -120,11 +120,11 @@ class Besieged(World):
         return session.open_channel(reader, writer)
 
     def key(self, node: Node) -> ServiceKey:
-        """What `node` opens with the service that it fetched."""
+        """Return the key that opens the service that `node` fetched."""
         return KEY
 
     def late_files(self, last: Generation) -> Mapping[str, bytes]:
-        """What a former writer seals after its `last`: the same repository and one more segment."""
+        """The files that a former writer seals after its `last`: the same repository and one more segment."""
         return {it.path: last.blobs[it.sha256] for it in last.entries} | {"data/0/9999": os.urandom(8)}
 
     # What happens
@@ -228,7 +228,7 @@ class Besieged(World):
         return tuple(name for name in said["accepted"] if name != self.liar.name)
 
     def late_push(self, at: str) -> None:
-        """Who wrote before pushes once more, under its former grant."""
+        """The former writer pushes once more, under its former grant."""
         former = [it for it in self.granted.values() if it.epoch < max(self.granted)]
         if not former or at == former[-1].writer:
             return
@@ -303,7 +303,7 @@ class Besieged(World):
             raise Broken("the liar itself failed") from self.liar.faults[0]
         if self.failures:
             raise Broken(f"an honest vault failed: {self.failures}")
-        for name in (STANDBY, HOLDER, SPARE, STRANGER):
+        for name in (STANDBY, HOLDER, SPARE, OUTSIDER):
             if name != self.liar.name:
                 self._look_at(name)
 
@@ -331,7 +331,7 @@ class Besieged(World):
         return Came(generation, seconds, made if relayed else seconds, relayed)
 
     def held(self, name: str) -> set[str]:
-        """What an honest vault holds."""
+        """Return the generations that an honest vault holds."""
         folder = str(replica_of(self.node(name), SERVICE).generations)
         names = os.listdir(folder) if os.path.exists(folder) else []
         return {it for it in names if {LIST, RECEIPT} <= {*os.listdir(f"{folder}/{it}")}}
@@ -356,7 +356,7 @@ class Besieged(World):
 
     def _newest_at_hand(self, name: str) -> str:
         """The newest that `name` can have: here, or at an honest vault that answers."""
-        honest = {STANDBY, HOLDER, SPARE, STRANGER} - {self.liar.name} - (self.down - {name})
+        honest = {STANDBY, HOLDER, SPARE, OUTSIDER} - {self.liar.name} - (self.down - {name})
         return max((it for peer in honest for it in self.held(peer)), default="")
 
     def note(self, sealed: Sealed) -> None:

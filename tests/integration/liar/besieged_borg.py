@@ -48,7 +48,7 @@ class BorgWorld(OpenWorld):
 class BesiegedBorg(Besieged):
     vaults: BorgWorld
     content: dict[str, Content] = field(default_factory=dict)
-    """What was in the source when a list of files was sealed, by the hash of the list."""
+    """The content of the source when a list of files was sealed, by the hash of the list."""
 
     def begin(self) -> None:
         shutil.rmtree(self.vaults.source, ignore_errors=True)

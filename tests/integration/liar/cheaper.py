@@ -17,7 +17,7 @@ import pytest
 from appliance.trust import generation, signed, sshsig
 
 DOCUMENTS = 1 << 14
-"""Of a few cases: later ones have keys, and so documents, of their own."""
+"""The documents of a few cases: later ones have keys, and so documents, of their own."""
 NAMES = 1 << 15
 SMALL_BYTES = 1 << 14
 

@@ -22,7 +22,7 @@ from tests.worlds.vaults import SPARE, STANDBY
 
 
 def any_service(granters: Granters, peer: Member, service: str, grants: Any) -> Shown:
-    """Finding 2 of the outside review: whoever shows a true grant is believed, of whatever service it is."""
+    """Finding 2 of the outside review: a peer that shows a true grant is believed, of whatever service it is."""
     read = [granters.read(raw.encode()) for raw in grants]
     return Shown(peer, service, {it.epoch: it for it in read})
 

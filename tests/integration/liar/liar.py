@@ -64,7 +64,7 @@ class Liar:
     grants: list[Grant] = field(default_factory=list)
     shown: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     faults: list[Exception] = field(default_factory=list)
-    """What went wrong in this program itself."""
+    """The errors in this program itself."""
 
     # Answers
 
@@ -279,7 +279,7 @@ class Liar:
         channel.read_frame()
 
     def _before(self, name: str) -> list[Generation]:
-        """What leads to generation `name`, oldest first."""
+        """Return the generations that lead to `name`, oldest first."""
         by_digest = {it.header.id.digest: it for it in self.sealed.values()}
         found: list[Generation] = []
         step = by_digest.get(self.sealed[name].header.previous)

@@ -15,11 +15,11 @@ from appliance.trust.receipt import make_receipt
 from appliance.units import DAY
 from tests.integration.liar.besieged import Besieged, OpenWorld, playing
 from tests.integration.liar.liar import HABITS
-from tests.worlds.vaults import HOLDER, ORIGIN, SPARE, STANDBY, STRANGER, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, OUTSIDER, SPARE, STANDBY, VaultWorld
 
 STEPS = 30
 LOCK_SECONDS = int(5 * DAY)
-PLACED = {"two holders": ((STANDBY, HOLDER), (SPARE,)), "three holders": ((STANDBY, HOLDER, SPARE), (STRANGER,))}
+PLACED = {"two holders": ((STANDBY, HOLDER), (SPARE,)), "three holders": ((STANDBY, HOLDER, SPARE), (OUTSIDER,))}
 LIARS = {"two holders": (STANDBY, HOLDER, SPARE), "three holders": (STANDBY, HOLDER, SPARE)}
 DRAWN = [(placed, liar) for placed, liars in LIARS.items() for liar in liars]
 PLAYED: Counter[str] = Counter()
@@ -39,7 +39,7 @@ def make_desks(folder: Path, first: OpenWorld | None = None) -> dict[str, OpenWo
 
 def foreign(vaults: VaultWorld, liar: str) -> dict[str, tuple[str, ...]]:
     """True documents of another service: its grants are higher, and the liar holds it."""
-    grants = [vaults.grant(STRANGER, known_epoch=known, service="docs-d") for known in (0, 62)]
+    grants = [vaults.grant(OUTSIDER, known_epoch=known, service="docs-d") for known in (0, 62)]
     made = [vaults.chain(it, 2) for it in grants]
     headers = [it.header for of_grant in made for it in of_grant]
     receipt = make_receipt(

@@ -1,7 +1,7 @@
-"""What a holder must still have of what it once held: the documented rules in plain words, by the true times.
+"""The generations that a replica node must still have: the documented rules in plain words, by the true times.
 
-It shares no line with `appliance/backup/chain/retention.py`. Of what the writer brought, the true time is when it came;
-of what another holder handed on, when the writer made it: the word of the one that handed it on counts for nothing.
+It shares no line with `appliance/backup/chain/retention.py`. The true time of a generation from the writer is when it
+came; of one that another replica node handed on, when the writer made it: the word of that node counts for nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a property test remembers is what it would read again."""
+"""A property test remembers exactly what it would read again."""
 
 from __future__ import annotations
 

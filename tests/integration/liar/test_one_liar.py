@@ -38,7 +38,7 @@ def desks(folder: Path) -> dict[str, OpenWorld]:
 
 
 ORDERS_MAX = 20
-"""Of what the liar draws, in which a former defect must be found: one order alone may draw nothing that shows it."""
+"""The orders in which a former defect must be found: one order alone may draw nothing that shows it."""
 
 
 @pytest.mark.parametrize("put_back", [True, False], ids=["put back", "mended"])
@@ -46,7 +46,7 @@ ORDERS_MAX = 20
 def test_a_former_defect_is_found(
     desks: dict[str, OpenWorld], folder: Path, defect: str, put_back: bool, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """That each is found where it is put back, and nothing where it is not, proves what the cases look at."""
+    """Each is found where it is put back, and nothing where it is not: that proves what the cases look at."""
     where, former, lives = DEFECTS[defect]
     if put_back:
         monkeypatch.setattr(where, former)

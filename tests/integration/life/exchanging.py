@@ -1,6 +1,6 @@
-"""What holders do among themselves: they ask each other, bring what one lacks, and give up what others have.
+"""The rounds of replica nodes: they ask each other, bring what one lacks, and give up what others have.
 
-Who asks, who is brought what, and what goes is the product's own; the headers and lists are the model's.
+The product decides which node asks, which gets what, and what goes; the headers and lists are the model's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def exchange(life: Life) -> None:
-    """Holders ask each other, bring what one lacks that shall have it, and note what was shown."""
+    """Replica nodes ask each other, bring what one lacks that must have it, and note what was shown."""
     there = [it for it in life.nodes.values() if it.reachable]
     placed, aims = life.town.bundle.terms(SERVICE).replica_nodes, life.town.aims()
     for taker in there:
@@ -51,7 +51,8 @@ def _hand_on(life: Life, giver: Holder, taker: Holder) -> None:
 
 
 def _note_shown(life: Life, holder: Holder, peer: Holder) -> None:
-    """What `peer` shows for what `holder` has; a receipt stands here for what it says, and for whose keys signed it."""
+    """Note what `peer` shows for what `holder` has; a receipt stands here for what it says, and for whose keys signed
+    it."""
     newest, now, first = max(holder.held).name, int(life.age), _believed(life, holder, peer.name)
     holder.shown.pop(peer.name, None)
     shown = peer.newest.id.name if peer.newest else ""
@@ -64,13 +65,14 @@ def _note_shown(life: Life, holder: Holder, peer: Holder) -> None:
 
 
 def _believed(life: Life, holder: Holder, peer: str) -> Shown | None:
-    """What `peer` showed; the receipts of a box that was replaced are signed by keys that are nobody's any more."""
+    """Return what `peer` showed; the receipts of a box that was replaced are signed by keys that are nobody's any
+    more."""
     machine, shown = holder.shown.get(peer, (0, None))
     return shown if machine == life.town.machines[peer] else None
 
 
 def spared(life: Life, holder: Holder) -> set[GenerationId]:
-    """What the others showed for long enough, where this node holds the service no more."""
+    """Return what the others showed for long enough, where this node holds the service no more."""
     present = life.rules.in_the_place(life.town.bundle, life.writer.node, holder.name) if holder.shown else ()
     if not present:
         return set()

@@ -1,4 +1,4 @@
-"""What the product did before a defect was mended, one function each: put back, the model must find it.
+"""Former defects of the product, one function each: put back, the model must find it.
 
 Each is written from what commit a0cc4881 did, as plainly as it can be said.
 """
@@ -110,7 +110,7 @@ def no_doubt(before: Bundle, found: Confirming, term: int) -> Mapping[str, tuple
 
 
 def forgotten_voters(before: Bundle, term: int, issued: str) -> FormerVoters | None:
-    """What the voters of the term before had granted last was believed where it was confirmed alone (A1)."""
+    """The last grants of the voters of the term before were believed only where they were confirmed (A1)."""
     return None
 
 
@@ -126,7 +126,7 @@ def never_in_the_way(others: Sequence[Job], line: Line, begun: Job | None) -> Jo
 
 
 def goes_on_whoever_is_there(others: Sequence[Job], line: Line, begun: Job | None) -> Job | None:
-    """What had begun went on, also among the files of one that had begun later."""
+    """A restore that had begun went on, also among the files of one that had begun later."""
     return None if begun else in_the_way(others, line, None)
 
 
@@ -160,7 +160,7 @@ def bent_below_what_is_held(
 def nothing_given_up(
     held: Collection[str], present: Collection[str], words: Mapping[str, Word], lock_seconds: int
 ) -> set[str]:
-    """Whoever held a service once kept its copy for ever."""
+    """A node that held a service once kept its copy for ever."""
     return set()
 
 

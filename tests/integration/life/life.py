@@ -180,7 +180,7 @@ class Life:
     # Holders
 
     def targets(self) -> tuple[Holder, ...]:
-        """The nodes that shall hold what the present writer makes; a spare steps in for a holder that writes."""
+        """The nodes that must hold what the present writer makes; a spare steps in for a replica node that writes."""
         return tuple(self.nodes[name] for name in self.town.aims())
 
     def _push(self) -> None:
@@ -213,7 +213,7 @@ class Life:
             self._let_go(holder, [gone])
 
     def _thin(self, holder: Holder) -> None:
-        """What its own rules let go, and what others have in its place."""
+        """Remove what its own rules let go, and what others have in its place."""
         if not holder.held:
             return
         others_have = spared(self, holder)
@@ -225,7 +225,7 @@ class Life:
         self._let_go(holder, going)
         if given_up:
             holder.given_up |= given_up
-            holder.asked.clear()  # it comes again where it shall hold the service once more
+            holder.asked.clear()  # it comes again where it must hold the service once more
 
     def _let_go(self, holder: Holder, names: Sequence[GenerationId]) -> None:
         for name in names:
@@ -248,7 +248,7 @@ class Life:
             self.oracle.restores(saved, self.rules.restored(archives, saved))
 
     def drill(self) -> None:
-        """What the standby restores to see whether all would come."""
+        """Restore at the standby, to see whether all would come."""
         if self.writer.archives:
             self.oracle.drills(self.rules.drilled(self.writer.archives))
 

@@ -87,7 +87,7 @@ class Oracle:
         self.boxes.append(self.life.day)
 
     def _no_gap(self, gone: Sequence[Saved], left: Sequence[Saved]) -> None:
-        """Of the last eleven months no two are without any whole archive, unless none was saved. Where dates contradict
+        """No two of the last eleven months are without any whole archive, unless none was saved. Where dates contradict
         each other and boxes come as often as months, no clock tells months any more (record 54)."""
         recent = sum(self.life.day - day < MONTHS_DAYS for day in self.boxes)
         if self.life.boots and recent > self.life.retention.monthly:
@@ -245,7 +245,7 @@ class Oracle:
         return bool(faults or not all(it.reachable for it in life.nodes.values()))
 
     def _is_true(self, sealed: Sealed | None) -> None:
-        """What status calls safe is at two holders with everything in it."""
+        """A backup that status calls safe is at two replica nodes with everything in it."""
         assert sealed is not None
         if not sealed.newest.whole:
             self._say("a partial backup is called safe")
@@ -275,7 +275,7 @@ class Oracle:
             self._say(f"{holder.name} keeps its copy for ever, which is for others to hold")
 
     def _look_at_months(self, holder: Holder) -> None:
-        """Of each month of the year before the lock in which a whole generation came, a whole one is held."""
+        """A whole generation is held of each month of the year before the lock in which one came."""
         last = int(self.life.age - self.life.lock) // MONTH
         headers = holder.headers
         came = {_came(it) // MONTH for it in headers.values() if it.whole}

@@ -1,4 +1,4 @@
-"""What people write in territory.yml for the service of a life: its quota, where its copies lie, what it is called."""
+"""The lines of people in territory.yml for the service of a life: its quota, where its copies are, its name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def raise_quota(life: Life) -> None:
-    """What a refusal for lack of room says to type, until there is none."""
+    """Type what a refusal for lack of room says, until there is no refusal."""
     while any(not _fits(life, holder) for holder in life.targets()):
         life.town.set_quota(life.town.bundle.terms(SERVICE).quota_bytes * 3 // 2)
 

@@ -1,4 +1,4 @@
-"""What happens to a town between its evenings (`real_evenings.py`): each operation is a method, and ends with some."""
+"""The events of a town between its evenings (`real_evenings.py`): each operation is a method, and ends with some."""
 
 from __future__ import annotations
 

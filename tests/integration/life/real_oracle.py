@@ -43,7 +43,7 @@ class Saved:
 class Oracle:
     town: Town
     archives: list[Saved] = field(default_factory=list)
-    """What the writer's repository must have, oldest first."""
+    """The archives that the writer's repository must have, oldest first."""
     sealed: dict[str, tuple[Saved, ...]] = field(default_factory=dict)
     receipts: dict[tuple[str, str], int] = field(default_factory=dict)
     """The age at which a holder signed for a generation, by the clock that nobody can set."""
@@ -100,7 +100,7 @@ class Oracle:
                 )
 
     def says(self, facts: dict[str, object], held: dict[str, list[Stored]]) -> bool:
-        """What `status` says of the newest generation, and what is really where; whether it is safe."""
+        """Compare the status of the newest generation with what is really where; return whether it is safe."""
         if not facts["safe"]:
             return False
         names = {name for name, items in held.items() if any(self._is(it, str(facts["newest"])) for it in items)}

@@ -84,7 +84,7 @@ class Town:
         return Borg(own_repository(self.node(name).service(SERVICE)))
 
     def type_at(self, name: str, *words: str) -> tuple[int, Any, str]:
-        """What `appliance --json WORDS` does at `name`: its exit code, its answer, what it told."""
+        """Return the result of `appliance --json WORDS` at `name`: its exit code, its answer, its messages."""
         out, told = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
             code = main.run(["--json", "--state", str(self.vaults.layout(name).root), *words])
@@ -145,7 +145,7 @@ def date_archives(patch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def killed_at(step: int) -> Iterator[list[int]]:
-    """What this thread does in the block ends before its disk call number `step`; how many calls it made."""
+    """End the work of this thread in the block before its disk call number `step`; count its calls."""
     made = [0]
 
     def counted(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -192,7 +192,7 @@ def full(folder: Path) -> Iterator[None]:
 
 
 def files_below(folder: Path) -> Content | None:
-    """What lies below `folder`; None where it is not there."""
+    """Return the files below `folder`; None where it is not there."""
     if not folder.is_dir():
         return None
     return {str(it.relative_to(folder)): it.read_bytes() for it in sorted(folder.rglob("*")) if it.is_file()}

@@ -25,7 +25,7 @@ IN_PLACE = Path("/")
 
 @dataclass(frozen=True)
 class Line:
-    """What a person types: the newest or a certain archive, all paths or one, in place or to a folder."""
+    """The line that a person types: the newest or a certain archive, all paths or one, in place or to a folder."""
 
     newest: bool
     archive: str
@@ -73,7 +73,7 @@ class Restore:
 
 
 class Restores:
-    """Of the machine that writes now; with another machine they are gone."""
+    """The restores of the machine that writes now; with another machine they are gone."""
 
     def __init__(self, life: Life) -> None:
         self.life = life
@@ -155,14 +155,14 @@ class Restores:
         restore.job = replace(restore.job, state=state, ended_age_seconds=ended)
 
     def expire(self) -> None:
-        """What was replaced is forgotten some time after the restore ended."""
+        """Forget replaced files some time after the restore ended."""
         over = [it for it in self.all if self.life.rules.is_over(it.job, self.life.age)]
         if over:
             self.life.oracle.forgets_replaced(over)
             self.all = [it for it in self.all if it not in over]
 
     def end(self, line: Line, ending: Ending) -> None:
-        """What a person does in the end about what `line` began; undone is what has ended."""
+        """End what `line` began, as a person does; a restore that has ended is undone."""
         restore = next((it for it in reversed(self.all) if it.line == line), None)
         if ending != "given up":
             restore = self.type(line) if restore and restore.unended else restore

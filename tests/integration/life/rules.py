@@ -64,23 +64,22 @@ UTC = ZoneInfo("UTC")
 INGEST_DAYS = 5
 """How many days' change the bundle lets in on one (`trust/bundle.py`)."""
 CACHED = 1024
-"""Of so many archives, what does not change is made once."""
+"""The manifests of so many archives are made once, since they do not change."""
 
 
 @dataclass(frozen=True)
 class Rules:
     """`keep`: names of the archives that the writer keeps. `limits`: what a node may take of the service, by its bundle
     and by acts. `today`: bytes that a holder lets in today, before a push of so many. `fits`: whether so many fit its
-    share, from the writer or handed on. `bends`: what a full share lets go. `aims`: who shall hold what a writer makes.
-    `in_the_place`: who holds it in the place of a node. `gives_up`: what this one gives up for that. `restored`: what a
-    whole restore brings of each path. `synced`: whether a planned move may let go. `goes_on`: whether the next writer
-    may continue what is offered. `job_of`: with which job a line goes on, that begins with an archive
-    otherwise. `in_the_way`: which of the others it must not meet. `pinned`: the archives that they need. `is_over`:
-    whether what one replaced may go. `votes`: what a
-    broker answers who asks for an epoch. `confirms`: which grants of former voters the next bundle keeps good;
-    `unconfirmed`: of which services it leaves them unknown. `former_voters`: whose grants stay good in it.
-    `follows`: what follows a bundle with a plan as it is
-    written, and the earlier names that it says."""
+    share, from the writer or handed on. `bends`: what a full share lets go. `aims`: the nodes that must hold what a
+    writer makes. `in_the_place`: who holds it in the place of a node. `gives_up`: what this one gives up for that.
+    `restored`: what a whole restore brings of each path. `synced`: whether a planned move may let go. `goes_on`:
+    whether the next writer may continue what is offered. `job_of`: with which job a line goes on, that begins with an
+    archive otherwise. `in_the_way`: which of the others it must not meet. `pinned`: the archives that they need.
+    `is_over`: whether what one replaced may go. `votes`: what a broker answers who asks for an epoch. `confirms`: which
+    grants of former voters the next bundle keeps good; `unconfirmed`: of which services it leaves them unknown.
+    `former_voters`: whose grants stay good in it. `follows`: what follows a bundle with a plan as it is written, and
+    the earlier names that it says."""
 
     keep: Callable[[Sequence[Saved], Retention, Collection[str]], Kept]
     thin: Callable[[Iterable[Generation], int, int, bool], Sequence[retention.Keep | retention.Drop]]
@@ -141,7 +140,7 @@ def _usage(holder: Holder) -> Usage:
 
 
 def bent(holder: Holder, limits: Limits, age: float, change_per_day: int, lock: int) -> GenerationId | None:
-    """What a full share lets go, at most once a day."""
+    """Return the generation that a full quota lets go, at most once a day."""
     allowed = ceiling(limits.quota, holder.base, relayed=False)
     if age - holder.bent_age < DAY or not must_bend(limits.quota, allowed, holder.used, change_per_day):
         return None
@@ -156,7 +155,7 @@ def bends_next(holder: Holder, age: float, lock: int) -> GenerationId | None:
 
 @lru_cache(CACHED)
 def manifest(saved: Saved) -> Manifest:
-    """What the run of `saved` wrote about itself."""
+    """Return the manifest that the run of `saved` wrote."""
     parts = zip(PATHS, saved.content, strict=True)
     return Manifest(
         tuple(

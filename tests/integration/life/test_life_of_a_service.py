@@ -30,7 +30,8 @@ SAMPLE = 8
 DAYS_MIN = 400
 
 LIVES_A_PART = 250
-"""Of a soak, which can be cut between parts; Hypothesis remembers what it tried, and grows with it."""
+"""The lives in a part of a soak, which can be cut between parts; Hypothesis remembers what it tried, and grows with
+it."""
 
 SIGNATURES = 4096
 LIVES_A_REMOVAL = 4
@@ -64,7 +65,7 @@ DEFECTS: dict[str, dict[str, Any]] = {
 }
 
 ASKED = [NAMES, (HOME, STANDBY), (BLIND,), (), ()]
-"""Of which nodes the key holder collects the grants; where of none, the bundle is signed though they are unknown."""
+"""The nodes of which the key holder collects the grants; with none, the bundle is signed though they are unknown."""
 
 CUTS: tuple[Upto, ...] = ("planned", "kept")
 ENDINGS: tuple[Ending, ...] = ("typed again", "given up", "undone")
@@ -278,7 +279,7 @@ def test_lives_keep_every_promise(seed: int) -> None:
 
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_a_former_defect_put_back_is_found(defect: str, seed: int) -> None:
-    """That the model finds each of them proves the model: a promise that it cannot see broken it does not hold."""
+    """The model must find each of them: a promise that it cannot see broken it does not hold."""
     assert broken_in(replace(PRODUCT, **DEFECTS[defect]), seed)
 
 

@@ -45,7 +45,8 @@ LEASE_SECONDS = 15.0
 OFFERED_GIB = 1_000_000
 """Much, since quotas are raised for years; that places fill up is played elsewhere."""
 ROUNDS = 3
-"""Of asking, as a node does until it is granted; brokers that had signed another line sign for a later epoch."""
+"""The rounds of asking, as a node does until it is granted; brokers that had signed another line sign for a later
+epoch."""
 
 
 @lru_cache(1024)
@@ -209,7 +210,7 @@ class Town:
 
     @property
     def name(self) -> str:
-        """What people call the service."""
+        """The name of the service for people."""
         return next(iter(self.file.services))
 
     def rename(self, name: str, was: str, *, moved_to: str = "", beside: str = "") -> bool:
@@ -246,7 +247,7 @@ class Town:
         self.acts = (*(it for it in self.acts if it.end > self.time()), replace(act, **more))
 
     def limits(self, name: str) -> Limits:
-        """What the node `name` may take, by the bundle and the acts that it has."""
+        """Return the limits of the node `name`, by the bundle and the acts that it has."""
         key = self.bundle.serial, self.acts if self.acts and self.acts[-1].end > self.time() else ()
         if key != self._judged:
             self._judged, self._limits = key, {}
@@ -255,7 +256,7 @@ class Town:
         return self._limits[name]
 
     def aims(self) -> tuple[str, ...]:
-        """The nodes that shall hold what the present writer makes, while nobody is lost."""
+        """The nodes that must hold what the present writer makes, while none is lost."""
         key = self.bundle.serial, self.present.writer
         if key != self._aimed:
             self._aimed, self._aims = key, self.rules.aims(self.bundle, self.present.writer)
@@ -318,6 +319,6 @@ class Town:
         return True
 
     def confirm(self) -> None:
-        """What a node that believes a former grant no more says to do: ask all, and name the bundles of that time."""
+        """Do as a node says that believes a former grant no more: ask all, and name the bundles of that time."""
         self._sign(set(NAMES), insists=False)
         self.unknown, self.earlier = False, []

@@ -37,7 +37,7 @@ HOME, STANDBY, BLIND, SPARE, OTHER = "commune-a", "hermitage", "commune-b", "com
 HOLDING = (HOME, STANDBY, BLIND, SPARE, OTHER)
 TIDY_FROM = 24
 NOW = 1_000_000.0
-"""For brokers and the key holder, to whom it matters only how long ago something was."""
+"""The time for brokers and the key holder; only differences of it matter to them."""
 
 type Content = int
 """Chunks as the bits of a number: their union and their count cost next to nothing, and lives are long."""
@@ -111,13 +111,14 @@ class Sealed:
 
 @dataclass
 class Holder:
-    """What a vault keeps, with its own ageing clock, which is the true time here.
+    """A vault, with its own ageing clock, which is the true time here.
 
     `before`: the headers of generations that never came here; whatever comes brings those of all before it.
 
     `came`: what another holder handed on, and when that was. `given_up`: what went since others have it. `shown`: by
     peer, which of its machines showed what of what is held here. `asked`: by peer, of which of its machines, and how
-    much of what `arrived` there, was brought here."""
+    much of what `arrived` there, was brought here.
+    """
 
     name: str
     held: dict[GenerationId, Sealed] = field(default_factory=dict)
@@ -155,11 +156,11 @@ class Holder:
         return name not in self.headers or name in self.given_up
 
     def received(self, name: GenerationId) -> int:
-        """When `name` came here, by whomever."""
+        """When `name` came here, from any node."""
         return self.came.get(name) or self.headers[name].received_age_seconds
 
     def publish(self, sealed: Sealed, age: float, relayed: tuple[int, int] | None = None) -> None:
-        """What came from its writer or, with both readings of when it came to who has it, from another holder."""
+        """Keep a generation from its writer or, with both readings of when it came there, from another replica node."""
         self.held[sealed.id] = sealed
         received = max(relayed) if relayed else int(age)
         self.headers[sealed.id] = Generation(sealed.id, sealed.previous, received, True, sealed.whole, relayed)
@@ -181,7 +182,7 @@ class Holder:
             self.before[sealed.id] = Generation(sealed.id, sealed.previous, 0, False, sealed.whole)
 
     def drop(self, names: Iterable[GenerationId]) -> None:
-        """What only the generations `names` had is free at once."""
+        """Free at once what only the generations `names` had."""
         for name in names:
             del self.held[name]
             self.headers[name] = replace(self.headers[name], held=False)

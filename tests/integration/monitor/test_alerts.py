@@ -34,7 +34,7 @@ JUDGED_AFTER = {
 
 
 def promtool(*words: str) -> str:
-    """What promtool says when it finds nothing wrong."""
+    """Return the output of promtool, which must find nothing wrong."""
     done = subprocess.run(("promtool", *words), capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

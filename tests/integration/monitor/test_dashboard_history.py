@@ -1,4 +1,4 @@
-"""What dashboards ask of Prometheus: promtool reads every question, and a real one answers them."""
+"""The questions of dashboards to Prometheus: promtool reads every one, and a real Prometheus answers them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from appliance.trust import pki
 from tests.integration.coordination.authorities import authority, context, key_of
 
 FILES = {"root.pem": "root.pem", "key.pem": "commune-b.key", "certificate.pem": "commune-b.pem"}
-"""Of the folder tls/ of a node, and what they are called where they were issued."""
+"""The files of the folder tls/ of a node, and their names where they were issued."""
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_the_certificate_of_a_stolen_monitoring_node_opens_nothing_once_the_bund
         get(f"{address}/metrics", client(papers, papers, "hermitage"))
 
 
-@pytest.mark.parametrize("who", ["nobody", "a stranger"])
+@pytest.mark.parametrize("who", ["nobody", "an outsider"])
 def test_who_has_no_certificate_of_the_territory_gets_no_answer(
     written: Path, papers: Path, tls: Path, who: str, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""What is kept apart looks into no other process of its account, sends it no signal, and may do all else."""
+"""A confined program looks into no other process of its account, sends it no signal, and may do all else."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def unpacked(package: Path) -> Path:
-    """What is in the package, and its DEBIAN/ folder."""
+    """The files of the package, and its DEBIAN/ folder."""
     return unpack(package, package.parent / "unpacked")
 
 

@@ -112,8 +112,8 @@ def test_what_somebody_changed_afterwards_is_refused_or_not_looked_at(holder: Ho
 
 
 def test_another_key_is_not_believed(holder: Holder) -> None:
-    holder.run("gpg", "--batch", "--passphrase", "", "--quick-generate-key", "Stranger", "ed25519", "sign", "never")
-    holder.run(str(SCRIPT), str(holder.folder), holder.package("1.0"), "--sign", "Stranger")
+    holder.run("gpg", "--batch", "--passphrase", "", "--quick-generate-key", "Outsider", "ed25519", "sign", "never")
+    holder.run(str(SCRIPT), str(holder.folder), holder.package("1.0"), "--sign", "Outsider")
     assert holder.update().exit_code != 0
     assert holder.offered() == ""
 

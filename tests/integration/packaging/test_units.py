@@ -47,7 +47,7 @@ def test_no_command_of_a_service_makes_what_is_bound_into_its_view(unit: Path) -
 
 @each_service
 def test_units_that_must_not_run_together_both_say_so(unit: Path) -> None:
-    """One that only the other unit names is stopped without a word, or runs beside it where jobs may not destroy others
+    """One that only the other unit names is stopped without notice, or runs beside it where jobs may not destroy others
     (tried with systemd 257)."""
     for line in unit.read_text().splitlines():
         name, _, values = line.partition("=")
@@ -80,7 +80,7 @@ def analyzed(unit: Path) -> tuple[float, list[str]]:
 
 
 def comment(unit: Path) -> str:
-    """What stands above its first section."""
+    """Return the text above its first section."""
     return unit.read_text().partition("\n[")[0]
 
 

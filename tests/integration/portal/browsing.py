@@ -68,7 +68,7 @@ def click(page: Any, role: str, name: str) -> None:
 
 
 def violations(page: Any) -> list[str]:
-    """What axe finds wrong with the page, in French; what is folded is opened, since axe passes over it."""
+    """Return what axe finds wrong with the page, in French; folded parts are opened, since axe passes over them."""
     page.evaluate(UNFOLD)
     # By the debugger and not by a <script>, which our own policy would refuse.
     page.evaluate(AXE.joinpath("axe.min.js").read_text())

@@ -1,4 +1,4 @@
-"""Exporters and whoever else answers at a port of this machine, in threads of the test."""
+"""Exporters and other programs that answer at a port of this machine, in threads of the test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOOPBACK = "127.0.0.1"
 
 @contextmanager
 def answering(answer: Callable[[socket.socket], None]) -> Iterator[Target]:
-    """Whoever calls is answered by `answer`, whatever it asks."""
+    """Answer each caller by `answer`, whatever it asks."""
     with socket.create_server((LOOPBACK, 0)) as server:
 
         def serve() -> None:

@@ -93,7 +93,7 @@ class Site:
         return subprocess.run(argv, env=env, capture_output=True, text=True, check=False, timeout=120)
 
     def declare(self, ports: dict[str, int], secret: str) -> None:
-        """What the role writes for these."""
+        """Write the settings as the role does for these."""
         declared = {
             "agent_state": str(self.state),
             "portal_public_name": NAME,

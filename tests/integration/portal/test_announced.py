@@ -1,5 +1,5 @@
-"""What changes by itself is announced: in a place that stays while the rest is swapped, once for each change. Whoever
-stands on « Actualiser » meanwhile, by keyboard, is not thrown back to the top of the page."""
+"""A part that changes by itself is announced: in a place that stays while the rest is swapped, once for each change. A
+person on « Actualiser » meanwhile, by keyboard, is not thrown back to the top of the page."""
 
 from __future__ import annotations
 

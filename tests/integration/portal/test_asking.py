@@ -1,4 +1,4 @@
-"""What is asked of the pages twice, or for very much at once, is answered and written down as it was asked."""
+"""A request made twice, or for very much at once, is answered and written down as it was made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What somebody with bad intentions types, sends or leaves behind: a clear answer, nothing leaked, nothing lost."""
+"""An attacker types, sends or leaves something behind: a clear answer, nothing leaked, nothing lost."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def marie(world: World) -> Visitor:
 
 
 @pytest.fixture
-def stranger(world: World) -> Visitor:
+def outsider(world: World) -> Visitor:
     return world.visit()
 
 
@@ -188,10 +188,10 @@ def test_a_form_without_the_token_of_the_session_does_nothing(world: World, mari
     assert marie.post("/deconnexion", files=multipart, headers={"Origin": world.address}).status_code == 403
 
 
-def test_a_session_that_somebody_laid_into_the_browser_becomes_nobodys(world: World, stranger: Visitor) -> None:
-    stranger.cookies.set("portail", "fixed-by-an-attacker")
+def test_a_session_that_somebody_laid_into_the_browser_becomes_nobodys(world: World, outsider: Visitor) -> None:
+    outsider.cookies.set("portail", "fixed-by-an-attacker")
     who = world.people["lucie"]
-    answer = stranger.sign_in("lucie", PASSWORD, who.codes.pop())
+    answer = outsider.sign_in("lucie", PASSWORD, who.codes.pop())
     assert answer.status_code == 303
     given = answer.headers["set-cookie"]
     assert "fixed-by-an-attacker" not in given
@@ -208,18 +208,18 @@ def test_a_session_that_somebody_laid_into_the_browser_becomes_nobodys(world: Wo
     assert world_again.get("/").status_code == 303, "what was left is left for every browser"
 
 
-def test_every_page_but_those_for_everybody_wants_a_session(stranger: Visitor) -> None:
+def test_every_page_but_those_for_everybody_wants_a_session(outsider: Visitor) -> None:
     for page in ("/", "/retrouver?q=x", "/supprimes", "/attaque", "/demandes", "/dossier/docs-a", "/session"):
-        answer = stranger.get(page)
+        answer = outsider.get(page)
         assert (answer.status_code, answer.headers["location"]) == (303, "/connexion")
-    assert stranger.get("/", headers={"HX-Request": "true"}).headers["hx-redirect"] == "/connexion"
+    assert outsider.get("/", headers={"HX-Request": "true"}).headers["hx-redirect"] == "/connexion"
     for page in ("/connexion", "/accessibilite", "/mentions", "/plan"):
-        assert stranger.get(page).status_code == 200
+        assert outsider.get(page).status_code == 200
 
 
-def test_a_wrong_name_and_a_wrong_password_get_the_same_page(world: World, stranger: Visitor) -> None:
+def test_a_wrong_name_and_a_wrong_password_get_the_same_page(world: World, outsider: Visitor) -> None:
     def answer(name: str) -> tuple[int, str]:
-        found = stranger.sign_in(name, "a wrong password here", code_of(world.people["regis"]))
+        found = outsider.sign_in(name, "a wrong password here", code_of(world.people["regis"]))
         return found.status_code, re.sub(r'value="[^"]*"', "", found.text)
 
     assert answer("regis") == answer("nobody.at.all") == answer("x\x00y\udcff".encode(errors="replace").decode())
@@ -261,8 +261,8 @@ def test_odd_questions_get_a_plain_answer(marie: Visitor, address: str) -> None:
     assert "x" not in answer.cookies
 
 
-def test_every_answer_says_what_a_browser_may_do_with_it(marie: Visitor, stranger: Visitor) -> None:
-    for visitor, page in ((marie, "/"), (stranger, "/connexion"), (marie, "/nowhere"), (marie, "/statique/portal.js")):
+def test_every_answer_says_what_a_browser_may_do_with_it(marie: Visitor, outsider: Visitor) -> None:
+    for visitor, page in ((marie, "/"), (outsider, "/connexion"), (marie, "/nowhere"), (marie, "/statique/portal.js")):
         headers = visitor.get(page).headers
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
@@ -297,12 +297,12 @@ def test_what_is_no_request_of_a_browser_is_refused_and_others_are_served(world:
     assert world.visit().get("/connexion").status_code == 200
 
 
-def test_a_form_that_is_too_long_is_refused(world: World, stranger: Visitor) -> None:
+def test_a_form_that_is_too_long_is_refused(world: World, outsider: Visitor) -> None:
     body = b"jeton=" + b"x" * (2 * 1024 * 1024)
     headers = {"Origin": world.address, "Content-Type": "application/x-www-form-urlencoded"}
     with contextlib.suppress(httpx.WriteError):  # it was answered before all of it was sent
-        assert stranger.post("/connexion", content=body, headers=headers).status_code == 403
-    assert stranger.get("/connexion").status_code == 200
+        assert outsider.post("/connexion", content=body, headers=headers).status_code == 403
+    assert outsider.get("/connexion").status_code == 200
 
 
 # Downloads and the journal
@@ -380,7 +380,7 @@ def _said(answer: httpx.Response) -> str:
 
 
 def _told(world: World) -> bytes:
-    """What the worker wrote into the journal."""
+    """Return what the worker wrote into the journal."""
     lines = PortalPaths.of(world.territory.nodes["commune-a"].layout).worker_journal.read_bytes().splitlines()
     return b"".join(line for line in lines if b'"event": "ended"' in line)
 

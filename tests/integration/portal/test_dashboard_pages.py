@@ -310,7 +310,7 @@ def _url(target: Target) -> str:
 
 
 def _prometheus(line: socket.socket) -> None:
-    """What both questions are answered with: an alert, and a history of nothing."""
+    """Answer both questions: an alert, and a history of nothing."""
     labels = {"alertname": "SiteInjoignable", "severity": "critical", "node": "jaulzy"}
     alert = {"state": "firing", "labels": labels, "annotations": {}, "activeAt": "2026-11-25T11:00:00Z"}
     body = json.dumps({"data": {"alerts": [alert], "result": []}}).encode()

@@ -67,7 +67,7 @@ def offer(world: World, tmp_path: Path) -> Offer:
 
 
 def memory(pid: int) -> tuple[int, int]:
-    """What the process has in memory now, and the most that it ever had since `forget`, in bytes."""
+    """Return the memory of the process now, and the most that it ever had since `forget`, in bytes."""
     told = Path(f"/proc/{pid}/status").read_text()
     now, most = (re.search(rf"^{name}:\s+(\d+) kB", told, re.MULTILINE) for name in ("VmRSS", "VmHWM"))
     assert now is not None

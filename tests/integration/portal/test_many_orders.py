@@ -19,7 +19,7 @@ from tests.integration.portal.world import NODE, World
 
 @contextlib.contextmanager
 def stopped_worker(world: World) -> Iterator[None]:
-    """What is asked meanwhile waits."""
+    """Stop the worker: requests made meanwhile wait."""
     pages = world.processes[0].pid
     [worker] = map(int, Path(f"/proc/{pages}/task/{pages}/children").read_text().split())
     os.kill(worker, signal.SIGSTOP)

@@ -61,7 +61,7 @@ def _sign_in(page: Any, code: str) -> None:
 
 
 def _saved(page: Any, to: Path) -> str:
-    """What comes through the first door, from the first page: the oldest version of a file, saved."""
+    """Save the oldest version of a file, by the first way from the first page."""
     page.locator(".doors").get_by_role("link", name="Retrouver un fichier").click()
     page.get_by_label("Une partie du nom").fill("budget")
     page.get_by_role("button", name="Chercher").click()

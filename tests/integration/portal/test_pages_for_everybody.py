@@ -44,7 +44,7 @@ PAGES = {
     "published": "/publies",
 }
 WHO = {"sign in": "", "deleted from several": "regis"}
-"""Of each page whose visitor is not marie, who looks after one share alone."""
+"""The visitor of each page that marie, who looks after one share alone, does not visit."""
 
 
 @pytest.fixture(scope="module")
@@ -125,9 +125,9 @@ def test_where_one_signs_in_has_no_fault_after_a_mistake_and_after_too_many(brow
             assert violations(page) == []
         # From one address only so many may try one name, and all of them together no more.
         for number in range(1, PER_NAME_EVERYWHERE // PER_NAME + 1):
-            stranger = world.visit(source=f"127.0.2.{number}")
+            outsider = world.visit(source=f"127.0.2.{number}")
             for _ in range(PER_NAME - 1 if number == 1 else PER_NAME):
-                stranger.sign_in("personne", "rien du tout", "000000")
+                outsider.sign_in("personne", "rien du tout", "000000")
     page.context.close()
 
 

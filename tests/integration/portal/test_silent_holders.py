@@ -21,7 +21,7 @@ SLOW = "Quand une commune voisine ne répond pas, cela prend quelques minutes."
 
 @pytest.fixture
 def paul(world: World) -> Visitor:
-    """Of commune-b, whose share commune-a is the standby of."""
+    """A person of commune-b, whose standby is commune-a."""
     return world.visit("paul")
 
 

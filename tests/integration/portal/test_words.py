@@ -1,4 +1,4 @@
-"""What pages say is so, and in plain French."""
+"""The sentences of pages are true, and in plain French."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class World:
     port: int
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     sessions: dict[str, str] = field(default_factory=dict)
-    """Of those who signed in: a printed code opens once, so tests share a session."""
+    """The sessions of people who signed in: a printed code opens once, so tests share a session."""
     visitors: list[Visitor] = field(default_factory=list)
 
     @property
@@ -275,7 +275,7 @@ def account(world: World, name: str, groups: tuple[str, ...]) -> Account:
 
 
 def code_of(who: Who) -> str:
-    """What the phone of `who` shows now."""
+    """Return the code that the phone of `who` shows now."""
     return pyotp.TOTP(who.totp).now()
 
 

@@ -14,7 +14,7 @@ from appliance.secret import Secret
 
 @pytest.fixture
 def share(tmp_path: Path) -> Path:
-    """What the town hall sees today: yesterday's folder was damaged since."""
+    """The share as the town hall sees it today: yesterday's folder was damaged since."""
     return tmp_path / "share"
 
 

@@ -37,7 +37,7 @@ PLAN = f"{FOLDER}/plan.tif"
 
 @pytest.fixture
 def env(tmp_path: Path, share: Path, borg: Borg) -> RestoreEnv:
-    """What OLD has and "tuesday" lacks is a plan."""
+    """OLD has a plan that "tuesday" lacks."""
     (share / PLAN).write_text("the plan")
     borg.create(OLD, ["."], cwd=share)
     (share / PLAN).unlink()
@@ -134,7 +134,7 @@ def test_what_the_newest_archive_could_not_read_is_not_called_deleted_and_what_w
 def test_what_an_archive_lacks_is_known_though_its_names_were_read_before_its_run_had_said_so(
     borg: Borg, share: Path, tmp_path: Path
 ) -> None:
-    """Who searches between the end of an archive and its companion sees an archive that nothing is said of yet."""
+    """A search between the end of an archive and its companion sees an archive without a manifest."""
     os.rename(share / "Conseil", tmp_path / "unplugged")
     borg.create("docs-1.9-2026-11-25T07:00:00Z-000001", ["."], cwd=share)
     with closing(open_catalogue(tmp_path / "names.db")) as catalogue:
@@ -159,7 +159,7 @@ def test_what_is_wanted_alone_and_wholly_missing_comes_from_the_older_archive_al
 def test_a_file_that_somebody_has_open_is_replaced_once_it_is_closed_and_a_whole_share_by_its_act(
     env: RestoreEnv, share: Path
 ) -> None:
-    """Whoever had it open saved into the old file, which was kept aside and which nobody looked at any more."""
+    """A person who had it open saved into the old file, which was kept aside and which nobody looked at any more."""
     plan, alone = share / PLAN, replace(env, fills=lambda borg, request: ())
     plan.write_text("another plan")
     asked = _asked(alone, "in-place", OLD)

@@ -1,4 +1,4 @@
-"""What somebody asks for in the portal is carried out once, whatever is cut; a sentence says when it cannot be."""
+"""A request of the portal is carried out once, whatever is cut; a sentence says when it cannot be."""
 
 from __future__ import annotations
 

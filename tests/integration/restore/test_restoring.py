@@ -1,4 +1,4 @@
-"""What a secretary asks for comes back, what was there is kept, and undo brings it back, wherever it is cut."""
+"""Files that a secretary asks for come back, replaced ones are kept, and undo brings them back, wherever it is cut."""
 
 from __future__ import annotations
 
@@ -210,7 +210,7 @@ def test_what_an_undo_set_aside_is_kept_thirty_days_from_then(borg: Borg, share:
     assert expire(restores, age_seconds=2 * KEPT_SECONDS - 2) == ()
     assert (restores / job.id / "undone/budget.ods").read_text() == "the budget"
     undo(restores, job.id, age_seconds=2 * KEPT_SECONDS - 2)
-    assert expire(restores, age_seconds=2 * KEPT_SECONDS - 1) == (job.id,), "to ask again begins nothing anew"
+    assert expire(restores, age_seconds=2 * KEPT_SECONDS - 1) == (job.id,), "to ask again starts nothing over"
 
 
 def test_two_jobs_of_one_second_have_two_names(borg: Borg, restores: Path) -> None:
@@ -327,7 +327,7 @@ def test_names_of_one_file_in_several_folders_are_so_again_on_another_disk(
 def test_an_archive_with_a_path_through_its_own_symlink_writes_nothing(
     borg: Borg, share: Path, restores: Path, tmp_path: Path
 ) -> None:
-    """An archive is as trustworthy as whoever held the key: this one was made to write outside."""
+    """An archive is as trustworthy as the holder of the key: this one was made to write outside."""
     outside = tmp_path / "outside"
     outside.mkdir()
     (share / "trap").mkdir()

@@ -1,4 +1,5 @@
-"""PCs on a line to the small host, and root's helper on it: what a share that is held for a move still says to whom."""
+"""PCs on a line to the small host, and root's helper on it: which PCs a share that is held for a move still answers,
+and what."""
 
 from __future__ import annotations
 
@@ -31,7 +32,7 @@ privileged.Helper(served, holders=sys.argv[3]).obey({"verb": sys.argv[2], "servi
 
 @dataclass
 class Told:
-    """What the program of `pipelining` printed: the records that the server said are written."""
+    """The output of the program of `pipelining`: the records that the server said are written."""
 
     process: subprocess.Popen[str]
     told: set[int] = field(default_factory=set)
@@ -65,7 +66,7 @@ class Lan:
         self.machine = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.machine.stdout is not None
         assert self.machine.stdout.readline() == "up\n"
-        world = self.world.inside[1].partition("=")[2]  # its number here: over there processes are counted anew
+        world = self.world.inside[1].partition("=")[2]  # its number here: over there processes are counted from 1
         self.did("ip", "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", world)
         self.world.did("ip", "address", "add", f"{HERE}/{LENGTH}", "dev", "wire")
         self.world.did("ip", "link", "set", "wire", "up")

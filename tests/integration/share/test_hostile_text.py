@@ -127,7 +127,8 @@ def rendered(territory: Territory) -> dict[tuple[str, str], str]:
 
 
 def rendered_or_refused(tree: dict[str, Any]) -> dict[tuple[str, str], str] | None:
-    """What is rendered of `tree`; None when it was refused, with lines that bring nothing of it to a terminal."""
+    """Return what is rendered of `tree`; None when it was refused, with lines that bring nothing of it to a
+    terminal."""
     try:
         return rendered(read(tree))
     except InvalidFile as error:

@@ -1,4 +1,4 @@
-"""Who gets into a share of a real Samba, and who no longer does."""
+"""The accounts that get into a share of a real Samba, and those that no longer do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people do in a share of a real Samba: previous versions, the bin, names in French, each other's files."""
+"""The work of people in a share of a real Samba: previous versions, the bin, names in French, each other's files."""
 
 from __future__ import annotations
 

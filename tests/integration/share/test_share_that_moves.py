@@ -1,4 +1,4 @@
-"""A share that moves has an smbd of its own: where it answers beside the one of the host, to whom, and until when."""
+"""A share that moves has an smbd of its own: where it answers beside the one of the host, which PCs, and until when."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ENDS_WITH_ITS_INPUT = '"$@" & read _; kill -KILL 0'
 
 
 def config(node: str) -> str:
-    """What its Samba reads at `node`, with what all shares have from where it is here."""
+    """Return the settings of its Samba at `node`, with those of all shares from where they are here."""
     return Share().configs(TERRITORY, node, SERVICE)["smb.conf"].replace(COMMON_OF_HOSTS, str(COMMON))
 
 

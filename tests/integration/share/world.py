@@ -112,7 +112,7 @@ class World:
         return result.stdout.decode()
 
     def account(self, *words: str, password: str | None = None) -> str:
-        """What `appliance account WORDS` says, on both its outputs."""
+        """Return the output of `appliance account WORDS`, both its outputs."""
         typed = None if password is None else f"{password}\n".encode()
         result = self.run(*appliance_argv(), "account", *words, stdin=typed)
         assert result.exit_code == 0, result.tail(10)
@@ -123,7 +123,7 @@ class World:
         return Pc(self.inside, "127.0.0.1", name, Secret(password.encode()), options)
 
     def snapshot(self, name: str) -> None:
-        """What the timer of snapshots makes."""
+        """Make a snapshot as the timer does."""
         self.did("btrfs", "-q", "subvolume", "snapshot", "-r", "/srv/shares", f"/srv/shares/.snapshots/{name}")
 
     def wait(self, holds: Any, what: str) -> None:

@@ -1,4 +1,4 @@
-"""What opens a volume at boot, on real LUKS headers: a software TPM, real tang servers, the sheet of paper.
+"""The keys that open a volume at boot, on real LUKS headers: a software TPM, real tang servers, the disk sheet.
 
 Only the mapping itself is left out: kernels of labs have no device-mapper.
 """

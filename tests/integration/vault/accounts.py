@@ -36,7 +36,7 @@ class Place:
     node: int | None = None
 
     def as_receiver[Found](self, do: Callable[[Node, Sealer], Found]) -> Found:
-        """What a session's account finds when it does `do`; raise what that raises."""
+        """Return the result of `do` under a session's account; raise what it raises."""
         return self._do(self.receiver, do)
 
     def as_node[Found](self, do: Callable[[Node, Sealer], Found]) -> Found:
@@ -52,7 +52,7 @@ class Place:
 
 
 def as_account[Found](uid: int, do: Callable[[], Found]) -> Found:
-    """What `do` returns or raises in a child that is `uid`, of the receivers' group unless it is nobody."""
+    """Return or raise the result of `do` in a child that is `uid`, of the receivers' group unless it is nobody."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:

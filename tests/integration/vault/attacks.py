@@ -18,7 +18,7 @@ from tests.worlds.vaults import ask, offer, push
 
 @dataclass(frozen=True)
 class Attack:
-    """What is tried in a session, the error it ends with, and a part of its sentence."""
+    """An attack in a session, the error it ends with, and a part of its sentence."""
 
     do: Callable[[Siege, Session], Any]
     error: type[ApplianceError]
@@ -66,7 +66,7 @@ def claims(count: int, size: int) -> Callable[[Siege], Any]:
 
 
 def _self_granted(siege: Siege, session: Session) -> Any:
-    """An epoch granted by a territory key of the stranger's own."""
+    """An epoch granted by a territory key of the attacker's own."""
     create_key(siege.stolen.layout.root / "own_territory_ed25519")
     key = load_key(siege.stolen.layout.root / "own_territory_ed25519")
     node_key = load_key(siege.stolen.signing_key)

@@ -1,4 +1,4 @@
-"""What a session and the agent have a sealer do, as the account that each of them is."""
+"""The calls of a session and of the agent to a sealer, under the account of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.worlds.vaults import HOLDER, SERVICE, Generation
 
 
 def offer_of(node: Node, made: Sequence[Generation], grants: Sequence[Grant], listing: bytes | None = None) -> Offer:
-    """What a push of the last of `made` would be read as."""
+    """Return the offer as which a push of the last of `made` would be read."""
     return read_offer(
         replica_of(node, SERVICE),
         node.bundle,
@@ -43,7 +43,7 @@ def receive(node: Node, digest: str, data: bytes) -> Path:
 
 
 def push(place: Place, made: Sequence[Generation], grants: Sequence[Grant], relay: Relay | None = None) -> bytes | None:
-    """What a session does with the last of `made`, the ones before it being headers; its receipt."""
+    """Push the last of `made` as a session does, the ones before it being headers; return its receipt."""
 
     def do(node: Node, sealer: Sealer) -> bytes | None:
         offer = offer_of(node, made, grants)

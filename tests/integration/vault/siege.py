@@ -1,4 +1,4 @@
-"""A stranger who has all of commune A's keys and repository, and speaks to its peers over real ssh in any words."""
+"""An attacker who has all of commune A's keys and repository, and speaks to its peers over real ssh in any words."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Siege:
             assert set(names) <= set(self.held_at(peer)), f"{peer} lost something"
 
     def ssh(self, peer: str, command: str, *options: str, user: str = "") -> tuple[str, ...]:
-        """The ssh command line of the stranger: any command, and any options before it."""
+        """The ssh command line of the attacker: any command, and any options before it."""
         argv = client_argv(
             destination_of(self.territory.members[peer], self.stolen.name),
             identity=self.stolen.layout.keys / "ssh_ed25519",
@@ -83,7 +83,7 @@ class Siege:
 
     @contextlib.contextmanager
     def session(self, peer: str) -> Iterator[Session]:
-        """A conversation in the stranger's own words."""
+        """A conversation in the attacker's own words."""
         process = start_client(self.ssh(peer, COMMAND))
         assert process.stdin is not None
         assert process.stdout is not None
@@ -106,7 +106,7 @@ class Siege:
         signer: Node | None = None,
         **fields: Any,
     ) -> Generation:
-        """A generation after the newest, of any content, truly signed by the stranger, or by `signer`.
+        """A generation after the newest, of any content, truly signed by the attacker, or by `signer`.
 
         `fields` replace what it says.
         """

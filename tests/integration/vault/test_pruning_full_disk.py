@@ -61,7 +61,7 @@ def test_a_disk_that_stays_full_is_thinned_in_two_passes(full: tuple[VaultWorld,
 
 
 def test_blobs_go_though_the_memory_of_them_cannot_be_written(full: tuple[VaultWorld, Disk, list[Generation]]) -> None:
-    """What was noticed two days ago is enough to begin with."""
+    """The notes of two days ago are enough to begin with."""
     vaults, disk, made = full
     assert len(thin_here(vaults).dropped) == LET_GO
     disk.fill()

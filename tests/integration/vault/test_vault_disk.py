@@ -88,7 +88,7 @@ def test_a_disk_that_is_full_at_any_point_refuses_and_goes_on_when_there_is_room
 
 
 def _refusal(child: Child, made: Generation, grant: Grant) -> str:
-    """What a push was refused with for want of room; "" when it was taken."""
+    """Return the refusal of a push for want of room; "" when it was taken."""
     try:
         push(child.channel, made, [grant])
     except NoSpace as error:

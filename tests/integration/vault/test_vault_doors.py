@@ -1,4 +1,4 @@
-"""What a stranger with all of an origin's keys can open over SSH: the vault of each peer, and nothing else."""
+"""An attacker with all of an origin's keys opens over SSH the vault of each peer, and nothing else."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_no_other_way_in_than_a_key(siege: Siege, tmp_path: Path) -> None:
 
 
 def test_a_peer_that_is_not_itself_is_not_talked_to(siege: Siege) -> None:
-    """The stranger in the middle: commune-b's address with another host key."""
+    """An attacker in the middle: commune-b's address with another host key."""
     words = siege.ssh("commune-b", "appliance-vault")
     done = _run(tuple("HostKeyAlias=hermitage" if word == "HostKeyAlias=commune-b" else word for word in words))
     assert done.returncode == 255

@@ -1,4 +1,4 @@
-"""What a stranger with all of an origin's keys can do to a vault: add to its share, up to its limits, and nothing else.
+"""An attacker with all of an origin's keys can add to its quota at a vault, up to its limits, and do nothing else.
 
 After each attack every sealed generation is whole at each peer, and the refusal was one sentence with its exit code,
 which ssh passes on.
@@ -52,7 +52,7 @@ def test_of_a_push_that_overfills_the_day_in_pieces_only_the_days_part_is_asked_
 
 
 def test_a_stranger_may_add_and_what_it_adds_takes_nothing_away(siege: Siege) -> None:
-    """Sealed generations cannot be unmade by their author: all the stranger can do is seal one more."""
+    """Sealed generations cannot be unmade by their author: all the attacker can do is seal one more."""
     ransom = siege.forge({"config": b"ransom", "data/0/0": os.urandom(1000)})
     with siege.session(PEER) as session:
         push(session.channel, ransom)
@@ -107,7 +107,7 @@ def test_partials_are_counted_so_that_a_flood_of_them_ends(siege: Siege) -> None
 
 
 def test_sessions_that_never_end_keep_nobody_else_out(siege: Siege) -> None:
-    """The stranger fills its own seats; the others, and its own victim's replacement later, have theirs."""
+    """The attacker fills its own session slots; the others, and its own victim's replacement later, have theirs."""
     sessions = []
     for _ in range(SESSIONS_PER_CALLER_MAX):
         context = siege.session(PEER)
@@ -126,7 +126,7 @@ def test_sessions_that_never_end_keep_nobody_else_out(siege: Siege) -> None:
 
 
 def test_a_push_that_never_ends_does_not_keep_the_replacement_out(siege: Siege) -> None:
-    """The stranger holds the turn; whoever is granted the next epoch ends that session and publishes."""
+    """The attacker holds the turn; the node with the next epoch ends that session and publishes."""
     territory, hermitage = siege.territory, siege.territory.open("hermitage")
     key = load_key(hermitage.signing_key)
     request = make_request(

@@ -98,7 +98,7 @@ class VaultMachine(RuleBasedStateMachine):
     @rule(at=holders)
     @precondition(lambda self: bool(self.made))
     def push_a_forked_twin(self, at: str) -> None:
-        """What a clone of the writer would push: the same number, other content."""
+        """Push as a clone of the writer would: the same number, other content."""
         last = self.made[-1]
         if last.header.epoch != self.grants[-1].epoch:
             return

@@ -1,4 +1,5 @@
-"""To whom what is sealed on a host belongs: neither who received it nor the agent changes it, and each sees its own."""
+"""The owner of sealed files on a host: neither the account that received them nor the agent changes them, and each sees
+its own."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ def sealed_paths(place: Place) -> list[Path]:
 
 
 def attempts(path: Path, own: Path) -> dict[str, Callable[[], object]]:
-    """What an account might try with `path`; `own` is a file of its own beside."""
+    """Return what an account might try with `path`; `own` is a file of its own beside."""
     changes: dict[str, Callable[[], object]] = {
         "unlink": path.unlink,
         "rmdir": path.rmdir,

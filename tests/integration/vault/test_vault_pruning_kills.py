@@ -72,7 +72,7 @@ def sweep(began: VaultWorld, kept: list[str], tmp_path: Path) -> tuple[list[int]
 
 
 def from_all_to_none(kept: int) -> set[int]:
-    """What is counted when a kill came before the first, between any two and after the last of what goes."""
+    """The counts when a kill came before the first, between any two and after the last of what goes."""
     return set(range(kept, kept + LET_GO + 1))
 
 

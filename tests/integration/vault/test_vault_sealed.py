@@ -1,4 +1,5 @@
-"""What is sealed on a host is out of reach of who received it and of the agent, whatever they ask or hold open."""
+"""Sealed files on a host are out of reach of the account that received them and of the agent, whatever they ask or hold
+open."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ from appliance.trust.keys import load_key, public_line
 from appliance.trust.receipt import make_receipt
 from tests.integration.vault.accounts import NOBODY, NODE, RECEIVER, Place, as_account, host
 from tests.integration.vault.sealing import held, offer_of, push, receive
-from tests.worlds.vaults import HOLDER, REPOSITORY, SERVICE, STANDBY, STRANGER, TIME, Generation
+from tests.worlds.vaults import HOLDER, OUTSIDER, REPOSITORY, SERVICE, STANDBY, TIME, Generation
 
 pytestmark = pytest.mark.root
 ASKED: dict[str, Callable[[Node, Sealer], object]] = {
@@ -73,7 +74,7 @@ def pool(place: Place) -> set[str]:
 
 
 def ask(path: Path, descriptors: Sequence[int] = (), raw: bytes = b"", **said: Any) -> dict[str, Any]:
-    """A request in the stranger's own words."""
+    """A request in the attacker's own words."""
     with peer.connect(path) as connection:
         peer.greet(connection, descriptors)
         channel = Channel(connection.fileno(), connection.fileno(), quiet_seconds=20)
@@ -232,7 +233,7 @@ def test_only_the_partial_of_that_name_and_of_the_giver_is_sealed(
 def test_a_list_of_another_service_or_of_another_header_is_not_published(
     place: Place, grant: Grant, chain: list[Generation]
 ) -> None:
-    strange_grant = place.vaults.grant(STRANGER, service="docs-d")
+    strange_grant = place.vaults.grant(OUTSIDER, service="docs-d")
     strange = place.vaults.seal(strange_grant, {"config": b"config"})
     path = helper(place.vaults.layout(HOLDER), "sealer")
     assert path is not None

@@ -40,7 +40,7 @@ def test_a_peer_that_was_away_takes_the_newest_with_all_headers_and_loses_nothin
 
 
 def compact(world: World) -> None:
-    """borg writes what is still used of its oldest segments anew, and unlinks them."""
+    """borg writes again what is still used of its oldest segments, and unlinks them."""
     layout = world.vaults.open(ORIGIN).service(SERVICE)
     will_compact(layout)
     data = layout.repository / "data" / "0"

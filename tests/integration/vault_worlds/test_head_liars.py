@@ -23,7 +23,7 @@ from appliance.backup.writer.begin import history, known_epochs
 from appliance.errors import Refused
 from appliance.failover.takeover import _show, present
 from appliance.trust.grant import Grant
-from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, SPARE, STANDBY, STRANGER, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, OUTSIDER, SERVICE, SPARE, STANDBY, VaultWorld
 from tests.worlds.vaults_in_process import World
 
 type Twist = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -42,7 +42,7 @@ SAYS = f"the grant is for {OTHER}, not {SERVICE}."
 def world(begun: World, monkeypatch: pytest.MonkeyPatch) -> World:
     """A generation at both holders, of which the blind one begins to lie: it shows a true grant of another service."""
     begun.run(ORIGIN)
-    foreign = begun.vaults.grant(STRANGER, known_epoch=62, service=OTHER)
+    foreign = begun.vaults.grant(OUTSIDER, known_epoch=62, service=OTHER)
     monkeypatch.setitem(session.VERBS, "head", lying(lambda frame: with_grant(frame, foreign)))  # type: ignore[arg-type]
     return begun
 

@@ -1,4 +1,4 @@
-"""What a machine remembers beside its state folder, case by case; `test_generations_machine` looks for more."""
+"""The memory of a machine beside its state folder, case by case; `test_generations_machine` looks for more."""
 
 from __future__ import annotations
 

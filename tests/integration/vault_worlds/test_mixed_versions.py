@@ -51,7 +51,7 @@ def run(world: World) -> tuple[int, dict[str, str]]:
 
 
 def whole_as_told(world: World, name: str) -> object:
-    """What `status` of a node says of the newest backup."""
+    """Return the status of a node on the newest backup."""
     node = world.vaults.open(name)
     now = now_of(node)
     view = Observer().look(node, now, Memory(), thorough=True)
@@ -106,7 +106,7 @@ def test_a_holder_that_was_put_back_to_a_former_version_is_told_to_be_upgraded(b
 
 
 def test_a_header_with_an_unknown_field_is_refused_by_a_vault(begun: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has the origin's keys could send headers of 4 KiB that no peer can fetch any more, for ever."""
+    """An attacker with the origin's keys could send headers of 4 KiB that no peer can fetch any more, for ever."""
     make = signed.make
 
     def with_more(type_: str, fields: dict[str, object], *rest: object) -> bytes:

@@ -71,7 +71,8 @@ def test_a_push_after_a_long_absence_fits_the_frames_of_a_vault(world: World) ->
 
 @pytest.fixture
 def short_frames(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """Who fetches reads frames of FRAME_BYTES_MAX, and the holder has more bytes of headers than that."""
+    """The receiver of a fetch reads frames of FRAME_BYTES_MAX, and the replica node has more bytes of headers than
+    that."""
     world.down = frozenset()
     push_newest(world.vaults.open(ORIGIN), SERVICE)
     monkeypatch.setattr(vaults_in_process, "CutChannel", partial(CutChannel, frame_bytes_max=FRAME_BYTES_MAX))

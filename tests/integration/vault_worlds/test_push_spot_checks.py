@@ -1,4 +1,4 @@
-"""What rots at a peer between two pushes: the writer draws, the peer cannot show it, and it comes again."""
+"""A file rots at a peer between two pushes: the writer draws it, the peer cannot show it, and it comes again."""
 
 from __future__ import annotations
 

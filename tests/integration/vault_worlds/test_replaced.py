@@ -1,4 +1,5 @@
-"""What adoptions put aside does not fill the disk: the newest stays, older ones go once what followed is safe."""
+"""Repositories that adoptions put aside do not fill the disk: the newest stays, older ones go once what followed is
+safe."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ from appliance.units import DAY, HOUR
 from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
+    OUTSIDER,
     SERVICE,
     SPARE,
     STANDBY,
-    STRANGER,
     TIME,
     Generation,
     VaultWorld,
@@ -29,7 +29,7 @@ from tests.worlds.vaults import (
 
 
 def look(vaults: VaultWorld, at: str, *answering: str) -> frozenset[str]:
-    """What an exchange at `at` notes, when only these answer, with what they show in their heads."""
+    """Return what an exchange at `at` notes, when only these answer, with what they show in their heads."""
     answers: dict[str, Sequence[str]] = {}
     for peer in answering:
         with vaults.session(peer, at) as channel:
@@ -38,7 +38,7 @@ def look(vaults: VaultWorld, at: str, *answering: str) -> frozenset[str]:
 
 
 def relay(vaults: VaultWorld, generation: Generation, statements: Sequence[str], caller: str = STANDBY) -> None:
-    """What `caller` holds goes to the spare, with these statements and no act."""
+    """Hand on what `caller` holds to the spare, with these statements and no act."""
     node, replica = vaults.open(caller), vaults.holding(caller)
     details = {
         "grants": [replica.grant(epoch).decode() for epoch in replica.epochs()],
@@ -120,11 +120,11 @@ def test_a_forged_clock_and_a_strangers_word_make_nobody_absent(vaults: VaultWor
     look(vaults, STANDBY, ORIGIN)
     own = load_last_seen(vaults.open(STANDBY), SERVICE).statements
     words = {"absent": HOLDER, "service": SERVICE, "since": TIME, "last_seen_age": int(20 * DAY)}
-    stranger = load_key(vaults.open(STRANGER).signing_key)
+    outsider = load_key(vaults.open(OUTSIDER).signing_key)
     time = own[0].split('"time": "')[1][:20]
     forged = [
-        make_absence(stranger, observer=observer, time=time, **words).decode()  # type: ignore[arg-type]
-        for observer in (STRANGER, ORIGIN)
+        make_absence(outsider, observer=observer, time=time, **words).decode()  # type: ignore[arg-type]
+        for observer in (OUTSIDER, ORIGIN)
     ]
     for statements in (own, (*own, *own), (*own, *forged, "x", "")):
         with pytest.raises(Refused, match="only a spare"):

@@ -18,10 +18,10 @@ from tests.worlds.vaults import (
     MONITOR,
     NAMES,
     ORIGIN,
+    OUTSIDER,
     SERVICE,
     SPARE,
     STANDBY,
-    STRANGER,
     VaultWorld,
 )
 
@@ -31,37 +31,37 @@ ORIGINS = {"head", "put", "get-own"}
 ORIGIN_WRITES = {*ORIGINS, "prove"}
 HOLDERS = {"head", "get", "put-relayed"}
 
-# (caller, writer of the newest grant) -> verbs. Whoever may ever be granted the service may bring the grant along with
-# "put"; only the writer itself gets past the fence behind it (test_vault_offers).
+# (caller, writer of the newest grant) -> verbs. A node that may ever be granted the service may bring the grant along
+# with "put"; only the writer itself gets past the fence behind it (test_vault_offers).
 TABLE: dict[tuple[str, str], set[str]] = {
     (ORIGIN, NOBODY_YET): ORIGIN_WRITES,
     (ORIGIN, ORIGIN): ORIGIN_WRITES,
     (ORIGIN, STANDBY): ORIGINS,
-    (ORIGIN, STRANGER): ORIGINS,
+    (ORIGIN, OUTSIDER): ORIGINS,
     (STANDBY, NOBODY_YET): {*HOLDERS, "put"},
     (STANDBY, ORIGIN): {*HOLDERS, "put"},
     (STANDBY, STANDBY): {*HOLDERS, *ORIGIN_WRITES},
-    (STANDBY, STRANGER): {*HOLDERS, "put"},
+    (STANDBY, OUTSIDER): {*HOLDERS, "put"},
     (HOLDER, NOBODY_YET): HOLDERS,
     (HOLDER, ORIGIN): HOLDERS,
     (HOLDER, STANDBY): HOLDERS,
-    (HOLDER, STRANGER): HOLDERS,
+    (HOLDER, OUTSIDER): HOLDERS,
     (SPARE, NOBODY_YET): HOLDERS,
     (SPARE, ORIGIN): HOLDERS,
     (SPARE, STANDBY): HOLDERS,
-    (SPARE, STRANGER): HOLDERS,
-    (STRANGER, NOBODY_YET): set(),
-    (STRANGER, ORIGIN): set(),
-    (STRANGER, STANDBY): set(),
-    (STRANGER, STRANGER): {"head", "put", "prove", "get-own"},
+    (SPARE, OUTSIDER): HOLDERS,
+    (OUTSIDER, NOBODY_YET): set(),
+    (OUTSIDER, ORIGIN): set(),
+    (OUTSIDER, STANDBY): set(),
+    (OUTSIDER, OUTSIDER): {"head", "put", "prove", "get-own"},
     (MONITOR, NOBODY_YET): {"head"},
     (MONITOR, ORIGIN): {"head"},
     (MONITOR, STANDBY): {"head"},
-    (MONITOR, STRANGER): {"head"},
+    (MONITOR, OUTSIDER): {"head"},
     (UNKNOWN, NOBODY_YET): set(),
     (UNKNOWN, ORIGIN): set(),
     (UNKNOWN, STANDBY): set(),
-    (UNKNOWN, STRANGER): set(),
+    (UNKNOWN, OUTSIDER): set(),
 }
 
 
@@ -72,7 +72,7 @@ def bundle(made_desk: VaultWorld) -> Bundle:
 
 @pytest.fixture(scope="module")
 def grants(made_desk: VaultWorld) -> dict[str, Grant | None]:
-    return {NOBODY_YET: None, **{writer: made_desk.grant(writer) for writer in (ORIGIN, STANDBY, STRANGER)}}
+    return {NOBODY_YET: None, **{writer: made_desk.grant(writer) for writer in (ORIGIN, STANDBY, OUTSIDER)}}
 
 
 @pytest.mark.parametrize(("caller", "writer"), TABLE)
@@ -92,7 +92,7 @@ def test_no_verb_deletes_renames_or_overwrites() -> None:
     assert set(VERBS) == {"head", "put", "put-relayed", "prove", "get", "get-own"}
 
 
-@pytest.mark.parametrize("caller", [ORIGIN, STANDBY, HOLDER, STRANGER, MONITOR, UNKNOWN])
+@pytest.mark.parametrize("caller", [ORIGIN, STANDBY, HOLDER, OUTSIDER, MONITOR, UNKNOWN])
 @pytest.mark.parametrize("verb", VERBS)
 def test_what_is_not_allowed_is_denied_with_names(
     bundle: Bundle, grants: dict[str, Grant | None], caller: str, verb: str
@@ -112,7 +112,7 @@ def test_who_held_a_copy_once_may_ask_and_bring_and_nothing_else(
 ) -> None:
     """A spare that stood in for a holder, too: in no list any more, it kept its copy for ever."""
     once = FormerReplicaNode(SERVICE, MONITOR, room, 2, "2026-01-01T00:00:00Z")
-    plain = replace(bundle.members[STRANGER].node, roles=())
+    plain = replace(bundle.members[OUTSIDER].node, roles=())
     members = {**bundle.members, MONITOR: replace(bundle.members[MONITOR], node=plain)}
     later = replace(bundle, members=members, former=Former({}, (once,)))
     terms, grant = later.terms(SERVICE), grants[ORIGIN]
@@ -141,4 +141,4 @@ def test_only_holders_and_spares_take_a_push(
 def test_one_service_opens_no_other(bundle: Bundle, grants: dict[str, Grant | None]) -> None:
     assert access.verbs(bundle, bundle.terms("docs-d"), ORIGIN, None) == set()
     assert access.verbs(bundle, bundle.terms("docs-d"), STANDBY, None) == set()
-    assert access.verbs(bundle, bundle.terms("docs-d"), STRANGER, None) == ORIGIN_WRITES
+    assert access.verbs(bundle, bundle.terms("docs-d"), OUTSIDER, None) == ORIGIN_WRITES

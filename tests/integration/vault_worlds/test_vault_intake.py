@@ -1,4 +1,4 @@
-"""What a holder takes of a town that was cut off, and of a push larger than a day's: all of it, in daily parts."""
+"""A replica node takes all of a push larger than a day's, and of a town that was cut off, in daily parts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.worlds.vaults import (
 
 CHANGE = 200 * KIB
 DAILY = 5 * CHANGE
-"""What the holder takes in a day: five evenings."""
+"""The bytes that the replica node takes in a day: five evenings."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What operators' signed acts change at a vault: a quarantine, a raised quota, the side of a fork that continues."""
+"""Effects of operators' signed acts at a vault: a quarantine, a raised quota, the side of a fork that continues."""
 
 from __future__ import annotations
 

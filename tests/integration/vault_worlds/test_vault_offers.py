@@ -1,4 +1,4 @@
-"""What a push must prove before a byte of it is kept: grants, signatures, chain, list, and that its epoch goes on."""
+"""The proofs of a push before a byte of it is kept: grants, signatures, chain, list, and that its epoch goes on."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from appliance.trust.signed import make
 from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
+    OUTSIDER,
     REPOSITORY,
     SERVICE,
     SPARE,
     STANDBY,
-    STRANGER,
     Generation,
     VaultWorld,
     ask,
@@ -57,7 +57,7 @@ def known(vaults: VaultWorld) -> Known:
 
 @dataclass(frozen=True)
 class Bad:
-    """One bad push: what is sent, by whom, and what comes back."""
+    """One bad push: what is sent, by which node, and what comes back."""
 
     generation: Generation
     grants: Sequence[Grant] = ()
@@ -116,7 +116,7 @@ def _second_grant_of_an_epoch(known: Known) -> Bad:
 
 
 def _grant_of_another_service(known: Known) -> Bad:
-    return Bad(known.next(), grants=[known.vaults.grant(STRANGER, service="docs-d")])
+    return Bad(known.next(), grants=[known.vaults.grant(OUTSIDER, service="docs-d")])
 
 
 def _writer_of_an_older_epoch(known: Known) -> Bad:
@@ -140,7 +140,7 @@ def _old_key_after_replacement(known: Known) -> Bad:
 
 
 def _replayed_of_another_service(known: Known) -> Bad:
-    grant = known.vaults.grant(STRANGER, service="docs-d")
+    grant = known.vaults.grant(OUTSIDER, service="docs-d")
     other = known.vaults.seal(grant, FILES)
     return Bad(replace(other, header=known.second.header), details={"headers": [other.text]})
 
@@ -296,7 +296,7 @@ def test_headers_of_an_ended_epoch_go_ahead_of_the_first_push_of_the_next(known:
     assert assert_whole(known.vaults, SPARE) == [opened.name]
 
 
-@pytest.mark.parametrize("caller", [STANDBY, STRANGER, HOLDER])
+@pytest.mark.parametrize("caller", [STANDBY, OUTSIDER, HOLDER])
 def test_headers_that_go_ahead_must_be_the_writers_too(known: Known, caller: str) -> None:
     before = known.vaults.holding(HOLDER).stored()
     with known.vaults.session(HOLDER, caller) as channel:

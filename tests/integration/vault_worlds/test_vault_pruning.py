@@ -1,4 +1,4 @@
-"""What thinning removes, when, and that a cut between any two of its steps loses nothing that is kept."""
+"""Pruning removes the right generations in time, and a cut between any two of its steps loses nothing that is kept."""
 
 from __future__ import annotations
 

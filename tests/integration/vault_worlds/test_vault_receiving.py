@@ -18,8 +18,8 @@ from tests.integration.vault_worlds.unreadable import rot
 from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
+    OUTSIDER,
     STANDBY,
-    STRANGER,
     Generation,
     VaultWorld,
     assert_whole,
@@ -281,8 +281,8 @@ def test_a_node_that_was_not_chosen_takes_nothing(vaults: VaultWorld) -> None:
     grant = vaults.grant()
     made = vaults.seal(grant, {"config": b"c"})
     with pytest.raises(Refused, match="commune-d is neither a replica node nor a spare of docs-a"):
-        vaults.put(made, grant, at=STRANGER)
-    assert not vaults.holding(STRANGER).root.exists()
+        vaults.put(made, grant, at=OUTSIDER)
+    assert not vaults.holding(OUTSIDER).root.exists()
 
 
 class TestLimits:

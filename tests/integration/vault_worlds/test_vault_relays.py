@@ -1,4 +1,5 @@
-"""What another holder hands on: whether it may, how old it counts, and that what was let go is not brought back."""
+"""Generations that another replica node hands on: whether it may, how old they count, and that one let go is not
+brought back."""
 
 from __future__ import annotations
 
@@ -219,7 +220,7 @@ def _daily(vaults: VaultWorld) -> list[Generation]:
 
 
 def _held_for(vaults: VaultWorld, generation: Generation, seconds: float) -> dict[str, Any]:
-    """What the holder says with what it hands on: a receipt and an age of its own, which nobody can check."""
+    """The claims of a replica node with what it hands on: a receipt and an age of its own, which nobody can check."""
     key = load_key(vaults.layout(HOLDER).keys / "sign_ed25519")
     said = make_receipt(key, holder=HOLDER, header=generation.header, time=TIME, age_seconds=0)
     return {"receipt": said.decode(), "age_seconds": int(seconds)}

@@ -33,9 +33,9 @@ def test_a_new_grant_for_the_old_repository_opens_nothing(vaults: VaultWorld) ->
     again = vaults.grant(known_epoch=2)
     with pytest.raises(Refused, match="Start it over, with a new key"):
         vaults.put(vaults.seal(again, {"config": b"c"}, first), again)
-    anew = vaults.grant(known_epoch=2, repository=NEW)
-    other = vaults.seal(anew, {"config": b"new"}, first)
-    vaults.put(other, anew)
+    renewed = vaults.grant(known_epoch=2, repository=NEW)
+    other = vaults.seal(renewed, {"config": b"new"}, first)
+    vaults.put(other, renewed)
     assert assert_whole(vaults) == [first.name, other.name]
 
 
@@ -45,12 +45,12 @@ def test_the_new_repository_comes_as_a_first_seeding(vaults: VaultWorld, monkeyp
     grant = vaults.grant()
     first = vaults.seal(grant, {"config": b"c"})
     vaults.put(first, grant)
-    anew = vaults.grant(known_epoch=2, repository=NEW)
-    seeding = vaults.seal(anew, {f"data/0/{n}": os.urandom(MIB) for n in range(6)}, first)
+    renewed = vaults.grant(known_epoch=2, repository=NEW)
+    seeding = vaults.seal(renewed, {f"data/0/{n}": os.urandom(MIB) for n in range(6)}, first)
     with pytest.raises(Postponed, match=r"takes 1 MiB of this service in a day"):
-        vaults.put(seeding, anew)
+        vaults.put(seeding, renewed)
     vaults.sign(revoked=ENDED)
-    vaults.put(seeding, anew)
-    flood = vaults.seal(anew, {"data/0/9": os.urandom(MIB + 1)}, seeding)
+    vaults.put(seeding, renewed)
+    flood = vaults.seal(renewed, {"data/0/9": os.urandom(MIB + 1)}, seeding)
     with pytest.raises(Postponed, match=r"takes 1 MiB of this service in a day"):
         vaults.put(flood)

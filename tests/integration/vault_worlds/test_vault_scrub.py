@@ -1,4 +1,4 @@
-"""What the scrub finds, however small its budget, and that nothing is claimed while it is not whole."""
+"""The scrub finds damage, however small its budget, and nothing is claimed while it is not whole."""
 
 from __future__ import annotations
 
@@ -249,7 +249,7 @@ def test_damage_of_what_was_thinned_is_forgotten(held: Held) -> None:
 
 
 def test_the_next_push_of_the_same_file_heals(held: Held) -> None:
-    """What the origin still has in its newest generation comes back by itself."""
+    """A file that the origin still has in its newest generation comes back by itself."""
     shared = held.digest(0, "data/0/0")
     _flip(held.holding.blob(shared))
     held.scrub()

@@ -16,10 +16,10 @@ from tests.worlds.vaults import (
     HOLDER,
     MONITOR,
     ORIGIN,
+    OUTSIDER,
     SERVICE,
     SPARE,
     STANDBY,
-    STRANGER,
     Generation,
     VaultWorld,
     ask,
@@ -205,7 +205,7 @@ def test_one_session_asks_many_things(vaults: VaultWorld, held: Generation) -> N
     assert proofs[0] != held.entries[0].sha256
 
 
-@pytest.mark.parametrize("caller", [STRANGER, "nobody"])
+@pytest.mark.parametrize("caller", [OUTSIDER, "nobody"])
 def test_a_stranger_learns_nothing(vaults: VaultWorld, held: Generation, caller: str) -> None:
     with vaults.session(HOLDER, caller) as channel, pytest.raises(Forbidden):
         head(channel)
@@ -293,7 +293,7 @@ def test_nothing_held_is_said_so(vaults: VaultWorld) -> None:
 
 
 def test_a_header_without_its_files_is_known_and_not_held(vaults: VaultWorld) -> None:
-    """What an attacker with the origin's keys can leave behind: the head still attests what is held."""
+    """An attacker with the origin's keys can leave this behind: the head still attests what is held."""
     grant = vaults.grant()
     first, second = vaults.chain(grant, 2)
     vaults.put(first, grant)

@@ -1,4 +1,5 @@
-"""What retention let go has a line instead of a folder, and everybody is told the same of it as before."""
+"""A generation that retention let go has a line instead of a folder, and every caller gets the same answer as
+before."""
 
 from __future__ import annotations
 

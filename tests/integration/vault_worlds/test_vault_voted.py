@@ -20,11 +20,11 @@ from appliance.trust.voted import assemble, read_voted, vote
 from tests.worlds.vaults import (
     HOLDER,
     ORIGIN,
+    OUTSIDER,
     REPOSITORY,
     SERVICE,
     SPARE,
     STANDBY,
-    STRANGER,
     Generation,
     VaultWorld,
     assert_whole,
@@ -33,7 +33,7 @@ from tests.worlds.vaults import (
 )
 from tests.worlds.vaults_in_process import World
 
-FIVE = (ORIGIN, STANDBY, HOLDER, SPARE, STRANGER)
+FIVE = (ORIGIN, STANDBY, HOLDER, SPARE, OUTSIDER)
 MAJORITY = (STANDBY, HOLDER, SPARE)
 FILES = {"config": b"config", "data/0/0": b"zero"}
 
@@ -113,7 +113,7 @@ def test_one_broker_twice(vaults: VaultWorld, first: Generation) -> None:
 def test_a_node_that_does_not_vote(vaults: VaultWorld, first: Generation) -> None:
     vaults.sign(voters=(STANDBY, HOLDER, SPARE))
     _refused(
-        vaults, first, vaults.voted((STANDBY, HOLDER, STRANGER)), "signed by a key that does not belong to a voter"
+        vaults, first, vaults.voted((STANDBY, HOLDER, OUTSIDER)), "signed by a key that does not belong to a voter"
     )
 
 
@@ -133,16 +133,16 @@ def test_a_territory_without_voters_takes_none(vaults: VaultWorld, first: Genera
 
 def test_a_voter_that_was_revoked(vaults: VaultWorld, first: Generation) -> None:
     """It kept its key, and two others' signatures of an older day."""
-    old = vaults.voted((SPARE, HOLDER, STRANGER))
-    vaults.sign(gone=(STRANGER,))
+    old = vaults.voted((SPARE, HOLDER, OUTSIDER))
+    vaults.sign(gone=(OUTSIDER,))
     _refused(vaults, first, old, "granted by other voters than the bundle declares")
-    _refused(vaults, first, vaults.voted((SPARE, HOLDER, STRANGER)), "signed by a key that does not belong to a voter")
+    _refused(vaults, first, vaults.voted((SPARE, HOLDER, OUTSIDER)), "signed by a key that does not belong to a voter")
     assert go_on(vaults, first, vaults.voted((SPARE, HOLDER, STANDBY))).header.epoch == 513
 
 
 def test_two_grants_of_one_epoch(vaults: VaultWorld, first: Generation) -> None:
     made = go_on(vaults, first, vaults.voted(MAJORITY))
-    other = vaults.voted((ORIGIN, SPARE, STRANGER), writer=ORIGIN)
+    other = vaults.voted((ORIGIN, SPARE, OUTSIDER), writer=ORIGIN)
     assert other.epoch == made.header.epoch
     with pytest.raises(Refused, match="there is already another grant of epoch 3"):
         vaults.put(vaults.seal(other, FILES, first), other)
@@ -167,7 +167,7 @@ def test_what_was_kept_stays_good_and_what_comes_new_is_judged_by_present_voters
 ) -> None:
     grant = vaults.voted(MAJORITY)
     made = go_on(vaults, first, grant)
-    vaults.sign(gone=(STRANGER,))
+    vaults.sign(gone=(OUTSIDER,))
     more = vaults.seal(grant, {**FILES, "data/0/2": b"two"}, made)
     vaults.put(more, grant, caller=STANDBY)
     assert assert_whole(vaults) == [first.name, made.name, more.name]
@@ -189,7 +189,7 @@ def test_whoever_fetches_reads_the_history_under_both_kinds(
     sealed, _ = fetch_newest(node, SERVICE, node.service(SERVICE).root / "fetched", chain_of(node, SERVICE))
     assert sealed.header.id == made.header.id
     assert {epoch: it.writer for epoch, it in chain_of(node, SERVICE).grants().items()} == {2: ORIGIN, 3: STANDBY}
-    vaults.sign(gone=(STRANGER,))
+    vaults.sign(gone=(OUTSIDER,))
     assert chain_of(vaults.open(ORIGIN), SERVICE).grant().statement == grant.statement
 
 
@@ -199,7 +199,7 @@ def test_who_never_saw_a_former_grant_does_not_believe_it_until_it_is_confirmed(
     monkeypatch.setattr("appliance.backup.peers.conversation.Line", World(vaults).line)
     grant = vaults.voted(MAJORITY)
     made = go_on(vaults, first, grant)
-    vaults.sign(gone=(STRANGER,))
+    vaults.sign(gone=(OUTSIDER,))
     node = vaults.open(ORIGIN)
     with pytest.raises(ApplianceError, match="granted by other voters"):
         fetch_newest(node, SERVICE, node.service(SERVICE).root / "fetched", chain_of(node, SERVICE))
@@ -239,7 +239,7 @@ def test_what_a_node_shows_with_its_keys_lets_the_next_bundle_confirm_it(vaults:
     shown = Collected("peer", keys, tuple(it.encode() for it in shown_grants(vaults.open(HOLDER))))
     found = confirm(before, {HOLDER: shown}, now=vaults.clocks[HOLDER].now(), gone=(STANDBY,))
     assert found.digests == {grant.statement}
-    vaults.sign(gone=(STRANGER,), confirmed=tuple(found.digests))
+    vaults.sign(gone=(OUTSIDER,), confirmed=tuple(found.digests))
     vaults.put(made, grant, vaults.grant(), at=SPARE, caller=STANDBY, before=[first])
     assert assert_whole(vaults, SPARE) == [made.name]
     assert len(shown_grants(vaults.open(HOLDER))) == 1, "of what is confirmed the newest alone is shown"
@@ -255,7 +255,7 @@ def test_a_service_that_left_can_be_fetched_after_the_voters_changed(
     keys = vaults.open(HOLDER).bundle.member(HOLDER).keys
     shown = Collected("peer", keys, tuple(it.encode() for it in shown_grants(vaults.open(HOLDER))))
     found = confirm(vaults.open(HOLDER).bundle, {HOLDER: shown}, now=vaults.clocks[HOLDER].now())
-    vaults.sign(gone=(STRANGER,), confirmed=tuple(found.digests))
+    vaults.sign(gone=(OUTSIDER,), confirmed=tuple(found.digests))
     monkeypatch.setattr("appliance.backup.peers.conversation.Line", World(vaults).line)
     sealed, _ = fetch_newest(vaults.open(ORIGIN), SERVICE, tmp_path / "fetched")
     assert sealed.header.id.name == made.name

@@ -9,7 +9,7 @@ import pytest
 from appliance.backup.vault import watch
 from appliance.errors import Forbidden
 from appliance.trust.keys import create_keys
-from tests.worlds.vaults import HOLDER, ORIGIN, STRANGER, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, OUTSIDER, VaultWorld
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def test_other_keys_end_the_session(vaults: VaultWorld) -> None:
     _give_other_keys(vaults, ORIGIN)
     thread.join(timeout=20)
     assert codes == [Forbidden.exit_code]
-    assert watch.still_known(node, STRANGER)
+    assert watch.still_known(node, OUTSIDER)
 
 
 def test_a_bundle_that_cannot_be_read_ends_it_too(vaults: VaultWorld) -> None:

@@ -21,7 +21,8 @@ def rot(path: Path) -> None:
 
 
 def refuse_to_read(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    """From now on whoever opens what lies at `path` is refused, wherever it is moved; another in its place is not."""
+    """From now on every program that opens the file at `path` is refused, wherever it is moved; another in its place is
+    not."""
     rotten, usual = path.stat().st_ino, builtins.open
 
     def opened(file: Any, *words: Any, **more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What is kept of a password, and which are taken."""
+"""The forms in which a password is kept, and which passwords are taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node puts aside as a branch: all of it or nothing, whatever lies among the files."""
+"""A node puts a branch aside: all of it or nothing, whatever is among the files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the broker of a voter is told at its start, and whose certificate it takes for a node's."""
+"""The state of a voter's broker at its start, and the certificates that it takes for a node's."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_what_does_not_say_it_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_only_the_certificate_of_the_key_that_the_bundle_names_by_now_is_a_nodes() -> None:
-    """What was issued for a stolen box's key is good for weeks."""
+    """A certificate of a stolen box's key is good for weeks."""
     now, root_key, key, own = time.time(), pki.new_key(), pki.new_key(), pki.new_key()
     root = pki.make_root(root_key, "test.internal", now)
     issuer = pki.make_intermediate(root_key, root, pki.make_request(key, "nodes"), "test.internal", now)
@@ -52,5 +52,5 @@ def test_only_the_certificate_of_the_key_that_the_bundle_names_by_now_is_a_nodes
     node = AsNode(replace(LOCAL, members={**LOCAL.members, HOME: named}))
     assert has_key(node, HOME, made)  # type: ignore[arg-type]
     assert not has_key(AsNode(LOCAL), HOME, made)  # type: ignore[arg-type]
-    assert not has_key(node, "stranger", made)  # type: ignore[arg-type]
+    assert not has_key(node, "outsider", made)  # type: ignore[arg-type]
     assert [name for name, broker in brokers_of(node.bundle).items() if broker.is_of(made)] == [HOME]

@@ -1,4 +1,5 @@
-"""What a standby holds is looked for beside the loop that renews leases: a disk that hangs keeps no lease from it."""
+"""The replica of a standby is looked for beside the loop that renews leases: a disk that hangs keeps no lease from
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What a takeover offers to the account of PostgreSQL, and what it makes of the word that is left; hands are played."""
+"""A takeover offers files to the account of PostgreSQL, and reads the word that it leaves; the privileged helper is
+played."""
 
 from __future__ import annotations
 

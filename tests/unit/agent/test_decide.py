@@ -1,4 +1,4 @@
-"""What the agent decides from a view: the table tests/cases/agent/decide.yml, and what no row can show."""
+"""The decisions of the agent from a view: the table tests/cases/agent/decide.yml, and what no row can show."""
 
 from __future__ import annotations
 

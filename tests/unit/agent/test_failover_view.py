@@ -1,4 +1,4 @@
-"""What a look at a node sees of failover: files of the program that runs services, and branches that wait."""
+"""A look at a node sees failover: files of the program that runs services, and branches that wait."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_quarantine_that_was_taken_back_is_told_no_more(node: Node) -> None:
 
 
 def tell(node: Node, **fields: object) -> ServiceView:
-    """What is seen once a program has told `fields`."""
+    """Return the view once a program has reported `fields`."""
     said = {"state": "ACTIVE", "row": "a", "reason": "b", "holder": "commune-a", **fields}
     failover_status.save(node.layout.failover, ServiceStatus(SERVICE, node.clock.boot_id(), **said))  # type: ignore[arg-type]
     (found,) = look(node).services

@@ -103,7 +103,7 @@ def test_who_is_bound_to_a_lease_does_not_start_when_the_watchdog_cannot_be_told
 
 
 def test_the_deadline_of_an_earlier_lease_is_taken_back_even_on_a_full_disk(tmp_path: Path) -> None:
-    """What stands there would end what starts now: it may be of an earlier boot."""
+    """The deadline in the file would end what starts now: it may be of an earlier boot."""
     (tmp_path / f"{SERVICE}.watch").write_text("12.000 0 0 2")
     (tmp_path / f".{SERVICE}.watch.new").symlink_to(FULL)
     FileWatchdog(tmp_path).watch(SERVICE, 2, None)

@@ -1,4 +1,4 @@
-"""What a host's services look like while root's hands are at work, and when those are cut."""
+"""The services of a host while the privileged helper is at work, and when it is cut."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a look sees of the certificate of the pages' public name: nothing where they have none."""
+"""A look at the certificate of the pages' public name: nothing where they have none."""
 
 from __future__ import annotations
 

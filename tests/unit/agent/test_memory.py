@@ -1,4 +1,4 @@
-"""What the agent remembers: failures in a row, the last success, each peer on its own; and what a lost file costs."""
+"""The memory of the agent: failures in a row, the last success, each peer on its own; and what a lost file costs."""
 
 from __future__ import annotations
 

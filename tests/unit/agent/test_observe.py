@@ -1,4 +1,4 @@
-"""What the agent sees of a node's folder, and that one damaged service hides no other."""
+"""The agent's look at a node's folder: one damaged service hides no other."""
 
 from __future__ import annotations
 

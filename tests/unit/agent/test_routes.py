@@ -1,4 +1,4 @@
-"""To whom addresses of services lead."""
+"""The routes of service addresses."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_new_writer_leads_an_address_to_itself_once_that_is_here(monkeypatch: 
     monkeypatch.setattr(routes, "TRY_AGAIN_SECONDS", 0.01)
 
     def comes() -> None:
-        assert it.told == [], "whoever takes over has more urgent work"
+        assert it.told == [], "a node that takes over has more urgent work"
         it.here = True
 
     asyncio.run(it.play(comes))

@@ -1,4 +1,4 @@
-"""What a voter's doctor says of grants that its broker does not believe."""
+"""The doctor's report on grants that a voter's broker does not believe."""
 
 from __future__ import annotations
 

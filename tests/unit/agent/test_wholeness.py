@@ -1,4 +1,4 @@
-"""What is missing is named as its header meant it, whatever `territory.yml` has made of the paths since."""
+"""Missing paths are named as their header meant them, whatever `territory.yml` has made of the paths since."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def on(day: int) -> float:
 def test_a_path_is_named_by_the_bundle_under_which_its_header_was_sealed(
     tmp_path: Path, today: Service, newest: Header, expected: Missing
 ) -> None:
-    """Sealed on the 10th or the 21st; territory.yml was signed anew on the 20th at noon."""
+    """Sealed on the 10th or the 21st; territory.yml was signed again on the 20th at noon."""
     sign(tmp_path, with_paths(DOCS, CADASTRE), today, 20)
     known = [older(10, 1), older(9, 1), older(8), older(7)]
     assert missing_of(tmp_path, today, newest, known) == (expected,)

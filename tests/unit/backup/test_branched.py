@@ -1,4 +1,4 @@
-"""What a branch may add to the repository of its service, and what it would add at most."""
+"""The bytes that a branch may add to the repository of its service, and that it would add at most."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a drill draws, when it brings everything back, and which differences it sees: each must be seen."""
+"""The sample of a drill, when it brings everything back, and the differences it sees: each must be seen."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def told(node: Node, *, holder: str | None, writer: str) -> None:
 
 
 def found(node: Node, writer: str) -> PeerIsAhead:
-    """What a comparison with a peer says at `node` once `writer` was granted a newer epoch."""
+    """Return the finding of a comparison with a peer at `node` once `writer` was granted a newer epoch."""
     error = PeerIsAhead(NEWER.format(writer=writer), remedy=look_first(SERVICE), peer=STANDBY, writer=writer)
     with pytest.raises(PeerIsAhead) as caught, recorded(node, SERVICE):
         raise error

@@ -1,4 +1,5 @@
-"""What a share becomes in ten years, by the real rules of writer and holder, and that a quota was right beforehand."""
+"""The growth of a share in ten years, by the real rules of writer and replica node, and that a quota was right
+beforehand."""
 
 from __future__ import annotations
 

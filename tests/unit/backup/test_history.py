@@ -26,7 +26,7 @@ def name(number: int, raw: bytes) -> str:
 
 
 def chain(count: int) -> dict[str, dict[str, bytes]]:
-    """That many generations, each with its receipt, by name."""
+    """Return `count` generations, each with its receipt, by name."""
     made, previous = {}, "0" * 64
     for number in range(1, count + 1):
         raw = header(number, previous)
@@ -165,7 +165,7 @@ def test_a_file_that_lost_what_shall_stay_is_left_to_be_mended(tmp_path: Path) -
     history.remove(names[2:])
     assert file.read_bytes().splitlines() == lines
     history.remove(names[1:])
-    assert list(history.index()) == names[:1], "what was lost shall go, too"
+    assert list(history.index()) == names[:1], "what was lost must go, too"
 
 
 @pytest.mark.parametrize("line", [0, 2])
@@ -180,7 +180,7 @@ def test_a_rotten_line_costs_its_generation_alone(tmp_path: Path, line: int) -> 
     history, names = History(tmp_path / "history", 0o440), list(made)
     lost = {names[line - 1]} if line else set()
     assert {it for it in names if history.parts(it) == made[it]} == set(names) - lost
-    assert set(history.index()) == set(names), "the scrub shall look for all of them"
+    assert set(history.index()) == set(names), "the scrub must look for all of them"
     history.add({names[1]: made[names[1]]})
     assert {it: history.parts(it) for it in made} == made
     assert (tmp_path / "history/00002.0000000.rotten").read_bytes() == b"\n".join(lines) + b"\n"

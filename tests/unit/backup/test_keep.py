@@ -1,4 +1,5 @@
-"""What a writer keeps: the same as `borg prune` where clocks are right, and nothing is lost where they are not."""
+"""The archives that a writer keeps: the same as `borg prune` where clocks are right, and nothing is lost where they are
+not."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ def kept(archives: Iterable[Candidate], retention: Retention, pinned: Iterable[s
 
 
 def tidied(times: Iterable[float], retention: Retention) -> list[Candidate]:
-    """What is left of runs at `times`, tidied after each."""
+    """Return what is left of runs at `times`, pruned after each."""
     left: list[Candidate] = []
     for number, time in enumerate(times, 1):
         left = kept([*left, archive(number, time)], retention)
@@ -55,7 +56,7 @@ LABELS = {
 
 
 def pruned(times: Sequence[float], retention: Retention) -> set[float]:
-    """What `borg prune` 1.4 keeps of archives at `times`: its own few lines, by date alone."""
+    """Return what `borg prune` 1.4 keeps of archives at `times`: its own few lines, by date alone."""
     result: set[float] = set()
     for rule, label in LABELS.items():
         count, taken, last = getattr(retention, rule), 0, ""

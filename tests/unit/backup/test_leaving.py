@@ -1,4 +1,5 @@
-"""What keeps a node from leaving: copies of services in the plan, and the last one of a service that left it."""
+"""The reasons that keep a node from leaving: copies of services in the plan, and the last one of a service that left
+it."""
 
 from __future__ import annotations
 

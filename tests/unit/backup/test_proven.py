@@ -1,4 +1,4 @@
-"""What was read and found right is not read again, until it is another file or a month has passed."""
+"""A file that was read and found right is not read again, until it is another file or a month has passed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def node(tmp_path: Path) -> Node:
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """What was read since."""
+    """The files read since."""
     found: list[Path] = []
 
     def reading(path: Path) -> str:

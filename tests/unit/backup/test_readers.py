@@ -1,4 +1,5 @@
-"""A territory is upgraded node by node: a format is sealed once all who shall hold it showed that they read it."""
+"""A territory is upgraded node by node: a format is sealed once all nodes that must hold it showed that they read
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What the rehearsal of a database counts and compares, when it is wanted, and what it says of what a node lacks."""
+"""The rehearsal of a database: its counts and comparisons, when it is wanted, and its message when a node lacks
+something."""
 
 from __future__ import annotations
 

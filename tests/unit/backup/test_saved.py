@@ -1,4 +1,4 @@
-"""What the next header says of its newest archive, whatever was cut before."""
+"""The statement of the next header on its newest archive, whatever was cut before."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_one_look_at_the_clock(case: dict[str, Any]) -> None:
 
 
 def wall_times(case: dict[str, Any]) -> Iterator[float]:
-    """What the wall clock reads each time the agent asks."""
+    """The wall clock each time the agent asks."""
     moment, end = case["start"], case["end"]
     while moment <= end:
         if not any(start <= moment < stop for start, stop in case.get("asleep", ())):

@@ -1,4 +1,4 @@
-"""Who counts as gone without anybody's act: the table of tests/cases/absence, then what no statement can do."""
+"""The nodes that count as gone without an act: the table of tests/cases/absence, then what no statement can do."""
 
 from __future__ import annotations
 

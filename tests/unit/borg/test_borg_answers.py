@@ -1,4 +1,4 @@
-"""What borg prints is read without losing a byte of a name."""
+"""The output of borg is read without losing a byte of a name."""
 
 from __future__ import annotations
 

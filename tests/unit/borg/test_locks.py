@@ -52,7 +52,7 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def lock(folder: Path, host: str, pid: int, *, shared: bool = False) -> None:
-    """What borg leaves in `folder` when it holds its lock."""
+    """Leave in `folder` what borg does when it holds its lock."""
     (folder / "lock.roster").write_text(json.dumps({"shared" if shared else "exclusive": [[host, pid, 0]]}))
     if not shared:
         (folder / "lock.exclusive").mkdir()

@@ -1,4 +1,4 @@
-"""Whoever signs an act is told what to type next, and where."""
+"""A person who signs an act sees what to type next, and where."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def test_a_take_back_that_a_fast_clock_signed_ends_no_later_quarantine(
 
 
 def test_a_quarantine_whose_signature_is_written_otherwise_is_taken_back_too(key: Path) -> None:
-    """No signature covers its own armour: whoever keeps an act can store it under another SHA-256."""
+    """No signature covers its own armour: a node that keeps an act can store it under another SHA-256."""
     first = sign(key, "first.act")
     back = read(key, sign(key, "back.act", "--days", "0", "--takes-back", str(first)))
     again = key.parent / "again.act"

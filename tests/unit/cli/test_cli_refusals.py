@@ -28,7 +28,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four nodes that live by a bundle, no sshd; docs-a is requested and not granted; files good and bad to name."""
     desk = tmp_path_factory.mktemp("desk")
     operator = create_key(desk / "operator")
-    create_key(desk / "stranger")
+    create_key(desk / "outsider")
     plan = load(INVENTORY)
     plan = replace(plan, people={"maintenance": Person("maintenance", "Régie", (operator,), ("lost",))})
     made = signed_territory(desk / "made", plan)
@@ -45,7 +45,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write_papers(desk: Path, made: ProcessTerritory) -> None:
     """Requests, keys and grants that are each wrong in one way."""
-    own, other = made.open("commune-a").signing_key, desk / "stranger"
+    own, other = made.open("commune-a").signing_key, desk / "outsider"
     for name, key, service, writer in (
         ("forged.request", other, SERVICE, "commune-a"),
         ("nobody.request", own, SERVICE, "nobody"),
@@ -71,7 +71,7 @@ def write_papers(desk: Path, made: ProcessTerritory) -> None:
     a, b = ({"user": "me", "keys": keys[name]} for name in ("commune-a", "commune-b"))
     for name, content in {
         "a.json": {"node": "commune-a", **a},
-        "stranger.json": {"commune-z": a},
+        "outsider.json": {"commune-z": a},
         "twice.json": {"commune-a": a, "commune-b": a},
         "other-a.json": {"commune-a": b},
         "account.json": {"commune-a": {**a, "user": "-oProxyCommand=x"}},
@@ -88,13 +88,13 @@ KEY = ("--key", "territory", "--out", "out")
 SIGN = ("territory", "sign", str(INVENTORY))
 GRANT = (*KEY, "--bundle", "bundle")
 ACT = ("--reason", "test", "--operator", "maintenance", "--out", "out")
-STRANGER = ("--key", "stranger", "--out", "out")
+OUTSIDER = ("--key", "outsider", "--out", "out")
 TO = ("--to", "out")
 
 # (the node whose --state it is, what is typed, exit code, what the sentence holds)
 CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("", ("backup", "run", SERVICE), 2, "the node's state folder is not known."),
-    ("new", ("node", "init", "Commune A", "--territory-key", "stranger.pub"), 2, "is not a valid name"),
+    ("new", ("node", "init", "Commune A", "--territory-key", "outsider.pub"), 2, "is not a valid name"),
     ("new", ("node", "init", "a"), 2, "Missing option '--territory-key'"),
     ("new", ("node", "init", "a", "--territory-key", "missing.pub"), 3, "there is no such file"),
     ("new", ("node", "init", "a", "--territory-key", "garbage"), 2, "not an Ed25519 public key"),
@@ -122,7 +122,7 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("new", ("vault", "list"), 3, "there is no such folder. Check the path after --state, or make a node there"),
     (
         "commune-a",
-        ("node", "init", "commune-b", "--territory-key", "stranger.pub"),
+        ("node", "init", "commune-b", "--territory-key", "outsider.pub"),
         8,
         "already belongs to another node",
     ),
@@ -150,7 +150,7 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("", (*SIGN, *KEY, "--keys", "garbage"), 2, "not readable JSON"),
     ("", (*SIGN, *KEY, "--keys", "list.json"), 2, "not a file of collected keys"),
     ("", (*SIGN, *KEY, "--keys", "few.json"), 2, "few.json: commune-a: a node needs a user and the keys sign, ssh"),
-    ("", (*SIGN, *KEY, "--keys", "stranger.json"), 2, 'there are keys of "commune-z", which is not a node of demo'),
+    ("", (*SIGN, *KEY, "--keys", "outsider.json"), 2, 'there are keys of "commune-z", which is not a node of demo'),
     ("", (*SIGN, *KEY, "--keys", "account.json"), 2, "not the name of an account"),
     ("", (*SIGN, *KEY, "--keys", "break.json"), 2, "not a public key line"),
     ("", (*SIGN, *KEY, "--keys", "rsa.json"), 2, "not a public key line"),
@@ -165,7 +165,7 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
         "such a serial must be confirmed on a terminal",
     ),
     ("", (*SIGN, *KEY, "--serial", "9" * 26), 2, "is not in the range"),
-    ("", (*SIGN, "--key", "stranger", "--out", "out", "--previous", "bundle"), 8, "this key did not sign the bundle"),
+    ("", (*SIGN, "--key", "outsider", "--out", "out", "--previous", "bundle"), 8, "this key did not sign the bundle"),
     ("", (*SIGN, *KEY[:2], "--out", "bundle"), 8, "loses keys of: commune-a, commune-b, commune-c, hermitage does not"),
     ("", (*SIGN, *KEY[:2], "--out", "bundle", "--serial", "9"), 8, "Add --previous bundle"),
     ("", (*SIGN, *KEY[:2], "--out", "bundle", "--previous", "old.bundle"), 8, "bundle 2 does not follow from it"),
@@ -188,7 +188,7 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
         8,
         "hermitage serves docs-a according to commune-a",
     ),
-    ("", ("territory", "grant", "request", *GRANT[2:], "--key", "stranger"), 8, "this key did not sign the bundle"),
+    ("", ("territory", "grant", "request", *GRANT[2:], "--key", "outsider"), 8, "this key did not sign the bundle"),
     ("commune-a", ("backup", "run", "no-such"), 3, "no-such"),
     ("commune-a", ("backup", "run", "../docs-a"), 2, "is not a valid name"),
     ("commune-a", ("backup", "run", SERVICE), 3, "no grant yet"),
@@ -267,7 +267,7 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("", ("act", "sign", "lost", "a", "--reason", "", *ACT[2:], "--key", "operator", "--dry-run"), 2, "no node would"),
     ("commune-a", ("act", "sign", "lost", SERVICE, "--bytes", "1G", "--key", "operator", *ACT), 2, "no other act"),
     ("commune-a", ("act", "sign", "hold", "commune-a", *ACT, "--key", "operator"), 8, "No person may: see `people`"),
-    ("commune-a", ("act", "sign", "lost", "commune-a", *ACT[:2], "--operator", "me", *STRANGER), 8, "may: maintenance"),
+    ("commune-a", ("act", "sign", "lost", "commune-a", *ACT[:2], "--operator", "me", *OUTSIDER), 8, "may: maintenance"),
     ("commune-a", ("act", "sign", "lost", "comune-a", *ACT, "--key", "operator"), 3, "Nodes: commune-a, commune-b, "),
     ("commune-a", ("act", "sign", "lost", "docs-a", *ACT, "--key", "operator", "--service", "no"), 3, "no service"),
     ("commune-a", ("act", "accept", "typo.act"), 3, '"comune-a" is neither a node nor a service of demo'),

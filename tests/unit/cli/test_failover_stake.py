@@ -1,4 +1,4 @@
-"""What a dry run of a takeover says that it costs: figures where there are some, else who could give them."""
+"""The cost of a takeover in a dry run: figures where there are some, else the place that could give them."""
 
 from __future__ import annotations
 

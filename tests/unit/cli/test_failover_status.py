@@ -1,4 +1,4 @@
-"""What `appliance failover status` says where the program that runs services does not live, or told of another boot."""
+"""`appliance failover status` where the program that runs services does not live, or reported another boot."""
 
 from __future__ import annotations
 

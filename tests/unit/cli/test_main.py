@@ -32,7 +32,7 @@ def start(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def shell(line: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
-    """What bash makes of `line`, in which "$@" is the command."""
+    """Run `line` in bash; "$@" in it is the command."""
     words = [sys.executable, "-P", "-m", "appliance"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     return subprocess.run(["bash", "-c", line, "bash", *words], capture_output=True, timeout=60, env=environment)
@@ -57,7 +57,8 @@ def test_the_commands_page_says_what_help_says() -> None:
 
 
 def helped(*words: str) -> tuple[list[str], str]:
-    """What --help after `words` prints, and the modules of commands and the slow ones that were imported for it."""
+    """Return the output of --help after `words`, and the modules of commands and the slow ones that were imported for
+    it."""
     code = (
         f"import sys; from appliance.cli.main import run; run([*{words!r}, '--help']);"
         f"print(*[m for m in sys.modules if m in {MODULES} or m.split('.')[0] in ('pydantic', 'rich', 'asyncio')])"
@@ -106,7 +107,8 @@ MOST = {
 
 @pytest.mark.parametrize(("words", "most"), MOST.items())
 def test_a_start_loads_little(words: tuple[str, ...], most: int) -> None:
-    """What makes a start slow is what it loads, and that can be counted; seconds are the benchmark's, row `start`."""
+    """The modules that it loads make a start slow, and they can be counted; seconds are the benchmark's, row
+    `start`."""
     code = f"import sys; from appliance.cli.main import run; run([*{words!r}, '--help']); print(len(sys.modules))"
     told = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60

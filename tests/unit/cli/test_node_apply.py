@@ -1,4 +1,4 @@
-"""What is applied is what the host declares once its turn has come, not what it declared while another run went on."""
+"""A run applies what the host declares once its turn has come, not what it declared while another run went on."""
 
 from __future__ import annotations
 

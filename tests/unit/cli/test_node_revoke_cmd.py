@@ -1,4 +1,4 @@
-"""What `appliance node revoke` says before it signs: what begins anew, and what counts as read."""
+"""The message of `appliance node revoke` before it signs: what starts over, and what counts as read."""
 
 from __future__ import annotations
 

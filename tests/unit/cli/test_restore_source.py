@@ -1,4 +1,4 @@
-"""What a restore says to type next opens the same as what was typed."""
+"""The line that a restore says to type next opens the same as the line that was typed."""
 
 from __future__ import annotations
 

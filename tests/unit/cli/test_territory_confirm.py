@@ -1,4 +1,4 @@
-"""What is said where a bundle changes the voters: what it confirms, and whom to ask when that is not known."""
+"""The message where a bundle changes the voters: what it confirms, and which nodes to ask when that is not known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the next bundle confirms of former voters' grants, and when the key holder must ask the nodes first."""
+"""The grants of former voters that the next bundle confirms, and when the key holder must ask the nodes first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from appliance.trust.bundle import Bundle
 from appliance.units import DAY
 from tests.unit.config.shown_grants import BY_VOTERS, NOW, STATEMENT, shown
 from tests.worlds.documents import HOLDER, HOME, LOCAL, STANDBY, bundle, by_key
-from tests.worlds.voters import STRANGER, asked, granted, voting
+from tests.worlds.voters import OUTSIDER, asked, granted, voting
 
 FIRST = by_key().document.raw
 
@@ -43,7 +43,7 @@ def test_the_writer_of_the_newest_grant_that_was_shown_must_say_so_itself() -> N
     assert confirmed(shown(HOLDER, BY_VOTERS)).unknown == {"docs-a": (STANDBY,)}
     assert confirmed(shown(HOLDER, FIRST)).unknown == {"docs-a": (HOME,)}
     assert confirmed(shown(HOLDER, BY_VOTERS), gone=(STANDBY,)).unknown == {}
-    assert confirmed(shown(HOLDER, BY_VOTERS), shown(STANDBY, key=STRANGER)).unknown == {}, "another machine by now"
+    assert confirmed(shown(HOLDER, BY_VOTERS), shown(STANDBY, key=OUTSIDER)).unknown == {}, "another machine by now"
 
 
 @pytest.mark.parametrize(

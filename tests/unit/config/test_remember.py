@@ -1,4 +1,5 @@
-"""What left the plan is remembered by each bundle that follows, counted in the room, and forgotten once it is gone."""
+"""A service that left the plan is remembered by each later bundle, counted in the room, and forgotten once it is
+gone."""
 
 from __future__ import annotations
 
@@ -197,7 +198,7 @@ def test_a_service_that_comes_back_is_placed_where_its_copies_are() -> None:
 
 
 def by_a_former_version(before: Bundle, new: Territory, *, days: float = 0) -> Bundle:
-    """What a version without `former`, `called` and `confirmed` signs after `before`."""
+    """Return the bundle that a version without `former`, `called` and `confirmed` signs after `before`."""
     services = {name: replace(it, called="") for name, it in before.territory.services.items()}
     read = replace(
         before,
@@ -273,7 +274,7 @@ def as_before(it: Service) -> Service:
 
 
 def test_after_an_upgrade_a_default_quota_grows_only_where_room_is_and_the_bundle_can_be_signed() -> None:
-    """What 200 GiB with 1 GiB a day were given became 2.9 TiB, and the first sign after it found no room."""
+    """The default quota of 200 GiB with 1 GiB a day became 2.9 TiB, and the first sign after it found no room."""
     large, small = grows("large", "a", standbys=("b",)), grows("small", "c", standbys=("b",))
     small = replace(small, size_bytes=20 * GIB, change_bytes_per_day=GIB // 10)
     small = replace(small, quota_bytes=default_quota_of(small))

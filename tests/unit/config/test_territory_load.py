@@ -1,4 +1,4 @@
-"""What a file without mistakes means."""
+"""The territory in a file without mistakes."""
 
 from __future__ import annotations
 

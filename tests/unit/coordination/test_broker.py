@@ -1,4 +1,4 @@
-"""What a broker lets each node do, and what a node that was broken into tries in vain."""
+"""The calls that a broker lets each node make, and those of a node that was broken into, which it refuses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from appliance_lab.doubles.memory_store import Memory, Store, at_once
 from tests.worlds.small import node, service, territory
 
 TIME = "2026-11-26T08:00:00Z"
-HOME, STANDBY, OTHER, STRANGER = "commune-a", "hermitage", "commune-c", "nobody"
+HOME, STANDBY, OTHER, OUTSIDER = "commune-a", "hermitage", "commune-c", "nobody"
 TERRITORY = territory(
     [node(HOME), node(STANDBY, roles=("standby",)), node("commune-b"), node(OTHER)],
     [
@@ -66,7 +66,7 @@ def world() -> World:
         ("commune-b", "database", MEMBER),
         (OTHER, "files", MEMBER),
         (HOME, "site", MEMBER),
-        (STRANGER, "files", frozen()),
+        (OUTSIDER, "files", frozen()),
     ],
 )
 def test_verbs_follow_the_bundle(caller: str, of: str, expected: frozenset[str]) -> None:
@@ -83,12 +83,12 @@ def test_a_service_that_nobody_declared_is_not_known(world: World) -> None:
 
 
 def test_who_is_no_node_learns_nothing(world: World) -> None:
-    stranger = world.broker(STRANGER)
-    for call in (stranger.read("files"), stranger.history("files"), stranger.alive(), stranger.report(alive(STRANGER))):
+    outsider = world.broker(OUTSIDER)
+    for call in (outsider.read("files"), outsider.history("files"), outsider.alive(), outsider.report(alive(OUTSIDER))):
         with pytest.raises(Forbidden):
             at_once(call)
     with pytest.raises(Forbidden):
-        stranger.watch(world.state("files"))
+        outsider.watch(world.state("files"))
 
 
 @pytest.mark.parametrize(

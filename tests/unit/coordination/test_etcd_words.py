@@ -1,4 +1,4 @@
-"""What is sent to etcd and how its answers are read: requests, answers and the words that start it."""
+"""The requests to etcd and how its answers are read: requests, answers and the words that start it."""
 
 from __future__ import annotations
 

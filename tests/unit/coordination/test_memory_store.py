@@ -1,4 +1,4 @@
-"""What a simulator does to the store in memory, without an event loop."""
+"""The calls of a simulator to the store in memory, without an event loop."""
 
 from __future__ import annotations
 

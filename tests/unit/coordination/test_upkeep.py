@@ -1,4 +1,4 @@
-"""What a voter needs at a moment, and which copies of its store stay."""
+"""The needs of a voter at a moment, and which copies of its store stay."""
 
 from __future__ import annotations
 

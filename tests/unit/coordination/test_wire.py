@@ -1,4 +1,4 @@
-"""What travels between a node and a broker, and what is refused on both sides."""
+"""The messages between a node and a broker, and the refusals on both sides."""
 
 from __future__ import annotations
 

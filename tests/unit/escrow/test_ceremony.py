@@ -70,9 +70,9 @@ def test_a_real_services_envelope_can_be_the_proof() -> None:
 
 def test_an_envelope_that_the_paper_does_not_open_ends_the_ceremony() -> None:
     person = Person()
-    stranger = age.generate().public
+    outsider = age.generate().public
     with pytest.raises(Refused, match="does not open"):
-        ceremony(person.look, person.type, lambda public: seal(_key(), stranger))
+        ceremony(person.look, person.type, lambda public: seal(_key(), outsider))
 
 
 def test_the_key_never_prints() -> None:

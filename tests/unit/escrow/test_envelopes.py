@@ -133,9 +133,9 @@ def test_an_envelope_is_made_anew_when_it_is_not_the_one_asked_for(
             first.unlink()
         case "no note":
             (tmp_path / "recovery.note").write_bytes(b"null")
-    anew = envelopes.ensure(tmp_path, "recovery", recipient.public, key)
-    assert anew.read_bytes() != before
-    assert envelopes.open_envelope(anew.read_bytes(), recipient.secret) == key
+    remade = envelopes.ensure(tmp_path, "recovery", recipient.public, key)
+    assert remade.read_bytes() != before
+    assert envelopes.open_envelope(remade.read_bytes(), recipient.secret) == key
 
 
 def test_nothing_secret_lies_beside_the_envelope(tmp_path: Path, standby: age.RecoveryKey) -> None:

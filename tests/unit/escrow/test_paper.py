@@ -1,4 +1,4 @@
-"""What is on the sheet, as text."""
+"""The recovery sheet, as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of actions and of the cycle begin with."""
+"""Common fixtures of the tests of actions and of the cycle."""
 
 from __future__ import annotations
 

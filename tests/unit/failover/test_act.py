@@ -36,7 +36,7 @@ def test_a_service_is_started_within_its_lease_and_its_writes_count_as_unsaved_b
 
 
 def test_who_returns_goes_on_with_the_lease_that_outlived_a_lost_majority(world: World) -> None:
-    """A new leader lets it last anew: until its end nobody can have another, and then a standby could be faster."""
+    """A new leader lets it start over: until its end nobody can have another, and then a standby could be faster."""
     world.hold()
     held = world.voters.read(SERVICE).holder
     world.voters.lose_majority()
@@ -87,7 +87,7 @@ def test_another_grant_is_adopted_before_anything_runs_under_it(world: World) ->
     world.ctx.keep(opened_epoch=0, adopts=True)
     world.hold()
     assert world.do(A.START)
-    assert world.copies.adopted == [False], "the files of whoever wrote in between are laid in place"
+    assert world.copies.adopted == [False], "the files of the node that wrote in between are put in place"
     assert world.ctx.durable.opened_epoch == FIRST.epoch
 
 

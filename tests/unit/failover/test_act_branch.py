@@ -1,4 +1,4 @@
-"""What a node does to keep a branch, by an exclusive service."""
+"""A node keeps a branch, by an exclusive service."""
 
 from __future__ import annotations
 

@@ -75,9 +75,9 @@ def taken_over(world: World) -> None:
     world.ctx.standing = Standing(State.CATCHUP, world.clock.boottime())
 
 
-@pytest.mark.parametrize(("silent_seconds", "anew"), [(5.9, False), (6.1, True)])
+@pytest.mark.parametrize(("silent_seconds", "restarts"), [(5.9, False), (6.1, True)])
 def test_who_hears_the_voters_again_after_a_silence_knows_since_when(
-    world: World, silent_seconds: float, anew: bool
+    world: World, silent_seconds: float, restarts: bool
 ) -> None:
     assert world.do(Action.READ)
     begun = world.clock.boottime()
@@ -85,7 +85,7 @@ def test_who_hears_the_voters_again_after_a_silence_knows_since_when(
     assert world.do(Action.READ)
     record = observe(world.ctx).record
     assert record is not None
-    assert record.heard_since == (world.clock.boottime() if anew else begun)
+    assert record.heard_since == (world.clock.boottime() if restarts else begun)
 
 
 def test_a_voter_that_names_the_highest_revision_once_makes_nobody_deaf_to_the_others(world: World) -> None:

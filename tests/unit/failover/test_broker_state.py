@@ -1,4 +1,4 @@
-"""What a broker knows: who attends, what they showed, who is asked and keeps silent; and what a counter answers."""
+"""The broker state: the nodes that call, what they showed, which are asked and silent; and the answers of a session."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_the_counter_tells_why_it_does_not_sign_and_what_was_promised(exclusive:
 def test_of_one_caller_one_vote_is_judged_at_a_time_so_that_others_get_theirs(
     exclusive: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each brings papers whose check costs a process; whoever asked in thirty lines at once had all threads."""
+    """Each brings documents whose check costs a process; a node that asked in thirty lines at once had all threads."""
     inside, go_on = list[str](), threading.Event()
 
     def vote(self: BrokerState, caller: str, request: str, papers: tuple[str, ...]) -> bytes:
@@ -243,7 +243,7 @@ def test_a_vote_whose_turn_does_not_come_in_time_is_not_judged_for_nobody(exclus
 
 
 def test_a_stranger_gets_nothing_from_the_counter(exclusive: World) -> None:
-    counter = BrokerSession(Memory(Store(exclusive.clock)), exclusive.state, "stranger")
+    counter = BrokerSession(Memory(Store(exclusive.clock)), exclusive.state, "outsider")
     with pytest.raises(Forbidden, match="not a node of this territory"):
         at_once(counter.attend("", (), (), (), (), seconds_max=1))
 

@@ -1,4 +1,4 @@
-"""Papers that are shown: what checks out is kept, the newest of each service, whoever brought it."""
+"""Documents that are shown: those that check out are kept, the newest of each service, from any node."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_an_act_that_is_not_signed_as_it_says_is_told_and_what_costs_no_process_
     forged = raw.replace(b'"any"', b'"docs-a"')
     assert documents.take([FIRST.document.raw, forged]) is True
     assert newest(documents.grants, "docs-a") == FIRST.epoch, "the honest part counts"
-    assert documents.take([raw.replace(b'"maintenance"', b'"stranger"'), b"nonsense", raw]) is False
+    assert documents.take([raw.replace(b'"maintenance"', b'"outsider"'), b"nonsense", raw]) is False
 
 
 def test_an_act_is_not_checked_again_while_the_operators_are_the_same(

@@ -34,7 +34,7 @@ from tests.worlds.documents import (
     by_voters,
     release,
 )
-from tests.worlds.voters import KEYS, NAMES, STRANGER, asked
+from tests.worlds.voters import KEYS, NAMES, OUTSIDER, asked
 
 
 def silent(of: Grant = FIRST, seconds: float = LEASE, until: float = 1000.0) -> HolderProbe:
@@ -73,7 +73,7 @@ PROOFS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "the writer itself": ({"request": asked(2, HOME)}, "commune-a gives up epoch 2 for the next one"),
     "a writer whose keys were replaced": (
-        {"bundle": bundle(keys={**KEYS, HOME: STRANGER}, term=0)},
+        {"bundle": bundle(keys={**KEYS, HOME: OUTSIDER}, term=0)},
         "commune-a has no key any more with which it wrote",
     ),
     "the home takes its own back from a silent one": (
@@ -129,7 +129,7 @@ WHO_ASKS: dict[str, tuple[dict[str, Any], str]] = {
     "a holder that is no candidate": ({"request": asked(2, HOLDER), "heard": {STANDBY}}, "commune-b is neither"),
     "anybody, of a mirror": ({"bundle": MIRROR}, "hermitage is neither the origin nor a standby of docs-a"),
     "a key that the bundle does not have": (
-        {"bundle": bundle(keys={**KEYS, STANDBY: STRANGER})},
+        {"bundle": bundle(keys={**KEYS, STANDBY: OUTSIDER})},
         "the request is not signed by the hermitage of bundle 7",
     ),
     "one in quarantine": (
@@ -162,7 +162,7 @@ WHAT_IS_KNOWN: dict[str, tuple[dict[str, Any], str]] = {
         "epoch 3 of docs-a was already granted, and 2 is shown",
     ),
     "nobody but the asker": ({"heard": ()}, "no replica node of docs-a has reported the newest grant: commune-b"),
-    "the asker and whom it replaces": ({"heard": {HOME, STANDBY}}, "commune-b did not call"),
+    "the asker and the node that it replaces": ({"heard": {HOME, STANDBY}}, "commune-b did not call"),
     "a broker that does not vote": ({"bundle": bundle(voters=NAMES[:2] + NAMES[3:] + NAMES[4:])}, "commune-c is no"),
     "too few voters": ({"bundle": bundle(voters=("commune-b", "commune-c"))}, "commune-c is not a voter that can sign"),
 }
@@ -218,7 +218,7 @@ def test_the_first_epoch_of_a_later_term_is_nothing_made_up() -> None:
 
 
 def test_where_the_voters_changed_without_the_newest_grant_no_broker_signs_above_an_older_one() -> None:
-    """Its writer may be at work; whoever hides it, and whoever forges one, changes nothing."""
+    """Its writer may be at work; a node that hides it, or that forges one, changes nothing."""
     changed = bundle(term=2, unconfirmed={"docs-a": (1,)})
     seen = view(bundle=changed, release=release())
     declined = decide(seen)
@@ -226,7 +226,7 @@ def test_where_the_voters_changed_without_the_newest_grant_no_broker_signs_above
     assert "one up to epoch 1023 may be in force, and 2 is the newest known one" in declined.reason
     assert "--earlier BUNDLE" in declined.remedy
     assert "`appliance territory grant`" in declined.remedy
-    assert isinstance(decide(replace(seen, unbelieved="by strangers")), Declines)
+    assert isinstance(decide(replace(seen, unbelieved="by outsiders")), Declines)
 
 
 def test_a_grant_of_the_key_holder_above_what_was_not_shown_is_the_way_out() -> None:
@@ -324,7 +324,7 @@ def test_another_answer_says_nothing(wrong: Held) -> None:
 
 
 def test_time_in_which_nobody_asked_is_no_silence() -> None:
-    """A broker that was suspended, or cut off and busy, begins anew."""
+    """A broker that was suspended, or cut off and busy, starts over."""
     probe = begin_probe(FIRST, "aa" * 32, 100)
     assert probe.silence(100 + GAP_SECONDS_MAX) == GAP_SECONDS_MAX
     assert probe.silence(100.1 + GAP_SECONDS_MAX) == 0

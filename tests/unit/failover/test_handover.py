@@ -1,4 +1,4 @@
-"""What a node does to hand a service over: clients wait, all is elsewhere, a release is signed and shown."""
+"""A node hands a service over: clients wait, all is elsewhere, a release is signed and shown."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_what_was_given_up_is_kept_as_a_branch_when_the_next_writer_went_on_from
 
 
 def test_an_epoch_that_was_never_opened_gives_up_nothing_that_is_a_branch_already(world: World) -> None:
-    """What was kept as a branch was kept once more by each hand-back that failed."""
+    """Each hand-back that failed kept the same branch once more."""
     world.ctx.keep(unreplicated_writes=False, opened_epoch=0, synced=LAST, given="")
     world.copies.passed_over = True
     world.hold()

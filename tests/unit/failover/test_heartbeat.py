@@ -1,4 +1,4 @@
-"""What a node shows to a broker: all its papers, in parts that are taken whole, and anew to one that forgot them."""
+"""A node shows a broker all its documents, in parts that are taken whole, and again to one that forgot them."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_what_a_broker_says_that_cannot_be_learnt_ends_nothing() -> None:
 
 
 def test_who_could_not_read_all_its_papers_does_not_say_that_it_has_shown_them() -> None:
-    """A broker takes whoever says so for somebody who knows of no newer writer."""
+    """A broker takes a node that says so for one that knows of no newer writer."""
     for whole, tokens in ((True, ["", "life 1"]), (False, ["", ""])):
         broker = Broker(["life 1", "life 1"])
         meet(broker, says=lambda whole=whole: HeartbeatRequest(whole=whole))  # type: ignore[misc]

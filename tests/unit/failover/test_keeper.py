@@ -139,7 +139,7 @@ def test_the_watchdog_still_ends_what_runs_after_the_voters_said_that_the_lease_
     assert observe(world.ctx).lost
     asyncio.run(look(keeper))
     assert keeper.ctx.standing.state is State.DEMOTING
-    assert world.machine.look(SERVICE).writer, "whoever is to stop it hangs"
+    assert world.machine.look(SERVICE).writer, "the program that is to stop it hangs"
     world.clock.advance(LEASE - 0.5)
     assert not world.machine.look(SERVICE).writer
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 GOOD = (ROOT / "tests/cases/territory/good.yml").read_text("utf-8")
 FOLDERS = "    paths: [/srv/partages]\n"
 NAMES = {"SITE", "SHARE", "DATABASE", "ALL"}
-"""Of kinds, in `territory/service_forms.py`."""
+"""The names of kinds in `territory/service_forms.py`."""
 MAY_NAME_A_KIND = {
     "appliance/failover/forms/": "the kinds themselves",
     "appliance/territory/": "what of them stands in a territory",
@@ -95,7 +95,7 @@ def test_code_that_decides_by_the_name_of_a_kind_is_found(code: str) -> None:
 
 
 def decided_by_kind(code: str) -> Iterator[str]:
-    """What in `code` imports a kind, or compares with, or looks up by, the name of one."""
+    """Yield the names of kinds that `code` imports, compares with, or looks up by."""
     for node in ast.walk(ast.parse(code)):
         match node:
             case ast.ImportFrom(module="appliance.territory.service_forms"):

@@ -1,4 +1,4 @@
-"""What a branch brings: a table of cases, and for whatever both sides did, that nothing of either is lost."""
+"""The merge of a branch: a table of cases, and for whatever both sides did, that nothing of either is lost."""
 
 from __future__ import annotations
 

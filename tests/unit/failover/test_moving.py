@@ -48,7 +48,7 @@ def test_how_long_a_database_takes_to_be_loaded_is_not_made_up() -> None:
 
 MIRROR = replace(PLAN.service("docs-a"), policy="mirror")
 REFUSALS: dict[str, tuple[dict[str, Any], str, type[ApplianceError], str]] = {
-    "an unknown node": ({}, "stranger", NotFound, 'there is no node "stranger".*known: commune-a'),
+    "an unknown node": ({}, "outsider", NotFound, 'there is no node "outsider".*known: commune-a'),
     "a mirror": ({"service": MIRROR}, STANDBY, Refused, "docs-a is a mirror"),
     "only one candidate": (
         {"service": PLAN.service("docs-c")},

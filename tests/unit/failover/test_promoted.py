@@ -1,4 +1,4 @@
-"""What a signed promotion says of the node that obeys it: once, from which generation, and that it is used up."""
+"""A signed promotion at the node that obeys it: once, from which generation, and that it is used up."""
 
 from __future__ import annotations
 

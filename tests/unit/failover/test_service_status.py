@@ -1,4 +1,5 @@
-"""What a keeper tells the rest of its node: who holds the service, and since when something is not as it should be."""
+"""The status that a keeper gives its node: which node holds the service, and since when something is not as it should
+be."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from tests.worlds.documents import EXCLUSIVE, HOME, LOCAL, STANDBY, by_key
 
 
 def tell(world: World, keeper: Keeper | None = None) -> ServiceStatus:
-    """What stands in the file after one look."""
+    """Return the status in the file after one look."""
 
     async def look() -> None:
         (keeper or Keeper(world.ctx)).look()

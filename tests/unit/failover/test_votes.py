@@ -1,4 +1,4 @@
-"""A round of asking the brokers for a grant: how many signatures it takes, and for whom nobody waits."""
+"""A round of asking the brokers for a grant: how many signatures it takes, and which brokers it does not wait for."""
 
 from __future__ import annotations
 

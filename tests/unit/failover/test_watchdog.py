@@ -1,4 +1,4 @@
-"""The watchdog ends whom it was told to end, when it is time, and nobody else."""
+"""The watchdog ends the processes that it was given, when it is time, and no other."""
 
 from __future__ import annotations
 

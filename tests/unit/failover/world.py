@@ -32,7 +32,7 @@ LAST = f"00002.0000000007.{'a' * 16}"
 
 @dataclass
 class Copies:
-    """What backup would do, as one line each."""
+    """The calls to backup, one line each."""
 
     own: Grant | None
     adopted: list[bool]
@@ -135,7 +135,7 @@ class World:
         assert self.ctx.proven is not None
 
     def rob(self, by: str = "hermitage") -> None:
-        """Whoever has the store gives `by` the lease that somebody holds."""
+        """An attacker in the store gives `by` the lease that another node holds."""
         held = self.voters.read(SERVICE)
         assert held.holder is not None
         lease = held.holder.lease + 1

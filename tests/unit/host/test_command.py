@@ -107,7 +107,7 @@ def test_no_descriptor_is_left_open() -> None:
 
 @pytest.mark.parametrize("by_line", [False, True], ids=["at once", "line by line"])
 def test_input_is_given_while_output_is_read(by_line: bool) -> None:
-    """Both are larger than a pipe holds: whoever writes first and reads later would wait for ever."""
+    """Both are larger than a pipe holds: a program that writes first and reads later would wait for ever."""
     data = bytes(range(256)) * 2000
     result = run(
         ("sh", "-c", "echo begun >&2; cat; echo ended >&2"),

@@ -1,4 +1,4 @@
-"""What root's side says of the disks is shown as it was said, and silence is no promise."""
+"""Notes of root's side on the disks are shown as they are, and silence is no promise."""
 
 from __future__ import annotations
 

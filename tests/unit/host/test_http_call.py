@@ -108,7 +108,7 @@ def peak_kib() -> int:
 
 @pytest.fixture(scope="module")
 def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Of the server NODE, and of a client that trusts its territory."""
+    """The TLS contexts of the server NODE, and of a client that trusts its territory."""
     folder, now = tmp_path_factory.mktemp("tls"), time.time()
     root_key, middle_key, own = pki.new_key(), pki.new_key(), pki.new_key()
     root = pki.make_root(root_key, DOMAIN, now)

@@ -22,7 +22,7 @@ def shares(tmp_path: Path) -> Path:
 
 
 def laid(shares: Path) -> Path:
-    """What another node had, as the account that serves brought it."""
+    """The files of another node, as the account that serves brought them."""
     new = shares / INSTALLING / "docs-a"
     (new / "Conseil d’été").mkdir(parents=True)
     (new / "Conseil d’été/avis.txt").write_text("nouveau")

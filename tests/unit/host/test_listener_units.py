@@ -1,4 +1,4 @@
-"""Each unit that strangers talk to has a bound of memory and of tasks, whatever its program does."""
+"""Each unit that unknown callers talk to has a bound of memory and of tasks, whatever its program does."""
 
 from __future__ import annotations
 

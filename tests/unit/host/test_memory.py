@@ -1,4 +1,4 @@
-"""What was freed goes back to the machine, whichever thread had it, and however much of it there was at once."""
+"""Freed memory goes back to the machine, whichever thread had it, and however much of it there was at once."""
 
 from __future__ import annotations
 

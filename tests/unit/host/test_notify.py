@@ -1,4 +1,4 @@
-"""What systemd hears, and when it is not asked."""
+"""The messages to systemd, and none when it did not ask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Root's hands: in which order they do what is asked, and what they refuse, whoever asks."""
+"""The privileged helper: in which order it carries a request out, and what it refuses every caller."""
 
 from __future__ import annotations
 
@@ -333,7 +333,7 @@ def test_addresses_lead_where_they_are_told_and_one_that_nobody_knows_any_more_i
         "a site to fill",
         "a path to drill",
         "no name to drill",
-        "a stranger",
+        "an outsider",
         "nobody",
     ],
 )

@@ -49,7 +49,7 @@ def test_all_files_that_chrony_reads_count(tmp_path: Path) -> None:
 
 
 def written() -> str:
-    """What the role writes with its defaults."""
+    """Return the file that the role writes with its defaults."""
     given = safe_load((ROLE / "defaults/main.yml").read_text())
     return Environment(trim_blocks=True).from_string((ROLE / "templates/time.conf.j2").read_text()).render(given)
 

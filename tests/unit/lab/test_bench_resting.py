@@ -1,4 +1,4 @@
-"""What an agent takes at rest is measured at rest: a window in which one began to work says nothing of it."""
+"""The cost of an agent at rest is measured at rest: a window in which one began to work says nothing of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits at the control folder of a lab for the holder of the territory's key."""
+"""The files at the control folder of a lab that wait for the holder of the territory's key."""
 
 from __future__ import annotations
 

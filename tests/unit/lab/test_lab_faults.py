@@ -1,4 +1,4 @@
-"""What a person asks of a lab's lines is understood, remembered, and refused where this kernel cannot make it."""
+"""A person's request for a lab's lines is understood, remembered, and refused where this kernel cannot make it."""
 
 from __future__ import annotations
 

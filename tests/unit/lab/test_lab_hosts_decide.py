@@ -1,4 +1,4 @@
-"""What the lab would do, told before it does it; and who cannot have one, told in a sentence."""
+"""The decisions of a lab, shown before they are carried out; a machine that cannot have one gets a sentence."""
 
 from __future__ import annotations
 

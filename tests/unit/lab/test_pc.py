@@ -1,4 +1,4 @@
-"""What smbclient tells of previous versions is read as a clerk's PC shows it: only those that the file was in."""
+"""The list of previous versions by smbclient is read as a clerk's PC shows it: only those that the file was in."""
 
 from __future__ import annotations
 

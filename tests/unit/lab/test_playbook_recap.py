@@ -1,4 +1,4 @@
-"""What a playbook did is read from Ansible's own recap."""
+"""The result of a playbook is read from Ansible's own recap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program that is hung right after it ended what it serves cannot tell so: whoever hangs it does."""
+"""A program that is hung right after it ended its service cannot write so: the injector of the fault does."""
 
 from __future__ import annotations
 

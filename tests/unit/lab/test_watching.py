@@ -1,5 +1,5 @@
-"""What a story shortens of the rules and what it leaves (an age against an RPO is the RPO's to shorten), and which of
-their alerts say that something is wrong."""
+"""The parts of the rules that a story shortens and those it leaves (an age against an RPO is the RPO's to shorten), and
+which of their alerts say that something is wrong."""
 
 from __future__ import annotations
 

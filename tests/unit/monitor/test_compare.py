@@ -1,4 +1,4 @@
-"""What an upgrade asks of a node: is anything worse than it was?"""
+"""The question of an upgrade to a node: is anything worse than it was?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node measures of itself: every metric is told where it is known, and is absent, never 0, where it is not."""
+"""The measurements of a node: every metric is there where it is known, and is absent, never 0, where it is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reason proposes, as data: our own commands alone, each with where it is typed and why."""
+"""The proposals of a reason, as data: our own commands alone, each with where it is typed and why."""
 
 from __future__ import annotations
 

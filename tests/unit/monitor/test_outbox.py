@@ -19,7 +19,7 @@ from tests.unit.monitor.notifications import notification
 
 
 class Post:
-    """Who refuses, and what was sent."""
+    """The receivers that refuse, and what was sent."""
 
     def __init__(self, *refusing: str) -> None:
         self.refusing = set(refusing)

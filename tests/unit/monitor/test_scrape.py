@@ -1,4 +1,4 @@
-"""What Prometheus takes of an answer is what the code makes, and knows every name that a rule reads."""
+"""The list of what Prometheus takes of an answer is what the code makes, and has every name that a rule reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a monitoring node saw, from the few words of a test table: "2h" is two hours before now."""
+"""The view of a monitoring node, from the few words of a test table: "2h" is two hours before now."""
 
 from __future__ import annotations
 

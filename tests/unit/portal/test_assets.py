@@ -1,4 +1,5 @@
-"""What is not ours is what its page says, and nothing of ours asks another machine or stands within a page."""
+"""Third-party files are those that their page lists, and no file of ours asks another machine or is inline in a
+page."""
 
 from __future__ import annotations
 

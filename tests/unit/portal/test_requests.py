@@ -1,4 +1,5 @@
-"""What comes with a request is read for what it is: paths that are no text, numbers, days, ways back that lead out."""
+"""The fields of a request are read for what they are: paths that are no text, numbers, days, ways back that lead
+out."""
 
 from __future__ import annotations
 

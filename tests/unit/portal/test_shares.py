@@ -1,4 +1,5 @@
-"""Who sees which share: one's own town hall's, its groups, and all for who looks after the node."""
+"""The shares that a person sees: those of one's own town hall by group, and all for a person who looks after the
+node."""
 
 from __future__ import annotations
 

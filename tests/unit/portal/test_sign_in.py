@@ -1,4 +1,4 @@
-"""Who comes in: a password and a code that opens once, at each node that has the account, and nobody too often."""
+"""Sign-in takes a password and a code that opens once, at each node that has the account, and nobody too often."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 
 
 def code_at(totp: Secret, now: float) -> str:
-    """What a phone shows at `now`."""
+    """Return the code that a phone shows at `now`."""
     return pyotp.TOTP(totp.reveal().decode()).at(int(now))
 
 
@@ -196,7 +196,7 @@ WHO = Person("marie", "Marie", {"commune-a": ("elus",), "commune-b": ("regie",)}
 
 @pytest.mark.parametrize("ahead", [3650 * DAY, LONGEST_SECONDS])
 def test_a_session_that_began_while_the_clock_was_ahead_ends_when_it_is_right(sessions: Sessions, ahead: float) -> None:
-    """Else whoever has its token is let in until the wrong date has come."""
+    """Otherwise a thief of its token is let in until the wrong date has come."""
     token = sessions.begin(WHO, NOW + ahead)
     assert sessions.find(token, NOW + ahead + 5)
     assert sessions.find(token, NOW) is None

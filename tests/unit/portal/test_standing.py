@@ -1,4 +1,4 @@
-"""What a page says of a share: safe, not yet, late, or not known; and what is not known is never said to be well."""
+"""The state of a share on a page: safe, not yet, late, or not known; an unknown state is never shown as well."""
 
 from __future__ import annotations
 

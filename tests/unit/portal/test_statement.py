@@ -1,4 +1,4 @@
-"""The declaration of accessibility names the territory, its date, and whom to write to, as the law has it."""
+"""The declaration of accessibility names the territory, its date, and the address to write to, as the law has it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changes while somebody looks is said in a place that stays: once for each change, and not for each look."""
+"""A change while somebody looks is said in a place that stays: once for each change, and not for each look."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def look(query: str = "") -> Visit:
 
 
 def changed(status: Status, reached: Reached = NOWHERE, *, undoing: str = "", told: str = "") -> str:
-    """What a page that was last told `told` is given."""
+    """Return what a page gets that was last given `told`."""
     values = {"order": ORDER, "share": SHARE, "status": status, "reached": reached, "undoing": undoing}
     return TEMPLATES.render(look(f"dit={told}"), "order-changed.html", **values)
 

@@ -1,4 +1,5 @@
-"""Few pages are made at once, those that wait take nobody's turn, and accounts are read anew when they have changed."""
+"""Few pages are made at once, those that wait take nobody's turn, and accounts are read again when they have
+changed."""
 
 from __future__ import annotations
 

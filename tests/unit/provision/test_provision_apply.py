@@ -1,4 +1,5 @@
-"""What differs is checked, written and loaded; what fails is as it was; what was cut is finished by the next run."""
+"""A file that differs is checked, written and loaded; one that fails is as it was; a cut run is finished by the next
+one."""
 
 from __future__ import annotations
 

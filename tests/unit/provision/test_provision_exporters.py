@@ -1,4 +1,5 @@
-"""What a node tells, from the bundle: to monitoring nodes alone, by certificates, and nothing before it has its own."""
+"""The metrics of a node, from the bundle: for monitoring nodes alone, by certificates, and nothing before it has its
+own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The packet filter from the bundle: what the territory declares gets in, and whoever applies it is not locked out."""
+"""The packet filter from the bundle: declared callers get in, and the person who applies it is not locked out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the file of wg-quick says, and the few lines of `ip` that make an interface into it."""
+"""The settings in the file of wg-quick, and the few lines of `ip` that make an interface into it."""
 
 from __future__ import annotations
 

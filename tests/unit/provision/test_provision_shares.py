@@ -1,4 +1,5 @@
-"""Shares that move, from the bundle: which Samba serves them where, to whom it is open, and whose its files are."""
+"""Shares that move, from the bundle: which Samba serves them where, which PCs may enter, and which group owns its
+files."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def test_what_is_sealed_belongs_to_nobody_who_receives_or_decides() -> None:
     assert folders[vault.STATE].mode == 0o710, "accounts of other services do not even pass"
     above = folders["/srv/appliance"]
     assert (above.owner, above.mode) == ("root", 0o711), (
-        "who owns a folder can rename what lies in it, whoever owns that"
+        "the owner of a folder can rename what lies in it, even another's file"
     )
     assert all(folder.mode & 0o027 == 0 for path, folder in folders.items() if path.startswith("/srv/appliance/"))
 

@@ -329,7 +329,7 @@ def test_whatever_goes_and_comes_back_every_kept_archive_is_told_as_it_is(
 
 
 def covered(connection: sqlite3.Connection, archive: str) -> list[tuple[str, int]]:
-    """What the ranges say that `archive` has."""
+    """Return the files that the ranges give `archive`."""
     rows = connection.execute(
         "SELECT path.path, ver.size FROM path JOIN ver ON ver.path_id = path.id"
         " JOIN archive ON archive.number BETWEEN ver.first AND ver.last WHERE archive.kept AND archive.name = ?",

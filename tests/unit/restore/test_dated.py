@@ -1,4 +1,4 @@
-"""What comes back has a name that says of when it is, and that can exist."""
+"""A restored file has a name with its date, and that can exist."""
 
 from __future__ import annotations
 

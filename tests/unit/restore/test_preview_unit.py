@@ -1,4 +1,4 @@
-"""The unit that reads strangers' files is bounded as its decision says."""
+"""The unit that reads files of unknown authors is bounded as its decision says."""
 
 from __future__ import annotations
 

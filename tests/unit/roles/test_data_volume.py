@@ -1,4 +1,4 @@
-"""What the role storage decides about a disk: the table of what it makes, reopens, keeps and refuses."""
+"""The decisions of the role storage about a disk: the table of what it makes, reopens, keeps and refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a role learns from another one of its play is there in each playbook that plays it, or it does without."""
+"""A fact that a role takes from another one of its play is there in each playbook that plays it, or it does without."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def owners() -> dict[str, str]:
 
 @cache
 def needs(role: str) -> dict[str, str]:
-    """What `role` cannot do without, with its owner: all that is another role's."""
+    """Return what `role` cannot do without, with its owner: all that is another role's."""
     found = {}
     for file in (ROLES / role).rglob("*"):
         if file.is_dir() or file.suffix not in (".yml", ".j2"):

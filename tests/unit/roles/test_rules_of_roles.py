@@ -1,4 +1,4 @@
-"""What roles let in by files of their own: on a bare machine the folder of these files is not there yet."""
+"""The callers that roles let in by files of their own: on a bare machine the folder of these files is not there yet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What smartd is told to watch, and what it does when a disk ails."""
+"""The disks that smartd watches, and what it does when a disk ails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.roles.loading import ROLES
 
 ALARM = ROLES / "upkeep/files/smartd-alarm"
 PATH = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
-"""What smartd's own script leaves to a plug-in."""
+"""The environment that smartd's own script gives a plug-in."""
 PROGRAMS = f"{os.environ['PATH']}:/usr/sbin"
 AILING = {
     "SMARTD_DEVICE": "/dev/sda",

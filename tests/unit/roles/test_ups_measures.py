@@ -1,4 +1,4 @@
-"""What a UPS says, as Prometheus reads it: what it does not tell is not there."""
+"""The measures of a UPS, as Prometheus reads them: a value that it does not give is absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Ansible reads otherwise than its author meant, without a word."""
+"""Words that Ansible reads otherwise than their author meant, without an error."""
 
 from __future__ import annotations
 

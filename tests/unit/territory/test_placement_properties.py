@@ -1,4 +1,4 @@
-"""What holds of every placement, looked for in random territories; each failing one is printed by Hypothesis."""
+"""Properties of every placement, tested in random territories; each failing one is printed by Hypothesis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each event leaves of a service, and who can open it."""
+"""The copies of a service after each event, and the nodes that can open them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who votes and why, in territories small enough to check by hand."""
+"""The voters and the reasons for them, in territories small enough to check by hand."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ def test_an_act_signed_for_something_else_is_refused(key: Path, operator: Operat
     ],
 )
 def test_a_field_of_another_form_is_refused(key: Path, operator: Operator, changed: dict[str, str]) -> None:
-    """Who accepts it refuses it, and we do not even sign it."""
+    """The node that should accept it refuses it, and we do not even sign it."""
     told = f'field "{next(iter(changed))}" is'
     with pytest.raises(IntegrityError, match=told):
         read_act(signed_by_hand(key, body(acts.TYPE, {**FIELDS, **changed}), acts.TYPE), [operator])

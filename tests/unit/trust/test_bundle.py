@@ -230,9 +230,9 @@ def test_a_signed_bundle_with_a_malformed_field_is_refused_with_a_sentence(name:
 
 
 def test_a_node_with_keys_and_no_place_in_the_territory_is_refused() -> None:
-    stranger = {**_fields()["nodes"], "d": {"user": "peer", "keys": asdict(KEYS)}}
+    outsider = {**_fields()["nodes"], "d": {"user": "peer", "keys": asdict(KEYS)}}
     with pytest.raises(NotFound, match='no node "d"'):
-        read_bundle(signed.make(bundles.TYPE, {**_fields(), "nodes": stranger}, KEY), PUBLIC)
+        read_bundle(signed.make(bundles.TYPE, {**_fields(), "nodes": outsider}, KEY), PUBLIC)
 
 
 @pytest.mark.parametrize("missing", ["serial", "issued", "territory", "placements", "nodes", "recovery"])

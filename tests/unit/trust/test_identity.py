@@ -1,4 +1,4 @@
-"""Who a node is, and that on a host its folder cannot name another territory's key than root was given."""
+"""The identity of a node; on a host its folder cannot name another territory's key than root was given."""
 
 from __future__ import annotations
 

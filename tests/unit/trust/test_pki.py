@@ -26,7 +26,7 @@ def _issue(now: float = NOW) -> pki.Certificate:
 
 
 def _openssl(folder: Path, *words: str, now: float = NOW + DAY) -> str:
-    """What `openssl verify` says of node.pem below root.pem and intermediate.pem at `now`."""
+    """Return the verdict of `openssl verify` on node.pem below root.pem and intermediate.pem at `now`."""
     argv = ("openssl", "verify", "-attime", str(int(now)), "-CAfile", "root.pem", "-untrusted", "intermediate.pem")
     done = subprocess.run((*argv, *words, "node.pem"), cwd=folder, capture_output=True, text=True, check=False)
     return (done.stdout + done.stderr).strip()

@@ -1,4 +1,4 @@
-"""What a release may say, of both formats, and what is refused with a sentence."""
+"""The content of a release, of both formats, and what is refused with a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was taken back stays taken back: in every later bundle, for every grant, for ever."""
+"""A revoked key stays revoked: in every later bundle, for every grant, for ever."""
 
 from __future__ import annotations
 
@@ -92,9 +92,9 @@ def test_what_is_ended_never_becomes_less() -> None:
 CASES = [
     ("never revoked", NOTHING, {2: "old"}, True),
     ("ended", Revoked((), {"docs": 2}), {2: "old"}, False),
-    ("begun anew", Revoked((), {"docs": 2}), {2: "old", 4: "new"}, True),
+    ("started over", Revoked((), {"docs": 2}), {2: "old", 4: "new"}, True),
     ("a new grant for the old repository", Revoked((), {"docs": 2}), {2: "old", 4: "old"}, False),
-    ("anew, then back to the old one", Revoked((), {"docs": 2}), {2: "old", 4: "new", 6: "old"}, False),
+    ("started over, then back to the old one", Revoked((), {"docs": 2}), {2: "old", 4: "new", 6: "old"}, False),
     ("ended twice", Revoked((), {"docs": 4}), {2: "old", 4: "new"}, False),
     ("another service ended", Revoked((), {"mail": 8}), {2: "old"}, True),
 ]

@@ -1,4 +1,5 @@
-"""Every signed document: what is malformed, not signed by its content, by a stranger, or of a format of tomorrow."""
+"""Every signed document is refused that is malformed, not signed by its content, signed by an unknown key, or of a
+format of tomorrow."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from appliance.trust.keys import public_line
 TYPE = "appliance/test"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = public_line(KEY)
-STRANGER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
+OUTSIDER = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 GOOD = signed.make(TYPE, {"service": "docs-a", "epoch": 2}, KEY)
 
 
@@ -48,7 +49,11 @@ BAD: dict[str, tuple[bytes, type[ApplianceError], str]] = {
         IntegrityError,
         "the signature is for 'appliance/other'",
     ),
-    "by a stranger": (signed.make(TYPE, {"a": 1}, STRANGER), Refused, "signed by a key that may not sign it (SHA256:"),
+    "by another key": (
+        signed.make(TYPE, {"a": 1}, OUTSIDER),
+        Refused,
+        "signed by a key that may not sign it (SHA256:",
+    ),
     "of another type": (_signed(b'{"type": "appliance/other", "format": 1}\n'), IntegrityError, "this is not " + TYPE),
     "of no type": (_signed(b'{"format": 1}\n'), IntegrityError, "this is not " + TYPE),
     "of tomorrow's format": (_with(format=2), Refused, "has format 2; this version reads format 1"),

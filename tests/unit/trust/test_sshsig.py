@@ -142,7 +142,7 @@ BAD: dict[str, tuple[bytes, str]] = {
         _armoured(_blob(signature=_string(b"ssh-ed25519") + _string(bytes(64)))),
         "the signature does not match its content",
     ),
-    # One signature, written otherwise: whoever hands a document on must not be able to give it another hash.
+    # One signature, written otherwise: a node that hands a document on must not be able to give it another hash.
     "wrapped otherwise": (_armoured(BLOB, width=76), FORM),
     "on one line": (_armoured(BLOB, width=10_000), FORM),
     "an empty line": (GOOD.replace(b"\n", b"\n\n", 1), FORM),

@@ -1,4 +1,4 @@
-"""An epoch that voters grant: by a majority of those whom the bundle declares, and in no other way."""
+"""An epoch that voters grant: by a majority of those that the bundle declares, and in no other way."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from appliance.trust.keys import public_line
 from appliance.trust.signed import digest_of, make
 from appliance.trust.voted import BYTES_MAX, TYPE, assemble, read_voted, statement, vote
 from appliance.trust.voting import Voting
-from tests.worlds.voters import KEYS, NAMES, REPOSITORY, STRANGER, asked, granted, voting
+from tests.worlds.voters import KEYS, NAMES, OUTSIDER, REPOSITORY, asked, granted, voting
 
 FIVE = voting()
-TERRITORY = STRANGER
+TERRITORY = OUTSIDER
 GRANTERS = Granters(public_line(TERRITORY), FIVE)
 
 
@@ -64,7 +64,7 @@ def test_two_voters_with_one_key_are_one() -> None:
 def test_a_signature_of_who_does_not_vote_spoils_it() -> None:
     line = statement(asked(), FIVE)
     for names in (NAMES[:2], NAMES[:3]):
-        votes = [*(vote(KEYS[name], line) for name in names), vote(STRANGER, line)]
+        votes = [*(vote(KEYS[name], line) for name in names), vote(OUTSIDER, line)]
         with pytest.raises(Refused, match=r"signed by a key that does not belong to a voter \(SHA256:"):
             read_voted(assemble(line, votes), FIVE)
 
@@ -83,7 +83,7 @@ FIELDS: dict[str, Any] = {
     "epoch": 5,
     "repository": "cd" * 32,
     "writer": "commune-a",
-    "writer_key": public_line(STRANGER),
+    "writer_key": public_line(OUTSIDER),
     "previous": 0,
     "nonce_floor": floor_of(5),
     "reason": "another",
@@ -135,9 +135,9 @@ def test_voters_of_before_grant_nothing_any_more() -> None:
     raw = granted(asked(), FIVE, NAMES)
     present = {
         "revoked": Voting({**FIVE.keys, "hermitage": ""}, 1),
-        "replaced": Voting({**FIVE.keys, "hermitage": public_line(STRANGER)}, 1),
+        "replaced": Voting({**FIVE.keys, "hermitage": public_line(OUTSIDER)}, 1),
         "fewer": voting(NAMES[:3], 1),
-        "replaced, in a bundle that forgot the term": Voting({**FIVE.keys, "hermitage": public_line(STRANGER)}, 0),
+        "replaced, in a bundle that forgot the term": Voting({**FIVE.keys, "hermitage": public_line(OUTSIDER)}, 0),
     }
     for voters in present.values():
         with pytest.raises(Refused, match="granted by other voters"):
@@ -213,7 +213,7 @@ def test_accepting_a_line_makes_no_even_epoch_good() -> None:
         GRANTERS.keeping([even]).read(even)
 
 
-# What strangers send
+# Votes of unknown keys
 
 
 def test_only_one_order_of_signatures_is_read() -> None:

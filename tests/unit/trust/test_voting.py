@@ -18,7 +18,7 @@ from appliance.trust.generation import EPOCH_MAX
 from appliance.trust.keys import PublicKeys, public_line
 from appliance.trust.voting import TERM_MAX, Voting, check_term, next_term
 from tests.worlds.small import node, territory
-from tests.worlds.voters import KEYS, NAMES, STRANGER, voting
+from tests.worlds.voters import KEYS, NAMES, OUTSIDER, voting
 
 TERRITORY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 PUBLIC = public_line(TERRITORY)
@@ -94,7 +94,7 @@ def test_the_last_term_ends_with_the_last_epoch() -> None:
         voting().epoch_above(511, "docs-a")
 
 
-OTHERS = Voting({**voting().keys, "hermitage": public_line(STRANGER)})
+OTHERS = Voting({**voting().keys, "hermitage": public_line(OUTSIDER)})
 STEPS = {
     "the first bundle": (None, voting(), 0),
     "nothing changed": (voting(term=2), voting(), 2),

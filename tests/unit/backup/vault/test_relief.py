@@ -1,4 +1,4 @@
-"""What a former holder gives up: never a generation that fewer than all present holders have, whoever says what."""
+"""A former replica node never gives up a generation that fewer than all present ones have, whatever a peer says."""
 
 from __future__ import annotations
 

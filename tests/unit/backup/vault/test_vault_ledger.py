@@ -1,4 +1,4 @@
-"""The vault's memory of a day and of epochs: lost or damaged it starts anew, and never with more room than before."""
+"""The vault's memory of a day and of epochs: lost or damaged it starts over, and never with more room than before."""
 
 from __future__ import annotations
 

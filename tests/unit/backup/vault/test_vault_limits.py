@@ -1,4 +1,5 @@
-"""What a share takes, by tables: bytes, names and headers, per epoch, per day, and what the disk keeps for its host."""
+"""The limits of a quota, by tables: bytes, names and headers, per epoch, per day, and what the disk keeps for its
+host."""
 
 from __future__ import annotations
 
