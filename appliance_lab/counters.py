@@ -9,6 +9,7 @@ keystream.
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,13 +35,16 @@ class Used:
 
 
 def used_in(segment: bytes) -> Iterator[Used]:
-    """The counters used by the objects of a segment; a file that is none has none."""
+    """The counters used by the objects of a segment; a file that is none has none.
+
+    An object with a wrong checksum was not written so: its bytes were changed since, and its counter may be another's.
+    """
     position = len(MAGIC)
     while segment.startswith(MAGIC) and position + _ENTRY.size <= len(segment):
-        _, size, tag = _ENTRY.unpack_from(segment, position)
+        checksum, size, tag = _ENTRY.unpack_from(segment, position)
         if size < _ENTRY.size:
             return
-        if tag == _PUT:
+        if tag == _PUT and zlib.crc32(segment[position + 4 : position + size]) == checksum:
             data = segment[position + _ENTRY.size + 32 : position + size]
             first = int.from_bytes(data[33:_HEAD])
             yield Used(first, first - (len(data) - _HEAD) // -BLOCK_BYTES, data[1:33])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -63,6 +64,8 @@ def _use_counters_twice(scene: Scene) -> None:
     segment = max(scene.node(ORIGIN).service(SERVICE).repository.glob("data/*/*"), key=lambda it: it.stat().st_size)
     data = bytearray(segment.read_bytes())
     data[8 + 9 + 32 + 5] ^= 1  # the MAC of its first object: another object under the same counter
+    size = int.from_bytes(data[12:16], "little")
+    data[8:12] = zlib.crc32(data[12 : 8 + size]).to_bytes(4, "little")
     (segment.with_name("999")).write_bytes(data)
 
 
