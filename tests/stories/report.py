@@ -131,7 +131,7 @@ def _verdict(error: BaseException, when: str) -> str:
     """A promise that was seen to break is violated; a fault of the test, its ground or its time says nothing of it."""
     if isinstance(error, Violated):
         return VIOLATED
-    is_timeout = isinstance(error, pytest.fail.Exception) and "Timeout" in str(error)
+    is_timeout = isinstance(error, pytest.fail.Exception) and str(error).startswith("Timeout")
     if when != "call" or is_timeout or isinstance(error, Unknown):
         return UNKNOWN
     return VIOLATED if isinstance(error, (ApplianceError, AssertionError, pytest.fail.Exception)) else UNKNOWN

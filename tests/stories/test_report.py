@@ -83,10 +83,10 @@ def test_a_step_is_a_test_so_marked_or_a_file(tmp_path: Path) -> None:
         (ODD, 2, "unknown", "test_it_breaks: KeyError: 'x'"),
         ("def test_it_breaks():\n    assert 1 == 2\n", 1, "violated", "test_it_breaks: assert 1 == 2"),
         (
-            "def test_it_breaks():\n    with pytest.raises(OSError):\n        pass\n",
+            "def test_it_breaks():\n    with pytest.raises(TimeoutError):\n        pass\n",
             1,
             "violated",
-            "test_it_breaks: Failed: DID NOT RAISE <class 'OSError'>",
+            "test_it_breaks: Failed: DID NOT RAISE <class 'TimeoutError'>",
         ),
         (GROUND, 2, "unknown", "test_it_breaks: appliance.errors.NotFound: etcd is not there."),
         (
