@@ -22,8 +22,9 @@ from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock, utc_text
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.node.acts import accept_act, load_acts
-from appliance.trust.act import ACTS, ANY_SERVICE, GENERATION, Act, act_line, check_operator, claim, make_act, read_act
+from appliance.trust.act import ACTS, ANY_SERVICE, Act, act_line, check_operator, claim, make_act, read_act
 from appliance.trust.bundle import Bundle
+from appliance.trust.generation import GENERATION_NAME
 from appliance.trust.in_force import in_force, takes_back
 from appliance.units import DAY, as_typed, format_bytes, format_count, parse_bytes, printable
 
@@ -194,7 +195,7 @@ def _bundle_at_hand() -> Bundle | None:
 def _named(what: str, generation: str) -> dict[str, str | int]:
     """The generation that an act names; raise UsageError when it lacks one or must not have one."""
     named = what == "continue" or (what == "promote" and generation)
-    if bool(generation) != bool(named) or (generation and not GENERATION.fullmatch(generation)):
+    if bool(generation) != bool(named) or (generation and not GENERATION_NAME.fullmatch(generation)):
         raise UsageError(
             "`continue` needs the full name of a generation (00002.0000000007.0123456789abcdef), `promote` may have "
             "one, other acts must not.",

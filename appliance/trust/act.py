@@ -16,6 +16,7 @@ from appliance.clock import utc_seconds
 from appliance.errors import IntegrityError, Refused, UsageError
 from appliance.host.command import CommandFailed, run
 from appliance.trust import signed
+from appliance.trust.generation import GENERATION_NAME
 from appliance.trust.signed import NAME, Document
 
 TYPE = "appliance/act"
@@ -27,7 +28,6 @@ OBEYED_BY_FAILOVER = ("promote", "quarantine", "lost")
 ANY_SERVICE = "any"
 BYTES_MAX = 16384
 LINE_BYTES_MAX = 8192  # the rest is for the signature, which of the longest RSA key has 6 kB
-GENERATION = re.compile(r"[0-9]{5}\.[0-9]{10}\.[0-9a-f]{16}")
 """The folder name of a generation: epoch, sequence, and the start of its header's digest, which tells sides apart."""
 DIGESTS = re.compile(r"[0-9a-f]{64}( [0-9a-f]{64})*")
 
@@ -122,7 +122,7 @@ def _generation(document: Document) -> str:
     """The generation that those acts name that do."""
     act = document.fields.get("act")
     named = act == "continue" or (act == "promote" and "generation" in document.fields)
-    return document.text("generation", GENERATION) if named else ""
+    return document.text("generation", GENERATION_NAME) if named else ""
 
 
 def _raised(document: Document) -> tuple[int, int]:

@@ -9,19 +9,17 @@ from one that continues it, and from no older one. A release of format 1 names n
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.errors import IntegrityError
 from appliance.trust import signed
-from appliance.trust.generation import EPOCH_MAX
+from appliance.trust.generation import EPOCH_MAX, GENERATION_NAME
 from appliance.trust.signed import NAME, Document
 
 TYPE = "appliance/release"
 FORMATS = (1, 2)
-GENERATION = re.compile(r"([0-9]{5})\.[0-9]{10}\.[0-9a-f]{16}")
 """Epoch, sequence and digest, as holders name a generation's folder."""
 
 
@@ -70,7 +68,7 @@ def epoch_in(generation: str) -> int:
 def _generation(document: Document) -> str:
     """The generation of this epoch, or of one before: an epoch that was never opened has none of its own."""
     value = document.fields.get("generation")
-    if not isinstance(value, str) or (value and not GENERATION.fullmatch(value)):
+    if not isinstance(value, str) or (value and not GENERATION_NAME.fullmatch(value)):
         raise IntegrityError(f'{TYPE}: field "generation" is missing or malformed.')
     if epoch_in(value) > document.number("epoch", least=1, most=EPOCH_MAX):
         raise IntegrityError(f"{TYPE} names a generation of a later epoch than it gives up.")
