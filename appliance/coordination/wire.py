@@ -92,7 +92,7 @@ def read_call(line: bytes) -> Call:
 
 
 def _is_time(value: object) -> TypeGuard[float]:
-    """A caller may send what JSON does not know, NaN, and numbers that no clock can count."""
+    """A caller may send numbers that no clock can count."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _SECONDS_MAX
 
 
