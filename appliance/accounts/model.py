@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from appliance.accounts.groups import EVERYBODY
 from appliance.accounts.passwords import NT_HASH, SLOW_HASH
-from appliance.accounts.second import CODE_HASH, CODES, TOTP
+from appliance.accounts.second_factor import CODE_HASH, CODES, TOTP
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.secret import Secret
 from appliance.territory.model import GROUP

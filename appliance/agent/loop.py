@@ -23,7 +23,7 @@ from appliance.agent.worker_pool import WorkerPool
 from appliance.errors import ApplianceError
 from appliance.host.notify import WATCHDOG, notify, watchdog_seconds
 from appliance.host.wake import Waiter, Woken
-from appliance.monitor import sheet
+from appliance.monitor import measures_file
 from appliance.monitor.view import Now, Running, View
 from appliance.node.handle import Node, open_node
 
@@ -97,7 +97,7 @@ class Loop:
             return
         self._measured = moment
         with contextlib.suppress(OSError, ApplianceError):
-            sheet.save(self._node.layout.measures, measures(self._node, now, self._memory, self._observer))
+            measures_file.save(self._node.layout.measures, measures(self._node, now, self._memory, self._observer))
 
     def _cannot_look(self, sentence: str) -> Wait:
         """A bundle that cannot be read, a full disk: nothing can be decided, and it may pass."""

@@ -14,25 +14,25 @@ from pathlib import Path
 from appliance.accounts.service import AccountService
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
-from appliance.agent.observe_left import generation_of, held_of_old, left, newest_held
-from appliance.agent.observe_unended import restored_services, unended_restores
+from appliance.agent.observe_former_services import former_services, generation_of, held_of_former, newest_held
+from appliance.agent.observe_restores import restored_services, unended_restores
 from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, as_known, back_from, missing_of, newest_whole, older_held
 from appliance.backup.chain.chain import Chain, chain_of
 from appliance.backup.chain.header_sizes import size_of_raw
-from appliance.backup.chain.left_behind import told as told_left_behind
+from appliance.backup.chain.orphaned_generations import orphaned_notice
 from appliance.backup.chain.rollback import is_given_away
 from appliance.backup.chain.rollback import load as load_rollback
 from appliance.backup.chain.shrink_check import BackupSize
 from appliance.backup.peers.elsewhere import comes_back, moves
-from appliance.backup.peers.last_seen import load_last_seen, unseen_nodes
+from appliance.backup.peers.last_seen import absent_nodes, load_last_seen
 from appliance.backup.peers.safety import judge
 from appliance.backup.peers.targets import lost_nodes, targets
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.give import open_forks
-from appliance.backup.vault.maintenance import bending, damage
+from appliance.backup.vault.maintenance import damage, early_pruning
+from appliance.backup.vault.maintenance.act_effects import passed_over, quota_bytes
 from appliance.backup.vault.maintenance.freeze import why_frozen
 from appliance.backup.vault.maintenance.leftovers import are_known
-from appliance.backup.vault.maintenance.obey import passed_over, quota_bytes
 from appliance.backup.vault.replicas import replica_names, replica_of
 from appliance.backup.vault.sealing import probed
 from appliance.backup.vault.store import HEADER, Replica, size_of
@@ -90,7 +90,7 @@ class Observer:
         stood_for: list[OriginSeen] = []
         programs, _ = programs_of(node)
         for service in node.bundle.territory.services:
-            lost = lost_nodes(acts, service, now.wall) | unseen_nodes(node, service) | node.bundle.revoked_nodes
+            lost = lost_nodes(acts, service, now.wall) | absent_nodes(node, service) | node.bundle.revoked_nodes
             writing = _kept(unread, service, _written, node, service, lost, thorough=thorough)
             ours = writing is not None and writing.ours
             holding = _kept(unread, service, _held, node, service, lost, ours=ours, thorough=thorough)
@@ -99,8 +99,8 @@ class Observer:
             readable += _readable(node, service, writing, holding, thorough=thorough)
             ahead += _ahead(node, service, holding, ours=ours, may_be_served=service in programs)
             stood_for += _origin(node, service, holding, lost)
-        for service in left(node):
-            holding = _kept(unread, service, held_of_old, node, service, thorough=thorough)
+        for service in former_services(node):
+            holding = _kept(unread, service, held_of_former, node, service, thorough=thorough)
             held += [holding] if holding else []
         seen = {*unread, *(it.service for it in held)}
         restores: list[Unended] = []
@@ -218,7 +218,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         rto_seconds=terms.service.rto_seconds,
         envelopes=_envelopes(node.service(service).envelopes) if thorough else {},
         overtaken=_overtaken(node, service),
-        left_behind=told_left_behind(node, service),
+        orphaned=orphaned_notice(node, service),
         put_aside=tuple(it.name for it in replaced_repositories(node.service(service))) if thorough else (),
         trees=put_aside(node.service(service)) if thorough else (),
         accounts_changed=_accounts_changed(node, terms.service),
@@ -295,7 +295,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
     receipt = read_own_receipt(node, replica, newest) if newest else None
     quota = quota_bytes(node, terms) if thorough else terms.quota_bytes
     used = replica.used_bytes() if thorough else None
-    ceiling = None if used is None else bending.allowed_now(replica, quota, used)
+    ceiling = None if used is None else early_pruning.allowed_now(replica, quota, used)
     older = older_held(replica, header.id.name) if thorough and header and not header.whole else ()
     whole = newest_whole(node, replica, older) if older else receipt
     ceased = node.bundle.former.ceased(service, node.name)
@@ -311,11 +311,11 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         quota_bytes=quota,
         used_bytes=used,
         ceiling_bytes=None if ceiling is None else int(ceiling),
-        short_bytes=None if ceiling is None else bending.short_bytes(terms, ceiling),
+        short_bytes=None if ceiling is None else early_pruning.short_bytes(terms, ceiling),
         forks=_forks(node, service, replica) if thorough else (),
         damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
-        bent=bending.told(replica, node.ageing.now()) if thorough else "",
+        early_pruned=early_pruning.notice(replica, node.ageing.now()) if thorough else "",
         lock=probed.load(probed.FILE_OF_A_HOST).get(service) if thorough and node.layout.is_this_host else None,
         sizes=_sizes(node, replica) if thorough else (),
         partial=missing_of(node.layout.bundle.parent, terms.service, header, older) if header else (),

@@ -14,12 +14,12 @@ from appliance.node.handle import Node
 from appliance.trust.generation import Header
 
 
-def left(node: Node) -> tuple[str, ...]:
+def former_services(node: Node) -> tuple[str, ...]:
     """Return the services of this vault that are no longer in the territory."""
     return tuple(name for name in replica_names(node) if name not in node.bundle.territory.services)
 
 
-def held_of_old(node: Node, service: str, *, thorough: bool) -> Held | None:
+def held_of_former(node: Node, service: str, *, thorough: bool) -> Held | None:
     """Return what is still here of a service that left; None once its last copy has gone."""
     terms, replica = node.bundle.care_terms(service), replica_of(node, service)
     newest, known, gone = newest_held(replica), damage.known(replica), node.bundle.left(service)

@@ -22,9 +22,9 @@ from appliance.node.handle import Node
 from appliance.restore.fill import Fill
 from appliance.restore.process import RestoreEnv, no_raw, process
 from appliance.restore.request import RestoreRequest, Status, all_requests, untaken
+from appliance.restore.request_intake import take
 from appliance.restore.schema import read_catalogue
 from appliance.restore.search import contents_of_all
-from appliance.restore.taking import take
 from appliance.restore.undo_request import UndoRequest, undo_requests_of
 from appliance.territory.implicit import openable
 from appliance.trust.act import Act

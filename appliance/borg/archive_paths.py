@@ -9,7 +9,7 @@ from appliance.borg.client import Borg
 from appliance.borg.resume import batches
 
 
-def having(borg: Borg, archive: str, paths: Sequence[str]) -> frozenset[str]:
+def paths_in_archive(borg: Borg, archive: str, paths: Sequence[str]) -> frozenset[str]:
     """Those of `paths` that are in `archive`; one whose name is not UTF-8 is never found."""
     found: set[str] = set()
     for patterns in batches([argv.full(path) for path in paths]):

@@ -33,7 +33,7 @@ A = Action
 async def _read(ctx: ServiceContext, decision: Decision) -> None:
     asked = ctx.node.clock.boottime()
     apply_record(ctx, await ctx.node.store.read(ctx.service, seconds_max=REQUEST_SECONDS_MAX), asked)
-    if ctx.durable.given and ctx.node.copies.goes_on_without(ctx.service, ctx.durable.given) is False:
+    if ctx.durable.given and ctx.node.copies.is_orphaned(ctx.service, ctx.durable.given) is False:
         ctx.keep(given="")
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import appliance
 from appliance.backup.chain.chain import chain_of
+from appliance.backup.chain.continuation import is_orphaned
 from appliance.backup.chain.installed import files_are_here
-from appliance.backup.chain.went_on import goes_on_without
 from appliance.backup.vault.latest import Latest
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.stored import Stored
@@ -53,7 +53,7 @@ class BackupCopies:
     def __init__(self, current: Current) -> None:
         self._current = current
         self._own: dict[str, tuple[float, object, Grant | None]] = {}
-        self._without: dict[str, tuple[float, str, bool | None]] = {}
+        self._orphaned: dict[str, tuple[float, str, bool | None]] = {}
         self._held: dict[str, _Held] = {}
         self._looking = ThreadPoolExecutor(1, thread_name_prefix="held")
         self._called: dict[str, asyncio.Task[Process | None]] = {}
@@ -121,12 +121,12 @@ class BackupCopies:
             held.newest = f"{found.epoch}.{found.sequence}" if found else ""
         return held.newest or ""
 
-    def goes_on_without(self, service: str, generation: str) -> bool | None:
+    def is_orphaned(self, service: str, generation: str) -> bool | None:
         now = self._current.node.clock.boottime()
-        at, seen, found = self._without.get(service, (float("-inf"), "", None))
+        at, seen, found = self._orphaned.get(service, (float("-inf"), "", None))
         if seen != generation or now - at > GRANTS_EVERY_SECONDS:
-            found = goes_on_without(self._current.node, service, generation)
-            self._without[service] = now, generation, found
+            found = is_orphaned(self._current.node, service, generation)
+            self._orphaned[service] = now, generation, found
         return found
 
     def expect(self, service: str) -> None:

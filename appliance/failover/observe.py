@@ -56,7 +56,7 @@ def _was_passed_over(ctx: ServiceContext) -> bool:
     """Whether the next writer went on from an older generation than the one with which this node gave the service up,
     so that what it has is only here."""
     given = ctx.durable.given
-    return bool(given) and ctx.node.copies.goes_on_without(ctx.service, given) is True
+    return bool(given) and ctx.node.copies.is_orphaned(ctx.service, given) is True
 
 
 def _origin_ready_since(ctx: ServiceContext) -> float | None:

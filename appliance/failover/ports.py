@@ -128,7 +128,7 @@ class Copies(Protocol):
         """Whether a newer generation is held here than the one that was laid out for reading."""
         ...
 
-    def goes_on_without(self, service: str, generation: str) -> bool | None:
+    def is_orphaned(self, service: str, generation: str) -> bool | None:
         """Whether the history went on from an older one than `generation`, which was sealed here; None while no
         generation of a later epoch is known here."""
         ...

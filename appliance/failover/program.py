@@ -44,7 +44,7 @@ from appliance.node.handle import Node
 from appliance.node.movable_services import read_movable
 from appliance.trust import pki
 from appliance.trust.bundle import Bundle
-from appliance.trust.held import make_held
+from appliance.trust.holder_answer import make_holder_answer
 from appliance.trust.keys import load_key
 
 LOOKS_AT_DOCUMENTS_SECONDS = 2.0
@@ -263,7 +263,7 @@ async def _send_heartbeats(node: NodeContext, current: Current, keepers: dict[st
             return None
         lasts = keeper.ctx.proven.lease.ttl_seconds if keeper.ctx.proven else 0
         named = {"service": service, "holder": node.name, "challenge": challenge}
-        return make_held(node.key, epoch=epoch, lease_seconds=lasts, **named)
+        return make_holder_answer(node.key, epoch=epoch, lease_seconds=lasts, **named)
 
     def learn(broker: str, news: tuple[str, ...], serving: tuple[str, ...], ready: tuple[str, ...]) -> None:
         node.documents.take(text.encode() for text in news)

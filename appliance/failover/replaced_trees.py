@@ -27,7 +27,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from appliance.backup.chain.chain import Chain, chain_of
-from appliance.backup.chain.went_on import goes_on_without
+from appliance.backup.chain.continuation import is_orphaned
 from appliance.backup.peers.adopt import open_aside, own_repository
 from appliance.backup.sources.excludes import expressions, matcher
 from appliance.backup.writer.replaced import is_succeeded, replaced_repositories
@@ -229,7 +229,7 @@ def _continued(node: Node, service: str, chain: Chain, epoch: int) -> int:
     """The sequence of the last generation of `epoch` if the history of today goes on from it, 0 otherwise: then what
     that had was held by all."""
     last = max((name for name in chain.names() if name.startswith(f"{epoch:05d}.")), default="")
-    return int(last.split(".")[1]) if last and goes_on_without(node, service, last) is False else 0
+    return int(last.split(".")[1]) if last and is_orphaned(node, service, last) is False else 0
 
 
 def _is_in_archive(items: Mapping[str, Item], path: str, file: Path) -> bool:

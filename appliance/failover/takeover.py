@@ -33,7 +33,7 @@ from appliance.backup.peers.openable import is_written_here, key_of, newest_of
 from appliance.backup.sources.model import Failure
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
-from appliance.backup.writer.left_out import how_to_accept
+from appliance.backup.writer.left_out_reasons import how_to_accept
 from appliance.backup.writer.manifest import LeftOut
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository

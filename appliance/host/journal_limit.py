@@ -19,7 +19,7 @@ SECONDS = 60.0
 
 
 @dataclass
-class Seldom:
+class OncePerMinute:
     """One line a minute of a program, however often it is asked."""
 
     _count: int = 0
@@ -73,7 +73,7 @@ def _load(file: Path) -> Counted:
     return Counted()
 
 
-def saying(say: Callable[[str], None], seldom: Seldom, sentence: str, now: float) -> None:
+def say_limited(say: Callable[[str], None], limit: OncePerMinute, sentence: str, now: float) -> None:
     """Say `sentence` at most once a minute, with how often it was not said."""
-    if tries := seldom.tries(now):
+    if tries := limit.tries(now):
         say(sentence if tries == 1 else f"{sentence} ({tries} times since the last such line)")

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import SHUT_RDWR, socket
 from typing import Any
 
-from appliance.host.seldom import Seldom, saying
+from appliance.host.journal_limit import OncePerMinute, say_limited
 
 SILENT_SECONDS_MAX = 10.0
 CONNECTION_SECONDS_MAX = 20.0
@@ -27,7 +27,7 @@ class Bounded(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], answer: type[BaseHTTPRequestHandler], per_address_max: int) -> None:
         self._per_address_max = per_address_max
         self._open: dict[Any, tuple[str, float]] = {}
-        self._seldom = Seldom()
+        self._limit = OncePerMinute()
         super().__init__(address, answer)
 
     def get_request(self) -> tuple[Any, Any]:
@@ -60,7 +60,7 @@ class Bounded(ThreadingHTTPServer):
         self.say(f"{client_address[0]}: {sys.exception()}")
 
     def say(self, sentence: str) -> None:
-        saying(_print, self._seldom, sentence, time.monotonic())
+        say_limited(_print, self._limit, sentence, time.monotonic())
 
 
 def _print(sentence: str) -> None:

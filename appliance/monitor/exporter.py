@@ -1,12 +1,12 @@
 """The exporter of a node: what its agent wrote down, as Prometheus reads it. A process of its own, with nothing else.
 
-    python3 -m appliance.monitor.exporter SHEET ADDRESS PORT                    on loopback, in clear
-    python3 -m appliance.monitor.exporter SHEET ADDRESS PORT TLS KEY [KEY...]   TLS, for these clients alone
+    python3 -m appliance.monitor.exporter MEASURES ADDRESS PORT                    on loopback, in clear
+    python3 -m appliance.monitor.exporter MEASURES ADDRESS PORT TLS KEY [KEY...]   TLS, for these clients alone
 
-SHEET is the file that the agent writes (`sheet.py`). TLS is a folder with certificate.pem, key.pem and root.pem; a
-client must have a certificate from that root for one of the public keys KEY, written as in the bundle: what was issued
-for a stolen box's key is good for weeks. The agent is not asked: it is never kept waiting, and when it stops, its last
-measures stay, with the moment at which they were taken.
+MEASURES is the file that the agent writes (`measures_file.py`). TLS is a folder with certificate.pem, key.pem and
+root.pem; a client must have a certificate from that root for one of the public keys KEY, written as in the bundle: what
+was issued for a stolen box's key is good for weeks. The agent is not asked: it is never kept waiting, and when it
+stops, its last measures stay, with the moment at which they were taken.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from appliance.errors import UsageError
-from appliance.monitor import sheet
+from appliance.monitor import measures_file
 from appliance.monitor.bounded import Bounded
 from appliance.monitor.metrics import METRICS
 from appliance.trust import pki
@@ -41,7 +41,7 @@ class SheetCollector(Collector):
         self._path = path
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        samples = sheet.load(self._path)
+        samples = measures_file.load(self._path)
         for metric in METRICS:
             family = GaugeMetricFamily(metric.full_name, metric.help, labels=metric.labels)
             for sample in samples:

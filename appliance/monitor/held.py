@@ -56,7 +56,7 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
         "forks": list(held.forks),
         "damage": list(held.damage),
         "frozen": held.frozen,
-        "bent": held.bent,
+        "bent": held.early_pruned,
         "lost": list(held.lost),
         "left": held.left,
         "elsewhere": held.elsewhere,
@@ -111,7 +111,7 @@ def _vault_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     yield from _lock_reasons(held, now)
     if not held.left:
         yield from _room_reasons(held)
-        yield from _bent_reasons(held)
+        yield from _early_pruning_reasons(held)
 
 
 def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
@@ -167,10 +167,11 @@ def silent_replica_nodes(service: str, view: View, now: Now) -> Iterator[tuple[s
             yield peer, silent, attempt.error
 
 
-def _bent_reasons(held: Held) -> Iterator[Reason]:
-    if held.bent:
+def _early_pruning_reasons(held: Held) -> Iterator[Reason]:
+    if held.early_pruned:
         what = (
-            f"its quota is full, so history older than the lock is thinned, at most one generation a day: {held.bent}."
+            "its quota is full, so history older than the lock is thinned, at most one generation a day: "
+            f"{held.early_pruned}."
         )
         remedy = "Raise quota in territory.yml, check it (`appliance territory check`), sign a bundle."
         yield Reason("warning", what, remedy, "older-history")

@@ -99,7 +99,7 @@ class Written:
     """When its key was sealed to each recipient, UTC seconds; looked for in a thorough view only."""
     overtaken: tuple[str, str] = ("", "")
     """Why a peer knows more of it than this node, and what to type; empty when that was not found."""
-    left_behind: tuple[str, str] = ("", "")
+    orphaned: tuple[str, str] = ("", "")
     """A sentence on a peer that holds what the present history does not continue, and what to type; empty when none was
     found."""
     accounts_changed: float = 0.0
@@ -164,7 +164,7 @@ class Held:
     """The files known to be rotten or gone: kind and name of each."""
     frozen: str = ""
     """Why nothing of it is thinned now; looked for in a thorough view only."""
-    bent: str = ""
+    early_pruned: str = ""
     """The generation that a full quota let go of late before its time; looked for in a thorough view only."""
     lock: Probed | None = None
     """The last try of its retention lock; None where it cannot be tried, or was not yet."""

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from appliance.backup.writer.left_out import how_to_accept, is_missing, matters
+from appliance.backup.writer.left_out_reasons import how_to_accept, is_missing, matters
 from appliance.backup.writer.schedule import Due, due
 from appliance.clock import SKEW_SECONDS_MAX, utc_text
 from appliance.monitor.checks import checks_of
@@ -60,7 +60,7 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
     sentence, remedy = written.overtaken
     if sentence:
         yield Reason("failed", sentence, remedy, "lineage")
-    sentence, remedy = written.left_behind
+    sentence, remedy = written.orphaned
     if sentence:
         yield Reason("warning", sentence, remedy, "lineage")
     running = view.runs("backup", written.service)

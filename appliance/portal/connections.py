@@ -18,7 +18,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from appliance.host.seldom import Seldom
+from appliance.host.journal_limit import OncePerMinute
 
 CONCURRENT_MAX = 500
 """Connections, those that say nothing too: a browser keeps six, and a town hall has some PCs."""
@@ -92,10 +92,10 @@ class Few(logging.Filter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._seldom = Seldom()
+        self._limit = OncePerMinute()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.ERROR or bool(self._seldom.tries(time.monotonic()))
+        return record.levelno >= logging.ERROR or bool(self._limit.tries(time.monotonic()))
 
 
 async def _full(scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from appliance.borg.answers import is_below
+from appliance.borg.archive_paths import paths_in_archive
 from appliance.borg.client import Borg
 from appliance.borg.contents import Contents, Examination, together
 from appliance.borg.errors import PathMissing
-from appliance.borg.having import having
 from appliance.clock import utc_text
 from appliance.errors import NoSpace, NotFound, UsageError
 from appliance.host.command import run as run_command
@@ -170,7 +170,7 @@ def _extract(folder: JobFolder, job: Job, borg: Borg) -> Job:
 def _there(borg: Borg, archive: str, paths: Sequence[str], fills: Sequence[Fill]) -> tuple[str, ...]:
     """Those of `paths` that `archive` must have: one that comes wholly from an older one need not be in it."""
     filled = [path for path in paths if any(is_below(path, fill.path) for fill in fills)]
-    absent = {*filled} - having(borg, archive, filled) if filled else set()
+    absent = {*filled} - paths_in_archive(borg, archive, filled) if filled else set()
     return tuple(path for path in paths if path not in absent)
 
 

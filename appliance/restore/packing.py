@@ -17,7 +17,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from appliance.host.files import begin_file
-from appliance.restore.dated import free_name
+from appliance.restore.restored_names import free_name
 from appliance.units import MIB, printable
 
 NOTE = "À lire - noms changés et éléments absents.txt"

@@ -24,7 +24,6 @@ from appliance.borg.names import time_of
 from appliance.errors import ApplianceError, Busy, Forbidden, NotFound, Refused, UsageError
 from appliance.host.files import fsync_folder, locked, make_private_folder
 from appliance.host.layout import RequestFolders
-from appliance.restore.dated import free_name, french_moment, version_name
 from appliance.restore.fill import Fill
 from appliance.restore.job import Job, JobFolder, folder_of, load
 from appliance.restore.jobs import check_room, contents_of, contents_with, plan, run
@@ -43,7 +42,8 @@ from appliance.restore.request import (
     shown_status,
     tell,
 )
-from appliance.restore.taking import failed, heard, take_up
+from appliance.restore.request_intake import failed, heard, take_up
+from appliance.restore.restored_names import free_name, french_moment, version_name
 from appliance.restore.undo import undo
 
 TELL_EVERY_SECONDS = 0.5

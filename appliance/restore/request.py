@@ -368,7 +368,8 @@ def tell(folder: RequestFolder, reached: Reached) -> None:
 
 
 def all_requests(requests: RequestFolders) -> Iterator[tuple[RestoreRequest, Status]]:
-    """Every order with its status, the newest first; one that cannot be read is none (`taking.take_up` says so)."""
+    """Every order with its status, the newest first; one that cannot be read is none: `request_intake.take_up` says
+    so."""
     known = [found for name in names_of(requests) if (found := _known(RequestFolder(requests, name)))]
     yield from sorted(known, key=lambda it: (it[0].created_utc_seconds, it[0].id), reverse=True)
 

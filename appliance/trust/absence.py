@@ -1,7 +1,7 @@
 """An absence: a node of a service says under its signature since when it has not reached another one of it.
 
 One such word proves little: a line may be cut, a node may lie. For the meaning of several together see
-`backup/peers/unseen.py`.
+`backup/peers/absence_rule.py`.
 """
 
 from __future__ import annotations

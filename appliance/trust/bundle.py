@@ -20,9 +20,9 @@ from appliance.host.files import read_at_once, write_atomic
 from appliance.territory import codec
 from appliance.territory.domains import counting_replica_nodes
 from appliance.territory.model import Node, Placement, Service, Territory
-from appliance.trust import called, revocation, signed
 from appliance.trust import former as formers
 from appliance.trust import former_voters as former_voting
+from appliance.trust import renamed_services, revocation, signed
 from appliance.trust import unconfirmed as unconfirmed_terms
 from appliance.trust.act import Operator
 from appliance.trust.declared import note_former
@@ -238,7 +238,7 @@ def make_bundle(
         **unconfirmed_terms.to_json(unconfirmed),
         **former_voting.to_json(former_voters),
         **formers.to_json(former),
-        **called.to_json((*territory.services.values(), *(it.service for it in former.services.values()))),
+        **renamed_services.to_json((*territory.services.values(), *(it.service for it in former.services.values()))),
     }
     return signed.make(TYPE, fields, key)
 
@@ -258,8 +258,8 @@ def read_bundle(raw: bytes, territory_key: str, *, in_force: bool = False) -> Bu
     document = signed.read(raw, TYPE, (territory_key,), bytes_max=BYTES_MAX)
     try:
         fields = {**document.fields, **(_legible(document.fields) if in_force else {})}
-        names = called.from_json(fields)
-        territory = called.with_called(codec.from_json(fields["territory"]), names)
+        names = renamed_services.from_json(fields)
+        territory = renamed_services.with_called(codec.from_json(fields["territory"]), names)
         bundle = Bundle(
             serial=document.number("serial", least=1),
             issued=document.text("issued"),

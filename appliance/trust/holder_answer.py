@@ -18,7 +18,7 @@ TYPE = "appliance/held"
 
 
 @dataclass(frozen=True)
-class Held:
+class HolderAnswer:
     service: str
     epoch: int
     holder: str
@@ -29,7 +29,7 @@ class Held:
     """For how long its lease was begun, which may be longer than the bundle in force says; 0 where it does not say."""
 
 
-def make_held(
+def make_holder_answer(
     key: Ed25519PrivateKey, *, service: str, epoch: int, holder: str, challenge: str, lease_seconds: int = 0
 ) -> bytes:
     fields = {"service": service, "epoch": epoch, "holder": holder, "challenge": challenge}
@@ -37,10 +37,10 @@ def make_held(
     return signed.make(TYPE, fields | lease, key)
 
 
-def read_held(raw: bytes, holder_key: str) -> Held:
+def read_holder_answer(raw: bytes, holder_key: str) -> HolderAnswer:
     """The answer in `raw`, signed by the key that the grant of its epoch names."""
     document = signed.read(raw, TYPE, (holder_key,))
-    return Held(
+    return HolderAnswer(
         service=document.text("service", NAME),
         epoch=document.number("epoch", least=1, most=EPOCH_MAX),
         holder=document.text("holder", NAME),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from appliance.coordination.rules import LEASE_SECONDS_MAX
 from appliance.trust.grant import Grant
-from appliance.trust.held import Held
+from appliance.trust.holder_answer import HolderAnswer
 
 GAP_SECONDS_MAX = 3.75
 """Between two questions. After a longer gap this broker may have been suspended or cut off, and starts to count
@@ -42,7 +42,7 @@ class HolderProbe:
         kept = dict(list(self.open.items())[1 - QUESTIONS_MAX :]) if steady else {}
         return replace(self, since=self.since if steady else now, last=now, open={**kept, challenge: now})
 
-    def answered(self, held: Held, now: float) -> HolderProbe:
+    def answered(self, held: HolderAnswer, now: float) -> HolderProbe:
         """Count silence from `now` when `held` answers one of the questions; any other answer says nothing."""
         fits = (held.service, held.epoch, held.holder_key) == (self.service, self.epoch, self.holder_key)
         if not fits or held.challenge not in self.open:

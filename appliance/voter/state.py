@@ -26,7 +26,7 @@ from appliance.failover.documents import SignedDocuments
 from appliance.trust.act import OBEYED_BY_FAILOVER, Act
 from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant, read_request
-from appliance.trust.held import read_held
+from appliance.trust.holder_answer import read_holder_answer
 from appliance.trust.in_force import in_force, to_tell
 from appliance.voter.broker import Acts
 from appliance.voter.granting import View
@@ -161,7 +161,7 @@ class BrokerState:
             if present is None or present.writer != caller:
                 continue
             try:
-                held = read_held(raw, present.writer_key)
+                held = read_holder_answer(raw, present.writer_key)
             except ApplianceError:
                 continue
             self.probes[service] = probe.answered(held, self.clock.boottime())

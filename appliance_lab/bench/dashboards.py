@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.config.load import load
-from appliance.monitor import sheet
+from appliance.monitor import measures_file
 from appliance.territory.model import Territory
 from appliance_lab.bench.bench import Bench
 from appliance_lab.bench.figures import Figure, Goal
@@ -55,7 +55,7 @@ def _exporters(folder: Path, plan: Territory) -> Iterator[tuple[Watched, ...]]:
     with contextlib.ExitStack() as stack:
         found = []
         for name, node in plan.nodes.items():
-            sheet.save(folder / name, samples(SERVICES_OF_A_TOWN, name))
+            measures_file.save(folder / name, samples(SERVICES_OF_A_TOWN, name))
             found.append(Watched(name, node.site, stack.enter_context(serving(folder / name))))
         yield tuple(found)
 

@@ -14,7 +14,7 @@ import httpx
 
 from appliance.accounts.model import Account, Store
 from appliance.accounts.passwords import nt_hash, slow_hash
-from appliance.accounts.second import code_hash, new_codes, new_totp
+from appliance.accounts.second_factor import code_hash, new_codes, new_totp
 from appliance.accounts.store import write_store
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from appliance.host.network import http_call
-from appliance.monitor import sheet
+from appliance.monitor import measures_file
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.exporter import PATH, Certificates, Exporter
 from appliance.monitor.metrics import CHECK, METRICS, Metric, Sample
@@ -30,7 +30,7 @@ SCRAPE_MILLISECONDS_MAX, PROMETHEUS_MIB_MAX = 50, 150
 def scrape(bench: Bench) -> tuple[Figure, ...]:
     """One scrape of a node with SERVICES services, from the first byte asked to the last one read."""
     path = bench.work / "measures.json"
-    sheet.save(path, samples(SERVICES))
+    measures_file.save(path, samples(SERVICES))
     with serving(path) as port:
         spent = tuple(_milliseconds(port) for _ in bench.runs("a scrape"))
         size = len(_scraped(port))
@@ -80,7 +80,7 @@ def _territory(folder: Path) -> Iterator[tuple[tuple[Watched, ...], Path]]:
         for number in range(NODES):
             path = folder / f"node-{number}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
-            sheet.save(path, samples(SERVICES_OF_A_TOWN, f"node-{number}"))
+            measures_file.save(path, samples(SERVICES_OF_A_TOWN, f"node-{number}"))
             port = stack.enter_context(serving(path))
             nodes.append(Watched(f"node-{number}", f"site-{number}", port))
         yield tuple(nodes), folder / "sites"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance.backup.vault import session, wire
 from appliance.coordination import wire as broker_wire
-from appliance.host import seldom
+from appliance.host import journal_limit
 from appliance.monitor import bounded, exporter, outbox_server
 from appliance.node.handle import QUIET_SECONDS
 from appliance.portal import connections
@@ -187,7 +187,7 @@ LISTENERS = (
             f"{EXPORTER}test_a_request_that_drips_is_cut",
         ),
         Bound("as many as are open", f"{EXPORTER}test_one_address_has_so_many_connections"),
-        Bound(f"{60 / seldom.SECONDS:.0f} of all", f"{EXPORTER}test_who_breaks_off_again_and_again_is_one_line"),
+        Bound(f"{60 / journal_limit.SECONDS:.0f} of all", f"{EXPORTER}test_who_breaks_off_again_and_again_is_one_line"),
     ),
     Listener(
         "queue of notifications",
@@ -202,7 +202,7 @@ LISTENERS = (
             f"{QUEUE}test_connections_that_say_nothing_are_cut_and_others_are_taken",
         ),
         Bound("as many as are open", f"{QUEUE}test_connections_that_say_nothing_are_cut_and_others_are_taken"),
-        Bound(f"{60 / seldom.SECONDS:.0f} of all", f"{QUEUE}test_what_is_refused_again_and_again_is_one_line"),
+        Bound(f"{60 / journal_limit.SECONDS:.0f} of all", f"{QUEUE}test_what_is_refused_again_and_again_is_one_line"),
     ),
 )
 

@@ -16,7 +16,7 @@ from appliance.trust.act import read_act
 from appliance.trust.bundle import read_bundle
 from appliance.trust.generation import parse_list, read_header
 from appliance.trust.grant import read_grant, read_request
-from appliance.trust.held import read_held
+from appliance.trust.holder_answer import read_holder_answer
 from appliance.trust.receipt import read_receipt
 from appliance.trust.release import read_release
 from appliance.trust.voted import read_voted
@@ -68,7 +68,7 @@ def test_our_code_reads_every_example_and_they_belong_together() -> None:
     voted = read_voted(found["voted"], Voting(voters))
     assert (voted.repository, voted.previous, voted.epoch) == (grant.repository, grant.epoch, 3)
     assert read_release(found["release"], voted.writer_key).epoch == voted.epoch
-    assert read_held(found["held"], voted.writer_key).epoch == voted.epoch
+    assert read_holder_answer(found["held"], voted.writer_key).epoch == voted.epoch
     assert read_absence(found["absence"], {"commune-b": keys()["HOLDER"]}).absent == "commune-a"
     assert read_act(found["act"], bundle.operators).subject == "commune-a"
 

@@ -10,13 +10,13 @@ import pytest
 
 from appliance.agent import memory, work
 from appliance.agent.memory import Memory, Outcome
-from appliance.backup.chain import left_behind
+from appliance.backup.chain import orphaned_generations
 from appliance.backup.peers import alarms, exchange, last_seen
 from appliance.backup.proofs import proofs
 from appliance.backup.proofs.proofs import Damaged, Drilled, Proofs, Round
 from appliance.backup.vault import ledger
 from appliance.backup.vault.limits import Amount
-from appliance.backup.vault.maintenance import bending, damage, freeze, leftovers, relief, scrub
+from appliance.backup.vault.maintenance import damage, early_pruning, former_replica, freeze, leftovers, scrub
 from appliance.backup.vault.sealing import probed
 from appliance.coordination.port import Lease
 from appliance.failover import replaced_trees
@@ -88,13 +88,19 @@ KEPT: dict[str, tuple[Record[Any], Any]] = {
         Memory({"push docs-a commune-b": ATTEMPT}, (Running("push", "docs-a", ("commune-b",), Now(3.0, 40), "2.6"),)),
     ),
     "alarm": (freeze.ALARM, freeze.Alarm("a fork", 7, 1.5)),
-    "bent": (bending.BENT, bending.Bent(7, "2.7", 8)),
+    "bent": (early_pruning.EARLY_PRUNED, early_pruning.EarlyPruned(7, "2.7", 8)),
     "damage": (damage.KNOWN, (damage.Damage("link", "cd"), damage.Damage("rotten", "ab"))),
     "docs-a.alarmed": (alarms.ALARMED, frozenset({"fork 2.7", "withheld b c"})),
     "docs-a.exchanged": (exchange.SHOWN, {"commune-b": "receipt"}),
     "docs-a.json": (failover_status.KEPT, TOLD),
-    "docs-a.left-behind": (left_behind.KEPT, left_behind.LeftBehind(1.5, {"commune-b": ("a", "b")})),
-    "docs-a.shown": (relief.SHOWN, {"commune-b": relief.Shown("receipt", 7, ("a", "b"))}),
+    "docs-a.left-behind": (
+        orphaned_generations.ORPHANED,
+        orphaned_generations.OrphanedGenerations(1.5, {"commune-b": ("a", "b")}),
+    ),
+    "docs-a.shown": (
+        former_replica.SHOWN_RECEIPTS,
+        {"commune-b": former_replica.ShownReceipt("receipt", 7, ("a", "b"))},
+    ),
     "history.json": (history.KEPT, history.History(5.0, "", {"mois": {"age": {"docs-a": (1.0, None, 2.5)}}})),
     "job.json": (
         job.JOB,

@@ -40,6 +40,9 @@ WORDS = {
     r"homes?(?! director)": "origin",
     r"desk|wishes|crew|robbed|outdone|sick|seats?": "the word of docs/GLOSSARY.md",
     r"(?:is|are|was|were) told": "is reported, is shown",
+    r"bends?|bent|bending": "early pruning",
+    r"relieved": "former replica",
+    r"stakes?": "the cost of a takeover",
     r"(?-i:(?<=[.\n][ \n])(?:Who|What)(?= )(?![^.|]*\?))": "a subject that is a thing: the file that, the node that",
 }
 LEFT = {

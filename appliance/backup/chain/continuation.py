@@ -20,7 +20,7 @@ type Read = Callable[[str], bytes]
 type Place = tuple[Chain | Replica, Read]
 
 
-def goes_on_without(node: Node, service: str, generation: str) -> bool | None:
+def is_orphaned(node: Node, service: str, generation: str) -> bool | None:
     """True where the first generation after the epoch of `generation`, its full name, continues another one; None while
     none is known here, or nothing of what it continues."""
     chain, replica = chain_of(node, service), replica_of(node, service)

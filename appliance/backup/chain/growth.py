@@ -8,7 +8,7 @@ never more than its own size:
 
 That holds however the changes fall: on files that are changed daily, on new ones, or evenly. Nothing is taken off for
 compression, which cannot be known beforehand. `tests/unit/backup/test_growth.py` compares it with ten simulated years
-of `keep`, `thin` and `bend`.
+of `keep`, `thin` and `prune_early`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from math import ceil
 
 from appliance.backup.chain.retention import FLOOR_MONTHS, MONTH, TIERS
 from appliance.backup.vault.limits import CURRENT_EPOCH_QUOTA
-from appliance.backup.vault.maintenance.bending import HEADROOM_DAYS
+from appliance.backup.vault.maintenance.early_pruning import HEADROOM_DAYS
 from appliance.territory.model import Retention, Schedule, Service, Territory
 from appliance.units import DAY
 
@@ -32,7 +32,7 @@ _DAYS = {"hourly": 1 / 24, "daily": 1, "weekly": 7, "monthly": 31, "yearly": 366
 
 def default_quota(size: int, change_per_day: int, lock_seconds: int, retention: Retention, schedule: Schedule) -> int:
     """The quota that lasts at CHANGE_MARGIN times the declared change."""
-    ages = _ages(lock_seconds, retention, _interval_days(schedule), bent=True)
+    ages = _ages(lock_seconds, retention, _interval_days(schedule), early=True)
     return _lasting(size, CHANGE_MARGIN * change_per_day, ages, HEADROOM_DAYS * change_per_day)
 
 
@@ -47,21 +47,21 @@ def refuses(territory: Territory) -> Mapping[str, int]:
     return {name: day for name, day in days.items() if day is not None}
 
 
-def bends(territory: Territory) -> Mapping[str, int]:
+def early_pruning_days(territory: Territory) -> Mapping[str, int]:
     """The services whose shares let history older than the lock go earlier one day, with that day."""
-    days = {service.name: day_of_bending(service) for service in territory.services.values()}
+    days = {service.name: day_of_early_pruning(service) for service in territory.services.values()}
     return {name: day for name, day in days.items() if day is not None}
 
 
 def quota_that_lasts(service: Service) -> int:
     """The least quota of which a share never has to refuse at the declared change."""
     change = service.change_bytes_per_day
-    return _lasting(service.size_bytes, change, _ages_of(service, bent=True), HEADROOM_DAYS * change)
+    return _lasting(service.size_bytes, change, _ages_of(service, early=True), HEADROOM_DAYS * change)
 
 
 def _lasting(size: int, change_per_day: int, ages: Iterable[int], free: int) -> int:
-    """The bytes held once the replica bent as far as it may, with what bending keeps `free` and the reserve of the next
-    epoch."""
+    """The bytes held once the replica was pruned early as far as it may, with what early pruning keeps `free` and the
+    reserve of the next epoch."""
     gaps = sum(min(size, change_per_day * (older - younger)) for younger, older in pairwise(ages))
     return ceil((size + gaps + free) / CURRENT_EPOCH_QUOTA) + 1
 
@@ -69,15 +69,15 @@ def _lasting(size: int, change_per_day: int, ages: Iterable[int], free: int) -> 
 def day_of_refusal(service: Service) -> int | None:
     """The day, from the first backup on, on which a share of the declared quota refuses at the declared change; None
     when it never does."""
-    day = _day_when_full(service, _ages_of(service, bent=True))
+    day = _day_when_full(service, _ages_of(service, early=True))
     if day is None and service.quota_bytes < quota_that_lasts(service):
-        return _ages_of(service, bent=True)[-1]  # less than bending keeps free
+        return _ages_of(service, early=True)[-1]  # less than early pruning keeps free
     return day
 
 
-def day_of_bending(service: Service) -> int | None:
-    """The day on which history older than the lock begins to bend; None when ten years fit."""
-    return _day_when_full(service, _ages_of(service, bent=False))
+def day_of_early_pruning(service: Service) -> int | None:
+    """The day on which early pruning of history older than the lock begins; None when ten years fit."""
+    return _day_when_full(service, _ages_of(service, early=False))
 
 
 def _day_when_full(service: Service, ages: Iterable[int]) -> int | None:
@@ -92,15 +92,15 @@ def _day_when_full(service: Service, ages: Iterable[int]) -> int | None:
     return None
 
 
-def _ages_of(service: Service, *, bent: bool) -> tuple[int, ...]:
-    return _ages(service.lock_seconds, service.retention, _interval_days(service.schedule), bent=bent)
+def _ages_of(service: Service, *, early: bool) -> tuple[int, ...]:
+    return _ages(service.lock_seconds, service.retention, _interval_days(service.schedule), early=early)
 
 
 @lru_cache(maxsize=256)
-def _ages(lock_seconds: int, retention: Retention, interval_days: float, *, bent: bool) -> tuple[int, ...]:
+def _ages(lock_seconds: int, retention: Retention, interval_days: float, *, early: bool) -> tuple[int, ...]:
     """The ages, in whole days, of all archives in the generations that a holder keeps after ten years."""
     writers = tuple(_ages_at_the_writer(retention, interval_days))
-    replica_nodes = set(_ages_at_a_replica_node(ceil(lock_seconds / DAY), bent=bent))
+    replica_nodes = set(_ages_at_a_replica_node(ceil(lock_seconds / DAY), early=early))
     return tuple(sorted({holder + writer for holder in replica_nodes for writer in writers}))
 
 
@@ -116,10 +116,10 @@ def _ages_at_the_writer(retention: Retention, interval_days: float) -> Iterator[
             yield ceil(age)
 
 
-def _ages_at_a_replica_node(lock_days: int, *, bent: bool) -> Iterator[int]:
+def _ages_at_a_replica_node(lock_days: int, *, early: bool) -> Iterator[int]:
     """All within the lock; then the first and last of each period of each tier, or one of each month of the floor."""
     yield from range(lock_days + 1)
-    if bent:
+    if early:
         month = MONTH // int(DAY)
         yield from range(lock_days, lock_days + FLOOR_MONTHS * month + 1, month)
         return

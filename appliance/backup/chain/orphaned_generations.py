@@ -21,20 +21,20 @@ from appliance.node.handle import Node
 from appliance.trust.generation import fields_of
 from appliance.units import DAY
 
-TOLD_SECONDS = 14 * DAY
+SHOWN_SECONDS = 14 * DAY
 """From when it was seen first: what nobody restored by then nobody misses, or a person gave it up by an act."""
 
 
 @dataclass(frozen=True)
-class LeftBehind:
+class OrphanedGenerations:
     since: float = 0.0
     peers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-KEPT = Record(LeftBehind)
+ORPHANED = Record(OrphanedGenerations)
 
 
-def left_behind(chain: Chain, held: Collection[str]) -> tuple[str, ...]:
+def orphaned(chain: Chain, held: Collection[str]) -> tuple[str, ...]:
     """Return the newest generation of each earlier epoch among those `held` by a peer, where it is newer than the one
     from which the history of `chain` went on. An epoch for which that one is unknown here is left out."""
     newest = {name.partition(".")[0]: name for name in sorted(held)}
@@ -62,10 +62,10 @@ def _previous(folder: Path) -> str:
         return ""
 
 
-def note(node: Node, service: str, chain: Chain, held: Mapping[str, Collection[str]]) -> None:
+def note_orphaned(node: Node, service: str, chain: Chain, held: Mapping[str, Collection[str]]) -> None:
     """Keep what each peer that answered, with what it holds, has of that; say it in the journal once."""
     before = _load(node, service)
-    peers = {**before.peers, **{peer: left_behind(chain, names) for peer, names in held.items()}}
+    peers = {**before.peers, **{peer: orphaned(chain, names) for peer, names in held.items()}}
     peers = {peer: names for peer, names in sorted(peers.items()) if names}
     if peers == before.peers:
         return
@@ -76,15 +76,15 @@ def note(node: Node, service: str, chain: Chain, held: Mapping[str, Collection[s
     new = {name: peer for peer, names in peers.items() for name in names if name not in known}
     since = node.clock.now() if new else before.since
     make_private_folder(_path(node, service).parent)
-    KEPT.save(_path(node, service), LeftBehind(since, peers))
+    ORPHANED.save(_path(node, service), OrphanedGenerations(since, peers))
     for name, peer in new.items():
         node.journal.write("left-behind", service=service, generation=name, peer=peer)
 
 
-def told(node: Node, service: str) -> tuple[str, str]:
+def orphaned_notice(node: Node, service: str) -> tuple[str, str]:
     """Return a sentence about it and a command to type; empty while there is nothing to say."""
     found = _load(node, service)
-    if not found.peers or node.clock.now() > found.since + TOLD_SECONDS:
+    if not found.peers or node.clock.now() > found.since + SHOWN_SECONDS:
         return "", ""
     peer, names = next(iter(found.peers.items()))
     epoch, sequence, _ = names[-1].split(".")
@@ -96,8 +96,8 @@ def told(node: Node, service: str) -> tuple[str, str]:
     return what, f"See its content: `appliance restore detect-attack --service {service} --from generation:{number}`."
 
 
-def _load(node: Node, service: str) -> LeftBehind:
-    return KEPT.load_or(_path(node, service), LeftBehind())
+def _load(node: Node, service: str) -> OrphanedGenerations:
+    return ORPHANED.load_or(_path(node, service), OrphanedGenerations())
 
 
 def _path(node: Node, service: str) -> Path:

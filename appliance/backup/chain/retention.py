@@ -11,11 +11,11 @@ rules, whatever the origin asks:
    one is held: somebody could know its key, so it ends after ten years with the rest. Nor of a service that left the
    territory: its last copy goes after ten years, too.
 4. A node that is no longer a replica node of the service gives up what the present ones have, once each has shown for
-   a whole lock that it holds something as new (`vault/relief.py`).
+   a whole lock that it holds something as new (`vault/maintenance/former_replica.py`).
 5. Nothing is dropped while pruning is frozen.
-6. In a full quota, what rule 2 keeps bends (`bend`): the oldest goes before its time, one generation a day. The first
-   whole generation of each of the twelve months after the lock stays, so that a quota must be filled for a year, in
-   which every replica node warns, before nothing older is left.
+6. In a full quota, what rule 2 keeps is pruned early (`prune_early`): the oldest goes before its time, one generation
+   a day. The first whole generation of each of the twelve months after the lock stays, so that a quota must be filled
+   for a year, in which every replica node warns, before nothing older is left.
 
 Ten years and not for ever: data that residents may have erased must end somewhere, and a backup is not the town's
 archive. Days, weeks and months are counted on the replica node's own ageing clock, from receipt; a month is four weeks,
@@ -111,7 +111,7 @@ def prune(
     )
 
 
-def bend(
+def prune_early(
     generations: Iterable[Generation],
     now_age_seconds: int,
     lock_seconds: int,

@@ -18,7 +18,7 @@ from appliance.trust.absence import Absence
 from appliance.trust.bundle import Terms
 from appliance.units import DAY
 
-UNSEEN_SECONDS = 14 * DAY
+ABSENT_SECONDS = 14 * DAY
 FRESH_SECONDS = 2 * DAY
 OBSERVERS_MIN = 2
 
@@ -29,13 +29,13 @@ def parties(terms: Terms) -> frozenset[str]:
     return frozenset((terms.origin, *terms.replica_nodes))
 
 
-def unseen(of: Collection[str], statements: Iterable[Absence], service: str, now: float) -> frozenset[str]:
+def proven_absent(of: Collection[str], statements: Iterable[Absence], service: str, now: float) -> frozenset[str]:
     """Those of the parties `of` that the `statements`, in force at `now` (seconds UTC), prove absent."""
     said: dict[str, set[str]] = {name: set() for name in of}
     for it in statements:
         if _counts(it, of, service, now):
             said[it.absent].add(it.observer)
-    return frozenset(name for name in of if _is_unseen(name, said))
+    return frozenset(name for name in of if _is_absent(name, said))
 
 
 def is_fresh(statement: Absence, now: float) -> bool:
@@ -49,12 +49,12 @@ def _counts(it: Absence, of: Collection[str], service: str, now: float) -> bool:
         and it.observer in of
         and it.absent in of
         and it.observer != it.absent
-        and it.last_seen_age >= UNSEEN_SECONDS
+        and it.last_seen_age >= ABSENT_SECONDS
         and is_fresh(it, now)
     )
 
 
-def _is_unseen(name: str, said: dict[str, set[str]]) -> bool:
+def _is_absent(name: str, said: dict[str, set[str]]) -> bool:
     observers = said[name]
     silent = set(said) - observers - {name}
     return len(observers) >= OBSERVERS_MIN and all(observers <= said[other] for other in silent)

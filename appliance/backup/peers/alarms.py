@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from appliance.backup.peers.exchange import Findings
 from appliance.backup.peers.fetch import short_name
 from appliance.backup.vault.give import open_forks
-from appliance.backup.vault.maintenance.obey import passed_over
+from appliance.backup.vault.maintenance.act_effects import passed_over
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import Replica

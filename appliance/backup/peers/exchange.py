@@ -10,7 +10,7 @@ lacks.
 A peer withholds when it once showed its signed receipt for a generation and now neither holds it, nor says that it is
 damaged, nor holds a newer one: the newest is never pruned. The last receipt of each peer is kept, in
 `sight/SERVICE.exchanged`; not of one that has to hold the service no more, which gives up all in the end
-(`vault/relief.py`).
+(`vault/maintenance/former_replica.py`).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from appliance.backup.peers.last_seen import record
 from appliance.backup.peers.push import check_lineage
 from appliance.backup.peers.replicate import ReplicaHead, Replicated, ask_head, replicate
 from appliance.backup.vault.give import open_forks
-from appliance.backup.vault.maintenance.obey import passed_over
-from appliance.backup.vault.maintenance.relief import bound, note_shown
+from appliance.backup.vault.maintenance.act_effects import passed_over
+from appliance.backup.vault.maintenance.former_replica import note_shown_receipts, required_nodes
 from appliance.backup.vault.maintenance.repair import other_replica_nodes
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.replicas import replica_of
@@ -91,7 +91,7 @@ def exchange(node: Node, service: str) -> Findings:
     grants = [grant for there in heads.values() for grant in there.head.grants]
     new_epochs, conflicts = _learn(sealer, replica, node.bundle, grants)
     stored = replica.stored()
-    over, owing = passed_over(node, service), bound(node, service, replica)
+    over, owing = passed_over(node, service), required_nodes(node, service, replica)
     replica_nodes = _replica_nodes(node, service, heads, owing)
     newest = {name: _newest(there) for name, there in heads.items()}
     newest[node.name] = max((item.name for item in stored if item.held and item.name not in over), default=NOTHING)
@@ -262,7 +262,7 @@ def _note_shown(node: Node, service: str, heads: Mapping[str, ReplicaHead], stor
     shown = {
         peer: (there.head.receipt, {name for name in held if not there.lacks(name)}) for peer, there in heads.items()
     }
-    note_shown(node, service, held, shown)
+    note_shown_receipts(node, service, held, shown)
 
 
 def shown_receipts(node: Node, service: str) -> dict[str, str]:

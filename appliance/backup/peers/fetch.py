@@ -23,7 +23,7 @@ from appliance.backup.peers.shown import read_shown
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.header_parts import read_headers
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
-from appliance.backup.vault.maintenance.obey import passed_over
+from appliance.backup.vault.maintenance.act_effects import passed_over
 from appliance.backup.vault.offer import proven_header
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER, LIST, Replica

@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.peers.absence_rule import ABSENT_SECONDS, is_fresh, parties, proven_absent
 from appliance.backup.peers.targets import Target, lost_nodes, targets
-from appliance.backup.peers.unseen import UNSEEN_SECONDS, is_fresh, parties, unseen
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import RELAY
@@ -59,7 +59,7 @@ def record(node: Node, service: str, answers: Mapping[str, Sequence[str]]) -> fr
     own = _own_statements(node, service, seen)
     _save(node, service, LastSeen(seen, (*own.values(), *_learned(node, service, before, answers))))
     _tell(node, service, _stated(node, service, before), own, seen)
-    return unseen_nodes(node, service)
+    return absent_nodes(node, service)
 
 
 def _learned(node: Node, service: str, before: LastSeen, answers: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -73,10 +73,10 @@ def _learned(node: Node, service: str, before: LastSeen, answers: Mapping[str, S
     return tuple(newest.values())
 
 
-def unseen_nodes(node: Node, service: str) -> frozenset[str]:
+def absent_nodes(node: Node, service: str) -> frozenset[str]:
     """Return the nodes of the service that all others have not seen for 14 days, as far as this node has heard."""
     statements = read_statements(node, service, load_last_seen(node, service).statements)
-    return unseen(parties(node.bundle.terms(service)), statements, service, node.clock.now())
+    return proven_absent(parties(node.bundle.terms(service)), statements, service, node.clock.now())
 
 
 def read_statements(node: Node, service: str, raws: Iterable[str]) -> tuple[Absence, ...]:
@@ -140,7 +140,7 @@ def _own_statements(node: Node, service: str, seen: Mapping[str, Seen]) -> dict[
             last_seen_age=age - last.age,
         ).decode()
         for name, last in seen.items()
-        if age - last.age >= UNSEEN_SECONDS
+        if age - last.age >= ABSENT_SECONDS
     }
 
 
@@ -175,4 +175,4 @@ def current_targets(node: Node, service: str) -> tuple[Target, ...]:
     """Return the nodes that must hold what this node writes of `service`, by the bundle, the acts in force and the
     nodes that all others miss."""
     lost = lost_now(node, service)
-    return targets(node.bundle, service, node.name, lost | unseen_nodes(node, service))
+    return targets(node.bundle, service, node.name, lost | absent_nodes(node, service))

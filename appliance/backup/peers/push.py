@@ -16,8 +16,8 @@ from typing import Any
 
 from appliance.backup.chain.chain import Chain, Sealed
 from appliance.backup.chain.rollback import PeerIsAhead, look_first
-from appliance.backup.peers.ahead import send_ahead
 from appliance.backup.peers.conversation import Conversation, Head, Lines
+from appliance.backup.peers.header_batches import send_ahead
 from appliance.backup.peers.readers import check_reads
 from appliance.backup.peers.spot_check import sample, verify_answers
 from appliance.backup.vault.flow import Sending

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from appliance.backup.chain.chain import Sealed
 from appliance.backup.chain.grants import granters_of
-from appliance.backup.peers.ahead import send_ahead
 from appliance.backup.peers.conversation import Conversation, Head, connect, read_head
 from appliance.backup.peers.fetch import read_held
+from appliance.backup.peers.header_batches import send_ahead
 from appliance.backup.peers.last_seen import load_last_seen
 from appliance.backup.peers.push import send_needed
 from appliance.backup.peers.readers import check_reads

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from re import Pattern
 
 from appliance.backup.sources.model import Counts
-from appliance.backup.writer.left_out import SOCKET
+from appliance.backup.writer.left_out_reasons import SOCKET
 from appliance.backup.writer.manifest import LeftOut
 
 EMPTY_SUBVOLUME_INODE = 2  # BTRFS_EMPTY_SUBVOL_DIR_OBJECTID: what a snapshot shows where a subvolume was nested

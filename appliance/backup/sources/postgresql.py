@@ -16,7 +16,7 @@ from pathlib import Path
 
 from appliance.backup.sources.model import PostgresServer
 from appliance.backup.sources.roles import ROLES, roles_to_make
-from appliance.backup.writer.left_out import MAPPINGS, PASSWORDS, WARNED
+from appliance.backup.writer.left_out_reasons import MAPPINGS, PASSWORDS, WARNED
 from appliance.backup.writer.manifest import LeftOut
 from appliance.errors import ApplianceError, Busy, NoSpace, NotFound, Unreachable
 from appliance.host.command import CommandFailed, Result, run

@@ -19,7 +19,7 @@ from appliance.backup.sources.excludes import borg_patterns, expressions, matche
 from appliance.backup.sources.files import Walked, walk
 from appliance.backup.sources.model import Failure, Part, Prepared, ReadFrom, SourceSpec
 from appliance.backup.sources.roles import ROLES
-from appliance.backup.writer.left_out import is_missing, noted
+from appliance.backup.writer.left_out_reasons import is_missing, noted
 from appliance.backup.writer.manifest import LeftOut, PathManifest, State
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.host.files import locked, make_private_folder

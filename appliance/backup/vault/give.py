@@ -13,7 +13,7 @@ from typing import Any
 from appliance.backup.peers.last_seen import load_last_seen
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.header_parts import answer_in_parts, wanted
-from appliance.backup.vault.maintenance.obey import passed_over
+from appliance.backup.vault.maintenance.act_effects import passed_over
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Replica, size_of
 from appliance.backup.vault.stored import Stored
 from appliance.errors import IntegrityError, NotFound, Refused

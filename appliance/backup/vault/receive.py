@@ -26,14 +26,14 @@ from appliance.backup.vault.limits import (
     part_of,
     postponed,
 )
+from appliance.backup.vault.maintenance.act_effects import check_quarantine, check_side, limits_of
 from appliance.backup.vault.maintenance.floor import FREE_FLOOR_BYTES
-from appliance.backup.vault.maintenance.obey import check_quarantine, check_side, limits_of
 from appliance.backup.vault.offer import Offer, check_writer, read_chain, read_offer
 from appliance.backup.vault.relay import Relay, read_relay
 from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import FOLDERS_AT_ONCE_MAX, NAME_BYTES, RECEIPT, WrongStart
-from appliance.backup.vault.turn import Rank, announce, check_not_wanted, turn
+from appliance.backup.vault.write_lock import Rank, announce, check_not_wanted, write_lock
 from appliance.errors import IntegrityError, NoSpace
 from appliance.trust.generation import Entry
 from appliance.units import MIB
@@ -89,7 +89,7 @@ def _receive(call: Call, check: Check, *, is_writer: bool) -> None:
         offer = _read_offer(call, listing)
         return offer, check(offer), Rank(offer.newest_grant.epoch, is_writer)
 
-    with turn(call.replica, f"the vault's replica of {call.terms.name}", lambda: checked()[2]):
+    with write_lock(call.replica, f"the vault's replica of {call.terms.name}", lambda: checked()[2]):
         offer, relay, rank = checked()
         answer: dict[str, object]
         if listing:

@@ -2,7 +2,7 @@
 
 A holder always takes what it lacks from another holder. A spare only takes anything once a holder of the service or its
 origin is lost: it was revoked, a signed act says so, or all others of the service have not seen it for 14 days
-(`backup/peers/unseen.py`).
+(`backup/peers/absence_rule.py`).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from appliance.backup.peers.absence_rule import parties, proven_absent
 from appliance.backup.peers.last_seen import STATEMENTS_MAX, read_statements
-from appliance.backup.peers.unseen import parties, unseen
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.store import BUCKET, RELAY, Replica
@@ -67,7 +67,7 @@ def _check_loss(call: Call) -> None:
     if call.node.bundle.revoked_nodes & others or _is_signed_lost(call, others, now):
         return
     statements = read_statements(call.node, call.terms.name, call.texts("absences")[:STATEMENTS_MAX])
-    if not unseen(parties(call.terms), statements, call.terms.name, now) & others:
+    if not proven_absent(parties(call.terms), statements, call.terms.name, now) & others:
         raise Refused(
             f"{call.node.name} is only a spare for {call.terms.name}.",
             remedy="It takes copies once a replica node or the origin is lost: by a signed act (`appliance act sign "

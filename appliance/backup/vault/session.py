@@ -14,7 +14,7 @@ from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import FULL
 from appliance.backup.vault.wire import PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, Busy, NoSpace, Refused
-from appliance.host import seldom
+from appliance.host import journal_limit
 from appliance.host.files import locked
 from appliance.node.handle import Node
 from appliance.trust.signed import NAME
@@ -58,7 +58,7 @@ def serve(node: Node, caller: str, channel: Channel, slots: Path | None = None) 
         refusal, failure = (DISK_FULL if isinstance(error, NoSpace) and error.where else error), ""
     except Exception as error:  # the edge of the process: a caller gets a sentence, never a traceback
         refusal, failure = _told(error), f"{type(error).__name__}: {error}"
-    if times := seldom.count(slots / f"{caller}.refused", node.clock.boottime(), REFUSALS_TOLD_MAX):
+    if times := journal_limit.count(slots / f"{caller}.refused", node.clock.boottime(), REFUSALS_TOLD_MAX):
         _note(node, caller, refusal, failure, times)
     channel.refuse(refusal)
     return refusal.exit_code

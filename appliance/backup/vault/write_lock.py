@@ -1,4 +1,4 @@
-"""The turn to write into a replica: one session at a time, and a stronger one need not wait for a weaker.
+"""The lock to write into a replica: one session at a time, and a stronger one need not wait for a weaker.
 
 A node that lost its epoch, or a slow relay, must not keep the present writer out by never ending its session. So a
 session writes its process and its rank into the lock file it holds. One of higher rank ends exactly that process: by
@@ -46,7 +46,7 @@ class Rank:
 
 
 @contextlib.contextmanager
-def turn(replica: Replica, what: str, rank: Callable[[], Rank] | None = None) -> Iterator[None]:
+def write_lock(replica: Replica, what: str, rank: Callable[[], Rank] | None = None) -> Iterator[None]:
     """Hold the session lock of `replica`; raise Busy, with `what`, when a session that may not be ended has it.
 
     `rank` is only asked when somebody else has the lock; it must check what it claims. Without it nobody is ended.
@@ -67,11 +67,11 @@ def turn(replica: Replica, what: str, rank: Callable[[], Rank] | None = None) ->
 
 
 @contextlib.contextmanager
-def turn_before_relays(replica: Replica, what: str) -> Iterator[None]:
-    """`turn` of one without a rank, before which a relay makes way; raise Busy while the writer has it."""
+def write_lock_before_relays(replica: Replica, what: str) -> Iterator[None]:
+    """`write_lock` of one without a rank, before which a relay makes way; raise Busy while the writer has it."""
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(turn(replica, what))
+            stack.enter_context(write_lock(replica, what))
         except Busy:
             with _wanted(replica, what):
                 _enter_after_relay(stack, replica, what)
@@ -79,7 +79,7 @@ def turn_before_relays(replica: Replica, what: str) -> Iterator[None]:
 
 
 def check_not_wanted(replica: Replica) -> None:
-    """Raise Busy when who tidies waits for the turn that a relay has."""
+    """Raise Busy while pruning or a repair waits for the lock that a relay has."""
     try:
         fd = os.open(replica.root / WANTED, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -116,7 +116,7 @@ def _enter_after_relay(stack: contextlib.ExitStack, replica: Replica, what: str)
     until = time.monotonic() + RELAY_SECONDS_MAX
     while True:
         try:
-            stack.enter_context(turn(replica, what))
+            stack.enter_context(write_lock(replica, what))
             return
         except Busy:
             if time.monotonic() > until or not _is_relayed(replica):
@@ -125,7 +125,7 @@ def _enter_after_relay(stack: contextlib.ExitStack, replica: Replica, what: str)
 
 
 def _is_relayed(replica: Replica) -> bool:
-    """Whether who has the turn has said that it is a relay."""
+    """Whether the process that has the lock said that it is a relay."""
     try:
         return json.loads((replica.root / SESSION).read_text())["is_writer"] is False
     except (OSError, ValueError, KeyError, TypeError):
@@ -133,7 +133,7 @@ def _is_relayed(replica: Replica) -> bool:
 
 
 def announce(replica: Replica, rank: Rank) -> None:
-    """Say who holds the turn; called with the lock held, once the rank is proven and before anything is waited for."""
+    """Say who holds the lock; called with the lock held, once the rank is proven and before anything is waited for."""
     process = {"pid": os.getpid(), "started": _started(os.getpid())}
     _write(replica.root / SESSION, json.dumps({**process, **asdict(rank)}))
 

@@ -19,8 +19,8 @@ from appliance.backup.sources.roles import ROLES
 from appliance.backup.writer.manifest import DATABASE, Accepted, Manifest, PathManifest
 from appliance.backup.writer.manifests import manifest_of, manifests
 from appliance.borg.answers import is_below
+from appliance.borg.archive_paths import paths_in_archive
 from appliance.borg.client import Borg
-from appliance.borg.having import having
 from appliance.borg.names import time_of
 from appliance.restore.fill import Fill
 
@@ -102,7 +102,7 @@ def _lacks_nothing(manifest: Manifest | None) -> bool:
 
 def filling_of(borg: Borg, service: str, archive: str, *under: str) -> Filling:
     """The same of an archive of `service` in the repository of `borg`; one `borg list` where it is whole."""
-    return filling(_known(borg, service, archive), archive, partial(having, borg), *under)
+    return filling(_known(borg, service, archive), archive, partial(paths_in_archive, borg), *under)
 
 
 def lacking_of(borg: Borg, service: str, archive: str, *under: str) -> Filling:
@@ -112,7 +112,7 @@ def lacking_of(borg: Borg, service: str, archive: str, *under: str) -> Filling:
     manifest = known.get(archive)
     if manifest is None or _lacks_nothing(manifest):
         return Filling()
-    missing, raw = _looked(manifest, archive, partial(having, borg))
+    missing, raw = _looked(manifest, archive, partial(paths_in_archive, borg))
     lacks = [it for it in missing if _concerns(it, below)]
     accepted = {it.told for it in lacks if it.since < math.inf}
     nowhere = tuple(it.told for it in lacks if it.told not in accepted)
@@ -125,7 +125,7 @@ def unread_in(borg: Borg, service: str, archive: str) -> tuple[str, ...]:
     manifest = _known(borg, service, archive).get(archive)
     if manifest is None or _lacks_nothing(manifest):
         return ()
-    missing, _ = _looked(manifest, archive, partial(having, borg))
+    missing, _ = _looked(manifest, archive, partial(paths_in_archive, borg))
     return tuple(name for it in missing for name in it.members)
 
 

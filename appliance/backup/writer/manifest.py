@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from appliance.backup.writer.left_out import is_missing, matters
+from appliance.backup.writer.left_out_reasons import is_missing, matters
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError, Refused
 from appliance.units import printable

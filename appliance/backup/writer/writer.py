@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from appliance.backup.chain.chain import Chain, Sealed, chain_of
-from appliance.backup.chain.left_behind import note as note_left_behind
 from appliance.backup.chain.lineage import prove, remember_cut
+from appliance.backup.chain.orphaned_generations import note_orphaned
 from appliance.backup.chain.rollback import PeerIsAhead, record_rollback, recorded
 from appliance.backup.chain.rollback import forget as forget_rollback
 from appliance.backup.chain.seal import next_sequence, will_compact
@@ -26,7 +26,7 @@ from appliance.backup.peers.conversation import Lines
 from appliance.backup.peers.counted import Safety
 from appliance.backup.peers.elsewhere import continued_here
 from appliance.backup.peers.fetch import Survey, survey
-from appliance.backup.peers.last_seen import current_targets, lost_now, record, unseen_nodes
+from appliance.backup.peers.last_seen import absent_nodes, current_targets, lost_now, record
 from appliance.backup.peers.push import Pushed, check_lineage, push_all
 from appliance.backup.peers.readers import note_readers
 from appliance.backup.peers.safety import judge
@@ -153,7 +153,7 @@ def _survey(node: Node, service: str, witnesses: Collection[str], lines: Lines) 
     """The heads of the nodes that must hold the service or took its newest generation, and of those unseen for long:
     they may be back."""
     wanted = tuple(aim.node for aim in current_targets(node, service))
-    missed = sorted(unseen_nodes(node, service) & node.bundle.members.keys())
+    missed = sorted(absent_nodes(node, service) & node.bundle.members.keys())
     found = survey(node, service, tuple(dict.fromkeys((*wanted, *witnesses, *missed))), lines)
     note_readers(node.service(service), wanted, {head.peer: head.reads for head in found.heads})
     record(node, service, {head.peer: head.absences for head in found.heads})
@@ -207,7 +207,7 @@ def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
         for head in found.heads:
             check_lineage(chain, newest, head)
     forget_rollback(node, service, answered)
-    note_left_behind(node, service, chain, {head.peer: head.held for head in found.heads})
+    note_orphaned(node, service, chain, {head.peer: head.held for head in found.heads})
     set_counter(node.service(service), node.clock, chain.grant().epoch, witnesses, answered)
 
 

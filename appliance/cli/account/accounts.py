@@ -12,7 +12,7 @@ from appliance.accounts import model
 from appliance.accounts import service as accounts
 from appliance.accounts.model import Account, Store
 from appliance.accounts.passwords import check_password, nt_hash, slow_hash
-from appliance.accounts.second import code_hash, new_codes, new_totp
+from appliance.accounts.second_factor import code_hash, new_codes, new_totp
 from appliance.cli.account.code_sheet import Sheet, read_sheet, sheet_text
 from appliance.cli.account.password import new_password
 from appliance.cli.arguments import dry_run_option

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import qrcode
 
 from appliance.accounts.model import Account
-from appliance.accounts.second import CODE, CODES, provisioning
+from appliance.accounts.second_factor import CODE, CODES, provisioning
 from appliance.errors import UsageError
 from appliance.secret import Secret
 

@@ -21,8 +21,8 @@ from appliance.cli.arguments import (
     read_file,
     service_argument,
 )
-from appliance.cli.failover.stake import stake, text_of
 from appliance.cli.failover.store import ask
+from appliance.cli.failover.takeover_cost import cost_of_takeover, text_of
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.errors import NotFound, Refused
@@ -63,7 +63,7 @@ def promote(service: str, file: Path | None, dry_run: bool) -> None:
     who = f"{view.holder or view.writer or 'nobody'} will be replaced by {node.name} for {service}"
     told = {"service": service, "node": node.name, "replaces": view.holder or view.writer, "operator": act.operator}
     if dry_run:
-        cost = stake(node, service, act.generation)
+        cost = cost_of_takeover(node, service, act.generation)
         stays = "what the old writer sent to no peer stays there, as a branch."
         emit({**told, **asdict(cost), "dry_run": True}, f"{who}; {stays}\n{text_of(cost)}")
         return
@@ -97,7 +97,7 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
     names = [it.name for it in here]
     told: dict[str, object] = {"node": name, "operator": act.operator, "services": names, "dry_run": dry_run}
     if dry_run:
-        costs = [stake(node, service.name) for service in moves]
+        costs = [cost_of_takeover(node, service.name) for service in moves]
         would = f"{name} would be in quarantine by {act.operator}'s act."
         emit({**told, "costs": [asdict(it) for it in costs]}, "\n".join((would, *map(text_of, costs))))
     else:

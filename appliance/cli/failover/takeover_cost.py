@@ -25,7 +25,7 @@ from appliance.units import format_duration
 
 
 @dataclass(frozen=True)
-class Stake:
+class TakeoverCost:
     """`saved`: when the one to begin from was sealed, "" when nobody who answered tells; `why` says who did not answer.
     `generation`: its name if an act names it, "" for the newest. `drilled`: when everything was last restored here, ""
     for never. Seconds are None while they cannot be told."""
@@ -40,13 +40,13 @@ class Stake:
     generation: str = ""
 
 
-def stake(node: Node, service: str, generation: str = "") -> Stake:
+def cost_of_takeover(node: Node, service: str, generation: str = "") -> TakeoverCost:
     """Return the cost of a takeover of `service` from `generation`, or from the newest, now, as this node can see
     it."""
     seen, whole = survey_all(node, service), load_proofs(node.service(service)).whole
     saved = sealed_at(_headers(node, service, seen, generation), generation)
     lease = node.bundle.territory.lease_seconds
-    return Stake(
+    return TakeoverCost(
         service=service,
         saved=saved,
         rpo_seconds=max(0, round(node.clock.now() - utc_seconds(saved))) if saved else None,
@@ -76,7 +76,7 @@ def sealed_at(headers: Collection[Header], generation: str) -> str:
     return max(headers, key=lambda header: header.id).time if headers else ""
 
 
-def text_of(it: Stake) -> str:
+def text_of(it: TakeoverCost) -> str:
     lost = "an unknown amount, since no node that answered holds a generation (RPO)."
     if it.generation:
         lost = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from appliance.backup.chain.growth import bends
+from appliance.backup.chain.growth import early_pruning_days
 from appliance.cli.arguments import read_file
 from appliance.cli.output import emit
 from appliance.cli.territory import text
@@ -49,8 +49,8 @@ def check(file: Path) -> None:
     short = text.short_quotas(found, {} if is_pipe else quota_places(file))
     told += [text.short_text(it) for it in short]
     told += [text.held_back_text(found, held_back)] if held_back else []
-    days = bends(found)
-    told += [text.bending_text(days)] if days else []
+    days = early_pruning_days(found)
+    told += [text.early_pruning_text(days)] if days else []
     told += [text.kept_text(next_up.kept)] if next_up and next_up.kept else []
     kept = text.kept_json(next_up.kept if next_up else {})
     emit({**text.checked_json(name, found, verdicts), "bends": days, "kept": kept, "short": short}, "\n".join(told))

@@ -93,8 +93,8 @@ def short_text(it: Mapping[str, Any]) -> str:
     )
 
 
-def bending_text(days: Mapping[str, int]) -> str:
-    """When shares become full enough that they bend: the day of each service that does, of one at least."""
+def early_pruning_text(days: Mapping[str, int]) -> str:
+    """When shares become full enough for early pruning: the day of each service that does, of one at least."""
     first = min(days, key=lambda name: (days[name], name))
     return (
         f"At the declared change the quotas of {format_count(len(days), 'service')} fill up within ten years, the "

@@ -12,7 +12,7 @@ from appliance.backup.peers.fetch import short_name
 from appliance.backup.peers.replicate import ask_head
 from appliance.backup.peers.replicate import replicate as replicate_to
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
-from appliance.backup.vault.maintenance.obey import quota_bytes
+from appliance.backup.vault.maintenance.act_effects import quota_bytes
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.stored import Stored
 from appliance.cli.arguments import NAME_TYPE, SERVICE_TYPE, dry_run_option, service_argument

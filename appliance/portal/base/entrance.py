@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from appliance.host.seldom import Seldom
+from appliance.host.journal_limit import OncePerMinute
 from appliance.portal.base.language import choose
 from appliance.portal.base.person import Person
 from appliance.portal.base.sign_in import Wait
@@ -23,7 +23,7 @@ WRONG, SLOWLY, ENDED = "wrong", "slowly", "ended"
 @dataclass(frozen=True)
 class Entrance:
     web_app: WebApp
-    slowed: Seldom = field(default_factory=Seldom)
+    slowed: OncePerMinute = field(default_factory=OncePerMinute)
 
     def routes(self) -> Iterable[Route]:
         page = self.web_app.page

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from appliance.accounts.model import Account, Store
 from appliance.accounts.passwords import is_password, slow_hash
-from appliance.accounts.second import printed_code, totp_step
+from appliance.accounts.second_factor import printed_code, totp_step
 from appliance.portal.base.database import Database, hashed
 from appliance.portal.base.limits import Tries
 from appliance.portal.base.person import Person

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.network import http_call
 from appliance.monitor import scrape
-from appliance.portal.dashboard.seen import Told
+from appliance.portal.dashboard.observations import Sample
 from appliance.portal.dashboard.targets import Target
 
 ANSWER_SECONDS_MAX = 5.0
@@ -39,7 +39,7 @@ def ask(target: Target, tls: ssl.SSLContext | None = None, *, seconds_max: float
         raise Unreachable(f"{peer}: {error or type(error).__name__}.") from error
 
 
-def samples(text: bytes, names: frozenset[str]) -> tuple[Told, ...]:
+def samples(text: bytes, names: frozenset[str]) -> tuple[Sample, ...]:
     """The samples of `names` in the text format of Prometheus; raise IntegrityError for what is none.
 
     Lines of other names are left out before anything is parsed: a machine tells a thousand.
@@ -52,7 +52,7 @@ def samples(text: bytes, names: frozenset[str]) -> tuple[Told, ...]:
     except ValueError as error:
         raise IntegrityError(f"these are not valid metrics: {error}.") from error
     found = (it for family in families for it in family.samples)
-    return tuple(Told(it.name, dict(it.labels), it.value) for it in found if math.isfinite(it.value))
+    return tuple(Sample(it.name, dict(it.labels), it.value) for it in found if math.isfinite(it.value))
 
 
 def _name(line: str) -> str:

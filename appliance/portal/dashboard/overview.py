@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from appliance.monitor.states import ORDER, State
 from appliance.portal.dashboard import reasons
 from appliance.portal.dashboard.names import PLUG_POWER, UPS_POWER
+from appliance.portal.dashboard.observations import LastAnswer, Observations, WatchedNode
 from appliance.portal.dashboard.readings import Reading, ServiceSeen, read, view_metrics
 from appliance.portal.dashboard.reasons import Reason, merged, site_of
-from appliance.portal.dashboard.seen import Heard, Present, Watched
 from appliance.territory.model import Site, Territory
 
-NEVER_ASKED = Watched(Heard())
+NEVER_ASKED = WatchedNode(LastAnswer())
 WORST_SHOWN: tuple[State, ...] = ("failed", "warning", "unknown", "ok")
 """Each column shows one of a town's services: one that was measured and is bad before one that is not known."""
 
@@ -62,14 +62,14 @@ class Overview:
         return tuple(it for it in self.rows if it.reasons)
 
 
-def judge(territory: Territory, present: Present, now: float) -> Overview:
+def judge(territory: Territory, observed: Observations, now: float) -> Overview:
     """How every town is, the worst first."""
-    look, fresh = view_metrics(territory, present, now), present.is_fresh(now)
+    look, fresh = view_metrics(territory, observed, now), observed.is_fresh(now)
     services = {name: read(look, it) for name, it in territory.services.items()}
-    alerts = [reasons.of_alert(it) for it in present.prometheus.alerts if it.labels.get("severity") != "digest"]
+    alerts = [reasons.of_alert(it) for it in observed.prometheus.alerts if it.labels.get("severity") != "digest"]
     told = [
         *(it for seen in services.values() for it in reasons.of_service(seen)),
-        *(it for name in territory.nodes for it in _of_node(present, name, now)),
+        *(it for name in territory.nodes for it in _of_node(observed, name, now)),
         *alerts,
     ]
     placed: dict[str, list[Reason]] = {}
@@ -79,20 +79,20 @@ def judge(territory: Territory, present: Present, now: float) -> Overview:
     counted = Counter(site_of(territory, it.subject, it.nodes) for it in alerts)
 
     def open_at(site: Site) -> int | None:
-        return counted[site.name] if fresh and present.prometheus.answers else None
+        return counted[site.name] if fresh and observed.prometheus.answers else None
 
     rows = [
-        _row(territory, present, it, services.values(), merged(placed.get(it.name, ())), open_at(it), fresh=fresh)
+        _row(territory, observed, it, services.values(), merged(placed.get(it.name, ())), open_at(it), fresh=fresh)
         for it in sites
     ]
     worst = sorted(services.values(), key=lambda it: (ORDER.index(it.state), -it.safe.strain, it.service.name))
     return Overview(tuple(sorted(rows, key=_badness)), tuple(worst), merged(placed.get("", ())))
 
 
-def _of_node(present: Present, name: str, now: float) -> Iterable[Reason]:
+def _of_node(observed: Observations, name: str, now: float) -> Iterable[Reason]:
     """A node that nobody asked yet is not silent: nothing is known of it."""
-    asked = name in present.nodes
-    return reasons.of_node(name, _watched(present, name), now, fresh=asked and present.is_fresh(now))
+    asked = name in observed.nodes
+    return reasons.of_node(name, _watched(observed, name), now, fresh=asked and observed.is_fresh(now))
 
 
 def _badness(row: Row) -> tuple[int, int, float, str]:
@@ -108,7 +108,7 @@ def _rank(reading: Reading) -> tuple[int, float]:
 
 def _row(
     territory: Territory,
-    present: Present,
+    observed: Observations,
     site: Site,
     services: Iterable[ServiceSeen],
     found: tuple[Reason, ...],
@@ -117,7 +117,7 @@ def _row(
     fresh: bool,
 ) -> Row:
     nodes = _nodes(territory, site)
-    machines = [(name, _watched(present, name)) for name in nodes] if fresh else []
+    machines = [(name, _watched(observed, name)) for name in nodes] if fresh else []
     return Row(
         site,
         nodes,
@@ -129,7 +129,7 @@ def _row(
     )
 
 
-def _power(machines: Iterable[tuple[str, Watched]]) -> Reading:
+def _power(machines: Iterable[tuple[str, WatchedNode]]) -> Reading:
     """The power of all machines of a town together; at least that, where one does not count it."""
     machines = tuple(machines)
     known = [watts for _, it in machines if (watts := watts_of(it)) is not None]
@@ -140,7 +140,7 @@ def _power(machines: Iterable[tuple[str, Watched]]) -> Reading:
     return replace(reading, state="failed", alert="SurBatterie", where=cut) if cut else reading
 
 
-def _heat(machines: Iterable[tuple[str, Watched]]) -> Reading:
+def _heat(machines: Iterable[tuple[str, WatchedNode]]) -> Reading:
     """The warmest place of the warmest machine."""
     known = [(celsius, name) for name, it in machines if (celsius := _celsius(it)) is not None]
     if not known:
@@ -151,11 +151,11 @@ def _heat(machines: Iterable[tuple[str, Watched]]) -> Reading:
     return Reading("ok", celsius)
 
 
-def _celsius(watched: Watched) -> float | None:
+def _celsius(watched: WatchedNode) -> float | None:
     return reasons.celsius(watched.machine) if watched.machine and watched.machine.answers else None
 
 
-def watts_of(watched: Watched) -> float | None:
+def watts_of(watched: WatchedNode) -> float | None:
     """The power of a machine: all that hangs on its plug, else on its UPS, else its processors; None where none
     says."""
     if watched.machine is None or not watched.machine.answers:
@@ -170,5 +170,5 @@ def _nodes(territory: Territory, site: Site) -> tuple[str, ...]:
     return tuple(name for name, it in territory.nodes.items() if it.site == site.name)
 
 
-def _watched(present: Present, name: str) -> Watched:
-    return present.nodes.get(name, NEVER_ASKED)
+def _watched(observed: Observations, name: str) -> WatchedNode:
+    return observed.nodes.get(name, NEVER_ASKED)

@@ -15,12 +15,12 @@ from starlette.routing import Route
 
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.web_app import Page, Visit
-from appliance.portal.dashboard import chart, history, plan, seen
+from appliance.portal.dashboard import chart, history, observations, plan
 from appliance.portal.dashboard.history import QUESTIONS, WINDOWS, History
+from appliance.portal.dashboard.observations import Observations
 from appliance.portal.dashboard.overview import NEVER_ASKED, Overview, judge
 from appliance.portal.dashboard.reasons import checks_of, merged, of_node
 from appliance.portal.dashboard.runbooks import runbook, said_of
-from appliance.portal.dashboard.seen import Present
 from appliance.portal.dashboard.shown import QUESTIONS as TITLES
 from appliance.portal.dashboard.shown import SPANS, Shown
 from appliance.portal.dashboard.targets import ADDRESS, is_watching
@@ -44,7 +44,7 @@ class Look:
 
     node: str
     territory: Territory
-    present: Present
+    observed: Observations
     overview: Overview
 
 
@@ -115,7 +115,7 @@ class Dashboard:
         look, name = self._look(visit), visit.parameters["node"]
         if name not in look.territory.nodes:
             raise PageFailure(404)
-        watched, fresh = look.present.nodes.get(name, NEVER_ASKED), look.present.is_fresh(visit.now)
+        watched, fresh = look.observed.nodes.get(name, NEVER_ASKED), look.observed.is_fresh(visit.now)
         return self._render(
             visit,
             "machine.html",
@@ -147,8 +147,8 @@ class Dashboard:
 
     def _look(self, visit: Visit) -> Look:
         node, territory = self.context.lookup.territory()
-        present = seen.load(self.context.lookup.paths.seen)
-        return Look(node, territory, present, judge(territory, present, visit.now))
+        observed = observations.load(self.context.lookup.paths.seen)
+        return Look(node, territory, observed, judge(territory, observed, visit.now))
 
     def _render(self, visit: Visit, template: str, look: Look, **values: Any) -> Response:
         language = visit.words.language
@@ -157,7 +157,7 @@ class Dashboard:
             f"dashboard/{template}",
             look=look,
             show=Shown(visit.words),
-            fresh=look.present.is_fresh(visit.now),
+            fresh=look.observed.is_fresh(visit.now),
             said=lambda alert: said_of(alert, language),
             has_page=lambda alert: runbook(alert) is not None,
             **values,

@@ -22,7 +22,7 @@ from appliance.monitor.checks import alert_of
 from appliance.monitor.held import is_late
 from appliance.monitor.states import ORDER, State, of_age
 from appliance.monitor.status import AGENT_LOOKS_WITHIN_SECONDS
-from appliance.portal.dashboard.seen import Heard, Present, Told
+from appliance.portal.dashboard.observations import LastAnswer, Observations, Sample
 from appliance.territory.domains import counting_replica_nodes
 from appliance.territory.model import Service, Territory
 
@@ -106,14 +106,14 @@ class MetricsView:
     """
 
     territory: Territory
-    known: Mapping[str, Heard]
-    now_telling: Mapping[str, Heard]
+    known: Mapping[str, LastAnswer]
+    now_telling: Mapping[str, LastAnswer]
     now: float
     answers: Mapping[tuple[str, str, str, str], State]
 
-    def told(self, metric: metrics.Metric, service: str) -> Iterator[tuple[str, Told]]:
-        for node, heard in self.known.items():
-            yield from ((node, it) for it in heard.all(metric.full_name, backup=service))
+    def samples(self, metric: metrics.Metric, service: str) -> Iterator[tuple[str, Sample]]:
+        for node, answer in self.known.items():
+            yield from ((node, it) for it in answer.all(metric.full_name, backup=service))
 
     def said(self, node: str, check: str, role: str, service: str) -> State | None:
         """Return the last answer of a check; None when there is none."""
@@ -130,13 +130,13 @@ class MetricsView:
         return said if self.is_judging(node) else min(said, aged, key=ORDER.index)
 
 
-def view_metrics(territory: Territory, present: Present, now: float) -> MetricsView:
-    known = {name: it.agent for name, it in present.nodes.items() if name in territory.nodes}
-    telling = {name: it for name, it in known.items() if it.answers and present.is_fresh(now)}
+def view_metrics(territory: Territory, observed: Observations, now: float) -> MetricsView:
+    known = {name: it.agent for name, it in observed.nodes.items() if name in territory.nodes}
+    telling = {name: it for name, it in known.items() if it.answers and observed.is_fresh(now)}
     answers = {
         (name, it.labels["check"], it.labels["role"], it.labels["subject"]): SAID[int(it.value)]
-        for name, heard in known.items()
-        for it in heard.all(metrics.CHECK.full_name)
+        for name, answer in known.items()
+        for it in answer.all(metrics.CHECK.full_name)
         if it.value in SAID
     }
     return MetricsView(territory, known, telling, now, answers)
@@ -160,7 +160,7 @@ def read(seen: MetricsView, service: Service) -> ServiceSeen:
 
 def _replicas(seen: MetricsView, service: Service) -> tuple[ReplicaReading, ...]:
     """The nodes that reported that they hold it, with the last report of those that are silent."""
-    named = sorted({node for node, _ in seen.told(metrics.EXPECTED, service.name)})
+    named = sorted({node for node, _ in seen.samples(metrics.EXPECTED, service.name)})
     return tuple(_replica(seen, service, node) for node in named)
 
 
@@ -181,13 +181,13 @@ def _writer(seen: MetricsView, service: Service) -> str:
     Only nodes that may ever write it count: any other node could make a late service look young.
     """
     trusted = seen.territory.trusted(service.name)
-    found = [(it.value, node) for node, it in seen.told(metrics.EPOCH, service.name) if node in trusted]
+    found = [(it.value, node) for node, it in seen.samples(metrics.EPOCH, service.name) if node in trusted]
     return max(found)[1] if found else service.node
 
 
 def _safe(seen: MetricsView, service: Service, writer: str) -> Reading:
     promised = float(service.rpo_seconds)
-    told = {node: it.value for node, it in seen.told(metrics.SAFE, service.name)}
+    told = {node: it.value for node, it in seen.samples(metrics.SAFE, service.name)}
     moment = told.get(writer)
     if moment is None:
         return _never_safe(seen, service, writer)
@@ -213,8 +213,8 @@ def _partial(seen: MetricsView, service: Service, writer: str) -> Reading:
 def _never_safe(seen: MetricsView, service: Service, writer: str) -> Reading:
     """A writer without a safe backup reports what it promised, and since when something waits for peers."""
     promised, never = float(service.rpo_seconds), "SauvegardeJamaisSure"
-    begun = any(node == writer for node, _ in seen.told(metrics.RPO, service.name))
-    since = next((it.value for node, it in seen.told(metrics.UNSAFE, service.name) if node == writer), None)
+    begun = any(node == writer for node, _ in seen.samples(metrics.RPO, service.name))
+    since = next((it.value for node, it in seen.samples(metrics.UNSAFE, service.name) if node == writer), None)
     if not begun or since is None:
         state = seen.state(writer, "first-backup", "written", service.name, "failed") if begun else "unknown"
         return Reading("failed" if state == "ok" else state, None, promised, alert=never, where=writer)
@@ -243,7 +243,7 @@ def _drill(seen: MetricsView, service: Service) -> Reading:
     said = {node: seen.said(node, "drill", "catalogue", service.name) for node in seen.known}
     wrong = next((node for node, state in said.items() if state == "failed"), "")
     found = alert_of("drill", "failed")
-    done = max(((it.value, node) for node, it in seen.told(metrics.DRILLED, service.name)), default=None)
+    done = max(((it.value, node) for node, it in seen.samples(metrics.DRILLED, service.name)), default=None)
     if done is None:
         return Reading("failed", None, alert=found, where=wrong) if wrong else Reading()
     moment, node = done
@@ -259,7 +259,7 @@ def _drill(seen: MetricsView, service: Service) -> Reading:
 
 def _check(seen: MetricsView, service: Service) -> Reading:
     """The last integrity check of any kind; its state is that of the worst check at the worst node."""
-    found = [(it.value, it.labels.get("kind", ""), node) for node, it in seen.told(metrics.CHECKED, service.name)]
+    found = [(it.value, it.labels.get("kind", ""), node) for node, it in seen.samples(metrics.CHECKED, service.name)]
     newest = max((moment for moment, _, _ in found), default=None)
     age = None if newest is None else max(0.0, seen.now - newest)
     aged = {node for at, kind, node in found if is_late(INTERVALS.get(kind, math.inf), seen.now - at)}
@@ -292,6 +292,6 @@ def _room(holders: tuple[ReplicaReading, ...]) -> Reading:
 
 def _burst(seen: MetricsView, service: Service, writer: str) -> Reading:
     """How much of the last backup was new. Not judged here: that a first backup is all new is known to the alert."""
-    heard = seen.known.get(writer, Heard())
-    new, all_of_it = (heard.one(it.full_name, backup=service.name) for it in (metrics.NEW_BYTES, metrics.BYTES))
+    answer = seen.known.get(writer, LastAnswer())
+    new, all_of_it = (answer.one(it.full_name, backup=service.name) for it in (metrics.NEW_BYTES, metrics.BYTES))
     return Reading("ok", new / all_of_it) if new is not None and all_of_it else Reading()

@@ -14,8 +14,8 @@ from appliance.monitor.metrics import CHECK, LACKING, LOOKED, STATES
 from appliance.monitor.states import ORDER, State
 from appliance.monitor.status import AGENT_LOOKS_WITHIN_SECONDS
 from appliance.portal.dashboard.names import CHIPS, ON_BATTERY, POWER_ANSWERS, UPS_STATUS, ZONES
+from appliance.portal.dashboard.observations import Alert, LastAnswer, Sample, WatchedNode
 from appliance.portal.dashboard.readings import ServiceSeen
-from appliance.portal.dashboard.seen import Alert, Heard, Told, Watched
 from appliance.territory.model import Territory
 
 HOT_CELSIUS = 80.0
@@ -63,18 +63,18 @@ class CheckSeen:
         return alert_of(self.check, self.state) if self.check in CHECKS else ""
 
 
-def checks_of(heard: Heard) -> tuple[CheckSeen, ...]:
+def checks_of(answer: LastAnswer) -> tuple[CheckSeen, ...]:
     """All that the node told of its checks, worst first."""
-    found = (_check_seen(it) for it in heard.all(CHECK.full_name))
+    found = (_check_seen(it) for it in answer.all(CHECK.full_name))
     return tuple(sorted(found, key=lambda it: (ORDER.index(it.state), it.role, it.subject, it.check)))
 
 
-def _check_seen(told: Told) -> CheckSeen:
-    labels, state = told.labels, NAMES.get(int(told.value), "unknown")
-    return CheckSeen(labels["check"], labels["role"], labels["subject"], state, told.value != LACKING)
+def _check_seen(sample: Sample) -> CheckSeen:
+    labels, state = sample.labels, NAMES.get(int(sample.value), "unknown")
+    return CheckSeen(labels["check"], labels["role"], labels["subject"], state, sample.value != LACKING)
 
 
-def of_node(name: str, watched: Watched, now: float, *, fresh: bool) -> Iterator[Reason]:
+def of_node(name: str, watched: WatchedNode, now: float, *, fresh: bool) -> Iterator[Reason]:
     """The problems of the node itself, and those that it reports of others; `fresh` whether anybody asked it lately."""
     if not fresh:
         yield Reason("unknown", SILENT, name, (name,), watched.agent.answered)
@@ -92,7 +92,7 @@ def of_node(name: str, watched: Watched, now: float, *, fresh: bool) -> Iterator
             yield Reason(it.state, it.alert, it.subject, (name,))
 
 
-def _silence(name: str, watched: Watched) -> Iterator[Reason]:
+def _silence(name: str, watched: WatchedNode) -> Iterator[Reason]:
     agent, machine = watched.agent, watched.machine
     if agent.answers:
         return
@@ -102,7 +102,7 @@ def _silence(name: str, watched: Watched) -> Iterator[Reason]:
     yield Reason(*alert, name, (name,), agent.answered or agent.since, why=agent.why)
 
 
-def _machine(name: str, machine: Heard) -> Iterator[Reason]:
+def _machine(name: str, machine: LastAnswer) -> Iterator[Reason]:
     if on_battery(machine):
         yield Reason("failed", "SurBatterie", name, (name,))
     if any(it.value == 0 for it in machine.all(POWER_ANSWERS)):
@@ -112,11 +112,11 @@ def _machine(name: str, machine: Heard) -> Iterator[Reason]:
         yield Reason("warning", "Surchauffe", name, (name,))
 
 
-def on_battery(machine: Heard) -> bool:
+def on_battery(machine: LastAnswer) -> bool:
     return any(it.value == 1 for it in machine.all(UPS_STATUS, flag=ON_BATTERY))
 
 
-def celsius(machine: Heard) -> float | None:
+def celsius(machine: LastAnswer) -> float | None:
     """The warmest place of a machine; None where it measures none."""
     chips = [it.value for it in machine.all(CHIPS)]
     return max(chips or (it.value for it in machine.all(ZONES)), default=None)

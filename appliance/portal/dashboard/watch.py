@@ -19,11 +19,11 @@ from threading import Event
 from appliance.coordination.tls import client_tls
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.node.handle import Node, open_node
-from appliance.portal.dashboard import history, seen
+from appliance.portal.dashboard import history, observations
 from appliance.portal.dashboard.ask import ask, samples
 from appliance.portal.dashboard.history import History
 from appliance.portal.dashboard.names import JOULES, OF_AGENT, OF_MACHINE
-from appliance.portal.dashboard.seen import Alert, Heard, Present, Prometheus, Watched
+from appliance.portal.dashboard.observations import Alert, LastAnswer, Observations, Prometheus, WatchedNode
 from appliance.portal.dashboard.targets import Target, Targets, is_watching, targets
 from appliance.portal.paths import PortalPaths
 from appliance.units import MINUTE
@@ -58,43 +58,44 @@ class Watcher:
             return
         asked = targets(node.layout, node.name, node.bundle.territory)
         paths, tls = PortalPaths.of(node.layout), _tls(node, asked)
-        present = look_around(asked, seen.load(paths.seen), node.clock.now(), tls)
-        seen.save(paths.seen, present)
+        observed = look_around(asked, observations.load(paths.seen), node.clock.now(), tls)
+        observations.save(paths.seen, observed)
         if asked.prometheus:
-            self._remember(paths.history, asked.prometheus, present, tls)
+            self._remember(paths.history, asked.prometheus, observed, tls)
 
-    def _remember(self, file: Path, prometheus: Target, present: Present, tls: ssl.SSLContext | None) -> None:
+    def _remember(self, file: Path, prometheus: Target, observed: Observations, tls: ssl.SSLContext | None) -> None:
         """Fetch the history every few minutes. While Prometheus is silent there is none, and it comes back with it."""
-        if not present.prometheus.answers:
+        if not observed.prometheus.answers:
             self._next_history = 0.0
-            history.save(file, History(present.at, present.prometheus.why))
+            history.save(file, History(observed.at, observed.prometheus.why))
         elif time.monotonic() >= self._next_history:
-            found = history.fetch(prometheus, present.at, tls)
+            found = history.fetch(prometheus, observed.at, tls)
             history.save(file, found)
             self._next_history = 0.0 if found.why else time.monotonic() + HISTORY_SECONDS
 
 
-def look_around(asked: Targets, before: Present, now: float, tls: ssl.SSLContext | None) -> Present:
+def look_around(asked: Targets, before: Observations, now: float, tls: ssl.SSLContext | None) -> Observations:
     """Ask everybody at once. The report that each gave `before` stays with one that does not answer."""
     with ThreadPoolExecutor(AT_ONCE_MAX) as asking:
 
-        def hear(target: Target, names: frozenset[str], last: Heard) -> Future[Heard]:
-            return asking.submit(_heard, target, names, last, now, tls)
+        def ask_one(target: Target, names: frozenset[str], last: LastAnswer) -> Future[LastAnswer]:
+            return asking.submit(_answer_of, target, names, last, now, tls)
 
         prometheus = asking.submit(_prometheus, asked.prometheus, before.prometheus, now, tls)
-        agents = {name: hear(it, OF_AGENT, _before(before, name).agent) for name, it in asked.agents.items()}
+        agents = {name: ask_one(it, OF_AGENT, _before(before, name).agent) for name, it in asked.agents.items()}
         machines = {
-            name: hear(it, OF_MACHINE, _before(before, name).machine or Heard()) for name, it in asked.machines.items()
+            name: ask_one(it, OF_MACHINE, _before(before, name).machine or LastAnswer())
+            for name, it in asked.machines.items()
         }
         nodes = {
-            name: Watched(it.result(), machines[name].result() if name in machines else None)
+            name: WatchedNode(it.result(), machines[name].result() if name in machines else None)
             for name, it in agents.items()
         }
     counted = {name: replace(it, watts=watts(_before(before, name), it)) for name, it in nodes.items()}
-    return Present(now, counted, prometheus.result())
+    return Observations(now, counted, prometheus.result())
 
 
-def watts(before: Watched, now: Watched) -> float | None:
+def watts(before: WatchedNode, now: WatchedNode) -> float | None:
     """The power of a machine's processors between two answers; None where they do not count it, and after a restart."""
     if not before.machine or not now.machine or not now.machine.answers or before.machine.answered is None:
         return None
@@ -105,18 +106,20 @@ def watts(before: Watched, now: Watched) -> float | None:
     return (joules - earlier) / spent
 
 
-def _sum(told: Iterable[seen.Told]) -> float | None:
-    values = [it.value for it in told]
+def _sum(samples: Iterable[observations.Sample]) -> float | None:
+    values = [it.value for it in samples]
     return sum(values) if values else None
 
 
-def _before(present: Present, name: str) -> Watched:
-    return present.nodes.get(name) or Watched(Heard(), Heard())
+def _before(observed: Observations, name: str) -> WatchedNode:
+    return observed.nodes.get(name) or WatchedNode(LastAnswer(), LastAnswer())
 
 
-def _heard(target: Target, names: frozenset[str], before: Heard, now: float, tls: ssl.SSLContext | None) -> Heard:
+def _answer_of(
+    target: Target, names: frozenset[str], before: LastAnswer, now: float, tls: ssl.SSLContext | None
+) -> LastAnswer:
     try:
-        return Heard(answered=now, told=samples(ask(target, tls), names))
+        return LastAnswer(answered=now, samples=samples(ask(target, tls), names))
     except ApplianceError as error:
         return replace(before, since=before.since or now, why=error.what)
 

@@ -25,46 +25,46 @@ from tests.worlds.vaults import TIME, ask, head
 LIARS = "SECURITY.md"
 RELAYS = "docs/reference/formats.md"
 
-type Bend = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+type Alter = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
-class Bent:
-    """The channel of a vault whose frames go through `bend`."""
+class AlteredChannel:
+    """The channel of a vault whose frames go through `alter`."""
 
-    def __init__(self, channel: Any, bend: Bend) -> None:
-        self._channel, self._bend = channel, bend
+    def __init__(self, channel: Any, alter: Alter) -> None:
+        self._channel, self._alter = channel, alter
 
     def write_frame(self, frame: Mapping[str, Any]) -> None:
-        self._channel.write_frame(self._bend(frame))
+        self._channel.write_frame(self._alter(frame))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._channel, name)
 
 
-def bending(bend: Bend) -> Lie:
+def altering(alter: Alter) -> Lie:
     def lie(call: Call, honest: Callable[[Call], None]) -> None:
-        honest(replace(call, channel=Bent(call.channel, bend)))  # type: ignore[arg-type]
+        honest(replace(call, channel=AlteredChannel(call.channel, alter)))  # type: ignore[arg-type]
 
     return lie
 
 
 def putting(**fields: Any) -> Lie:
-    return bending(lambda frame: {**frame, **fields})
+    return altering(lambda frame: {**frame, **fields})
 
 
 @attack(Role.HOLDER, LIARS)
 def shows_a_true_grant_of_another_service(scene: Scene) -> None:
     grant = scene.foreign_grant().document.raw.decode()
-    scene.lie("head", bending(lambda frame: {**frame, "grants": [*frame["grants"], grant]}))
+    scene.lie("head", altering(lambda frame: {**frame, "grants": [*frame["grants"], grant]}))
 
 
 @attack(Role.HOLDER, LIARS)
 def shows_a_grant_that_it_signed_itself(scene: Scene) -> None:
     own = scene.desk.voted([HOLDER], known_epoch=scene.epoch).document.raw.decode() if scene.desk.voters else ""
-    scene.lie("head", bending(lambda frame: {**frame, "grants": [*frame["grants"], own]}))
+    scene.lie("head", altering(lambda frame: {**frame, "grants": [*frame["grants"], own]}))
 
 
-HEADS: dict[str, Bend] = {
+HEADS: dict[str, Alter] = {
     "that it holds nothing": lambda it: {**it, "held": [], "newest": None, "receipt": None, "tips": []},
     "that it holds what nobody made": lambda it: {**it, "held": [*it["held"], "00009.0000000001.ffffffffffffffff"]},
     "that all is damaged": lambda it: {**it, "damaged": it["held"], "held": []},
@@ -77,17 +77,17 @@ HEADS: dict[str, Bend] = {
     "an older newest": lambda it: {**it, "held": it["held"][:1]},
     "absences of everybody": lambda it: {**it, "absences": ["x" * 5000] * 200},
 }
-for _name, _bend in HEADS.items():
-    attack(Role.HOLDER, LIARS, name=f"shows {_name}")(lambda scene, bend=_bend: scene.lie("head", bending(bend)))  # type: ignore[misc]
+for _name, _alter in HEADS.items():
+    attack(Role.HOLDER, LIARS, name=f"shows {_name}")(lambda scene, alter=_alter: scene.lie("head", altering(alter)))  # type: ignore[misc]
 
 
 def _answering_a_fetch(fields: dict[str, Any]) -> Callable[[Scene], None]:
     def do(scene: Scene) -> None:
         if fields == {"generation": OLDER}:
             oldest = scene.held(HOLDER)[0] if scene.held(HOLDER) else None
-            lie = bending(lambda frame: {**frame, "generation": oldest} if "generation" in frame else frame)
+            lie = altering(lambda frame: {**frame, "generation": oldest} if "generation" in frame else frame)
         else:
-            lie = bending(lambda frame: {**frame, **fields} if "generation" in frame else frame)
+            lie = altering(lambda frame: {**frame, **fields} if "generation" in frame else frame)
         scene.lie("get", lie)
         scene.lie("get-own", lie)
 

@@ -9,7 +9,7 @@ from appliance.backup.writer import writer
 from appliance.backup.writer.begin import check_grant
 from appliance.trust.grant import make_grant, make_request, read_grant, read_request
 from appliance.trust.keys import load_key, public_line
-from tests.integration.adversary.as_holder import bending, hands_on
+from tests.integration.adversary.as_holder import altering, hands_on
 from tests.integration.adversary.attacks import attack
 from tests.integration.adversary.scene import (
     HOLDER,
@@ -75,13 +75,13 @@ def hands_on_what_it_says_that_the_origin_signed_for(scene: Scene) -> None:
 
 @attack(Role.STANDBY, "SECURITY.md")
 def shows_that_it_holds_nothing(scene: Scene) -> None:
-    scene.lie("head", bending(lambda it: {**it, "held": [], "newest": None, "receipt": None, "tips": []}), STANDBY)
+    scene.lie("head", altering(lambda it: {**it, "held": [], "newest": None, "receipt": None, "tips": []}), STANDBY)
 
 
 @attack(Role.STANDBY, "SECURITY.md")
 def shows_a_foreign_grant_as_the_newest(scene: Scene) -> None:
     grant = scene.foreign_grant().document.raw.decode()
-    scene.lie("head", bending(lambda it: {**it, "grants": [*it["grants"], grant]}), STANDBY)
+    scene.lie("head", altering(lambda it: {**it, "grants": [*it["grants"], grant]}), STANDBY)
 
 
 @attack(Role.STANDBY, "SECURITY.md")

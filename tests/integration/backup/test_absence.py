@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from appliance.backup.peers.exchange import exchange
-from appliance.backup.peers.last_seen import unseen_nodes
+from appliance.backup.peers.last_seen import absent_nodes
 from appliance.backup.peers.replicate import replicate
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer import writer
@@ -33,7 +33,7 @@ def test_the_spare_steps_in_after_two_weeks_and_out_when_the_missed_one_is_back(
     # Each of the two says it alone; the standby hears the origin first, and the origin the standby in its next run.
     assert writer.run(origin, SERVICE).safety.counted == ("hermitage",)
     assert list(exchange(standby, SERVICE).silent) == ["commune-b"]
-    assert unseen_nodes(standby, SERVICE) == {"commune-b"}
+    assert absent_nodes(standby, SERVICE) == {"commune-b"}
     taken = replicate(standby, SERVICE, "commune-c").taken
     assert [item.name for item in replica_of(spare, SERVICE).stored() if item.held] == sorted(taken)
     assert len(taken) == 2

@@ -27,7 +27,7 @@ from appliance.backup.proofs.proofs import ROOM, load_proofs
 from appliance.backup.proofs.rehearsal import Rehearsed, decode, untried
 from appliance.backup.sources import PostgresServer, postgresql
 from appliance.backup.writer import writer
-from appliance.backup.writer.left_out import MAPPINGS
+from appliance.backup.writer.left_out_reasons import MAPPINGS
 from appliance.host.command import run
 from appliance.node.handle import Node
 from appliance_lab.processes.territory import ProcessTerritory

@@ -16,7 +16,7 @@ import pytest
 from appliance.backup.proofs.compare import read_postgresql_dump
 from appliance.backup.sources import PostgresServer, Prepared, SourceSpec, postgresql, prepare
 from appliance.backup.sources.roles import ROLES, roles_to_make
-from appliance.backup.writer.left_out import MAPPINGS, WARNED
+from appliance.backup.writer.left_out_reasons import MAPPINGS, WARNED
 from appliance.backup.writer.manifest import Aged
 from appliance.backup.writer.manifests import before_borg
 from appliance.errors import ApplianceError, Busy, Unreachable

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from appliance.backup.vault.maintenance.relief import Shown, Word, goes_on_showing
+from appliance.backup.vault.maintenance.former_replica import CheckedReceipt, ShownReceipt, still_shows
 from appliance.trust.generation import GenerationId
 from tests.integration.life.world import BEGIN_UTC, CHUNK_BYTES, SERVICE, Holder
 
@@ -58,13 +58,13 @@ def _note_shown(life: Life, holder: Holder, peer: Holder) -> None:
     shown = peer.newest.id.name if peer.newest else ""
     if shown < newest:
         return
-    if not first or not goes_on_showing(first.receipt, shown, newest, first.age_seconds, now):
-        first = Shown(shown, now, ())
+    if not first or not still_shows(first.receipt, shown, newest, first.age_seconds, now):
+        first = ShownReceipt(shown, now, ())
     has = tuple(name.name for name in holder.held if not peer.lets_in(name))
-    holder.shown[peer.name] = life.town.machines[peer.name], Shown(first.receipt, first.age_seconds, has)
+    holder.shown[peer.name] = life.town.machines[peer.name], ShownReceipt(first.receipt, first.age_seconds, has)
 
 
-def _believed(life: Life, holder: Holder, peer: str) -> Shown | None:
+def _believed(life: Life, holder: Holder, peer: str) -> ShownReceipt | None:
     """Return what `peer` showed; the receipts of a box that was replaced are signed by keys that are nobody's any
     more."""
     machine, shown = holder.shown.get(peer, (0, None))
@@ -73,13 +73,13 @@ def _believed(life: Life, holder: Holder, peer: str) -> Shown | None:
 
 def spared(life: Life, holder: Holder) -> set[GenerationId]:
     """Return what the others showed for long enough, where this node holds the service no more."""
-    present = life.rules.in_the_place(life.town.bundle, life.writer.node, holder.name) if holder.shown else ()
+    present = life.rules.successor_nodes(life.town.bundle, life.writer.node, holder.name) if holder.shown else ()
     if not present:
         return set()
     now, names = int(life.age), {name.name: name for name in holder.held}
-    words = {
-        peer: Word(it.receipt, now - it.age_seconds, frozenset(it.has))
+    receipts = {
+        peer: CheckedReceipt(it.receipt, now - it.age_seconds, frozenset(it.has))
         for peer in present
         if (it := _believed(life, holder, peer))
     }
-    return {names[name] for name in life.rules.gives_up(names, present, words, life.lock)}
+    return {names[name] for name in life.rules.gives_up(names, present, receipts, life.lock)}

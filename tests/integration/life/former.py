@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 from appliance.backup.chain.retention import Drop, Generation, Keep, prune
 from appliance.backup.vault.limits import Limits, ceiling
-from appliance.backup.vault.maintenance.bending import room_of
-from appliance.backup.vault.maintenance.relief import Word
+from appliance.backup.vault.maintenance.early_pruning import room_of
+from appliance.backup.vault.maintenance.former_replica import CheckedReceipt
 from appliance.backup.writer.shrunken import Sizes
 from appliance.config.collected import Collected
 from appliance.config.confirming import Confirming
@@ -25,7 +25,7 @@ from appliance.trust.former_voters import FormerVoters
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
 from tests.integration.life.restoring import Line
-from tests.integration.life.rules import bends_next, in_the_way
+from tests.integration.life.rules import in_the_way, next_early_pruned
 from tests.integration.life.world import Content, Holder, Saved
 
 PERIODS = {"hourly": "%Y-%m-%d %H", "daily": "%Y-%m-%d", "weekly": "%G-%V", "monthly": "%Y-%m", "yearly": "%Y"}
@@ -147,25 +147,25 @@ def named_while_it_is_said(before: Bundle, file: Territory, was: Mapping[str, st
     return follow(forgot, with_first_names(file, was), now=now)
 
 
-def bent_below_what_is_held(
+def pruned_below_what_is_held(
     holder: Holder, limits: Limits, age: float, change_per_day: int, lock: int
 ) -> GenerationId | None:
     """A quota that was set too small by mistake took a generation each day."""
     allowed = ceiling(limits.quota, holder.base, relayed=False)
-    if age - holder.bent_age < DAY or holder.used <= room_of(allowed, change_per_day):
+    if age - holder.early_pruned_age < DAY or holder.used <= room_of(allowed, change_per_day):
         return None
-    return bends_next(holder, age, lock)
+    return next_early_pruned(holder, age, lock)
 
 
 def nothing_given_up(
-    held: Collection[str], present: Collection[str], words: Mapping[str, Word], lock_seconds: int
+    held: Collection[str], present: Collection[str], receipts: Mapping[str, CheckedReceipt], lock_seconds: int
 ) -> set[str]:
     """A node that held a service once kept its copy for ever."""
     return set()
 
 
 def given_up_by_the_plan(
-    held: Collection[str], present: Collection[str], words: Mapping[str, Word], lock_seconds: int
+    held: Collection[str], present: Collection[str], receipts: Mapping[str, CheckedReceipt], lock_seconds: int
 ) -> set[str]:
     """A node that holds the service no more by the plan gave its copy up, whatever the others have."""
     return set(held) if present else set()

@@ -104,7 +104,7 @@ class Life:
             if not self.power_off:
                 self._evening()
             for holder in self.nodes.values():
-                self._bend(holder)
+                self._prune_early(holder)
             if self.day % THIN_EVERY_DAYS == 0:
                 self.restores.expire()
                 exchange(self)
@@ -204,12 +204,12 @@ class Life:
         if taken == lacking:
             holder.publish(sealed, self.age)
 
-    def _bend(self, holder: Holder) -> None:
+    def _prune_early(self, holder: Holder) -> None:
         limits = self.town.limits(holder.name)
-        gone = self.rules.bends(holder, limits, self.age, self.change, self.lock) if holder.held else None
+        gone = self.rules.early_pruned(holder, limits, self.age, self.change, self.lock) if holder.held else None
         if gone:
-            self.oracle.bends(holder)
-            holder.bent_age = self.age
+            self.oracle.prunes_early(holder)
+            holder.early_pruned_age = self.age
             self._let_go(holder, [gone])
 
     def _thin(self, holder: Holder) -> None:

@@ -103,7 +103,7 @@ class Oracle:
         if self.life.age - holder.received(name) < self.life.lock:
             self._say(f"{holder.name} let generation {name} go, younger than the lock")
 
-    def bends(self, holder: Holder) -> None:
+    def prunes_early(self, holder: Holder) -> None:
         """A full share is about to let something go."""
         if holder.used > self._quota(holder):
             self._say(f"{holder.name} lets history go for a quota below what it holds")

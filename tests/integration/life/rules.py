@@ -17,9 +17,9 @@ from appliance.backup.chain.retention import Generation
 from appliance.backup.peers.targets import targets
 from appliance.backup.proofs import drill
 from appliance.backup.vault.limits import Amount, Limits, Usage, allowance, ceiling, check_room, day_of
-from appliance.backup.vault.maintenance.bending import must_bend
-from appliance.backup.vault.maintenance.obey import limits_by, raising
-from appliance.backup.vault.maintenance.relief import Word, given_up, in_the_place
+from appliance.backup.vault.maintenance.act_effects import limits_by, raising
+from appliance.backup.vault.maintenance.early_pruning import must_prune_early
+from appliance.backup.vault.maintenance.former_replica import CheckedReceipt, given_up, successor_nodes
 from appliance.backup.writer import keep
 from appliance.backup.writer.filling import filling
 from appliance.backup.writer.manifest import Aged, Manifest, PathManifest
@@ -71,8 +71,8 @@ CACHED = 1024
 class Rules:
     """`keep`: names of the archives that the writer keeps. `limits`: what a node may take of the service, by its bundle
     and by acts. `today`: bytes that a holder lets in today, before a push of so many. `fits`: whether so many fit its
-    share, from the writer or handed on. `bends`: what a full share lets go. `aims`: the nodes that must hold what a
-    writer makes. `in_the_place`: who holds it in the place of a node. `gives_up`: what this one gives up for that.
+    share, from the writer or handed on. `early_pruned`: what a full share lets go. `aims`: the nodes that must hold
+    what a writer makes. `successor_nodes`: who holds it in the place of a node. `gives_up`: what it gives up for that.
     `restored`: what a whole restore brings of each path. `synced`: whether a planned move may let go. `goes_on`:
     whether the next writer may continue what is offered. `job_of`: with which job a line goes on, that begins with an
     archive otherwise. `in_the_way`: which of the others it must not meet. `pinned`: the archives that they need.
@@ -86,10 +86,10 @@ class Rules:
     limits: Callable[[Terms, Sequence[Act], str, float], Limits]
     today: Callable[[Holder, Limits, float, int], int]
     fits: Callable[[Holder, Limits, int, bool], bool]
-    bends: Callable[[Holder, Limits, float, int, int], GenerationId | None]
+    early_pruned: Callable[[Holder, Limits, float, int, int], GenerationId | None]
     aims: Callable[[Bundle, str], tuple[str, ...]]
-    in_the_place: Callable[[Bundle, str, str], tuple[str, ...]]
-    gives_up: Callable[[Collection[str], Collection[str], Mapping[str, Word], int], set[str]]
+    successor_nodes: Callable[[Bundle, str, str], tuple[str, ...]]
+    gives_up: Callable[[Collection[str], Collection[str], Mapping[str, CheckedReceipt], int], set[str]]
     quota: Callable[[int, int, int, Retention], int]
     says_whole: Callable[[Saved], bool]
     restored: Callable[[Sequence[Saved], Saved], tuple[Content | None, ...]]
@@ -139,17 +139,17 @@ def _usage(holder: Holder) -> Usage:
     return Usage(Amount(holder.used), Amount(holder.base), book.taken(seeding), seeding, 2**62, None, book.carried)
 
 
-def bent(holder: Holder, limits: Limits, age: float, change_per_day: int, lock: int) -> GenerationId | None:
+def early_pruned(holder: Holder, limits: Limits, age: float, change_per_day: int, lock: int) -> GenerationId | None:
     """Return the generation that a full quota lets go, at most once a day."""
     allowed = ceiling(limits.quota, holder.base, relayed=False)
-    if age - holder.bent_age < DAY or not must_bend(limits.quota, allowed, holder.used, change_per_day):
+    if age - holder.early_pruned_age < DAY or not must_prune_early(limits.quota, allowed, holder.used, change_per_day):
         return None
-    return bends_next(holder, age, lock)
+    return next_early_pruned(holder, age, lock)
 
 
-def bends_next(holder: Holder, age: float, lock: int) -> GenerationId | None:
+def next_early_pruned(holder: Holder, age: float, lock: int) -> GenerationId | None:
     young = {name for name, came in holder.came.items() if age - came < lock}
-    found = retention.bend(holder.known(), int(age), lock, young)
+    found = retention.prune_early(holder.known(), int(age), lock, young)
     return found.id if found else None
 
 
@@ -226,9 +226,9 @@ PRODUCT = Rules(
     limits=lambda terms, acts, here, now: limits_by(terms, raising(acts, terms, here, now), 0),
     today=let_in,
     fits=fits,
-    bends=bent,
+    early_pruned=early_pruned,
     aims=lambda bundle, writer: tuple(it.node for it in targets(bundle, SERVICE, writer, ())),
-    in_the_place=lambda bundle, writer, here: in_the_place(bundle, SERVICE, here, writer=writer, lost=()),
+    successor_nodes=lambda bundle, writer, here: successor_nodes(bundle, SERVICE, here, writer=writer, lost=()),
     gives_up=given_up,
     quota=lambda size, change, lock, retention: default_quota(size, change, lock, retention, SCHEDULE),
     says_whole=said_whole,

@@ -45,7 +45,7 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "an empty mount point is green": {"measured": former.never_shrunken},
     "a holder takes five times one day or nothing": {"today": former.five_times_one_day},
     "the default quota forgets both retentions": {"quota": former.quota_without_tiers},
-    "a quota below what is held lets history go": {"bends": former.bent_below_what_is_held},
+    "a quota below what is held lets history go": {"early_pruned": former.pruned_below_what_is_held},
     "a former holder keeps its copy for ever": {"gives_up": former.nothing_given_up},
     "a former holder gives up what others lack": {"gives_up": former.given_up_by_the_plan},
     "any receipt lets a move go": {"synced": former.any_receipt, "goes_on": former.any_newest},

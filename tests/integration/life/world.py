@@ -15,7 +15,7 @@ from operator import or_
 
 from appliance.backup.chain.retention import Generation
 from appliance.backup.vault.ledger import Ledger
-from appliance.backup.vault.maintenance.relief import Shown
+from appliance.backup.vault.maintenance.former_replica import ShownReceipt
 from appliance.backup.writer.shrunken import Sizes
 from appliance.territory.model import Schedule
 from appliance.trust.generation import NO_PARENT, GenerationId
@@ -127,14 +127,14 @@ class Holder:
     came: dict[GenerationId, int] = field(default_factory=dict)
     given_up: set[GenerationId] = field(default_factory=set)
     arrived: list[GenerationId] = field(default_factory=list)
-    shown: dict[str, tuple[int, Shown]] = field(default_factory=dict)
+    shown: dict[str, tuple[int, ShownReceipt]] = field(default_factory=dict)
     asked: dict[str, tuple[int, int]] = field(default_factory=dict)
     refs: Content = 0
     partial: Content = 0
     book: Ledger = field(default_factory=Ledger)
     base: int = 0
     base_epoch: int = 0
-    bent_age: float = -DAY
+    early_pruned_age: float = -DAY
     reachable: bool = True
 
     @property

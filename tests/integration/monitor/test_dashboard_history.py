@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance.monitor import metrics, sheet
+from appliance.monitor import measures_file, metrics
 from appliance.monitor.metrics import Sample
 from appliance.portal.dashboard.ask import ask
 from appliance.portal.dashboard.history import QUESTIONS, WINDOWS, History, fetch
@@ -42,7 +42,7 @@ def test_prometheus_remembers_what_a_node_told_and_says_which_alerts_fire(tmp_pa
     samples = [Sample(metric.name, (SERVICE,), value) for metric, value in told.items()]
     samples += [Sample(metric.name, (SERVICE, "commune-a"), value) for metric, value in held.items()]
     samples.append(Sample(metrics.CHECK.name, ("backup-age", "written", SERVICE), metrics.STATES["failed"]))
-    sheet.save(tmp_path / "sheet", samples)
+    measures_file.save(tmp_path / "sheet", samples)
     with serving(tmp_path / "sheet") as port, Catcher() as catcher:
         nodes = (Watched("commune-a", "commune-a", port),)
         with two_sites(tmp_path / "sites", nodes, catcher.url) as (site, _):

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import UsageError
-from appliance.monitor import sheet
+from appliance.monitor import measures_file
 from appliance.monitor.bounded import LINE_BYTES_MAX
 from appliance.monitor.exporter import PER_ADDRESS_MAX, Certificates, Exporter, make
 from appliance.monitor.metrics import METRICS, Sample
@@ -33,7 +33,7 @@ FILES = {"root.pem": "root.pem", "key.pem": "commune-b.key", "certificate.pem": 
 def written(tmp_path: Path) -> Path:
     """A sheet with one sample of each metric."""
     path = tmp_path / "measures.json"
-    sheet.save(path, (Sample(metric.name, tuple("x" for _ in metric.labels), 1.0) for metric in METRICS))
+    measures_file.save(path, (Sample(metric.name, tuple("x" for _ in metric.labels), 1.0) for metric in METRICS))
     return path
 
 
@@ -84,7 +84,7 @@ def test_promtool_finds_nothing_wrong_with_all_that_a_node_can_tell(written: Pat
 
 def test_what_is_written_anew_is_told_at_the_next_scrape_and_what_is_not_known_is_not_there(written: Path) -> None:
     with serving(written) as address:
-        sheet.save(written, (Sample("backup_copies", ("docs-a",), 2.0),))
+        measures_file.save(written, (Sample("backup_copies", ("docs-a",), 2.0),))
         told = [line for line in get(f"{address}/metrics").splitlines() if not line.startswith("#")]
         assert told == ['appliance_backup_copies{backup="docs-a"} 2.0']
         written.unlink()

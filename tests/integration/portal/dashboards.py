@@ -15,7 +15,7 @@ from typing import Any
 from appliance.accounts.model import Store
 from appliance.accounts.store import write_store
 from appliance.config.load import load
-from appliance.portal.dashboard import history, seen
+from appliance.portal.dashboard import history, observations
 from appliance.portal.dashboard.history import QUESTIONS, WINDOWS, History
 from appliance.portal.paths import PortalPaths
 from appliance.territory.implicit import with_implicit
@@ -24,7 +24,7 @@ from appliance.units import HOUR
 from appliance_lab.processes.node import free_ports
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.portal.world import World, account, is_answered
-from tests.unit.portal.sights import present, whole
+from tests.unit.portal.dashboard_cases import observed, whole
 from tests.waiting import wait_until
 from tests.worlds.demo import LOOPBACK
 
@@ -55,7 +55,7 @@ def large(root: Path) -> Iterator[Large]:
         territory.sign((HERE,))
         accounts = {"regis": account(world, "regis", ("regie",)), "marie": account(world, "marie", ())}
         write_store(territory.nodes[HERE].layout.accounts, Store(HERE, accounts))
-        seen.save(world.places.seen, present(unwell(plan), time.time()))
+        observations.save(world.places.seen, observed(unwell(plan), time.time()))
         history.save(world.places.history, remembered(plan, time.time()))
         words = (
             "--state",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from appliance.monitor import metrics, sheet
+from appliance.monitor import measures_file, metrics
 from appliance.monitor.metrics import Sample
 from appliance.portal.dashboard.targets import Target
 
@@ -46,7 +46,7 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[Target]:
 def measured(path: Path, node: str, *more: Sample) -> Path:
     """The sheet of a node that looked just now and whose checks are well."""
     looked = Sample(metrics.LOOKED.name, (), time.time())
-    sheet.save(path, (looked, Sample(metrics.CHECK.name, ("agent", "node", node), 0.0), *more))
+    measures_file.save(path, (looked, Sample(metrics.CHECK.name, ("agent", "node", node), 0.0), *more))
     return path
 
 

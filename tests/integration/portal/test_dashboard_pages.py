@@ -17,7 +17,7 @@ import pytest
 
 from appliance.clock import SystemClock
 from appliance.portal.base.journal import ChainedJournal
-from appliance.portal.dashboard import history, seen
+from appliance.portal.dashboard import history, observations
 from appliance.portal.dashboard.history import History
 from appliance.portal.dashboard.targets import ADDRESS, Target
 from appliance.portal.dashboard.watch import Watcher
@@ -28,7 +28,7 @@ from tests.integration.portal.dashboards import HERE, Large, large, unwell
 from tests.integration.portal.exporters import LOOPBACK, answering, measured, nobody
 from tests.integration.portal.world import World
 from tests.pace import PACE
-from tests.unit.portal.sights import present, whole
+from tests.unit.portal.dashboard_cases import observed, whole
 from tests.waiting import wait_until
 
 SECONDS_MAX = PACE * 0.3
@@ -53,7 +53,7 @@ def towns(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Large]:
 def lately(towns: Large) -> None:
     """The worker has looked just now, whatever a test before this one has left."""
     plan, now = towns.territory.territory, time.time()
-    seen.save(towns.places.seen, present(unwell(plan), now))
+    observations.save(towns.places.seen, observed(unwell(plan), now))
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -192,7 +192,7 @@ def test_while_prometheus_is_down_the_present_goes_on_and_history_is_said_to_be_
 ) -> None:
     plan, now, paths = towns.territory.territory, time.time(), towns.places
     kept = history.load(paths.history)
-    seen.save(paths.seen, present({**whole(plan), "prometheus": "silent"}, now))
+    observations.save(paths.seen, observed({**whole(plan), "prometheus": "silent"}, now))
     history.save(paths.history, History(now, "refused."))
     try:
         page = open_as(browser, towns, "regis")
@@ -213,8 +213,8 @@ def test_while_prometheus_is_down_the_present_goes_on_and_history_is_said_to_be_
 
 
 def test_when_nobody_looks_any_more_everything_is_unknown_and_it_is_said(towns: Large) -> None:
-    fresh = seen.load(towns.places.seen)
-    seen.save(towns.places.seen, replace(fresh, at=fresh.at - 300))
+    fresh = observations.load(towns.places.seen)
+    observations.save(towns.places.seen, replace(fresh, at=fresh.at - 300))
     text = towns.visit("regis").get(ADDRESS).text
     assert "Personne ne regarde plus le territoire depuis" in text
     towns.places.seen.unlink()
@@ -228,7 +228,7 @@ def test_what_a_node_says_is_text_and_nothing_else(browser: Any, towns: Large) -
     words["nodes"]["jaulzy"]["checks"] = {f"damage held {evil}": "failed", f"{evil} node jaulzy": "failed"}
     words["nodes"]["bitry"] = {"silent": "never"}
     words["alerts"] = [{"name": evil, "labels": {"node": "jaulzy", "severity": evil}}]
-    seen.save(towns.places.seen, present(words, time.time()))
+    observations.save(towns.places.seen, observed(words, time.time()))
     page = open_as(browser, towns, "regis")
     for path in (ADDRESS, f"{ADDRESS}/machines/jaulzy"):
         assert page.goto(path).status == 200
@@ -275,7 +275,7 @@ def test_a_page_is_whole_while_the_worker_writes(towns: Large) -> None:
     plan = towns.territory.territory
     visitor, end = towns.visit("regis"), time.monotonic() + 2
     while time.monotonic() < end:
-        seen.save(towns.places.seen, present(unwell(plan), time.time()))
+        observations.save(towns.places.seen, observed(unwell(plan), time.time()))
         assert "Berneuil" in visitor.get(ADDRESS).text
     wait_until(lambda: visitor.get(ADDRESS).status_code == 200, "the pages answer")
 
@@ -296,7 +296,7 @@ def test_the_worker_fetches_the_history_and_says_when_there_is_none(towns: Large
             assert "Demandé à Prometheus le" in look(prometheus)
             assert "L&#39;historique manque" in look(nobody())
             assert "Demandé à Prometheus le" in look(prometheus), "at once, and not in five minutes"
-            seen_now = seen.load(towns.places.seen)
+            seen_now = observations.load(towns.places.seen)
             assert seen_now.nodes["attichy"].agent.answers
             assert [it.name for it in seen_now.prometheus.alerts] == ["SiteInjoignable"]
             assert "Cette machine répond." in towns.visit("regis").get(f"{ADDRESS}/machines/attichy").text

@@ -22,8 +22,8 @@ from appliance.monitor.exporter import Certificates
 from appliance.portal.dashboard import history
 from appliance.portal.dashboard.ask import SAMPLES_MAX, ask, samples
 from appliance.portal.dashboard.names import OF_AGENT, OF_MACHINE
+from appliance.portal.dashboard.observations import NOTHING, Observations
 from appliance.portal.dashboard.overview import judge
-from appliance.portal.dashboard.seen import NOTHING, Present
 from appliance.portal.dashboard.targets import (
     EXPORTER_PORT,
     NODE_EXPORTER_PORT,
@@ -60,7 +60,9 @@ ALERTS = {
 }
 
 
-def around(agents: dict[str, Target], before: Present = NOTHING, tls: ssl.SSLContext | None = None) -> Present:
+def around(
+    agents: dict[str, Target], before: Observations = NOTHING, tls: ssl.SSLContext | None = None
+) -> Observations:
     return look_around(Targets(agents, {}), before, time.time(), tls)
 
 
@@ -73,10 +75,14 @@ def test_every_node_is_heard_and_one_that_falls_silent_keeps_its_last_words(tmp_
         first = around(agents)
         assert {name for name, it in first.nodes.items() if it.agent.answers} == set(TERRITORY.nodes)
         second = around({**agents, "commune-b": nobody()}, first)
-    heard = second.nodes["commune-b"].agent
-    assert (heard.answers, heard.answered, heard.told) == (False, first.at, first.nodes["commune-b"].agent.told)
-    assert heard.since == second.at
-    assert "refused" in heard.why
+    answer = second.nodes["commune-b"].agent
+    assert (answer.answers, answer.answered, answer.samples) == (
+        False,
+        first.at,
+        first.nodes["commune-b"].agent.samples,
+    )
+    assert answer.since == second.at
+    assert "refused" in answer.why
     row = judge(TERRITORY, second, time.time()).row("commune-b")
     assert row is not None
     assert [(it.state, it.alert, it.since) for it in row.reasons] == [("failed", "SiteInjoignable", first.at)]

@@ -24,7 +24,7 @@ import pyotp
 
 from appliance.accounts.model import Account, Store
 from appliance.accounts.passwords import nt_hash, slow_hash
-from appliance.accounts.second import code_hash, new_codes, new_totp
+from appliance.accounts.second_factor import code_hash, new_codes, new_totp
 from appliance.accounts.store import write_store
 from appliance.backup.peers.adopt import own_repository
 from appliance.backup.writer import writer

@@ -26,7 +26,7 @@ from appliance.restore.request import (
     result_of,
     untaken,
 )
-from appliance.restore.taking import take
+from appliance.restore.request_intake import take
 from appliance.restore.undo import KEPT_SECONDS
 from appliance.restore.undo_request import UndoRequest, undo_requests_of
 from tests.integration.restore.forged_requests import FORGED, OURS

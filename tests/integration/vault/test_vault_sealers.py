@@ -13,7 +13,7 @@ from appliance.backup.vault.maintenance.scrub import Budget
 from appliance.backup.vault.relay import Relay
 from appliance.backup.vault.sealing.sealer import RepairDocuments
 from appliance.backup.vault.store import BUCKET, HEADER, LIST, RECEIPT, RELAY
-from appliance.backup.vault.turn import turn
+from appliance.backup.vault.write_lock import write_lock
 from appliance.errors import IntegrityError
 from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key
@@ -213,7 +213,7 @@ def test_thinning_lets_go_what_is_older_than_the_lock_and_nothing_else(place: Pl
 
 def test_thinning_waits_for_a_session(place: Place, pushed: list[Generation]) -> None:
     pass_time(place, 31 * DAY)
-    with turn(place.vaults.holding(HOLDER), "the share"):
+    with write_lock(place.vaults.holding(HOLDER), "the share"):
         assert "session" in place.as_node(lambda node, sealer: sealer.prune(SERVICE)).skipped
 
 

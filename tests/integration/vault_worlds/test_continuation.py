@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.backup.chain.left_behind import told
+from appliance.backup.chain.continuation import is_orphaned
+from appliance.backup.chain.orphaned_generations import orphaned_notice
 from appliance.backup.chain.resync import fetch_for_resync, request_after_fetch
-from appliance.backup.chain.went_on import goes_on_without
 from appliance.backup.peers.fetched import remember_fetched
 from appliance.errors import Unreachable
 from appliance.units import DAY
@@ -62,19 +62,19 @@ def test_what_a_later_writer_sealed_has_what_was_given_up_before_it(world: World
     newest, _ = world.run(STANDBY)
     found, _ = fetch_for_resync(world.vaults.open(ORIGIN), SERVICE, required=named)
     assert found.header.id == newest.header.id
-    assert goes_on_without(world.vaults.open(ORIGIN), SERVICE, named) is False
+    assert is_orphaned(world.vaults.open(ORIGIN), SERVICE, named) is False
 
 
 def test_who_gave_a_service_up_learns_that_the_next_writer_went_on_from_an_older_generation(world: World) -> None:
     named, origin, standby = last(world), world.vaults.open(ORIGIN), world.vaults.open(STANDBY)
-    assert goes_on_without(origin, SERVICE, named) is None, "nobody has gone on yet"
+    assert is_orphaned(origin, SERVICE, named) is None, "nobody has gone on yet"
     world.down = frozenset({HOLDER})
     older, survey = fetch_for_resync(standby, SERVICE)
     remember_fetched(standby, SERVICE, older)
     world.adopt(STANDBY, world.grant(request_after_fetch(standby, SERVICE, survey, "test"), STANDBY))
     world.run(STANDBY)
     fetch_for_resync(origin, SERVICE)
-    assert goes_on_without(origin, SERVICE, named) is True
+    assert is_orphaned(origin, SERVICE, named) is True
 
 
 def test_a_safe_generation_that_a_takeover_passed_over_is_told_once_its_holder_is_back(world: World) -> None:
@@ -84,21 +84,21 @@ def test_a_safe_generation_that_a_takeover_passed_over_is_told_once_its_holder_i
     remember_fetched(standby, SERVICE, older)
     world.adopt(STANDBY, world.grant(request_after_fetch(standby, SERVICE, survey, "silence"), STANDBY))
     world.run(STANDBY)
-    assert told(standby, SERVICE) == ("", ""), "nobody who answers has it"
+    assert orphaned_notice(standby, SERVICE) == ("", ""), "nobody who answers has it"
     world.down = frozenset()
     world.run(STANDBY)
-    sentence, remedy = told(standby, SERVICE)
+    sentence, remedy = orphaned_notice(standby, SERVICE)
     assert sentence.startswith(f"{HOLDER} holds generation 2.2, which the present history does not continue")
     assert "--from generation:2.2" in remedy
     world.run(STANDBY)
     (event,) = standby.journal.events("left-behind")
     assert (event["generation"], event["peer"]) == (passed, HOLDER)
     world.vaults.advance(15 * DAY)
-    assert told(world.vaults.open(STANDBY), SERVICE) == ("", "")
+    assert orphaned_notice(world.vaults.open(STANDBY), SERVICE) == ("", "")
 
 
-def test_nothing_is_left_behind_by_a_takeover_from_the_newest(world: World) -> None:
+def test_nothing_is_orphaned_by_a_takeover_from_the_newest(world: World) -> None:
     world.adopt(STANDBY, world.fetch_to_continue(STANDBY))
     world.run(STANDBY)
     world.run(STANDBY)
-    assert told(world.vaults.open(STANDBY), SERVICE) == ("", "")
+    assert orphaned_notice(world.vaults.open(STANDBY), SERVICE) == ("", "")

@@ -14,7 +14,7 @@ from appliance.backup.peers import conversation
 from appliance.backup.peers.alarms import alarm_of
 from appliance.backup.peers.exchange import catch_up, exchange
 from appliance.backup.peers.replicate import replicate
-from appliance.backup.vault.maintenance.relief import load_shown
+from appliance.backup.vault.maintenance.former_replica import load_shown_receipts
 from appliance.errors import Forbidden
 from appliance.node.acts import keep_act, load_acts
 from appliance.units import DAY
@@ -138,7 +138,7 @@ def test_a_holder_that_shows_less_than_before_has_to_show_it_for_a_lock_again(
         (replica.generations / made.name / "list").unlink()
         (replica.generations / made.name / "receipt").unlink()
     exchange(vaults.open(HOLDER), SERVICE)
-    assert SPARE not in load_shown(vaults.open(HOLDER), SERVICE)
+    assert SPARE not in load_shown_receipts(vaults.open(HOLDER), SERVICE)
     bring(world)
     vaults.advance(DAY)
     thin_here(vaults)

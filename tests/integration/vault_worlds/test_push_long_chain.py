@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.chain.chain import chain_of
-from appliance.backup.peers import ahead, conversation, fetch
+from appliance.backup.peers import conversation, fetch, header_batches
 from appliance.backup.vault import header_parts, session
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer.writer import push_newest
@@ -22,7 +22,7 @@ from tests.worlds.vaults_in_process import CutChannel, World
 
 FRAME_BYTES_MAX = 64 * 1024
 HEADERS = 250
-PART, REQUEST = ahead.HEADERS_PER_REQUEST, session.REQUEST_BYTES_MAX
+PART, REQUEST = header_batches.HEADERS_PER_REQUEST, session.REQUEST_BYTES_MAX
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         _age(world)
         world.run(ORIGIN)
         patch.setattr(session, "REQUEST_BYTES_MAX", FRAME_BYTES_MAX)
-        patch.setattr(ahead, "HEADERS_PER_REQUEST", 50)
+        patch.setattr(header_batches, "HEADERS_PER_REQUEST", 50)
         yield world
 
 

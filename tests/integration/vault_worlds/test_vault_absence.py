@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from appliance.backup.peers.last_seen import load_last_seen, record, unseen_nodes
+from appliance.backup.peers.last_seen import absent_nodes, load_last_seen, record
 from appliance.backup.vault.store import RECEIPT
 from appliance.errors import Refused
 from appliance.trust.absence import make_absence
@@ -107,7 +107,7 @@ def test_who_pushes_is_alive_though_its_own_door_is_closed(vaults: VaultWorld, h
     vaults.advance(4 * DAY)
     look(vaults, HOLDER)
     look(vaults, STANDBY, HOLDER)
-    assert unseen_nodes(vaults.open(STANDBY), SERVICE) == frozenset(), "the blind holder has watched for 4 days only"
+    assert absent_nodes(vaults.open(STANDBY), SERVICE) == frozenset(), "the blind holder has watched for 4 days only"
     assert [it["absent"] for it in vaults.open(STANDBY).journal.events("unseen")] == [ORIGIN]
 
 

@@ -13,7 +13,7 @@ from appliance.backup.peers.exchange import Findings, _forks
 from appliance.backup.peers.fetch import survey
 from appliance.backup.peers.replicate import ReplicaHead
 from appliance.backup.vault import receive
-from appliance.backup.vault.maintenance.obey import losing_sides, passed_over
+from appliance.backup.vault.maintenance.act_effects import losing_sides, passed_over
 from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.node.acts import keep_act

@@ -1,4 +1,4 @@
-"""A share that is full: its oldest history bends, told and slowly, and the newest goes on coming."""
+"""A share that is full: its oldest history is pruned early, told and slowly, and the newest goes on coming."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from appliance.agent.observe import _held as observed  # the one place where a h
 from appliance.backup.chain.retention import MONTH
 from appliance.backup.vault.ledger import load, save
 from appliance.backup.vault.limits import Amount
-from appliance.backup.vault.maintenance import bending, freeze
+from appliance.backup.vault.maintenance import early_pruning, freeze
 from appliance.backup.vault.maintenance.pruning import would_go
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.errors import NoSpace
@@ -45,13 +45,13 @@ class Filling:
         self.vaults.advance(EVERY_DAYS * DAY)
 
     def live(self, days: int) -> list[str]:
-        """Go on for `days`, thinning after each step; the generations that bent."""
+        """Go on for `days`, thinning after each step; the generations that were pruned early."""
         went = []
         for _ in range(0, days, EVERY_DAYS):
             self.step()
-            before = bending.read_bent(self.vaults.holding(HOLDER))
+            before = early_pruning.last_early_pruned(self.vaults.holding(HOLDER))
             thin_here(self.vaults)
-            after = bending.read_bent(self.vaults.holding(HOLDER))
+            after = early_pruning.last_early_pruned(self.vaults.holding(HOLDER))
             went += [after.generation] if after and after != before else []
         return went
 
@@ -68,25 +68,29 @@ QUOTA = 13_000_000
 
 
 @pytest.fixture(scope="module")
-def bent(made_desk: VaultWorld, tmp_path_factory: pytest.TempPathFactory) -> Filling:
-    """A share that became full, bent once, and bends again at the next pass of another day."""
-    filling = Filling(made_desk.copy(tmp_path_factory.mktemp("bent") / "desk"), QUOTA)
+def pruned_once(made_desk: VaultWorld, tmp_path_factory: pytest.TempPathFactory) -> Filling:
+    """A share that became full, was pruned early once, and is again at the next pass of another day."""
+    filling = Filling(made_desk.copy(tmp_path_factory.mktemp("pruned-once") / "desk"), QUOTA)
     for _ in range(200):
         filling.step()
-        if bending.read_bent(filling.vaults.holding(HOLDER)):
+        if early_pruning.last_early_pruned(filling.vaults.holding(HOLDER)):
             return filling
         thin_here(filling.vaults)
     raise AssertionError("it never became full")
 
 
 @pytest.fixture
-def filling(bent: Filling, tmp_path: Path) -> Filling:
-    found = copy.copy(bent)
-    found.vaults, found.files, found.chain = bent.vaults.copy(tmp_path / "bent"), dict(bent.files), list(bent.chain)
+def filling(pruned_once: Filling, tmp_path: Path) -> Filling:
+    found = copy.copy(pruned_once)
+    found.vaults, found.files, found.chain = (
+        pruned_once.vaults.copy(tmp_path / "pruned-once"),
+        dict(pruned_once.files),
+        list(pruned_once.chain),
+    )
     return found
 
 
-def test_a_share_that_fills_bends_at_its_old_end_and_never_refuses(filling: Filling) -> None:
+def test_a_share_that_fills_is_pruned_at_its_old_end_and_never_refuses(filling: Filling) -> None:
     went = filling.live(280)
     assert went
     assert went == sorted(went), "the oldest first"
@@ -103,14 +107,14 @@ def test_at_the_floor_a_full_share_refuses(vaults: VaultWorld) -> None:
         Filling(vaults, QUOTA // 2).live(400)
 
 
-def test_at_most_one_generation_a_day_bends_and_the_holder_tells_it(filling: Filling) -> None:
+def test_at_most_one_generation_a_day_is_pruned_early_and_the_holder_tells_it(filling: Filling) -> None:
     vaults = filling.vaults
     thin_here(vaults)
-    told = bending.told(vaults.holding(HOLDER), vaults.open(HOLDER).ageing.now())
+    told = early_pruning.notice(vaults.holding(HOLDER), vaults.open(HOLDER).ageing.now())
     assert told.startswith("generation 2.")
     view = observed(vaults.open(HOLDER), SERVICE, frozenset(), ours=False, thorough=True)
     assert view is not None
-    assert view.bent == told
+    assert view.early_pruned == told
     before = filling.held()
     for _ in range(23):
         vaults.advance(DAY // 24)
@@ -119,7 +123,7 @@ def test_at_most_one_generation_a_day_bends_and_the_holder_tells_it(filling: Fil
 
 
 @pytest.mark.parametrize("why", ["alarm", "freeze", "hold"])
-def test_nothing_bends_while_frozen_held_or_alarmed(filling: Filling, why: str) -> None:
+def test_nothing_is_pruned_early_while_frozen_held_or_alarmed(filling: Filling, why: str) -> None:
     vaults = filling.vaults
     before = filling.held()
     if why == "alarm":
@@ -133,12 +137,12 @@ def test_nothing_bends_while_frozen_held_or_alarmed(filling: Filling, why: str) 
 
 
 def test_a_quota_below_what_is_held_lets_nothing_go(filling: Filling) -> None:
-    vaults, before = filling.vaults, bending.read_bent(filling.vaults.holding(HOLDER))
+    vaults, before = filling.vaults, early_pruning.last_early_pruned(filling.vaults.holding(HOLDER))
     vaults.sign(quota_bytes=QUOTA // 10)
     for _ in range(20):
         vaults.advance(DAY)
         thin_here(vaults)
-    assert bending.read_bent(vaults.holding(HOLDER)) == before
+    assert early_pruning.last_early_pruned(vaults.holding(HOLDER)) == before
     with pytest.raises(NoSpace, match=r"of a quota of 1\.24 MiB"):
         filling.step()
 
@@ -148,10 +152,10 @@ def test_a_cut_after_the_note_lets_no_second_one_go_on_that_day(
 ) -> None:
     vaults = filling.vaults
     with monkeypatch.context() as patched:
-        patched.setattr(bending, "note_bent", _note_and_be_cut(bending.note_bent))
+        patched.setattr(early_pruning, "note_early_pruned", _note_and_be_cut(early_pruning.note_early_pruned))
         with pytest.raises(RuntimeError):
             thin_here(vaults)
-    noted = bending.read_bent(vaults.holding(HOLDER))
+    noted = early_pruning.last_early_pruned(vaults.holding(HOLDER))
     assert noted
     thin_here(vaults)
     assert noted.generation in filling.held(), "nothing went: the cut came first"
@@ -160,18 +164,18 @@ def test_a_cut_after_the_note_lets_no_second_one_go_on_that_day(
     assert noted.generation not in filling.held()
 
 
-def test_a_takeover_of_which_nothing_came_yet_bends_nothing(filling: Filling) -> None:
+def test_a_takeover_of_which_nothing_came_yet_prunes_nothing_early(filling: Filling) -> None:
     """Its grant comes to a vault by an exchange, before its first generation; a line may be cut for days in between."""
     vaults = filling.vaults
     replica, used = vaults.holding(HOLDER), vaults.holding(HOLDER).used_bytes()
     vaults.sign(quota_bytes=int(1.25 * used))
     book = replica.book / "ledger.json"
     save(book, replace(load(book), bases={str(max(replica.epochs())): Amount(used)}))
-    before = bending.read_bent(replica)
+    before = early_pruning.last_early_pruned(replica)
     for known_epoch in (max(replica.epochs()), max(replica.epochs()) + 1):
         vaults.advance(DAY)
         thin_here(vaults)
-        assert bending.read_bent(replica) == before
+        assert early_pruning.last_early_pruned(replica) == before
         view = observed(vaults.open(HOLDER), SERVICE, frozenset(), ours=False, thorough=True)
         assert view is not None
         assert view.ceiling_bytes is not None
@@ -183,12 +187,12 @@ def test_asking_what_would_go_changes_nothing_after_an_ageing_clock_was_lost(fil
     """The one who asks may not write in a vault."""
     replica = filling.vaults.holding(HOLDER)
     node = filling.vaults.open(HOLDER)
-    noted = bending.Bent(node.ageing.now() + DAY, filling.chain[0].name, 9 * DAY)
-    bending.note_bent(replica, noted)
+    noted = early_pruning.EarlyPruned(node.ageing.now() + DAY, filling.chain[0].name, 9 * DAY)
+    early_pruning.note_early_pruned(replica, noted)
     would_go(node, SERVICE, replica)
-    assert bending.read_bent(replica) == noted
+    assert early_pruning.last_early_pruned(replica) == noted
     thin_here(filling.vaults)
-    assert bending.read_bent(replica) == replace(noted, age_seconds=node.ageing.now())
+    assert early_pruning.last_early_pruned(replica) == replace(noted, age_seconds=node.ageing.now())
 
 
 def _note_and_be_cut(note: object) -> object:

@@ -13,7 +13,7 @@ from appliance.backup.vault.maintenance import damage
 from appliance.backup.vault.maintenance.damage import MISSING, Damage
 from appliance.backup.vault.maintenance.pruning import Pruned
 from appliance.backup.vault.store import BUCKET, HEADER, LIST, RECEIPT, Replica
-from appliance.backup.vault.turn import turn
+from appliance.backup.vault.write_lock import write_lock
 from appliance.units import DAY, HOUR
 from tests.integration.vault_worlds.history import days_of, held_here, thin_here
 from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, Generation, VaultWorld, offer
@@ -249,7 +249,7 @@ def test_a_list_that_is_not_its_headers_stops_the_removal_of_blobs(
 
 def test_a_session_that_runs_is_not_disturbed(vaults: VaultWorld, history: list[Generation]) -> None:
     vaults.advance(32 * DAY)
-    with turn(vaults.holding(HOLDER), "a session"):
+    with write_lock(vaults.holding(HOLDER), "a session"):
         assert thin_here(vaults) == Pruned(SERVICE, skipped="a session is taking a push; the next pass thins.")
     assert len(thin_here(vaults).dropped) == 6
 

@@ -14,23 +14,23 @@ from typing import Any
 
 import pytest
 
-from appliance.backup.vault import turn as turns
+from appliance.backup.vault import write_lock as lock_module
 from appliance.backup.vault.maintenance.pruning import prune_replica
 from appliance.backup.vault.store import RECEIPT, Replica
-from appliance.backup.vault.turn import Rank, announce, check_not_wanted, turn
+from appliance.backup.vault.write_lock import Rank, announce, check_not_wanted, write_lock
 from appliance.errors import ApplianceError, Busy
 from tests.waiting import wait_until
 from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, VaultWorld, assert_whole, offer, push
 
 WHAT = "the vault's replica of docs-a"
-# Another process that takes the turn, says its rank if it is given one, tells that it has it and waits.
+# Another process that takes the lock, says its rank if it is given one, tells that it has it and waits.
 OTHER = """
 import sys
 from pathlib import Path
 from appliance.backup.vault.store import Replica
-from appliance.backup.vault.turn import Rank, announce, turn
+from appliance.backup.vault.write_lock import Rank, announce, write_lock
 replica = Replica(Path(sys.argv[1]))
-with turn(replica, "this"):
+with write_lock(replica, "this"):
     if len(sys.argv) > 2:
         announce(replica, Rank(int(sys.argv[2]), sys.argv[3] == "writer"))
     print("mine", flush=True)
@@ -52,13 +52,13 @@ def others() -> Iterator[ExitStack]:
 
 
 def _other(others: ExitStack, replica: Replica, *rank: str) -> subprocess.Popen[str]:
-    """A process that has the turn; ended at the end of the test if it still lives."""
+    """A process that has the lock; ended at the end of the test if it still lives."""
     process = subprocess.Popen(
         (sys.executable, "-c", OTHER, str(replica.root), *rank),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(turns.__file__).parents[3])},
+        env={**os.environ, "PYTHONPATH": str(Path(lock_module.__file__).parents[3])},
     )
 
     def end() -> None:
@@ -88,12 +88,12 @@ def test_a_stronger_session_ends_a_weaker_one(
 ) -> None:
     other = _other(others, replica, *holds)
     if ends:
-        with turn(replica, WHAT, lambda: comes):
+        with write_lock(replica, WHAT, lambda: comes):
             assert other.wait(10) == -9
         return
     with (
         pytest.raises(Busy, match="the vault's replica of docs-a is in use by another process"),
-        turn(replica, WHAT, lambda: comes),
+        write_lock(replica, WHAT, lambda: comes),
     ):
         pass
     assert other.poll() is None
@@ -101,16 +101,16 @@ def test_a_stronger_session_ends_a_weaker_one(
 
 def test_who_has_no_rank_ends_nobody(others: ExitStack, replica: Replica) -> None:
     other = _other(others, replica, "2", "relay")
-    with pytest.raises(Busy), turn(replica, WHAT):
+    with pytest.raises(Busy), write_lock(replica, WHAT):
         pass
     assert other.poll() is None
 
 
-def test_the_rank_is_only_asked_when_somebody_has_the_turn(replica: Replica) -> None:
+def test_the_rank_is_only_asked_when_somebody_has_the_lock(replica: Replica) -> None:
     def never() -> Rank:
         raise AssertionError
 
-    with turn(replica, WHAT, never):
+    with write_lock(replica, WHAT, never):
         pass
 
 
@@ -119,7 +119,7 @@ def test_a_claim_that_is_not_proven_ends_nobody(others: ExitStack, replica: Repl
         raise ApplianceError("not proven.")
 
     other = _other(others, replica, "2", "relay")
-    with pytest.raises(ApplianceError, match="not proven"), turn(replica, WHAT, refuse):
+    with pytest.raises(ApplianceError, match="not proven"), write_lock(replica, WHAT, refuse):
         pass
     assert other.poll() is None
 
@@ -132,7 +132,7 @@ def test_a_number_that_is_another_process_by_now_is_left_alone(
     other = _other(others, replica, "2", "writer")
     path = replica.root / "session.lock"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
-    with pytest.raises(Busy), turn(replica, WHAT, lambda: Rank(4, True)):
+    with pytest.raises(Busy), write_lock(replica, WHAT, lambda: Rank(4, True)):
         pass
     assert other.poll() is None
 
@@ -141,20 +141,20 @@ def test_a_number_that_is_another_process_by_now_is_left_alone(
 def test_a_lock_file_that_says_nothing_ends_nobody(others: ExitStack, replica: Replica, text: str) -> None:
     other = _other(others, replica)
     (replica.root / "session.lock").write_text(text)
-    with pytest.raises(Busy), turn(replica, WHAT, lambda: Rank(4, True)):
+    with pytest.raises(Busy), write_lock(replica, WHAT, lambda: Rank(4, True)):
         pass
     assert other.poll() is None
 
 
 def test_nobody_ends_itself(replica: Replica) -> None:
-    with turn(replica, WHAT):
+    with write_lock(replica, WHAT):
         announce(replica, Rank(2, True))
-        with pytest.raises(Busy), turn(replica, WHAT, lambda: Rank(4, True)):
+        with pytest.raises(Busy), write_lock(replica, WHAT, lambda: Rank(4, True)):
             pass
 
 
-def test_what_an_ended_turn_said_is_not_believed_of_the_next(others: ExitStack, replica: Replica) -> None:
-    with turn(replica, WHAT):
+def test_what_an_ended_session_said_is_not_believed_of_the_next(others: ExitStack, replica: Replica) -> None:
+    with write_lock(replica, WHAT):
         announce(replica, Rank(2, True))
     assert (replica.root / "session.lock").read_text() == ""
 

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.accounts import model
 from appliance.accounts.passwords import is_password, nt_hash
-from appliance.accounts.second import printed_code, totp_step
+from appliance.accounts.second_factor import printed_code, totp_step
 from appliance.accounts.store import read_or_new, read_store, store_bytes, write_store
 from appliance.errors import ApplianceError, IntegrityError, NotFound, UsageError
 from appliance.secret import Secret

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.accounts.second import (
+from appliance.accounts.second_factor import (
     CODE_HASH,
     CODES,
     TOTP,

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as some
 
-from appliance.backup.peers.unseen import OBSERVERS_MIN, unseen
+from appliance.backup.peers.absence_rule import OBSERVERS_MIN, proven_absent
 from appliance.clock import utc_text
 from appliance.errors import IntegrityError, Refused
 from appliance.trust.absence import Absence, make_absence, read_absence
@@ -47,14 +47,14 @@ def statement(observer: str, absent: str, **more: Any) -> Absence:
 def stated(said: Any) -> Absence:
     words = said if isinstance(said, dict) else {"say": said}
     observer, absent = words["say"].split(" misses ")
-    more = {"missed" if name == "unseen" else name: value for name, value in words.items() if name != "say"}
+    more = {"missed" if name == "unseen_days" else name: value for name, value in words.items() if name != "say"}
     return statement(observer, absent, **more)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"].replace(" ", "_"))
 def test_the_rule(case: dict[str, Any]) -> None:
-    found = unseen(case.get("of", PARTIES), [stated(it) for it in case["says"]], SERVICE, NOW)
-    assert sorted(found) == sorted(case["unseen"])
+    found = proven_absent(case.get("of", PARTIES), [stated(it) for it in case["says"]], SERVICE, NOW)
+    assert sorted(found) == sorted(case["absent"])
 
 
 PAIRS = some.sets(some.tuples(some.sampled_from("ahbd"), some.sampled_from("ahbd")))
@@ -65,14 +65,14 @@ MADE = {(one, other): statement(one, other) for one in PARTIES for other in PART
 def test_whatever_one_node_says_it_alone_declares_nobody_lost(pairs: set[tuple[str, str]], liar: str) -> None:
     honest = [MADE[pair] for pair in pairs if pair[0] != liar]
     lies = [MADE[liar, other] for other in PARTIES]
-    for name in unseen(PARTIES, honest + lies, SERVICE, NOW):
+    for name in proven_absent(PARTIES, honest + lies, SERVICE, NOW):
         missed_by = {one for one, other in pairs if other == name and one not in (liar, name)}
         assert len(missed_by) >= OBSERVERS_MIN - 1
 
 
 @given(PAIRS)
 def test_nobody_is_lost_whom_somebody_sees_who_is_seen_by_one_that_speaks(pairs: set[tuple[str, str]]) -> None:
-    found = unseen(PARTIES, [MADE[pair] for pair in pairs], SERVICE, NOW)
+    found = proven_absent(PARTIES, [MADE[pair] for pair in pairs], SERVICE, NOW)
     for name in found:
         speakers = {one for one, other in pairs if other == name and one != name}
         silent = set(PARTIES) - speakers - {name}

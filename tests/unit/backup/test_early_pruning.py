@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.backup.chain.retention import FLOOR_MONTHS, MONTH, YEAR, Drop, Generation, Keep, bend, prune
+from appliance.backup.chain.retention import FLOOR_MONTHS, MONTH, YEAR, Drop, Generation, Keep, prune, prune_early
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
 from tests.unit.backup.histories import LOCK, after, histories, line, locks, nows
@@ -16,9 +16,9 @@ from tests.unit.backup.histories import LOCK, after, histories, line, locks, now
 FLOOR = LOCK + FLOOR_MONTHS * MONTH
 
 
-def bent_to_the_end(history: list[Generation], now: int, lock: int) -> list[Generation]:
+def pruned_to_the_end(history: list[Generation], now: int, lock: int) -> list[Generation]:
     """`history` once a full share has let go of all that it may."""
-    while found := bend(history, now, lock):
+    while found := prune_early(history, now, lock):
         history = [replace(item, held=item.held and item.id != found.id) for item in history]
     return history
 
@@ -40,19 +40,21 @@ def partly(draw: st.DrawFn) -> list[Generation]:
 
 
 @given(partly(), nows, locks)
-def test_nothing_younger_than_the_lock_and_no_newest_bends(history: list[Generation], now: int, lock: int) -> None:
-    left = {item.id for item in held(bent_to_the_end(history, now, lock))}
+def test_nothing_younger_than_the_lock_and_no_newest_is_pruned_early(
+    history: list[Generation], now: int, lock: int
+) -> None:
+    left = {item.id for item in held(pruned_to_the_end(history, now, lock))}
     assert {item.id for item in history if now - item.received_age_seconds < lock} <= left
     parents = {item.previous for item in history}
     assert {item.id for item in history if item.id.digest not in parents} <= left
 
 
 @given(partly(), nows, locks)
-def test_a_whole_generation_of_each_of_twelve_months_never_bends(
+def test_a_whole_generation_of_each_of_twelve_months_is_never_pruned_early(
     history: list[Generation], now: int, lock: int
 ) -> None:
     since = now - lock - FLOOR_MONTHS * MONTH
-    left = bent_to_the_end(history, now, lock)
+    left = pruned_to_the_end(history, now, lock)
     assert months_with_a_whole_one(history, since) == months_with_a_whole_one(left, since)
 
 
@@ -69,7 +71,7 @@ def test_the_oldest_goes_first_and_then_all_but_one_of_each_month() -> None:
     now = 3 * YEAR
     history = after(line(range(0, now, DAY)), now)
     order = []
-    while found := bend(history, now, LOCK):
+    while found := prune_early(history, now, LOCK):
         order.append(next(it.received_age_seconds for it in history if it.id == found.id))
         history = [replace(item, held=item.held and item.id != found.id) for item in history]
     assert order == sorted(order)
@@ -78,11 +80,11 @@ def test_the_oldest_goes_first_and_then_all_but_one_of_each_month() -> None:
     assert max(ages) < FLOOR
 
 
-def test_what_is_young_by_our_own_receipt_does_not_bend() -> None:
+def test_what_is_young_by_our_own_receipt_is_not_pruned_early() -> None:
     history = after(line(range(0, 2 * YEAR, DAY)), 2 * YEAR)
-    first = bend(history, 2 * YEAR, LOCK)
+    first = prune_early(history, 2 * YEAR, LOCK)
     assert first is not None
-    second = bend(history, 2 * YEAR, LOCK, young={first.id})
+    second = prune_early(history, 2 * YEAR, LOCK, young={first.id})
     assert second is not None
     assert second.id != first.id
 
@@ -92,8 +94,8 @@ def test_what_is_young_by_our_own_receipt_does_not_bend() -> None:
 def test_an_origin_that_fills_its_share_for_months_leaves_a_generation_of_each_month_of_a_year(
     days: int, before: int
 ) -> None:
-    """The share is full each day of the attack, so it bends each day. `before`: of how many months before the attack a
-    generation is left, at least; there were two years of history."""
+    """The share is full each day of the attack, so it is pruned early each day. `before`: of how many months before the
+    attack a generation is left, at least; there were two years of history."""
     start = 2 * YEAR
     history = after(line(range(0, start, DAY)), start)
     for day in range(days):
@@ -101,7 +103,7 @@ def test_an_origin_that_fills_its_share_for_months_leaves_a_generation_of_each_m
         history = [*history, replace(line([now], parent=history[-1].id.digest)[0], id=_next(history))]
         left = {it.id for it in prune(history, now, LOCK) if isinstance(it, Keep)}
         history = [replace(item, held=item.held and item.id in left) for item in history]
-        found = bend(history, now, LOCK)
+        found = prune_early(history, now, LOCK)
         assert found is None or isinstance(found, Drop)
         history = [replace(item, held=item.held and (found is None or item.id != found.id)) for item in history]
     assert len({it.received_age_seconds // MONTH for it in held(history) if it.received_age_seconds < start}) >= before

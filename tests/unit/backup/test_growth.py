@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.chain.growth import day_of_bending, day_of_refusal, default_quota, quota_that_lasts, refuses
-from appliance.backup.chain.retention import Generation, Keep, bend, prune
-from appliance.backup.vault.maintenance.bending import HEADROOM_DAYS, HEADROOM_SHARE, short_from
+from appliance.backup.chain.growth import day_of_early_pruning, day_of_refusal, default_quota, quota_that_lasts, refuses
+from appliance.backup.chain.retention import Generation, Keep, prune, prune_early
+from appliance.backup.vault.maintenance.early_pruning import HEADROOM_DAYS, HEADROOM_SHARE, short_from
 from appliance.backup.writer.keep import Candidate, keep
 from appliance.backup.writer.keep import Keep as KeptArchive
 from appliance.config.load import load
@@ -45,7 +45,7 @@ class Share:
     """The archives in each generation that is held, by the day it came."""
     headers: list[Generation] = field(default_factory=list)
     refused: list[int] = field(default_factory=list)
-    bent: list[int] = field(default_factory=list)
+    pruned_early: list[int] = field(default_factory=list)
 
     def bytes_of(self, archives: Iterable[int]) -> int:
         """The union of what the archives made on these days have."""
@@ -86,9 +86,9 @@ class Share:
             headroom = min(HEADROOM_DAYS * self.service.change_bytes_per_day, HEADROOM_SHARE * self.room)
             if self.used() <= self.room - headroom:
                 return
-            if found := bend(self._known(), now, lock):
+            if found := prune_early(self._known(), now, lock):
                 del self.generations[found.id.sequence - 1]
-                self.bent.append(self.day)
+                self.pruned_early.append(self.day)
 
     def live(self, days: int) -> Share:
         while self.day < days and not self.refused:
@@ -118,11 +118,11 @@ def test_a_default_quota_refuses_nothing_in_ten_years_at_the_declared_change(siz
 
 @pytest.mark.long
 @pytest.mark.parametrize(("size", "change"), SIZES[:4])
-def test_at_twice_the_declared_change_a_share_bends_and_stays_within(size: int, change: int) -> None:
+def test_at_twice_the_declared_change_a_share_is_pruned_early_and_stays_within(size: int, change: int) -> None:
     it = service(size, change)
     share = Share(it, 2 * change, USABLE * it.quota_bytes).live(3650)
     assert share.refused == []
-    assert share.bent, "and its holder warns"
+    assert share.pruned_early, "and its holder warns"
     assert share.used() <= USABLE * it.quota_bytes
 
 
@@ -174,10 +174,10 @@ def test_what_lasts_lasts_and_check_says_nothing() -> None:
     it = service(200 * GIB, GIB)
     enough = replace(it, quota_bytes=quota_that_lasts(it))
     assert day_of_refusal(enough) is None
-    bending = day_of_bending(enough)
-    assert bending is not None
-    assert bending < 3650
-    assert day_of_bending(replace(it, quota_bytes=10**15)) is None
+    day = day_of_early_pruning(enough)
+    assert day is not None
+    assert day < 3650
+    assert day_of_early_pruning(replace(it, quota_bytes=10**15)) is None
 
 
 def test_small_changes_of_a_small_service_add_no_more_than_its_size_each_time() -> None:

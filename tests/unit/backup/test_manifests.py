@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from appliance.backup.sources.model import Part, Prepared
-from appliance.backup.writer.left_out import MAPPINGS, PASSWORDS, WARNED, noted
+from appliance.backup.writer.left_out_reasons import MAPPINGS, PASSWORDS, WARNED, noted
 from appliance.backup.writer.manifest import Accepted, Aged, LeftOut, Manifest, PathManifest, decode, encode
 from appliance.backup.writer.manifests import COMMENT_BYTES_MAX, after_borg, before_borg, comment, read_all
 from appliance.borg.model import Archive

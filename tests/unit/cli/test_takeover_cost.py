@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.cli.failover.stake import Stake, sealed_at, text_of
+from appliance.cli.failover.takeover_cost import TakeoverCost, sealed_at, text_of
 from appliance.trust.generation import Header
 from appliance.trust.signed import Document
 
@@ -17,7 +17,7 @@ def header(sequence: int, time: str) -> Header:
 
 
 CLEAN, NEWEST = header(7, "2026-11-20T08:00:00Z"), header(9, "2026-11-26T08:00:00Z")
-KNOWN = Stake("docs-a", "2026-11-26T08:00:00Z", 2100, "2026-11-20T02:00:00Z", 143, 15)
+KNOWN = TakeoverCost("docs-a", "2026-11-26T08:00:00Z", 2100, "2026-11-20T02:00:00Z", 143, 15)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ KNOWN = Stake("docs-a", "2026-11-26T08:00:00Z", 2100, "2026-11-20T02:00:00Z", 14
         ),
     ],
 )
-def test_it_says_what_is_lost_and_for_how_long_clients_wait(it: Stake, sentences: tuple[str, ...]) -> None:
+def test_it_says_what_is_lost_and_for_how_long_clients_wait(it: TakeoverCost, sentences: tuple[str, ...]) -> None:
     text = text_of(it)
     for sentence in sentences:
         assert sentence in text

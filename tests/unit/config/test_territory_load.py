@@ -52,7 +52,7 @@ def test_a_quota_that_is_not_given_lasts_at_twice_the_declared_change(good: Terr
     given = good.services["docs-attichy"]
     twice = replace(given, change_bytes_per_day=2 * given.change_bytes_per_day)
     assert quota_that_lasts(given) < given.quota_bytes < quota_that_lasts(twice)
-    assert given.quota_bytes > 0.9 * quota_that_lasts(twice), "all but what bending keeps free of the second half"
+    assert given.quota_bytes > 0.9 * quota_that_lasts(twice), "all but what early pruning keeps free of the second half"
 
 
 def test_a_share_and_the_networks_of_its_pcs_are_in_the_bundle() -> None:

@@ -15,7 +15,7 @@ from appliance.errors import Busy, Forbidden, IntegrityError, Refused
 from appliance.failover.documents import SignedDocuments
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
-from appliance.trust.held import make_held
+from appliance.trust.holder_answer import make_holder_answer
 from appliance.voter import session as counter_of_broker
 from appliance.voter.promises import begin_promises
 from appliance.voter.session import BrokerSession
@@ -61,7 +61,7 @@ class World:
     def answers(self) -> tuple[bytes, ...]:
         told = [question.split() for question in self.state.questions(HOME)]
         fields = [{"service": name, "epoch": int(epoch), "challenge": challenge} for name, epoch, challenge in told]
-        return tuple(make_held(KEYS[HOME], holder=HOME, **it) for it in fields)  # type: ignore[arg-type]
+        return tuple(make_holder_answer(KEYS[HOME], holder=HOME, **it) for it in fields)  # type: ignore[arg-type]
 
     def vote(self, caller: str = STANDBY, **changed: Any) -> bytes:
         return self.state.vote(caller, asked(2, caller, **changed).document.raw.decode())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from appliance.failover.protocol import LEAP_MAX
 from appliance.territory.model import Placement
 from appliance.trust.grant import Grant
-from appliance.trust.held import Held, make_held, read_held
+from appliance.trust.holder_answer import HolderAnswer, make_holder_answer, read_holder_answer
 from appliance.trust.keys import public_line
 from appliance.trust.revocation import Revoked
 from appliance.trust.signed import digest_of
@@ -288,10 +288,10 @@ def test_whatever_it_is_asked_it_never_signs_two_lines_for_one_epoch(questions: 
 
 def answer(
     challenge: str, key: str = HOME, epoch: int = 2, service: str = "docs-a", lease_seconds: int | None = None
-) -> Held:
+) -> HolderAnswer:
     fields = {} if lease_seconds is None else {"lease_seconds": lease_seconds}
-    raw = make_held(KEYS[key], service=service, epoch=epoch, holder=HOME, challenge=challenge, **fields)
-    return read_held(raw, public_line(KEYS[key]))
+    raw = make_holder_answer(KEYS[key], service=service, epoch=epoch, holder=HOME, challenge=challenge, **fields)
+    return read_holder_answer(raw, public_line(KEYS[key]))
 
 
 def test_an_answer_ends_the_silence_and_each_question_has_one() -> None:
@@ -319,7 +319,7 @@ def test_silence_counts_from_the_lease_that_the_holder_said_it_has_though_a_bund
     "wrong",
     [answer("cc" * 32), answer("aa" * 32, key=HOLDER), answer("aa" * 32, epoch=4), answer("aa" * 32, service="docs-b")],
 )
-def test_another_answer_says_nothing(wrong: Held) -> None:
+def test_another_answer_says_nothing(wrong: HolderAnswer) -> None:
     assert begin_probe(FIRST, "aa" * 32, 100).answered(wrong, 101).silence(102) == 2
 
 

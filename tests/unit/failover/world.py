@@ -69,7 +69,7 @@ class Copies:
     async def present(self, service: str) -> Presented:
         return Presented(self.has)
 
-    def goes_on_without(self, service: str, generation: str) -> bool | None:
+    def is_orphaned(self, service: str, generation: str) -> bool | None:
         return self.passed_over
 
     async def adopt(self, service: str, *, keep_files: bool, generation: str = "", required: str = "") -> None:

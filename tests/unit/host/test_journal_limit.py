@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from appliance.host.seldom import Counted, Seldom, count, saying
+from appliance.host.journal_limit import Counted, OncePerMinute, count, say_limited
 
 
 def test_who_is_slowed_a_thousand_times_is_two_lines_in_two_minutes() -> None:
-    slowed = Seldom()
+    slowed = OncePerMinute()
     told = [slowed.tries(now=number / 10) for number in range(1000)]
     assert [it for it in told if it] == [1, 600]
 
 
 def test_what_was_not_said_is_counted_in_what_is() -> None:
     said: list[str] = []
-    seldom = Seldom()
+    limit = OncePerMinute()
     for now in (0.0, 1.0, 2.0, 60.0):
-        saying(said.append, seldom, "a line", now)
+        say_limited(said.append, limit, "a line", now)
     assert said == ["a line", "a line (3 times since the last such line)"]
 
 

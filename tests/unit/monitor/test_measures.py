@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from appliance.backup.vault.sealing.probed import Probed
-from appliance.monitor import metrics, sheet
+from appliance.monitor import measures_file, metrics
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.held import LOCK_TRIED_SECONDS_MAX
 from appliance.monitor.measures import checks_in, measure
@@ -208,16 +208,16 @@ def test_every_reason_is_the_answer_of_a_check_that_was_made(case: dict[str, Any
 
 def test_a_sheet_says_what_was_written_on_it(tmp_path: Any) -> None:
     written = (Sample("backup_copies", ("docs-a",), 2.0), Sample("bundle_serial", (), 7.0))
-    sheet.save(tmp_path / "sheet", written)
-    assert sheet.load(tmp_path / "sheet") == written
+    measures_file.save(tmp_path / "sheet", written)
+    assert measures_file.load(tmp_path / "sheet") == written
     assert (tmp_path / "sheet").stat().st_mode & 0o007 == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"format": 2, "samples": []}', b'{"format": 1, "samples": [3]}'])
 def test_a_sheet_that_is_none_says_nothing(tmp_path: Any, content: bytes) -> None:
     (tmp_path / "sheet").write_bytes(content)
-    assert sheet.load(tmp_path / "sheet") == ()
-    assert sheet.load(tmp_path / "none") == ()
+    assert measures_file.load(tmp_path / "sheet") == ()
+    assert measures_file.load(tmp_path / "none") == ()
 
 
 def test_a_share_is_full_when_its_epoch_is_though_a_part_is_kept_for_the_next() -> None:

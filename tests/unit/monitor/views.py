@@ -82,7 +82,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         unsafe_since=before(moment, words["unsafe"]) if "unsafe" in words else 0.0,
         envelopes={name: before(moment, made) for name, made in words.get("envelopes", {"recovery": "10d"}).items()},
         overtaken=tuple(words.get("overtaken", ("", ""))),
-        left_behind=tuple(words.get("left_behind", ("", ""))),
+        orphaned=tuple(words.get("orphaned", ("", ""))),
         accounts_changed=before(moment, words["accounts"]) if "accounts" in words else 0.0,
         partial=partial(moment, words),
         shrunken=words.get("shrunken", ""),
@@ -114,7 +114,7 @@ def held(moment: Now, words: Mapping[str, Any]) -> Held:
         forks=tuple(words.get("forks", ())),
         damage=tuple(words.get("damage", ())),
         frozen=words.get("frozen", ""),
-        bent=words.get("bent", ""),
+        early_pruned=words.get("early_pruned", ""),
         elsewhere=words.get("elsewhere", ""),
         sizes=tuple(
             BackupSize(generation(moment, number, since).name, size * MIB, 9, before(moment, since))

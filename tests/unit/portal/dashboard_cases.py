@@ -9,7 +9,7 @@ from appliance.clock import utc_seconds
 from appliance.monitor import metrics
 from appliance.monitor.metrics import STATES, Metric
 from appliance.portal.dashboard.names import CHIPS, JOULES, PLUG_POWER, POWER_ANSWERS, UPS_POWER, UPS_STATUS
-from appliance.portal.dashboard.seen import Alert, Heard, Present, Prometheus, Told, Watched
+from appliance.portal.dashboard.observations import Alert, LastAnswer, Observations, Prometheus, Sample, WatchedNode
 from appliance.territory.model import Territory
 from appliance.territory.placement import place
 from appliance.units import HOUR, parse_duration
@@ -22,11 +22,11 @@ def ago(text: str, now: float = NOW) -> float:
     return now - parse_duration(text)
 
 
-def told(metric: Metric, value: float, *labels: str) -> Told:
-    return Told(metric.full_name, dict(zip(metric.labels, labels, strict=True)), value)
+def sample(metric: Metric, value: float, *labels: str) -> Sample:
+    return Sample(metric.full_name, dict(zip(metric.labels, labels, strict=True)), value)
 
 
-def present(words: Mapping[str, Any], now: float = NOW) -> Present:
+def observed(words: Mapping[str, Any], now: float = NOW) -> Observations:
     """`words`: nodes by name (as `watched`), looked (how long ago), prometheus ("silent"), alerts."""
     at = ago(words["looked"], now) if "looked" in words else now - LOOKED_AGO
     nodes = {name: watched(name, it, now) for name, it in words.get("nodes", {}).items()}
@@ -37,86 +37,88 @@ def present(words: Mapping[str, Any], now: float = NOW) -> Present:
     prometheus = Prometheus(at, alerts=alerts)
     if words.get("prometheus") == "silent":
         prometheus = Prometheus(at - HOUR, at, "refused")
-    return Present(at, nodes, prometheus)
+    return Observations(at, nodes, prometheus)
 
 
-def watched(name: str, words: Mapping[str, Any], now: float) -> Watched:
+def watched(name: str, words: Mapping[str, Any], now: float) -> WatchedNode:
     """`words`: silent (since when, or "never"), machine (false, or of `_machine`), and what `_agent` takes."""
     silent, at = words.get("silent", ""), now - LOOKED_AGO
     if silent == "never":
-        return Watched(Heard(since=at, why="refused."))
+        return WatchedNode(LastAnswer(since=at, why="refused."))
     samples = tuple(_agent(name, words, now))
     agent = (
-        Heard(at, told=samples) if not silent else Heard(ago(silent, now), ago(silent, now) + 30, "refused.", samples)
+        LastAnswer(at, samples=samples)
+        if not silent
+        else LastAnswer(ago(silent, now), ago(silent, now) + 30, "refused.", samples)
     )
     machine = words.get("machine")
     if machine is None:
-        return Watched(agent)
+        return WatchedNode(agent)
     if machine is False:
-        return Watched(agent, Heard(ago("1h", now), at, "refused."))
-    return Watched(agent, Heard(at, told=tuple(_machine(machine))), machine.get("watts"))
+        return WatchedNode(agent, LastAnswer(ago("1h", now), at, "refused."))
+    return WatchedNode(agent, LastAnswer(at, samples=tuple(_machine(machine))), machine.get("watts"))
 
 
-def _agent(name: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
+def _agent(name: str, words: Mapping[str, Any], now: float) -> Iterator[Sample]:
     """`words`: looked (how long ago, "" for never), writes and holds (by service), checks ("check role subject":
     state)."""
     if words.get("looked", "20s"):
-        yield told(metrics.LOOKED, ago(words.get("looked", "20s"), now))
+        yield sample(metrics.LOOKED, ago(words.get("looked", "20s"), now))
     for service, it in words.get("writes", {}).items():
-        yield told(metrics.EPOCH, it.get("epoch", 2), service)
-        yield told(metrics.RPO, parse_duration(it.get("rpo", "1d")), service)
+        yield sample(metrics.EPOCH, it.get("epoch", 2), service)
+        yield sample(metrics.RPO, parse_duration(it.get("rpo", "1d")), service)
         if it.get("safe", "1h"):
-            yield told(metrics.SAFE, ago(it.get("safe", "1h"), now), service)
+            yield sample(metrics.SAFE, ago(it.get("safe", "1h"), now), service)
         if "unsafe" in it:
-            yield told(metrics.UNSAFE, ago(it["unsafe"], now), service)
+            yield sample(metrics.UNSAFE, ago(it["unsafe"], now), service)
         if "new" in it:
-            yield told(metrics.NEW_BYTES, it["new"], service)
-            yield told(metrics.BYTES, it.get("of", 100), service)
+            yield sample(metrics.NEW_BYTES, it["new"], service)
+            yield sample(metrics.BYTES, it.get("of", 100), service)
         yield from _proofs(service, it, now)
     for service, it in words.get("holds", {}).items():
-        yield told(metrics.EXPECTED, 1, service, name)
+        yield sample(metrics.EXPECTED, 1, service, name)
         if it.get("newest", "1h"):
             came = ago(it.get("newest", "1h"), now)
             made = now + parse_duration(it["ahead"]) if "ahead" in it else came
-            yield told(metrics.HELD_NEWEST, made, service, name)
-            yield told(metrics.HELD_CAME, came, service, name)
-        yield told(metrics.SIZE, it.get("used", 10), service, name)
-        yield told(metrics.QUOTA, 100, service, name)
+            yield sample(metrics.HELD_NEWEST, made, service, name)
+            yield sample(metrics.HELD_CAME, came, service, name)
+        yield sample(metrics.SIZE, it.get("used", 10), service, name)
+        yield sample(metrics.QUOTA, 100, service, name)
         if "short" in it:
-            yield told(metrics.SHORT, it["short"], service, name)
+            yield sample(metrics.SHORT, it["short"], service, name)
         yield from _proofs(service, it, now)
     for what, state in words.get("checks", {}).items():
         check, role, subject = what.split()
-        yield told(metrics.CHECK, metrics.LACKING if state == "lacking" else STATES[state], check, role, subject)
+        yield sample(metrics.CHECK, metrics.LACKING if state == "lacking" else STATES[state], check, role, subject)
 
 
-def _proofs(service: str, words: Mapping[str, Any], now: float) -> Iterator[Told]:
+def _proofs(service: str, words: Mapping[str, Any], now: float) -> Iterator[Sample]:
     """`words`: drilled, took, wrong; checked and errors by kind."""
     if "drilled" in words:
-        yield told(metrics.DRILLED, ago(words["drilled"], now), service)
-        yield told(metrics.DRILL_SECONDS, parse_duration(words.get("took", "5min")), service)
+        yield sample(metrics.DRILLED, ago(words["drilled"], now), service)
+        yield sample(metrics.DRILL_SECONDS, parse_duration(words.get("took", "5min")), service)
     if "wrong" in words:
-        yield told(metrics.DRILL_WRONG, words["wrong"], service)
+        yield sample(metrics.DRILL_WRONG, words["wrong"], service)
     for kind, when in words.get("checked", {}).items():
-        yield told(metrics.CHECKED, ago(when, now), service, kind)
+        yield sample(metrics.CHECKED, ago(when, now), service, kind)
     for kind, errors in words.get("errors", {}).items():
-        yield told(metrics.ERRORS, errors, service, kind)
+        yield sample(metrics.ERRORS, errors, service, kind)
 
 
-def _machine(words: Mapping[str, Any]) -> Iterator[Told]:
+def _machine(words: Mapping[str, Any]) -> Iterator[Sample]:
     """`words`: celsius, ups and plug (watts), answers (0 for a UPS that does not), battery, joules."""
     if "celsius" in words:
-        yield Told(CHIPS, {"chip": "a", "sensor": "temp1"}, words["celsius"])
-        yield Told(CHIPS, {"chip": "b", "sensor": "temp1"}, words["celsius"] - 20)
+        yield Sample(CHIPS, {"chip": "a", "sensor": "temp1"}, words["celsius"])
+        yield Sample(CHIPS, {"chip": "b", "sensor": "temp1"}, words["celsius"] - 20)
     if "ups" in words:
-        yield Told(UPS_POWER, {"ups": "ups"}, words["ups"])
-        yield Told(UPS_STATUS, {"ups": "ups", "flag": "OB"}, float(words.get("battery", False)))
+        yield Sample(UPS_POWER, {"ups": "ups"}, words["ups"])
+        yield Sample(UPS_STATUS, {"ups": "ups", "flag": "OB"}, float(words.get("battery", False)))
     if "answers" in words:
-        yield Told(POWER_ANSWERS, {"source": "ups"}, words["answers"])
+        yield Sample(POWER_ANSWERS, {"source": "ups"}, words["answers"])
     if "plug" in words:
-        yield Told(PLUG_POWER, {"source": "plug"}, words["plug"])
+        yield Sample(PLUG_POWER, {"source": "plug"}, words["plug"])
     if "joules" in words:
-        yield Told(JOULES, {"index": "0"}, words["joules"])
+        yield Sample(JOULES, {"index": "0"}, words["joules"])
 
 
 def whole(territory: Territory) -> dict[str, Any]:

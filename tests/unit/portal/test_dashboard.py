@@ -12,14 +12,14 @@ import yaml
 
 from appliance.config.load import load
 from appliance.monitor.states import ORDER
-from appliance.portal.dashboard import seen
+from appliance.portal.dashboard import observations
+from appliance.portal.dashboard.observations import NOTHING, LastAnswer, Observations, WatchedNode
 from appliance.portal.dashboard.overview import Overview, judge
 from appliance.portal.dashboard.readings import Reading
 from appliance.portal.dashboard.runbooks import runbook
-from appliance.portal.dashboard.seen import NOTHING, Heard, Present, Watched
 from appliance.portal.dashboard.watch import watts
-from tests.unit.portal.sights import NOW, present, whole
-from tests.unit.portal.sights import watched as seen_of
+from tests.unit.portal.dashboard_cases import NOW, observed, whole
+from tests.unit.portal.dashboard_cases import watched as seen_of
 
 ROOT = Path(__file__).parents[3]
 CASES = yaml.safe_load((ROOT / "tests/cases/portal/dashboard.yml").read_text("utf-8"))
@@ -27,8 +27,8 @@ TERRITORY = load(ROOT / "inventory/demo")
 EVERY_CASE = [pytest.param(case, id=case["name"].replace(" ", "_")) for case in CASES]
 
 
-def look(case: Mapping[str, Any]) -> Present:
-    return present(changed(whole(TERRITORY), case.get("given", {})))
+def look(case: Mapping[str, Any]) -> Observations:
+    return observed(changed(whole(TERRITORY), case.get("given", {})))
 
 
 def changed(words: Any, change: Any) -> Any:
@@ -80,12 +80,12 @@ def test_the_worst_comes_first_and_each_reason_has_a_page_that_says_what_to_do(c
 @pytest.mark.parametrize("case", EVERY_CASE)
 def test_what_was_seen_is_read_as_it_was_written_down(case: dict[str, Any], tmp_path: Path) -> None:
     made = look(case)
-    seen.save(tmp_path / "portal/seen.json", made)
-    assert seen.load(tmp_path / "portal/seen.json") == made
+    observations.save(tmp_path / "portal/seen.json", made)
+    assert observations.load(tmp_path / "portal/seen.json") == made
 
 
 def test_before_the_first_look_everything_is_unknown_and_nothing_is_a_number(tmp_path: Path) -> None:
-    assert seen.load(tmp_path / "seen.json") == NOTHING
+    assert observations.load(tmp_path / "seen.json") == NOTHING
     for row in judge(TERRITORY, NOTHING, NOW).rows:
         assert (row.state, row.power.value, row.heat.value, row.alerts) == ("unknown", None, None, None)
     (service,) = judge(TERRITORY, NOTHING, NOW).services
@@ -95,15 +95,15 @@ def test_before_the_first_look_everything_is_unknown_and_nothing_is_a_number(tmp
 
 def test_power_and_heat_that_nobody_measures_are_unknown_and_never_nought() -> None:
     plain = changed(whole(TERRITORY), {"nodes": {"commune-b": {"machine": None}}})
-    row = row_of(judge(TERRITORY, present(plain), NOW), "commune-b")
+    row = row_of(judge(TERRITORY, observed(plain), NOW), "commune-b")
     assert (row.power.value, row.heat.value) == (None, None)
-    row = row_of(judge(TERRITORY, present(whole(TERRITORY)), NOW), "commune-b")
+    row = row_of(judge(TERRITORY, observed(whole(TERRITORY)), NOW), "commune-b")
     assert (row.power.value, row.heat.value) == (12, 41)
 
 
 def test_a_plug_knows_more_than_the_ups_behind_it() -> None:
     both = changed(whole(TERRITORY), {"nodes": {"commune-b": {"machine": {"ups": 12, "plug": 21.5}}}})
-    assert row_of(judge(TERRITORY, present(both), NOW), "commune-b").power.value == 21.5
+    assert row_of(judge(TERRITORY, observed(both), NOW), "commune-b").power.value == 21.5
 
 
 def test_the_power_of_a_town_of_which_one_machine_does_not_tell_is_at_least_that_of_the_others() -> None:
@@ -111,10 +111,10 @@ def test_the_power_of_a_town_of_which_one_machine_does_not_tell_is_at_least_that
     two = replace(TERRITORY, nodes={**TERRITORY.nodes, "commune-b2": replace(node, name="commune-b2")})
     words = whole(TERRITORY)
     words["nodes"]["commune-b2"] = {"machine": {"ups": 8}}
-    power = row_of(judge(two, present(words), NOW), "commune-b").power
+    power = row_of(judge(two, observed(words), NOW), "commune-b").power
     assert (power.value, power.at_least) == (20, False)
     words["nodes"]["commune-b2"] = {"machine": {"celsius": 40}}
-    power = row_of(judge(two, present(words), NOW), "commune-b").power
+    power = row_of(judge(two, observed(words), NOW), "commune-b").power
     assert (power.value, power.at_least) == (12, True)
 
 
@@ -130,7 +130,7 @@ def test_the_power_of_a_town_of_which_one_machine_does_not_tell_is_at_least_that
 def test_what_a_service_does_not_tell_hides_nothing_bad_of_another(
     column: str, readings: tuple[Reading, ...], shown: Reading
 ) -> None:
-    row = row_of(judge(TERRITORY, present(whole(TERRITORY)), NOW), "commune-a")
+    row = row_of(judge(TERRITORY, observed(whole(TERRITORY)), NOW), "commune-a")
     seen_now = row.services[0]
     services = tuple(replace(seen_now, **{column: it}) for it in readings)
     assert replace(row, services=services).worst(column)[1] == shown
@@ -141,7 +141,7 @@ def test_what_processors_took_is_counted_between_two_answers() -> None:
     assert watts(before, now) == 20.0
     restarted = seen_of("a", {"machine": {"joules": 5}}, NOW + 30)
     assert watts(before, restarted) is None
-    assert watts(Watched(Heard(), Heard()), now) is None
+    assert watts(WatchedNode(LastAnswer(), LastAnswer()), now) is None
     assert watts(before, seen_of("a", {"machine": {"celsius": 40}}, NOW + 30)) is None
 
 

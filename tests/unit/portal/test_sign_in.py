@@ -10,7 +10,7 @@ import pyotp
 import pytest
 
 from appliance.accounts.model import Account, Store
-from appliance.accounts.second import STEP_SECONDS, code_hash, new_totp
+from appliance.accounts.second_factor import STEP_SECONDS, code_hash, new_totp
 from appliance.portal.base import sign_in
 from appliance.portal.base.database import Database
 from appliance.portal.base.limits import (

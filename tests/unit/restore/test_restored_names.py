@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from appliance.restore.dated import free_name, french_moment, version_name
+from appliance.restore.restored_names import free_name, french_moment, version_name
 
 PARIS = ZoneInfo("Europe/Paris")
 NOW = datetime.datetime(2026, 11, 26, 12, tzinfo=PARIS).timestamp()

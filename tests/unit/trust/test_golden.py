@@ -14,7 +14,7 @@ from appliance.trust.act import Operator, read_act
 from appliance.trust.bundle import read_bundle
 from appliance.trust.generation import Entry, epoch_of, parse_list, read_header, render_list
 from appliance.trust.grant import read_grant, read_request
-from appliance.trust.held import read_held
+from appliance.trust.holder_answer import read_holder_answer
 from appliance.trust.receipt import read_receipt
 from appliance.trust.release import read_release
 from appliance.trust.voted import read_voted
@@ -145,7 +145,7 @@ def test_the_voted_grant_and_what_its_writer_says_of_it() -> None:
     assert (release.service, release.epoch, release.holder) == ("docs-a", 513, "hermitage")
     assert (release.reason, release.time) == ("la commune reprend son service", "2026-12-01T19:00:00Z")
     assert release.generation == "", "this format named none"
-    held = read_held(_read("held"), grant.writer_key)
+    held = read_holder_answer(_read("held"), grant.writer_key)
     assert (held.service, held.epoch, held.holder, held.challenge) == ("docs-a", 513, "hermitage", "c4" * 32)
 
 

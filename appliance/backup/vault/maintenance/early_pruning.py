@@ -1,9 +1,9 @@
-"""When a quota is full, and what it let go before its time for that (`retention.bend` decides what that is).
+"""When a quota is full, and what it let go before its time for that (`retention.prune_early` decides what that is).
 
 It is full where 100 days of the declared change, or a tenth of what the epoch may fill, are no longer free. That is so
 early because the first ones free nothing: generations of one year hold much the same archives, and one a day goes. Each
 generation is written down before it goes, so that no cut makes two of one day. A quota that was set below what is held
-bends nothing: that may be a mistake in a file, and what went would not come back.
+prunes nothing early: that may be a mistake in a file, and what went would not come back.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from appliance.backup.vault import ledger
 from appliance.backup.vault.limits import Amount, ceiling
+from appliance.backup.vault.maintenance.act_effects import quota_bytes
 from appliance.backup.vault.maintenance.leftovers import unreferenced_blobs
-from appliance.backup.vault.maintenance.obey import quota_bytes
 from appliance.backup.vault.store import NAME_BYTES, Replica, size_of
 from appliance.host.records import Record
 from appliance.node.handle import Node
@@ -23,16 +23,16 @@ from appliance.units import DAY, MIB, format_duration
 
 HEADROOM_DAYS, HEADROOM_SHARE = 100, 0.1
 SHORT_SHARE = 0.5
-"""Bending holds the free room above this part of what it keeps free, even at twice the declared change; with less, the
-share will not last."""
+"""Early pruning holds the free room above this part of what it keeps free, even at twice the declared change; with
+less, the share will not last."""
 CHANGE_MIN = 16 * MIB
 """The least change of a day: a run with hardly a change still writes a segment, a list and documents."""
-TOLD_SECONDS = 30 * DAY
-"""For how long a share that bent is told of."""
+NOTICE_SECONDS = 30 * DAY
+"""For how long the notice of an early pruning is shown."""
 
 
 @dataclass(frozen=True)
-class Bent:
+class EarlyPruned:
     """A generation that was let go before its time, at `age_seconds` of the ageing clock, and how old it was then."""
 
     age_seconds: int
@@ -40,7 +40,7 @@ class Bent:
     was_seconds: int
 
 
-BENT = Record(Bent, mode=0o640)
+EARLY_PRUNED = Record(EarlyPruned, mode=0o640)
 """On a host the agent reads it too, to tell it."""
 
 
@@ -49,7 +49,7 @@ def room_of(allowed: float, change_per_day: int) -> float:
     return allowed - _headroom(allowed, change_per_day)
 
 
-def must_bend(quota: int, allowed: float, used: int, change_per_day: int) -> bool:
+def must_prune_early(quota: int, allowed: float, used: int, change_per_day: int) -> bool:
     """Whether a share of the `quota` with `used` bytes is full; not one whose quota was set below what is held."""
     return room_of(allowed, change_per_day) < used <= quota
 
@@ -60,7 +60,7 @@ def short_bytes(terms: Terms, allowed: float) -> int:
 
 
 def short_from(allowed: float, change_per_day: int) -> float:
-    """Bytes of the `allowed` ones from which on bending does not keep up: soon the share refuses."""
+    """Bytes of the `allowed` ones from which on early pruning does not keep up: soon the share refuses."""
     return allowed - SHORT_SHARE * _headroom(allowed, change_per_day)
 
 
@@ -75,14 +75,14 @@ def _change(terms: Terms) -> int:
 def is_full(
     node: Node, service: str, replica: Replica, referenced: Callable[[], Collection[str]], *, unfinished: bool
 ) -> bool:
-    """Whether the quota must bend: `referenced` gives the blobs that the remaining lists name, which reads every list.
-    A blob that no list names goes by itself soon, unless a push is unfinished, which may need it."""
+    """Whether the quota must be pruned early: `referenced` gives the blobs that the remaining lists name, which reads
+    every list. A blob that no list names goes by itself soon, unless a push is unfinished, which may need it."""
     terms = node.bundle.terms(service)
     quota, used = quota_bytes(node, terms), replica.used_bytes()
     allowed = allowed_now(replica, quota, used)
     if used > room_of(allowed, _change(terms)) and not unfinished:
         used -= sum(max(NAME_BYTES, size_of(path) or 0) for path in unreferenced_blobs(replica, referenced()))
-    return must_bend(quota, allowed, used, _change(terms))
+    return must_prune_early(quota, allowed, used, _change(terms))
 
 
 def allowed_now(replica: Replica, quota: int, used: int) -> float:
@@ -92,32 +92,32 @@ def allowed_now(replica: Replica, quota: int, used: int) -> float:
     return ceiling(quota, book.with_epoch(epoch, Amount(used)).base_of(epoch).bytes, relayed=False)
 
 
-def read_bent(replica: Replica) -> Bent | None:
+def last_early_pruned(replica: Replica) -> EarlyPruned | None:
     """Return what was let go last; None when nothing was, or it cannot be read."""
-    return BENT.load_or(replica.root / "bent", None)
+    return EARLY_PRUNED.load_or(replica.root / "bent", None)
 
 
-def note_bent(replica: Replica, bent: Bent) -> None:
-    BENT.save(replica.root / "bent", bent)
+def note_early_pruned(replica: Replica, pruned: EarlyPruned) -> None:
+    EARLY_PRUNED.save(replica.root / "bent", pruned)
 
 
-def rests(replica: Replica, now_age_seconds: int, seconds: int) -> bool:
+def pruned_within(replica: Replica, now_age_seconds: int, seconds: int) -> bool:
     """Whether something was let go less than `seconds` ago."""
-    bent = read_bent(replica)
-    return bent is not None and now_age_seconds - bent.age_seconds < seconds
+    last = last_early_pruned(replica)
+    return last is not None and now_age_seconds - last.age_seconds < seconds
 
 
 def settle(replica: Replica, now_age_seconds: int) -> None:
     """After an ageing clock that was lost, what was let go last went just now."""
-    bent = read_bent(replica)
-    if bent and bent.age_seconds > now_age_seconds:
-        note_bent(replica, Bent(now_age_seconds, bent.generation, bent.was_seconds))
+    last = last_early_pruned(replica)
+    if last and last.age_seconds > now_age_seconds:
+        note_early_pruned(replica, EarlyPruned(now_age_seconds, last.generation, last.was_seconds))
 
 
-def told(replica: Replica, now_age_seconds: int) -> str:
+def notice(replica: Replica, now_age_seconds: int) -> str:
     """Return what the vault let go of late before its time; "" when nothing."""
-    bent = read_bent(replica)
-    if bent is None or now_age_seconds - bent.age_seconds >= TOLD_SECONDS:
+    last = last_early_pruned(replica)
+    if last is None or now_age_seconds - last.age_seconds >= NOTICE_SECONDS:
         return ""
-    epoch, sequence, _ = bent.generation.split(".")
-    return f"generation {int(epoch)}.{int(sequence)} was removed when it was {format_duration(bent.was_seconds)} old"
+    epoch, sequence, _ = last.generation.split(".")
+    return f"generation {int(epoch)}.{int(sequence)} was removed when it was {format_duration(last.was_seconds)} old"

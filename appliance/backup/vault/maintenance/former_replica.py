@@ -22,7 +22,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.peers.last_seen import unseen_nodes
+from appliance.backup.peers.last_seen import absent_nodes
 from appliance.backup.peers.targets import lost_nodes, targets
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.store import Replica
@@ -36,7 +36,7 @@ from appliance.trust.receipt import Receipt, read_receipt
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownReceipt:
     """`receipt` as signed, first shown at `age_seconds` of this node's ageing clock; `has`: names of generations."""
 
     receipt: str
@@ -44,12 +44,12 @@ class Shown:
     has: tuple[str, ...]
 
 
-SHOWN = Record(dict[str, Shown], mode=0o644)
+SHOWN_RECEIPTS = Record(dict[str, ShownReceipt], mode=0o644)
 
 
 @dataclass(frozen=True)
-class Word:
-    """A present holder's word that was checked: its receipt is for `generation`, shown `since_seconds` ago."""
+class CheckedReceipt:
+    """A present holder's receipt that was checked: it is for `generation`, shown `since_seconds` ago."""
 
     generation: str
     since_seconds: int
@@ -59,32 +59,32 @@ class Word:
 def given_up(
     held: Collection[str],
     present: Collection[str],
-    words: Mapping[str, Word],
+    receipts: Mapping[str, CheckedReceipt],
     lock_seconds: int,
 ) -> set[str]:
-    """Which of the generations `held` here are given up, their own locks aside, when the `present` holders said
-    `words`. Pure.
+    """Which of the generations `held` here are given up, their own locks aside, when the `present` holders showed
+    `receipts`. Pure.
     """
     newest = max(held, default="")
-    if not present or not all(_shows(words.get(peer), newest, lock_seconds) for peer in present):
+    if not present or not all(_shows(receipts.get(peer), newest, lock_seconds) for peer in present):
         return set()
-    return {name for name in held if all(name in words[peer].has for peer in present)}
+    return {name for name in held if all(name in receipts[peer].has for peer in present)}
 
 
-def _shows(word: Word | None, newest: str, lock_seconds: int) -> bool:
-    return word is not None and word.generation >= newest and word.since_seconds >= lock_seconds
+def _shows(it: CheckedReceipt | None, newest: str, lock_seconds: int) -> bool:
+    return it is not None and it.generation >= newest and it.since_seconds >= lock_seconds
 
 
-def relieved(node: Node, service: str, replica: Replica) -> set[str]:
+def generations_to_give_up(node: Node, service: str, replica: Replica) -> set[str]:
     """The generations held here that this node may give up now, their own locks aside; none where it must hold them, or
     a node is lost."""
     present = _present(node, service, replica)
     lock_seconds = node.bundle.last_terms(service).service.lock_seconds if present else 0
     held = [item.name for item in replica.stored() if item.held]
-    return given_up(held, present, _words(node, service, present), lock_seconds)
+    return given_up(held, present, _checked_receipts(node, service, present), lock_seconds)
 
 
-def bound(node: Node, service: str, replica: Replica) -> frozenset[str]:
+def required_nodes(node: Node, service: str, replica: Replica) -> frozenset[str]:
     """The nodes that have to hold what the writer makes now: its replica nodes, and the spares for one that is lost.
     All others may give up what they have."""
     aims = targets(node.bundle, service, _writer(node, service, replica), _lost(node, service))
@@ -98,18 +98,18 @@ def _writer(node: Node, service: str, replica: Replica) -> str:
 
 def _lost(node: Node, service: str) -> frozenset[str]:
     acts = load_acts(node.layout.acts, node.bundle, "lost")
-    return lost_nodes(acts, service, node.clock.now()) | unseen_nodes(node, service) | node.bundle.revoked_nodes
+    return lost_nodes(acts, service, node.clock.now()) | absent_nodes(node, service) | node.bundle.revoked_nodes
 
 
 def _present(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
     if service not in node.bundle.territory.services:
         return ()
-    return in_the_place(
+    return successor_nodes(
         node.bundle, service, node.name, writer=_writer(node, service, replica), lost=_lost(node, service)
     )
 
 
-def in_the_place(bundle: Bundle, service: str, here: str, *, writer: str, lost: Collection[str]) -> tuple[str, ...]:
+def successor_nodes(bundle: Bundle, service: str, here: str, *, writer: str, lost: Collection[str]) -> tuple[str, ...]:
     """The nodes that hold `service` in the place of the node `here`; none unless they are as many as were promised.
     Pure."""
     terms = bundle.terms(service)
@@ -120,26 +120,26 @@ def in_the_place(bundle: Bundle, service: str, here: str, *, writer: str, lost: 
     return aims if len(bundle.counted(writer, aims)) >= terms.service.copies else ()
 
 
-def _words(node: Node, service: str, peers: Collection[str]) -> dict[str, Word]:
+def _checked_receipts(node: Node, service: str, peers: Collection[str]) -> dict[str, CheckedReceipt]:
     """Return what `peers` showed, as far as their present keys signed it; a moment that is still to come counts as
     now."""
-    shown, now = load_shown(node, service), node.ageing.now()
-    words = {}
+    shown, now = load_shown_receipts(node, service), node.ageing.now()
+    checked = {}
     for peer in peers:
         if peer in shown and (receipt := _checked(node, service, peer, shown[peer].receipt)):
             since = max(0, now - shown[peer].age_seconds)
-            words[peer] = Word(receipt.generation.name, since, frozenset(shown[peer].has))
-    return words
+            checked[peer] = CheckedReceipt(receipt.generation.name, since, frozenset(shown[peer].has))
+    return checked
 
 
-def note_shown(
+def note_shown_receipts(
     node: Node, service: str, held: Collection[str], heads: Mapping[str, tuple[Receipt | None, Collection[str]]]
 ) -> None:
     """Keep what the peers that answered show for the generations `held` here: each its newest receipt and what it has.
 
     The first receipt for something as new as the newest here stays, with its moment, until the peer shows less.
     """
-    newest, before, now = max(held, default=""), load_shown(node, service), node.ageing.now()
+    newest, before, now = max(held, default=""), load_shown_receipts(node, service), node.ageing.now()
     kept = dict(before)
     for peer, (receipt, has) in heads.items():
         kept.pop(peer, None)
@@ -147,24 +147,24 @@ def note_shown(
             continue
         first, shown = before.get(peer), receipt.generation.name
         known = _checked(node, service, peer, first.receipt) if first else None
-        if not first or not known or not goes_on_showing(known.generation.name, shown, newest, first.age_seconds, now):
-            first = Shown(receipt.document.raw.decode(), now, ())
-        kept[peer] = Shown(first.receipt, first.age_seconds, tuple(name for name in held if name in has))
+        if not first or not known or not still_shows(known.generation.name, shown, newest, first.age_seconds, now):
+            first = ShownReceipt(receipt.document.raw.decode(), now, ())
+        kept[peer] = ShownReceipt(first.receipt, first.age_seconds, tuple(name for name in held if name in has))
     path = _path(node, service)
     if kept != before:
         make_private_folder(path.parent)
-        SHOWN.save(path, kept)
+        SHOWN_RECEIPTS.save(path, kept)
 
 
-def goes_on_showing(first: str, shown: str, newest: str, since_age_seconds: int, now_age_seconds: int) -> bool:
+def still_shows(first: str, shown: str, newest: str, since_age_seconds: int, now_age_seconds: int) -> bool:
     """Whether a peer that shows generation `shown` has shown something as new as the `newest` here since it showed the
     `first`. Pure."""
     return newest <= first <= shown and since_age_seconds <= now_age_seconds
 
 
-def load_shown(node: Node, service: str) -> dict[str, Shown]:
+def load_shown_receipts(node: Node, service: str) -> dict[str, ShownReceipt]:
     """By peer; nothing of a file that cannot be read: then the time begins again."""
-    return SHOWN.load_or(_path(node, service), {})
+    return SHOWN_RECEIPTS.load_or(_path(node, service), {})
 
 
 def _checked(node: Node, service: str, peer: str, raw: str) -> Receipt | None:

@@ -25,17 +25,17 @@ from itertools import islice
 from pathlib import Path
 
 from appliance.backup.chain.history import Parts, documents, remove_folder
-from appliance.backup.chain.retention import YEAR, Drop, Generation, bend, prune
+from appliance.backup.chain.retention import YEAR, Drop, Generation, prune, prune_early
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.header_parts import leading_to, previous_by_name
-from appliance.backup.vault.maintenance import abandoned, bending, damage
+from appliance.backup.vault.maintenance import abandoned, damage, early_pruning
+from appliance.backup.vault.maintenance.former_replica import generations_to_give_up
 from appliance.backup.vault.maintenance.freeze import why_frozen
 from appliance.backup.vault.maintenance.leftovers import Noticed, notice, remains, remember, unreferenced_blobs
-from appliance.backup.vault.maintenance.relief import relieved
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import BUCKET, DAMAGED, GIVEN_UP, HEADER, LIST, RECEIPT, RELAY, Replica
 from appliance.backup.vault.stored import Stored
-from appliance.backup.vault.turn import turn_before_relays
+from appliance.backup.vault.write_lock import write_lock_before_relays
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy, IntegrityError, NoSpace
 from appliance.host.disks import reserve
@@ -77,7 +77,7 @@ def prune_replica(node: Node, service: str) -> Pruned:
         return Pruned(service, skipped=f"frozen: {reason}")
     try:
         with (
-            turn_before_relays(replica, f"the vault's replica of {service}"),
+            write_lock_before_relays(replica, f"the vault's replica of {service}"),
             locked(replica.lock, what=f"the pool of {service}", wait=True),
         ):
             outcome = _prune(node, service, replica)
@@ -97,13 +97,13 @@ def prune_replica(node: Node, service: str) -> Pruned:
 
 def _prune(node: Node, service: str, replica: Replica) -> Pruned:
     damage.settle(node, replica)
-    bending.settle(replica, node.ageing.now())
+    early_pruning.settle(replica, node.ageing.now())
     dropped = choose(node, service, replica)
-    if found := _due_to_bend(node, service, replica, dropped):
-        reserve.using(node.layout.vault_reserve, lambda: bending.note_bent(replica, found))
+    if found := _due_early(node, service, replica, dropped):
+        reserve.using(node.layout.vault_reserve, lambda: early_pruning.note_early_pruned(replica, found))
         node.journal.note("vault-bent", service=service, generation=found.generation, age_seconds=found.was_seconds)
         dropped += (found.generation,)
-    given_up = relieved(node, service, replica) if dropped else set()
+    given_up = generations_to_give_up(node, service, replica) if dropped else set()
     for name in dropped:
         if name in given_up:
             replica.path(name, RECEIPT).rename(replica.path(name, GIVEN_UP))
@@ -190,7 +190,7 @@ def choose(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
     without the damaged ones too: the newest that is whole stays, whatever is newer."""
     stored, previous = replica.stored(), previous_by_name(replica)
     parents = {item.name: (_id_of(item), previous.get(item.name, "")) for item in stored}
-    rule, spared = _rule(node, service), relieved(node, service, replica)
+    rule, spared = _rule(node, service), generations_to_give_up(node, service, replica)
     listed = _decided(node, replica, [item for item in stored if item.listed], parents, rule, spared)
     whole = _decided(node, replica, [item for item in stored if item.held], parents, rule, spared)
     return tuple(item.name for item in stored if listed.get(item.name) and whole.get(item.name, True))
@@ -199,7 +199,7 @@ def choose(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
 def would_go(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
     """Names of the generations that the next pass lets go, with the one of a full share."""
     dropped = choose(node, service, replica)
-    found = _due_to_bend(node, service, replica, dropped)
+    found = _due_early(node, service, replica, dropped)
     return (*dropped, found.generation) if found else dropped
 
 
@@ -208,23 +208,29 @@ def would_be_forgotten(node: Node, service: str, replica: Replica) -> tuple[str,
     return abandoned.choose(node, replica, _rule(node, service).lock_seconds)
 
 
-def _due_to_bend(node: Node, service: str, replica: Replica, dropped: Collection[str]) -> bending.Bent | None:
+def _due_early(
+    node: Node, service: str, replica: Replica, dropped: Collection[str]
+) -> early_pruning.EarlyPruned | None:
     """The one more that a full share lets go today, if any; while a push is unfinished, whose blobs wait, one in 30
     days. Nothing of a service that left the territory, of which nothing more comes."""
     if service not in node.bundle.territory.services:
         return None
     unfinished = _is_unfinished(replica)
-    if bending.rests(replica, node.ageing.now(), REMAINS_SECONDS if unfinished else DAY):
+    if early_pruning.pruned_within(replica, node.ageing.now(), REMAINS_SECONDS if unfinished else DAY):
         return None
     try:
-        full = bending.is_full(node, service, replica, lambda: _referenced(replica, dropped), unfinished=unfinished)
+        full = early_pruning.is_full(
+            node, service, replica, lambda: _referenced(replica, dropped), unfinished=unfinished
+        )
     except ApplianceError:
         return None  # what is still needed cannot be said, and `_prune` says so
-    return _next_to_bend(node, service, replica, dropped) if full else None
+    return _next_early(node, service, replica, dropped) if full else None
 
 
-def _next_to_bend(node: Node, service: str, replica: Replica, dropped: Collection[str]) -> bending.Bent | None:
-    """By `bend`, of what is held without a damage and stays otherwise."""
+def _next_early(
+    node: Node, service: str, replica: Replica, dropped: Collection[str]
+) -> early_pruning.EarlyPruned | None:
+    """By `prune_early`, of what is held without a damage and stays otherwise."""
     stored, previous, now = replica.stored(), previous_by_name(replica), node.ageing.now()
     parents = {item.name: (_id_of(item), previous.get(item.name, "")) for item in stored}
     kept = [item.name for item in stored if item.held and item.name not in dropped]
@@ -232,8 +238,8 @@ def _next_to_bend(node: Node, service: str, replica: Replica, dropped: Collectio
     lock_seconds = node.bundle.terms(service).service.lock_seconds
     young = {parents[name][0] for name, it in received.items() if now - it.own < lock_seconds}
     generations = _generations(replica, received, parents, now)
-    found = bend(generations, now, lock_seconds, young, node.bundle.revoked.ended_epoch(service))
-    return bending.Bent(now, found.id.name, now - received[found.id.name].age) if found else None
+    found = prune_early(generations, now, lock_seconds, young, node.bundle.revoked.ended_epoch(service))
+    return early_pruning.EarlyPruned(now, found.id.name, now - received[found.id.name].age) if found else None
 
 
 def _generations(

@@ -24,8 +24,8 @@ from appliance.backup.vault.sealing.sealer import RepairDocuments, Sealer
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import HEADER, LIST, Replica, WrongStart
 from appliance.backup.vault.stored_grants import granters_at
-from appliance.backup.vault.turn import turn_before_relays
 from appliance.backup.vault.wire import Channel
+from appliance.backup.vault.write_lock import write_lock_before_relays
 from appliance.errors import ApplianceError, IntegrityError
 from appliance.node.handle import Node
 from appliance.trust.generation import Entry, parse_list
@@ -50,7 +50,7 @@ def repair(node: Node, service: str) -> Repaired:
     failed: dict[str, str] = {}
     sealer = sealer_of(node)
     sealer.prepare(service)
-    with turn_before_relays(replica, f"the vault's replica of {service}"):
+    with write_lock_before_relays(replica, f"the vault's replica of {service}"):
         left = sealer.repair(service, RepairDocuments())
         for peer in other_replica_nodes(node, service):
             if left:

@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.backup.vault.store import Replica, full_disk_named, make_folder_within
-from appliance.backup.vault.turn import make_locks
+from appliance.backup.vault.write_lock import make_locks
 from appliance.errors import Forbidden, IntegrityError, Refused
 
 RECEIVERS_FOLDER = 0o770
