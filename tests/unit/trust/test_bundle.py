@@ -119,7 +119,7 @@ def test_an_unknown_field_of_what_left_is_refused_with_a_sentence(monkeypatch: p
 def test_a_name_given_later_that_is_none_or_another_ones_is_refused(
     monkeypatch: pytest.MonkeyPatch, called: object
 ) -> None:
-    monkeypatch.setattr(bundles.called, "to_json", lambda services: {"called": called})
+    monkeypatch.setattr(bundles.renamed_services, "to_json", lambda services: {"called": called})
     with pytest.raises(IntegrityError, match='"called" is malformed'):
         read_bundle(_make(), PUBLIC)
 
