@@ -1,8 +1,7 @@
 """HTTP calls to programs that may be slow, broken or hostile: the whole call has a deadline, and its answer a size.
 
-The timeout of a socket starts again with each byte, so a peer that sends a byte a second would hold a call for ever.
-Here each wait takes at most what is left of the whole call; only a name lookup ends by the limits of the resolver.
-Bytes are counted as they arrive, before http.client reads them: a chunk of size -1 would make it read without end.
+Each wait takes at most what is left of the whole call, and bytes are counted before http.client reads them
+(`bounded_socket.py`): a chunk of size -1 would make it read without end.
 A redirect is an answer like any other and is never followed. Proxies of the environment are not used.
 
 Calls to etcd keep their connections and have a deadline of their own (`coordination/gateway.py`).
@@ -11,18 +10,16 @@ Calls to etcd keep their connections and have a deadline of their own (`coordina
 from __future__ import annotations
 
 import http.client
-import io
-import math
 import socket
 import ssl
-import time
-from collections.abc import Buffer, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Self, cast
 from urllib.parse import SplitResult, urlsplit
 
 from appliance.errors import IntegrityError
+from appliance.host.network.bounded_socket import BoundedSocket
 
 HEADERS_BYTES_MAX = 256 * 1024
 PORTS = {"http": 80, "https": 443}
@@ -31,8 +28,8 @@ PORTS = {"http": 80, "https": 443}
 class Answer:
     """The answer; close it. `headers` are complete, the content is still on its way."""
 
-    def __init__(self, line: _Line, answer: http.client.HTTPResponse) -> None:
-        self._line, self._answer = line, answer
+    def __init__(self, line: BoundedSocket, answer: http.client.HTTPResponse, bytes_max: float) -> None:
+        self._line, self._answer, self._bytes_max = line, answer, bytes_max
         self.status, self.headers = answer.status, answer.headers
         self.states_length = answer.length is not None or answer.chunked
         """Else nothing tells a whole answer from one that was cut."""
@@ -40,9 +37,9 @@ class Answer:
     def read(self) -> bytes:
         """The whole content. Raise IntegrityError for one that is too long, OSError for one that was cut or late."""
         with _http_errors():
-            content = self._answer.read(int(self._line.bytes_max) + 1)
-        if len(content) > self._line.bytes_max:
-            raise self._line.too_long()
+            content = self._answer.read(int(self._bytes_max) + 1)
+        if len(content) > self._bytes_max:
+            raise self._line.too_long
         # A read of a number of bytes does not report those that are missing.
         if self._answer.length:
             raise ConnectionError(f"the connection closed {self._answer.length} bytes before the end of the answer")
@@ -88,7 +85,9 @@ def call(
     to = urlsplit(url)
     if to.scheme not in PORTS or not to.hostname:
         raise ValueError("not an http or https URL with a host")
-    line = _Line(_netloc(to), bytes_max)
+    too_long = IntegrityError(f"{_netloc(to)} answers with more than {bytes_max:.0f} bytes.")
+    # A chunk of one byte takes six; a program that answers in such is not one that is called here.
+    line = BoundedSocket(2 * bytes_max + HEADERS_BYTES_MAX, too_long)
     line.allow(seconds_max)
     trusted = (tls or ssl.create_default_context()) if to.scheme == "https" else None
     connection = _Connection(to.hostname, to.port or PORTS[to.scheme])
@@ -102,7 +101,7 @@ def call(
             raise ValueError(str(error)) from error
         try:
             with _http_errors():
-                return Answer(line, connection.getresponse())
+                return Answer(line, connection.getresponse(), bytes_max)
         except IntegrityError as error:  # no headers came that end
             raise ConnectionError(f"{_netloc(to)} answers with more headers than are read") from error
     except BaseException:
@@ -128,7 +127,7 @@ def fetch(
 class _Connection(http.client.HTTPConnection):
     """Connects once it has accepted the request."""
 
-    line: _Line
+    line: BoundedSocket
     trusted: ssl.SSLContext | None
     name: str
 
@@ -137,91 +136,6 @@ class _Connection(http.client.HTTPConnection):
         if self.trusted:
             self.line.encrypt(self.trusted, self.name)
         self.sock = cast("socket.socket", self.line)
-
-
-class _Line:
-    """A connection as http.client uses one: no wait on it goes beyond the time that is left."""
-
-    def __init__(self, peer: str, bytes_max: float) -> None:
-        self._peer, self.bytes_max = peer, bytes_max
-        # A chunk of one byte takes six; a program that answers in such is not one that is called here.
-        self._bytes_left = 2 * bytes_max + HEADERS_BYTES_MAX
-        self.socket: socket.socket
-
-    def allow(self, seconds_max: float, silence_seconds_max: float = math.inf) -> None:
-        self._seconds_max, self._silence_seconds_max = seconds_max, silence_seconds_max
-        self._ends_at = time.monotonic() + seconds_max
-
-    def connect(self, host: str, port: int) -> None:
-        """To the first address of `host` that takes it; each gets a fair part of the time that is left."""
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        last: OSError | None = None
-        for number, (family, kind, protocol, _, address) in enumerate(found):
-            self.socket = socket.socket(family, kind, protocol)
-            try:
-                with self._waiting(parts=len(found) - number):
-                    self.socket.connect(address)
-                return
-            except OSError as error:
-                self.socket.close()
-                last = error
-        raise last or OSError(f"{host} has no address")
-
-    def encrypt(self, tls: ssl.SSLContext, name: str) -> None:
-        with self._waiting():
-            self.socket = tls.wrap_socket(self.socket, server_hostname=name)
-
-    def sendall(self, data: bytes) -> None:
-        left = memoryview(data)
-        while left:
-            with self._waiting():
-                left = left[self.socket.send(left) :]
-
-    def receive(self, buffer: Buffer) -> int:
-        with self._waiting():
-            count = self.socket.recv_into(buffer)
-        self._bytes_left -= count
-        if self._bytes_left < 0:
-            raise self.too_long()
-        return count
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self))
-
-    def close(self) -> None:
-        """http.client closes its connection as soon as it has an answer, which still reads from this one."""
-
-    def shut(self) -> None:
-        if hasattr(self, "socket"):
-            self.socket.close()
-
-    def too_long(self) -> IntegrityError:
-        return IntegrityError(f"{self._peer} answers with more than {self.bytes_max:.0f} bytes.")
-
-    @contextmanager
-    def _waiting(self, parts: int = 1) -> Iterator[None]:
-        left = self._ends_at - time.monotonic()
-        late = TimeoutError(f"no complete answer came within {self._seconds_max:g} s")
-        if left <= 0:
-            raise late
-        self.socket.settimeout(min(left / parts, self._silence_seconds_max))
-        try:
-            yield
-        except TimeoutError:
-            if left < self._silence_seconds_max:
-                raise late from None
-            raise TimeoutError(f"nothing came for {self._silence_seconds_max:g} s") from None
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, line: _Line) -> None:
-        self._line = line
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Buffer, /) -> int:
-        return self._line.receive(buffer)
 
 
 @contextmanager

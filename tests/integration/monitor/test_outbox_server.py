@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import socket
 import socketserver
+import ssl
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from appliance.monitor.post import send
 from appliance_lab.processes.catcher import Catcher
 from appliance_lab.processes.node import free_ports
 from tests.unit.monitor.notifications import notification
+from tests.unit.portal.certificates import make_certificate
 from tests.waiting import wait_until
 
 FIRED = notification(("firing", "critical", "docs : rien chez b"))
@@ -138,26 +140,91 @@ def test_a_token_that_no_header_takes_is_told_and_what_waits_is_kept(
     assert "clé" not in str(raised.value)
 
 
-def test_a_webhook_that_drips_its_answer_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outgoing, "SECONDS_MAX", 0.5)
+@contextmanager
+def answering(*answers: bytes, then: Iterable[bytes] = ()) -> Iterator[int]:
+    """The port of a server that waits for a request after each of `answers`, and says `then` piece by piece."""
     ended = threading.Event()
 
-    def drip(server: socket.socket) -> None:
-        line, _ = server.accept()
-        with line, suppress(OSError):
-            line.recv(65536)
-            while not ended.wait(0.05):
-                line.sendall(b"x")
+    def answer() -> None:
+        with suppress(OSError), server.accept()[0] as line:
+            for said in answers:
+                line.sendall(said)
+                line.recv(65536)
+            for piece in then:
+                line.sendall(piece)
+                if ended.wait(0.05):
+                    break
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=drip, args=(server,))
+        server.settimeout(20)
+        thread = threading.Thread(target=answer)
         thread.start()
         try:
-            with pytest.raises(OSError, match=r"within 0\.5 s"):
-                send({"url": f"http://127.0.0.1:{server.getsockname()[1]}/"}, FIRED)
+            yield server.getsockname()[1]
         finally:
             ended.set()
             thread.join()
+
+
+def by_mail(port: int, tls: str = "none") -> dict[str, Any]:
+    return {"host": "127.0.0.1", "port": port, "tls": tls, "from": "a@x.fr", "to": ["regie@x.fr"]}
+
+
+def drip(piece: bytes, first: bytes = b"") -> tuple[bytes, ...]:
+    """For ten seconds."""
+    return (first, *[piece] * 200)
+
+
+GREETED = b"220 mail\r\n"
+OFFERS_TLS = (GREETED, b"250-mail\r\n250 STARTTLS\r\n", b"220 go on\r\n")
+BEGINS_A_RECORD = b"\x16\x03\x03\x40\x00"
+
+
+def test_a_webhook_that_drips_its_answer_is_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "SECONDS_MAX", 0.5)
+    with answering(b"", then=drip(b"x")) as port, pytest.raises(OSError, match=r"within 0\.5 s"):
+        send({"url": f"http://127.0.0.1:{port}/"}, FIRED)
+
+
+@pytest.mark.parametrize(
+    ("tls", "answers", "then"),
+    [
+        pytest.param("none", (), drip(b"x"), id="its greeting"),
+        pytest.param("none", (GREETED,), drip(b"x"), id="an answer"),
+        pytest.param("none", (GREETED,), drip(b"250-x\r\n"), id="lines"),
+        pytest.param("starttls", OFFERS_TLS, drip(b"x", BEGINS_A_RECORD), id="its part of starting TLS"),
+        pytest.param("implicit", (), drip(b"x", BEGINS_A_RECORD), id="its part of TLS"),
+    ],
+)
+def test_a_mail_server_that_drips_is_left_in_time(
+    tls: str, answers: tuple[bytes, ...], then: tuple[bytes, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outgoing, "MAIL_SECONDS_MAX", 0.5)
+    with answering(*answers, then=then) as port, pytest.raises(OSError, match=r"within 0\.5 s"):
+        send(by_mail(port, tls), FIRED)
+
+
+def test_a_mail_server_that_is_silent_is_left_before_the_end_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "SECONDS_MAX", 0.2)
+    with answering(GREETED, b"") as port, pytest.raises(OSError, match=r"nothing came for 0\.2 s"):
+        send(by_mail(port), FIRED)
+
+
+WITHOUT_END = [b"220-x\r\n" * (outgoing.MAIL_BYTES_MAX // 5)]
+
+
+def test_a_mail_server_that_answers_without_end_is_left() -> None:
+    with answering(then=WITHOUT_END) as port, pytest.raises(OSError, match="more than 262144 bytes"):
+        send(by_mail(port), FIRED)
+
+
+def test_a_letter_that_was_taken_is_delivered_whatever_the_server_says_afterwards(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path)
+    outbox.put(("it",), FIRED, 0.0)
+    good = b"250 good\r\n"
+    with answering(GREETED, good, good, good, b"354 go on\r\n", good, then=WITHOUT_END) as port:
+        deliver(outbox, {}, 0.0, lambda _, it: send(by_mail(port), it), lambda said: None)
+    assert outbox.count() == 0
 
 
 def test_a_webhook_that_answers_with_headers_without_end_gets_it_later(tmp_path: Path) -> None:
@@ -191,8 +258,12 @@ class MailServer(socketserver.StreamRequestHandler):
     """As much of SMTP as a client of ours says."""
 
     letters: list[bytes]
+    tls: ssl.SSLContext | None
+    implicit: bool
 
     def handle(self) -> None:
+        if self.implicit:
+            self.encrypt()
         self.wfile.write(b"220 mail\r\n")
         while line := self.rfile.readline().strip().upper():
             if line == b"DATA":
@@ -201,34 +272,68 @@ class MailServer(socketserver.StreamRequestHandler):
                 while not letter.endswith(b"\r\n.\r\n"):
                     letter += self.rfile.readline()
                 self.letters.append(letter)
-            self.wfile.write(b"250 good\r\n" if line != b"QUIT" else b"221 bye\r\n")
+            self.wfile.write(self.answers.get(line.split()[0], b"250 good\r\n"))
+            if line == b"STARTTLS":
+                self.encrypt()
+
+    answers: Mapping[bytes, bytes] = {
+        b"EHLO": b"250-mail\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n",
+        b"AUTH": b"235 it is you\r\n",
+        b"STARTTLS": b"220 go on\r\n",
+        b"QUIT": b"221 bye\r\n",
+    }
+
+    def encrypt(self) -> None:
+        assert self.tls
+        self.request = self.tls.wrap_socket(self.request, server_side=True)
+        self.setup()
+
+    def finish(self) -> None:
+        super().finish()
+        self.request.close()
 
 
-def test_a_letter_comes_by_mail(tmp_path: Path) -> None:
-    handler = type("Handler", (MailServer,), {"letters": []})
+@contextmanager
+def mail_server(tls: ssl.SSLContext | None = None, *, implicit: bool = False) -> Iterator[tuple[int, list[bytes]]]:
+    """Its port, and the letters that it took."""
+    handler = type("Handler", (MailServer,), {"letters": [], "tls": tls, "implicit": implicit})
     with socketserver.TCPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
-        port = server.server_address[1]
-        addressee = {"host": "127.0.0.1", "port": port, "tls": "none", "from": "a@x.fr", "to": ["regie@x.fr"]}
-        with queue(tmp_path, addressee) as address:
-            assert post(f"{address}/regie", FIRED) == 200
-            wait_until(lambda: handler.letters, "the letter came")
-        server.shutdown()
-        thread.join()
-    [letter] = handler.letters
+        try:
+            yield server.server_address[1], handler.letters
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_letter_comes_by_mail(tmp_path: Path) -> None:
+    with mail_server() as (port, letters), queue(tmp_path, by_mail(port)) as address:
+        assert post(f"{address}/regie", FIRED) == 200
+        wait_until(lambda: letters, "the letter came")
+    [letter] = letters
     assert b"Subject: [URGENT] docs : rien chez b" in letter
     assert b"To: regie@x.fr" in letter
 
 
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+def test_a_letter_and_its_password_go_to_a_mail_server_with_a_valid_certificate_only(
+    tls: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, key = make_certificate(tmp_path / "tls", "mail.test.internal")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    with mail_server(context, implicit=tls == "implicit") as (port, letters):
+        addressee = {**by_mail(port, tls), "user": "u", "password": "secret"}
+        with pytest.raises(OSError, match="certificate verify failed"):
+            send(addressee, FIRED)
+        assert letters == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(cert))
+        send(addressee, FIRED)
+        assert len(letters) == 1
+
+
 def test_a_password_is_not_sent_in_clear() -> None:
-    handler = type("Handler", (MailServer,), {"letters": []})
-    with socketserver.TCPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        addressee = {"host": "127.0.0.1", "port": server.server_address[1], "tls": "none", "from": "a@x", "to": ["b@x"]}
-        with pytest.raises(UsageError, match="must not be sent in clear"):
-            send({**addressee, "user": "u", "password": "secret"}, FIRED)
-        server.shutdown()
-        thread.join()
-    assert handler.letters == []
+    with mail_server() as (port, letters), pytest.raises(UsageError, match="must not be sent in clear"):
+        send({**by_mail(port), "user": "u", "password": "secret"}, FIRED)
+    assert letters == []
