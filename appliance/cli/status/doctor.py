@@ -12,7 +12,7 @@ from appliance.cli.arguments import about_this_node
 from appliance.cli.output import emit
 from appliance.cli.status.text import EXIT_CODES, ROLES
 from appliance.cli.this_status import this_status
-from appliance.monitor.checks import CHECKS
+from appliance.monitor.checks import CHECKS, runbook_of
 from appliance.monitor.measures import checks_in, state_of
 from appliance.monitor.next_steps import next_steps
 from appliance.monitor.states import ORDER, State
@@ -58,7 +58,7 @@ def _answers(found: Status) -> Iterator[Answer]:
 
 
 def _json(it: Answer) -> dict[str, Any]:
-    return {**vars(it), "question": CHECKS[it.check].question, "runbook": CHECKS[it.check].runbook}
+    return {**vars(it), "question": CHECKS[it.check].question, "runbook": runbook_of(it.check)}
 
 
 def _text(answers: list[Answer], everything: bool) -> str:
@@ -69,8 +69,7 @@ def _text(answers: list[Answer], everything: bool) -> str:
 
 
 def _block(it: Answer) -> Iterator[str]:
-    check = CHECKS[it.check]
-    yield f"{it.state:8} {it.subject}  {ROLES.get(it.role, it.role)}: {check.question}?"
+    yield f"{it.state:8} {it.subject}  {ROLES.get(it.role, it.role)}: {CHECKS[it.check].question}?"
     if it.state != "ok":
         yield f"{MARGIN}{printable(it.sentence)} {it.remedy}".rstrip()
-        yield f"{MARGIN}see {check.runbook}"
+        yield f"{MARGIN}see {runbook_of(it.check)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli.status.doctor import _answers, _text
-from appliance.monitor.checks import CHECKS
+from appliance.monitor.checks import CHECKS, runbook_of
 from appliance.monitor.states import ORDER
 from tests.unit.monitor.status_cases import judged
 
@@ -50,4 +50,4 @@ def test_what_is_well_is_counted_and_named_only_when_asked(everything: bool) -> 
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_each_check_has_its_page(name: str) -> None:
-    assert (Path(__file__).parents[3] / CHECKS[name].runbook).is_file()
+    assert (Path(__file__).parents[3] / runbook_of(name)).is_file()

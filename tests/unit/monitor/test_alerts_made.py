@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance.monitor.checks import ALERTS, CHECKS, alert_of
+from appliance.monitor.checks import ALERTS, CHECKS, alert_of, page_of
 from appliance.monitor.states import ORDER, State
 from appliance_lab.pages.alerts import SOURCE, rules
 from tests.unit.monitor.status_cases import CASES
@@ -35,6 +35,11 @@ def test_an_alert_is_made_from_checks_or_says_why_no_check_can_give_it() -> None
     assert [name for name, it in WORDS.items() if ("severity" in it) != (name in written)] == []
 
 
+def test_a_check_names_a_page_where_no_alert_watches_it() -> None:
+    watched = {check for it in ALERTS.values() for check in it.checks}
+    assert {name for name, it in CHECKS.items() if not it.page} == watched
+
+
 @pytest.mark.parametrize(("check", "state"), EVERY_STATE)
 def test_each_answer_of_a_check_has_a_page(check: str, state: State) -> None:
     assert (ROOT / f"docs/runbooks/{alert_of(check, state)}.md").is_file()
@@ -44,7 +49,7 @@ def test_of_two_alerts_about_one_state_the_narrower_one_is_named() -> None:
     assert alert_of("backup-age", "warning") == "SauvegardeEnRetard"
     assert alert_of("backup-age", "failed") == "SauvegardeTresEnRetard"
     assert alert_of("backup-age", "unknown") == "HorlogeFausse"
-    assert alert_of("copies", "warning") == CHECKS["copies"].alert == "CopiesInsuffisantes"
+    assert alert_of("copies", "warning") == page_of("copies") == "CopiesInsuffisantes"
 
 
 def test_for_each_alert_some_facts_give_the_state_in_which_it_fires() -> None:
