@@ -15,18 +15,8 @@ from appliance.cli.options import accept_everywhere
 
 
 class LazyGroup(click.Group):
-    """`renamed_options` has the present name of each old option of its verbs, which works and says that name."""
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        entries: Mapping[str, Entry],
-        renamed_options: Mapping[str, str] | None = None,
-        **attributes: Any,
-    ) -> None:
+    def __init__(self, name: str, *, entries: Mapping[str, Entry], **attributes: Any) -> None:
         super().__init__(name, **attributes)
-        self.renamed_options = renamed_options or {}
         self.entries = {name: entry for name, entry in entries.items() if _is_installed(entry)}
         self.listed = {name: entry for name, entry in self.entries.items() if not (entry.now or entry.hidden)}
 
@@ -38,14 +28,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if (entry := self.entries.get(args[0])) and entry.now and not ctx.resilient_parsing:
             click.echo(f'"{ctx.command_path} {args[0]}" is now "{PROGRAM} {entry.now}".', err=True)
-        return super().resolve_command(ctx, [args[0], *self._present_options(ctx, args[1:])])
-
-    def _present_options(self, ctx: click.Context, words: list[str]) -> list[str]:
-        end = words.index("--") if "--" in words else len(words)
-        for old in dict.fromkeys(words[:end]):
-            if (new := self.renamed_options.get(old)) and not ctx.resilient_parsing:
-                click.echo(f'"{old}" is now "{new}".', err=True)
-        return [*(self.renamed_options.get(it, it) for it in words[:end]), *words[end:]]
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         entry = self.entries.get(cmd_name)

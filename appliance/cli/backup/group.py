@@ -70,6 +70,5 @@ VERBS = {
 backup = LazyGroup(
     "backup",
     entries=VERBS,
-    renamed_options={"--paper": "--recovery-sheet", "--share": "--daily-slice"},
     help="Back up the services that this node writes; begin them, and continue them after a loss.",
 )

@@ -14,6 +14,7 @@ from appliance.backup.proofs.verify import HOSTILE, Verified, verify_data
 from appliance.backup.writer import repair as repairing
 from appliance.cli.arguments import command, dry_run_option, service_argument
 from appliance.cli.output import emit, progress, say
+from appliance.cli.renamed import RenamedOption
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, IntegrityError
 from appliance.failover.forms.database_work import rehearse
@@ -23,7 +24,11 @@ from appliance.units import format_bytes, format_count, format_duration, printab
 @click.command()
 @service_argument
 @click.option(
-    "--daily-slice", is_flag=True, help="Only a daily slice, as the agent reads it; the next call continues from there."
+    "--daily-slice",
+    cls=RenamedOption,
+    formerly="--share",
+    is_flag=True,
+    help="Only a daily slice, as the agent reads it; the next call continues from there.",
 )
 def verify(service: str, daily_slice: bool) -> int | None:
     """Decrypt and check every version of every file of SERVICE, on its origin or a standby; nothing is written.

@@ -32,6 +32,7 @@ from appliance.cli.backup import text
 from appliance.cli.backup.begin import GRANT, REQUEST, say_grant
 from appliance.cli.backup.resync_doubt import check_dwindled, check_heard, check_taking, show_dwindled, warn
 from appliance.cli.output import emit, say
+from appliance.cli.renamed import RenamedOption
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, ApplianceError, NotFound, UsageError
 from appliance.node.handle import Node
@@ -60,6 +61,8 @@ REASON = "continued by this node"
 @click.option(
     "--recovery-sheet",
     "paper",
+    cls=RenamedOption,
+    formerly="--paper",
     is_flag=True,
     help="Open it with the recovery key, typed without echo (or on standard input).",
 )

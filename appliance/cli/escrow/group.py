@@ -38,6 +38,5 @@ VERBS = {
 escrow = LazyGroup(
     "escrow",
     entries=VERBS,
-    renamed_options={"--paper": "--recovery-sheet"},
     help="Make and test the territory's recovery key, which exists only on paper, and open envelopes.",
 )

@@ -13,6 +13,7 @@ from appliance.backup.peers.openable import is_written_here
 from appliance.backup.writer.begin import history
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, command, dry_run_option, read_file
 from appliance.cli.output import emit, say
+from appliance.cli.renamed import RenamedOption
 from appliance.cli.this_node import this_node, typed_paper
 from appliance.errors import WARNINGS, IntegrityError, NotFound, UsageError
 from appliance.membership import key_export
@@ -41,7 +42,12 @@ def export_keys(node: str) -> int | None:
 @click.command()
 @click.argument("file", metavar="[FILE]", type=FILE_TYPE, required=False)
 @click.option(
-    "--recovery-sheet", "paper", is_flag=True, help="Use the recovery key instead of a file; it is typed without echo."
+    "--recovery-sheet",
+    "paper",
+    cls=RenamedOption,
+    formerly="--paper",
+    is_flag=True,
+    help="Use the recovery key instead of a file; it is typed without echo.",
 )
 @dry_run_option
 def import_keys(file: Path | None, paper: bool, dry_run: bool) -> None:

@@ -57,6 +57,5 @@ VERBS = {
 restore = LazyGroup(
     "restore",
     entries=VERBS,
-    renamed_options={"--paper": "--recovery-sheet"},
     help="Find a file by name in all versions and restore it, a folder or everything, from the best copy.",
 )

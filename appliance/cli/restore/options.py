@@ -6,6 +6,7 @@ import click
 
 from appliance.backup.writer.source_names import AUTO
 from appliance.cli.arguments import SERVICE_TYPE
+from appliance.cli.renamed import RenamedOption
 
 LIMIT_MAX = 10_000
 
@@ -23,6 +24,8 @@ source_option = click.option(
 paper_option = click.option(
     "--recovery-sheet",
     "paper",
+    cls=RenamedOption,
+    formerly="--paper",
     is_flag=True,
     help="Open it with the recovery key, typed without echo (or on standard input).",
 )
