@@ -38,17 +38,17 @@ class Plan:
     drop: tuple[str, ...]
 
 
-def decide(names: Sequence[str], now: float, keep: Keep, *, asked: bool = False) -> Plan:
+def decide(names: Sequence[str], now: float, keep: Keep, *, on_demand: bool = False) -> Plan:
     """Return the snapshots to make and to drop. `names`: those there are, oldest first by when the file system made
     them.
 
-    One is made when the newest bears another hour (where no hours are kept: another day), or when somebody `asked`.
+    One is made when the newest bears another hour (where no hours are kept: another day), and `on_demand` in any case.
     Names of another form are left alone.
     """
     ours = [name for name in names if is_ours(name)]
     unit = _hour if keep.hours else _day
     wanted = name_of(now)
-    due = asked or not ours or unit(ours[-1]) != unit(wanted)
+    due = on_demand or not ours or unit(ours[-1]) != unit(wanted)
     make = _unused(now, frozenset(names)) if due else ""
     after = [*ours, make] if make else ours
     stay = {*_first_of_each(after, _hour, keep.hours), *_last_of_each(after, _day, keep.days)}

@@ -51,21 +51,21 @@ class Kept:
     unsupported: str = ""
 
 
-def keep_versions(target: Target, now: float, *, asked: bool = False, dry_run: bool = False) -> Kept:
-    """Make and drop what is due at `now`, UTC seconds; with `asked` one is made in any case."""
+def keep_versions(target: Target, now: float, *, on_demand: bool = False, dry_run: bool = False) -> Kept:
+    """Make and drop what is due at `now`, UTC seconds; `on_demand` makes one in any case."""
     if reason := _why_not(target):
         return Kept(str(target.folder), unsupported=reason)
     if dry_run:
-        plan = decide(_present(target.into), now, target.keep, asked=asked)
+        plan = decide(_present(target.into), now, target.keep, on_demand=on_demand)
         return Kept(str(target.folder), _path(target, plan.make), tuple(_path(target, it) for it in plan.drop))
     with locked(LOCK, what="the snapshots of this host", wait=True):
-        return _carry_out(target, now, asked)
+        return _carry_out(target, now, on_demand)
 
 
-def _carry_out(target: Target, now: float, asked: bool) -> Kept:
+def _carry_out(target: Target, now: float, on_demand: bool) -> Kept:
     if not target.into.is_dir():
         target.into.mkdir(mode=target.mode)
-    plan = decide(_present(target.into), now, target.keep, asked=asked)
+    plan = decide(_present(target.into), now, target.keep, on_demand=on_demand)
     if plan.make:
         btrfs.snapshot(target.folder, target.into / plan.make, read_only=True)
     dropped = [name for name in plan.drop if _drop(target.into / name)]

@@ -100,12 +100,12 @@ def _examined(borg: Borg, archive: str, paths: Sequence[str]) -> Examination:
     return seen
 
 
-def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int, anyway: bool = False) -> Job:
+def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int, force: bool = False) -> Job:
     """Carry the job out from where it stands, and return it done; a job that is done is left.
 
     `age_seconds` is the ageing clock's: what the job replaced is kept for 30 days from then. Raise Refused when a
     folder to restore is a symlink in place, TargetChanged when somebody changes the target at that very time, FilesOpen
-    while somebody has a file open that would be replaced, unless it must be so `anyway`.
+    while somebody has a file open that would be replaced, without `force`.
     """
     folder = folder_of(restores, job_id)
     with locked(folder.lock, what=f"the restore {job_id}"):
@@ -114,7 +114,7 @@ def run(restores: Path, job_id: str, borg: Borg, *, age_seconds: int, anyway: bo
             if job.state == "planned":
                 job = _extract(folder, job, borg)
             if job.state == "extracted" and job.in_place:
-                job = _keep(folder, job, anyway=anyway)
+                job = _keep(folder, job, force=force)
             if job.state == "kept":
                 job = _place(folder, job)
         if job.state in ("extracted", "kept"):
@@ -174,13 +174,13 @@ def _there(borg: Borg, archive: str, paths: Sequence[str], fills: Sequence[Fill]
     return tuple(path for path in paths if path not in absent)
 
 
-def _keep(folder: JobFolder, job: Job, *, anyway: bool) -> Job:
+def _keep(folder: JobFolder, job: Job, *, force: bool) -> Job:
     if not folder.links.exists():  # the stage is whole until the first file is placed
         for path, place in job.renamed:
             relocate(folder.files, path, place)
         write_atomic(folder.links, links.to_json(links.groups_of(folder.files)), mode=0o600)
     changes = _merged(load_changes(folder), survey(folder.files, job.target))
-    if not anyway:
+    if not force:
         check_closed(job.target, (path for path, change in changes.items() if change == "replace"), "the restore")
     if not _on_one_disk(job.target, job.paths, folder.root):
         check_room(
@@ -194,7 +194,7 @@ def _keep(folder: JobFolder, job: Job, *, anyway: bool) -> Job:
 
 def check_closed(live: Path, paths: Iterable[str], what: str) -> None:
     """Raise FilesOpen, with the first names, while somebody has one of `paths` open that `what` would replace."""
-    remedy = "It continues in place. With --anyway, later saves into open files go to the copies that are kept."
+    remedy = "It continues in place. With --force, later saves into open files go to the copies that are kept."
     refuse_open(live, paths, what, remedy)
 
 

@@ -145,7 +145,7 @@ def _process(
     teller.total = status.size
     status = save_status(folder, dataclasses.replace(status, step="extracting"))
     # A whole share goes back by a signed act: a PC that keeps a file open must not stop that.
-    job = run(env.restores, status.job, borg, age_seconds=age, anyway=request.whole_share)
+    job = run(env.restores, status.job, borg, age_seconds=age, force=request.whole_share)
     status = dataclasses.replace(status, left_out=job.warnings)
     if request.kind != "download":
         first = dict(job.renamed).get(request.paths[0], request.paths[0])

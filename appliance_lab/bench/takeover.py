@@ -115,7 +115,7 @@ class Share:
         seconds = time.monotonic() - begun
         world.start(ORIGIN)
         world.wait_for(ORIGIN, "STANDBY")
-        _do(world, STANDBY, "failover", "move", SERVICE, ORIGIN, "--within", f"{COMMAND_SECONDS_MAX:.0f}")
+        _do(world, STANDBY, "failover", "move", SERVICE, ORIGIN, "--timeout", f"{COMMAND_SECONDS_MAX:.0f}")
         world.wait_for(ORIGIN, "ACTIVE")
         for name in (ORIGIN, STANDBY):
             # The former files are kept for people. Nobody is to miss anything here, and no disk has room for each

@@ -178,7 +178,7 @@ def _everything_on(world: FailoverWorld, target: str) -> None:
 def _move(world: FailoverWorld, name: str) -> None:
     """As planned; another fault may keep it from that, and then it stays where it is."""
     world.tell("operator", 0, "handover", to=name)
-    world.node(name).cli("failover", "move", world.service, name, "--within", MOVE_WITHIN_SECONDS, check=False)
+    world.node(name).cli("failover", "move", world.service, name, "--timeout", MOVE_WITHIN_SECONDS, check=False)
 
 
 def _promote(world: FailoverWorld, name: str) -> None:

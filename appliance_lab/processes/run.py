@@ -133,7 +133,7 @@ def _settle(world: FailoverWorld) -> None:
         well_since = min(well_since, now) if _is_settled(world, home, others) else float("inf")
         if world.state(home) == "STANDBY" and any(world.state(name) == "ACTIVE" for name in others):
             world.tell("operator", 0, "handover", to=home)
-            world.node(home).cli("failover", "move", world.service, home, "--within", "40", check=False)
+            world.node(home).cli("failover", "move", world.service, home, "--timeout", "40", check=False)
         time.sleep(0.2)
 
 

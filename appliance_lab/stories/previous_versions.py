@@ -23,7 +23,7 @@ def previous_versions(context: StoryContext) -> str:
     clerk = new_clerk(context)
     clerk.did(share, f'mkdir "{FOLDER}"')
     clerk.put(share, f"{FOLDER}/{FILE}", FIRST)
-    context.json(ORIGIN, "internal", "node", "snapshot", "--asked")
+    context.json(ORIGIN, "internal", "node", "snapshot", "--on-demand")
     clerk.put(share, f"{FOLDER}/{FILE}", SPOILT)
     versions = clerk.versions(share, f"{FOLDER}/{FILE}")
     require(bool(versions), "no previous version is shown.")

@@ -49,7 +49,7 @@ def begin(world: FailoverWorld) -> str:
 
 def move(world: FailoverWorld, *words: str) -> None:
     world.tell("operator", 0, "handover", to=words[-1])
-    done = world.node(STANDBY).cli("failover", *words, "--within", "60", check=False)
+    done = world.node(STANDBY).cli("failover", *words, "--timeout", "60", check=False)
     told = "; ".join(f"{name}: {world.told(name)}" for name in world.candidates)
     require(done.exit_code == 0, f"failover {' '.join(words)}: {done.tail()} {told}")
 

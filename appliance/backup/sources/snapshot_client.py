@@ -1,7 +1,8 @@
 """A moment of this host's shares, for an agent that is not root: root's helper makes the snapshot, we read it.
 
 The helper answers every caller that may connect to its socket with one JSON line, and takes no arguments (`appliance
-internal node snapshot --asked`, appliance-snapshot.socket). It drops no snapshot that somebody holds a shared flock on.
+internal node snapshot --on-demand`, appliance-snapshot.socket). It drops no snapshot on which somebody holds a shared
+flock.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import click
 from appliance.cli.arguments import NAME_TYPE, command, dry_run_option, service_argument
 from appliance.cli.failover.store import Store, ask
 from appliance.cli.output import emit, say
+from appliance.cli.renamed import RenamedOption
 from appliance.cli.this_node import this_node
 from appliance.coordination.port import Intent
 from appliance.errors import OK, WARNINGS, ApplianceError, Refused
@@ -29,8 +30,11 @@ from appliance.territory.implicit import is_implicit
 from appliance.units import MINUTE
 
 LOOK_EVERY_SECONDS = 0.5
-within_option = click.option(
-    "--within",
+timeout_option = click.option(
+    "--timeout",
+    "timeout_seconds",
+    cls=RenamedOption,
+    formerly="--within",
     type=click.IntRange(10, 3600),
     default=300,
     show_default=True,
@@ -42,9 +46,9 @@ within_option = click.option(
 @click.command()
 @service_argument
 @click.argument("to", metavar="NODE", type=NAME_TYPE)
-@within_option
+@timeout_option
 @dry_run_option
-def move(service: str, to: str, within: int, dry_run: bool) -> None:
+def move(service: str, to: str, timeout_seconds: int, dry_run: bool) -> None:
     """Move SERVICE to NODE: its lease holder backs up, stops and releases the lease, and NODE takes over. Nothing is
     lost.
 
@@ -54,27 +58,27 @@ def move(service: str, to: str, within: int, dry_run: bool) -> None:
     node = this_node()
     territory = node.bundle.territory
     check_candidate(territory, territory.service(service), to)
-    ask(node, lambda store: _move(store, service, to, within, dry_run))
+    ask(node, lambda store: _move(store, service, to, timeout_seconds, dry_run))
 
 
 @click.command()
 @service_argument
-@within_option
+@timeout_option
 @dry_run_option
-def handback(service: str, within: int, dry_run: bool) -> None:
+def handback(service: str, timeout_seconds: int, dry_run: bool) -> None:
     """Hand SERVICE back to its origin, once the origin has had all that was written elsewhere for five minutes.
 
     `move` to the origin does not wait for that, and loses nothing either.
     """
     node = this_node()
-    ask(node, lambda store: _hand_back(store, service, within, dry_run))
+    ask(node, lambda store: _hand_back(store, service, timeout_seconds, dry_run))
 
 
 @click.command()
 @click.argument("zone", type=NAME_TYPE)
-@within_option
+@timeout_option
 @dry_run_option
-def evacuate(zone: str, within: int, dry_run: bool) -> int:
+def evacuate(zone: str, timeout_seconds: int, dry_run: bool) -> int:
     """Move every service held in ZONE to its first candidate outside: before a flood or a power cut.
 
     All moves are planned before the first begins; if one cannot be planned, none begins, and the error says why. Exits
@@ -82,7 +86,7 @@ def evacuate(zone: str, within: int, dry_run: bool) -> int:
     """
     node = this_node()
     check_zone(node.bundle.territory, zone)
-    return ask(node, lambda store: _evacuate(store, zone, within, dry_run))
+    return ask(node, lambda store: _evacuate(store, zone, timeout_seconds, dry_run))
 
 
 @click.command()
@@ -124,21 +128,21 @@ async def _end_pause(store: Store, service: str, dry_run: bool) -> None:
         await store.port.withdraw(intent)
 
 
-async def _hand_back(store: Store, service: str, within: int, dry_run: bool) -> None:
+async def _hand_back(store: Store, service: str, timeout_seconds: int, dry_run: bool) -> None:
     """By the same word of the home as in the night."""
     view = await store.view(service)
     plan = plan_move(view, view.service.node)
     settle = Timers.of_lease(view.territory.lease_seconds).settle
     check_settled(view, await store.ready(service), settle)
-    await _do(store, plan, within, dry_run)
+    await _do(store, plan, timeout_seconds, dry_run)
 
 
-async def _move(store: Store, service: str, to: str, within: int, dry_run: bool) -> None:
-    await _do(store, plan_move(await store.view(service), to), within, dry_run)
+async def _move(store: Store, service: str, to: str, timeout_seconds: int, dry_run: bool) -> None:
+    await _do(store, plan_move(await store.view(service), to), timeout_seconds, dry_run)
 
 
-async def _do(store: Store, plan: Plan, within: int, dry_run: bool) -> None:
-    intent = _intent(store, plan, within)
+async def _do(store: Store, plan: Plan, timeout_seconds: int, dry_run: bool) -> None:
+    intent = _intent(store, plan, timeout_seconds)
     if dry_run:
         emit({**asdict(plan), "dry_run": True}, text_of(plan))
         return
@@ -148,12 +152,12 @@ async def _do(store: Store, plan: Plan, within: int, dry_run: bool) -> None:
     say(f"Next: {command('failover', 'status')}")
 
 
-async def _evacuate(store: Store, zone: str, within: int, dry_run: bool) -> int:
+async def _evacuate(store: Store, zone: str, timeout_seconds: int, dry_run: bool) -> int:
     territory = store.node.bundle.territory
     services = [name for name, it in territory.services.items() if not is_implicit(it)]
     views: list[View] = [await store.view(name) for name in sorted(services)]
     plans, stays = evacuation(territory, zone, views), staying(territory, zone, views)
-    moves, intents = [asdict(plan) for plan in plans], [_intent(store, plan, within) for plan in plans]
+    moves, intents = [asdict(plan) for plan in plans], [_intent(store, plan, timeout_seconds) for plan in plans]
     if not dry_run:
         for plan, intent, told in zip(plans, intents, moves, strict=True):
             told["seconds"] = round(await _carry_out(store, plan, intent), 1)
@@ -165,27 +169,27 @@ async def _evacuate(store: Store, zone: str, within: int, dry_run: bool) -> int:
     return WARNINGS if stays else OK
 
 
-def _intent(store: Store, plan: Plan, within: int) -> Intent:
-    return store.intent(plan.service, "move", plan.to, within, "a planned move")
+def _intent(store: Store, plan: Plan, timeout_seconds: int) -> Intent:
+    return store.intent(plan.service, "move", plan.to, timeout_seconds, "a planned move")
 
 
 async def _carry_out(store: Store, plan: Plan, intent: Intent) -> float:
     """Announce the move and wait until it is done; take it back, and raise Refused, when it is not in time."""
-    clock, within = store.node.clock, intent.ttl_seconds
+    clock, timeout_seconds = store.node.clock, intent.ttl_seconds
     begun = clock.boottime()
     await store.port.report(intent)
     say(f"{plan.origin} is handing {plan.service} over to {plan.to}.")
     try:
         while not await _is_at(store, plan):
-            if clock.boottime() > begun + within:
-                raise await _late(store, plan, within)
+            if clock.boottime() > begun + timeout_seconds:
+                raise await _late(store, plan, timeout_seconds)
             await asyncio.sleep(LOOK_EVERY_SECONDS)
         return clock.boottime() - begun
     finally:
         await _withdraw(store, intent)
 
 
-async def _late(store: Store, plan: Plan, within: int) -> Refused:
+async def _late(store: Store, plan: Plan, timeout_seconds: int) -> Refused:
     """Why it ends here, with what is seen now: it may have left its holder and not have come anywhere."""
     try:
         record = await store.port.read(plan.service)
@@ -194,7 +198,7 @@ async def _late(store: Store, plan: Plan, within: int) -> Refused:
     except ApplianceError as error:
         seen = f"it is not known where it is served now: {error.what}"
     return Refused(
-        f"{plan.service} was not moved to {plan.to} within {within} s; {seen.rstrip('.')}.",
+        f"{plan.service} was not moved to {plan.to} within {timeout_seconds} s; {seen.rstrip('.')}.",
         remedy=f"See why: `{command('failover', 'status')}` at {plan.origin} and at {plan.to}.",
     )
 

@@ -20,6 +20,7 @@ from appliance.borg.model import Progress
 from appliance.cli.arguments import FILE_TYPE, command
 from appliance.cli.options import options
 from appliance.cli.output import progress, say
+from appliance.cli.renamed import RenamedOption
 from appliance.cli.restore import text
 from appliance.cli.restore.served import check_writable_here
 from appliance.cli.restore.source import no_archive, open_source
@@ -48,7 +49,7 @@ class Wanted:
     known: Contents | None = None
     lacks: Literal["filled", "told", "ignored"] = "filled"
     typed: Typed = NOT_TYPED
-    anyway: bool = False
+    force: bool = False
     """Whether files that somebody has open are replaced, too."""
 
     @property
@@ -62,10 +63,12 @@ def place_options[F: Callable[..., Any]](function: F) -> F:
     in_place = click.option(
         "--in-place", is_flag=True, help="To its original place; what is there now is kept for `restore undo`."
     )
-    return to(in_place(anyway_option(function)))
+    return to(in_place(force_option(function)))
 
 
-anyway_option = click.option("--anyway", is_flag=True, help="Also replace files that are open.")
+force_option = click.option(
+    "--force", cls=RenamedOption, formerly="--anyway", is_flag=True, help="Also replace files that are open."
+)
 
 
 def check_place(to: Path | None, in_place: bool) -> None:
@@ -215,7 +218,7 @@ def _restore(
             fills=filled.fills,
             typed=replace(wanted.typed, generation=opened.generation),
         )
-        return run_job(restores, job.id, borg, age_seconds=node.ageing.now(), anyway=wanted.anyway)
+        return run_job(restores, job.id, borg, age_seconds=node.ageing.now(), force=wanted.force)
 
 
 def give_up_line(service: str, job: Job) -> str:

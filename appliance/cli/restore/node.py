@@ -39,7 +39,7 @@ class Aim:
 
     node: Node
     to: Path | None
-    anyway: bool
+    force: bool
     source: str
     paper: bool
     dry_run: bool
@@ -70,7 +70,7 @@ class Told:
 def node(
     to: Path | None,
     in_place: bool,
-    anyway: bool,
+    force: bool,
     once: bool,
     people: bool,
     source: str,
@@ -85,7 +85,7 @@ def node(
     stop the others. After an interruption, repeat the command to continue.
     """
     check_place(to, in_place)
-    aim = Aim(this_node(), to, anyway, source, paper, dry_run)
+    aim = Aim(this_node(), to, force, source, paper, dry_run)
     services = _services(aim.node, in_place=in_place)
     if all(map(is_implicit, services)):
         raise NotFound(f"{aim.node.name} is the origin of no service.", remedy="Restore one with `restore all`.")
@@ -126,7 +126,7 @@ def _bring_back(aim: Aim, service: Service, paths: Sequence[str], told: Told) ->
         place = (*words_of_place(aim.to), *typed_source(aim.source, paper=aim.paper))
         typed = Typed(asked_for(path), ("restore", "node", *place))
         cut = begun(aim.node, name, typed.asked, to)
-        wanted = Wanted(cut.archive if cut else newest(aim.node, name, opened), path, typed=typed, anyway=aim.anyway)
+        wanted = Wanted(cut.archive if cut else newest(aim.node, name, opened), path, typed=typed, force=aim.force)
         told.done[name] = bring(aim.node, name, opened, wanted, to=to, dry_run=aim.dry_run, paper=aim.paper)
     except (NotFound, PathMissing) as error:
         # A town hall without accounts, or one whose own service never ran, has nothing to bring.

@@ -15,10 +15,10 @@ from appliance.cli.output import emit, say
 from appliance.cli.restore import text
 from appliance.cli.restore.bring import (
     Wanted,
-    anyway_option,
     begun,
     bring,
     check_place,
+    force_option,
     newest,
     place_options,
     words_of_place,
@@ -91,7 +91,7 @@ def all_(
     archive: str | None,
     to: Path | None,
     in_place: bool,
-    anyway: bool,
+    force: bool,
     source: str,
     paper: bool,
     dry_run: bool,
@@ -106,16 +106,16 @@ def all_(
     typed = Typed(asked_for(archive=archive), ("restore", "all", *place))
     cut = begun(node, name, typed.asked, to)
     which = cut.archive if cut else archive or newest(node, name, opened)
-    wanted = Wanted(which, lacks="told" if archive else "filled", typed=typed, anyway=anyway)
+    wanted = Wanted(which, lacks="told" if archive else "filled", typed=typed, force=force)
     return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run, paper=paper)
 
 
 @click.command()
 @click.argument("job")
 @service_option
-@anyway_option
+@force_option
 @dry_run_option
-def undo(job: str, service: str | None, anyway: bool, dry_run: bool) -> None:
+def undo(job: str, service: str | None, force: bool, dry_run: bool) -> None:
     """Put back what the restore JOB replaced in place, and remove what it created; both are kept."""
     name, found = _job(job, service)
     layout = this_layout()
@@ -127,7 +127,7 @@ def undo(job: str, service: str | None, anyway: bool, dry_run: bool) -> None:
         shown = {**text.job_json(name, found), "put_back": back, "taken_away": away}
         emit(shown, f"{len(back)} would be put back, {len(away)} taken away.")
         return
-    if not anyway:
+    if not force:
         check_closed(found.target, changes_of(restores, job), "undoing the restore")
     age = AgeingClock(layout.ageing, SystemClock(), keep=False).now()
     done = undo_job(restores, job, age_seconds=age)
@@ -182,7 +182,7 @@ def _restore_path(
     archive: str | None,
     to: Path | None,
     in_place: bool,
-    anyway: bool,
+    force: bool,
     source: str,
     paper: bool,
     dry_run: bool,
@@ -200,14 +200,14 @@ def _restore_path(
     cut = begun(node, name, typed.asked, to)
     if archive or cut:
         lacks = "told" if archive else _lacks(folder, number)
-        wanted = Wanted(cut.archive if cut else archive or "", path, lacks=lacks, typed=typed, anyway=anyway)
+        wanted = Wanted(cut.archive if cut else archive or "", path, lacks=lacks, typed=typed, force=force)
         return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run, paper=paper)
     with catalogue_of(node, name, opened) as catalogue:
         known = known_versions(catalogue, path, name, typed_source(source, paper=paper))
         version = _version(known, number or 1)
         _check_kind(path, version.kind, folder=folder)
         contents = search.contents_of(catalogue, version.archive, path)
-        wanted = Wanted(version.archive, path, contents, _lacks(folder, number), typed, anyway)
+        wanted = Wanted(version.archive, path, contents, _lacks(folder, number), typed, force)
     return _carry_out(node, name, opened, wanted, to=to, dry_run=dry_run, paper=paper)
 
 

@@ -72,10 +72,10 @@ def test_nothing_takes_the_place_of_a_file_that_somebody_has_open_unless_it_shal
     with open(documents / "budget.ods", "a"):
         undo = ("restore", "undo", done["job"])
         assert "files that undoing the restore replaces are open" in type_at(saved, "commune-a", *undo, code=4)
-        type_at(saved, "commune-a", *undo, "--anyway")
+        type_at(saved, "commune-a", *undo, "--force")
     assert (documents / "budget.ods").read_text() == "a wrong budget, saved meanwhile"
     with open(documents / "budget.ods", "a"):
-        type_at(saved, "commune-a", *words, "--anyway")
+        type_at(saved, "commune-a", *words, "--force")
     assert (documents / "budget.ods").read_text() == "the budget"
 
 

@@ -52,7 +52,7 @@ def write(folder: Path, draws: random.Random, number: int) -> int:
 
 def move(world: FailoverWorld, name: str) -> None:
     world.tell("operator", 0, "handover", to=name)
-    world.node(name).cli("failover", "move", SERVICE, name, "--within", "60")
+    world.node(name).cli("failover", "move", SERVICE, name, "--timeout", "60")
     world.wait_for(name, "ACTIVE")
     world.wait_for(HOME if name == STANDBY else STANDBY, "STANDBY")
 

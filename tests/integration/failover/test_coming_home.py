@@ -128,7 +128,7 @@ def test_what_both_sides_wrote_is_merged_by_a_person_and_nothing_of_either_is_lo
     assert early.exit_code == 8
     assert b"docs-a must be merged on the node that writes it, and hermitage writes it, not commune-a." in early.stderr
     world.tell("operator", 0, "handover", to=HOME)
-    node.cli("failover", "move", SERVICE, HOME, "--within", "60")
+    node.cli("failover", "move", SERVICE, HOME, "--timeout", "60")
     shown = node.cli("failover", "status", check=False)
     assert b"under epoch 2 waits for a merge: appliance" in shown.stdout
     planned = json.loads(node.cli("failover", "merge", SERVICE, "--dry-run", "--json").stdout)
@@ -177,7 +177,7 @@ def test_a_home_that_wrote_nothing_alone_leaves_nobody_a_branch_to_decide_about(
     world.wait_for(HOME, "STANDBY")
     assert b"under epoch 2 waits for a merge: appliance" in node.cli("failover", "status", check=False).stdout
     world.tell("operator", 0, "handover", to=HOME)
-    node.cli("failover", "move", SERVICE, HOME, "--within", "60")
+    node.cli("failover", "move", SERVICE, HOME, "--timeout", "60")
     node.cli("backup", "run", SERVICE)
     assert json.loads(node.cli("failover", "status", "--json").stdout)["services"][0]["branches"] == []
     assert json.loads(branch.with_suffix(".json").read_bytes())["known"] is True

@@ -290,7 +290,7 @@ def test_a_planned_move_refuses_no_write_and_loses_none(begin: Begin) -> None:
     written = Client(world)
     written.start()
     world.tell("operator", 0, "handover", to=STANDBY)
-    moved = world.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--json", "--within", "30", check=False)
+    moved = world.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--json", "--timeout", "30", check=False)
     assert moved.exit_code == 0, moved.stderr
     written.wait_for(STANDBY)
     world.wait_for(HOME, "STANDBY")
@@ -298,7 +298,7 @@ def test_a_planned_move_refuses_no_write_and_loses_none(begin: Begin) -> None:
     assert early.exit_code == 8
     assert b"`failover move docs-a commune-a` does not wait" in early.stderr
     world.tell("operator", 0, "handover", to=HOME)
-    back = world.node(HOME).cli("failover", "move", SERVICE, HOME, "--within", "30", check=False)
+    back = world.node(HOME).cli("failover", "move", SERVICE, HOME, "--timeout", "30", check=False)
     assert back.exit_code == 0, back.stderr
     written.wait_for(HOME)
     written.end()

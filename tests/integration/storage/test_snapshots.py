@@ -63,12 +63,12 @@ def test_a_clock_that_jumps_a_year_either_way_drops_one_and_not_all(target: Targ
 
 def test_what_somebody_reads_is_dropped_only_when_he_ends(target: Target) -> None:
     of_the_hour = keep_versions(target, NOW).made
-    asked_for = keep_versions(target, NOW + 1, asked=True).made
+    asked_for = keep_versions(target, NOW + 1, on_demand=True).made
     fd = os.open(asked_for, os.O_RDONLY)
     fcntl.flock(fd, fcntl.LOCK_SH)
-    assert keep_versions(target, NOW + 2, asked=True).in_use == (asked_for,)
+    assert keep_versions(target, NOW + 2, on_demand=True).in_use == (asked_for,)
     os.close(fd)
-    assert asked_for in keep_versions(target, NOW + 3, asked=True).dropped
+    assert asked_for in keep_versions(target, NOW + 3, on_demand=True).dropped
     assert not Path(asked_for).exists()
     assert Path(of_the_hour).exists()
 

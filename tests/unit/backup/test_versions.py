@@ -24,8 +24,8 @@ def played(hours: int, keep: Keep = SHARES, start: float = NOW, names: tuple[str
     return names
 
 
-def after(names: tuple[str, ...], now: float, keep: Keep = SHARES, *, asked: bool = False) -> tuple[str, ...]:
-    plan = decide(names, now, keep, asked=asked)
+def after(names: tuple[str, ...], now: float, keep: Keep = SHARES, *, on_demand: bool = False) -> tuple[str, ...]:
+    plan = decide(names, now, keep, on_demand=on_demand)
     return tuple(name for name in (*names, *filter(None, [plan.make])) if name not in plan.drop)
 
 
@@ -36,19 +36,19 @@ def test_the_first_run_makes_one_and_drops_none() -> None:
 def test_within_the_same_hour_none_is_made_unless_somebody_asks() -> None:
     names = (name_of(NOW),)
     assert decide(names, NOW + 30 * MINUTE, SHARES) == Plan("", ())
-    assert decide(names, NOW + 30 * MINUTE, SHARES, asked=True) == Plan(name_of(NOW + 30 * MINUTE), ())
+    assert decide(names, NOW + 30 * MINUTE, SHARES, on_demand=True) == Plan(name_of(NOW + 30 * MINUTE), ())
 
 
 def test_what_a_backup_asks_for_in_between_takes_no_hours_version_away() -> None:
     names: tuple[str, ...] = (name_of(NOW),)
     for minutes in (10, 20, 30):
-        names = after(names, NOW + minutes * MINUTE, asked=True)
+        names = after(names, NOW + minutes * MINUTE, on_demand=True)
         assert names == (name_of(NOW), name_of(NOW + minutes * MINUTE))
     assert after(names, NOW + HOUR) == (name_of(NOW), name_of(NOW + HOUR))
 
 
 def test_two_in_one_second_have_two_names() -> None:
-    assert decide((name_of(NOW),), NOW, SHARES, asked=True).make == name_of(NOW + 1)
+    assert decide((name_of(NOW),), NOW, SHARES, on_demand=True).make == name_of(NOW + 1)
 
 
 def test_after_a_hundred_days_48_hours_and_35_days_are_there() -> None:
@@ -106,4 +106,4 @@ def test_from_a_settled_state_one_run_drops_two_at_most(jumps: list[int], last: 
     names: tuple[str, ...] = ()
     for jump in jumps:
         names = after(names, NOW + jump)
-    assert len(decide(names, NOW + last, SHARES, asked=True).drop) <= 2
+    assert len(decide(names, NOW + last, SHARES, on_demand=True).drop) <= 2

@@ -59,7 +59,7 @@ def test_what_failover_serves_is_left_to_it_by_a_restore_of_the_whole_node(
     monkeypatch.setattr(restore_node_cmd, "installs_its_files", lambda node, name: name in (SERVICE, "register"))
     monkeypatch.setattr(restore_node_cmd, "_bring_back", lambda aim, service, paths, told: brought.append(service.name))
     restore_node_cmd.node.callback(  # type: ignore[misc]
-        to=None, in_place=True, anyway=False, once=False, people=False, source="", paper=False, dry_run=False
+        to=None, in_place=True, force=False, once=False, people=False, source="", paper=False, dry_run=False
     )
     assert brought == ["notes-a"]
     said = capsys.readouterr()

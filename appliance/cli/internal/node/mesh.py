@@ -11,6 +11,7 @@ import click
 
 from appliance.cli.arguments import dry_run_option, read_file
 from appliance.cli.output import emit, say
+from appliance.cli.renamed import RenamedOption
 from appliance.cli.this_layout import layout_as_root
 from appliance.errors import ApplianceError
 from appliance.host.network import wireguard
@@ -28,10 +29,14 @@ ASK_AGAIN_SECONDS = 15.0
 
 @click.command()
 @click.option(
-    "--stay", is_flag=True, help="Where nodes have names: keep running, and resolve unreachable ones again every 15 s."
+    "--watch",
+    cls=RenamedOption,
+    formerly="--stay",
+    is_flag=True,
+    help="Where nodes have names: keep running, and resolve unreachable ones again every 15 s.",
 )
 @dry_run_option
-def mesh(stay: bool, dry_run: bool) -> None:
+def mesh(watch: bool, dry_run: bool) -> None:
     """Configure the interface of the mesh as its file says, without cutting sessions that stay. Only root can.
 
     `appliance internal node apply` writes the file. The unit appliance-mesh runs this command at each start and change,
@@ -49,7 +54,7 @@ def mesh(stay: bool, dry_run: bool) -> None:
     unknown = _meet(key, link.names(_wanted()), NAMES_SECONDS_MAX)
     _warn(unknown)
     notify(READY)
-    while stay and link.names(_wanted()):
+    while watch and link.names(_wanted()):
         time.sleep(ASK_AGAIN_SECONDS)
         before = unknown
         with _telling():
