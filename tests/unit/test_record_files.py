@@ -200,6 +200,16 @@ def test_a_durable_state_without_what_must_not_be_guessed_is_not_read(name: str)
         failover_state.DURABLE.from_bytes(json.dumps(raw).encode())
 
 
+@pytest.mark.parametrize(("name", "text"), [("sight", '"statement"'), ("docs-a.shown", '"receipt"')])
+def test_half_a_character_in_place_of_a_signed_document_is_not_read(name: str, text: str) -> None:
+    """A frame with one is refused (test_vault_wire.py), so only damage puts it there."""
+    record, _ = KEPT[name]
+    before, found, after = (GOLDEN / name).read_text().rpartition(text)
+    assert found
+    with pytest.raises(ValueError, match="surrogates not allowed"):
+        record.from_bytes(f'{before}"\\ud800"{after}'.encode())
+
+
 def test_every_such_file_is_read() -> None:
     assert {it.name for it in GOLDEN.iterdir()} == set(KEPT)
 

@@ -41,10 +41,16 @@ class Seen:
 
 @dataclass(frozen=True)
 class LastSeen:
-    """`statements` are raw documents, own ones and those of others."""
+    """`statements` are raw documents, own ones and those of others.
+
+    Raise ValueError for text that UTF-8 cannot encode.
+    """
 
     seen: Mapping[str, Seen]
     statements: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        "".join(self.statements).encode()
 
 
 LAST_SEEN = Record(LastSeen, mode=0o644)
@@ -84,7 +90,7 @@ def read_statements(node: Node, service: str, raws: Iterable[str]) -> tuple[Abse
     keys = {name: member.keys.sign for name, member in node.bundle.members.items()}
     found = []
     for raw in raws:
-        with contextlib.suppress(ApplianceError, UnicodeEncodeError):
+        with contextlib.suppress(ApplianceError):
             statement = read_absence(raw.encode(), keys)
             if statement.service == service and is_fresh(statement, node.clock.now()):
                 found.append(statement)

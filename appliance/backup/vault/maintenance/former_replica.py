@@ -37,11 +37,17 @@ from appliance.trust.receipt import Receipt, read_receipt
 
 @dataclass(frozen=True)
 class ShownReceipt:
-    """`receipt` as signed, first shown at `age_seconds` of this node's ageing clock; `has`: names of generations."""
+    """`receipt` as signed, first shown at `age_seconds` of this node's ageing clock; `has`: names of generations.
+
+    Raise ValueError for text that UTF-8 cannot encode.
+    """
 
     receipt: str
     age_seconds: int
     has: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        self.receipt.encode()
 
 
 SHOWN_RECEIPTS = Record(dict[str, ShownReceipt], mode=0o644)
@@ -170,7 +176,7 @@ def load_shown_receipts(node: Node, service: str) -> dict[str, ShownReceipt]:
 def _checked(node: Node, service: str, peer: str, raw: str) -> Receipt | None:
     try:
         receipt = read_receipt(raw.encode(), node.bundle.member(peer).keys.sign)
-    except (ApplianceError, UnicodeEncodeError):
+    except ApplianceError:
         return None
     return receipt if (receipt.holder, receipt.service) == (peer, service) else None
 
