@@ -20,6 +20,10 @@ from tests.pace import PACE
 
 LOOPBACK, DOMAIN, NODE = "127.0.0.1", "test.internal", "commune-b"
 SECONDS_MAX, BYTES_MAX = 0.6, 10_000
+LONG_SECONDS = 60.0
+"""The deadline of a call that something else has to end, however busy the machine is."""
+LATE_SECONDS = PACE * 10
+"""A call that ends so long after SECONDS_MAX was not ended by it."""
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 
@@ -96,9 +100,9 @@ def length(count: int) -> bytes:
     return OK + b"Content-Length: %d\r\n\r\n" % count
 
 
-def fetch(url: str, tls: ssl.SSLContext | None = None) -> bytes:
+def fetch(url: str, tls: ssl.SSLContext | None = None, seconds_max: float = LONG_SECONDS) -> bytes:
     """Its content, whatever the status."""
-    with http_call.call(url, seconds_max=SECONDS_MAX, bytes_max=BYTES_MAX, tls=tls, name=f"{NODE}.{DOMAIN}") as answer:
+    with http_call.call(url, seconds_max=seconds_max, bytes_max=BYTES_MAX, tls=tls, name=f"{NODE}.{DOMAIN}") as answer:
         return answer.read()
 
 
@@ -158,8 +162,8 @@ def test_a_hostile_answer_ends_in_time_with_little_memory(
     with serving(serve, server if encrypted else None) as url:
         before, began = peak_kib(), time.monotonic()
         with pytest.raises(error, match=why):
-            fetch(url, client)
-        assert time.monotonic() - began < PACE * 3 * SECONDS_MAX
+            fetch(url, client, SECONDS_MAX if "within" in why else LONG_SECONDS)
+        assert time.monotonic() - began < LATE_SECONDS
         assert peak_kib() - before < 8 * 1024
 
 
@@ -170,8 +174,8 @@ def test_a_handshake_that_never_ends_is_left_in_time(
     with serving(drips(before) if before else silent) as url:
         began = time.monotonic()
         with pytest.raises(OSError, match=r"within 0\.6 s"):
-            fetch(url.replace("http:", "https:"), contexts[1])
-        assert time.monotonic() - began < PACE * 3 * SECONDS_MAX
+            fetch(url.replace("http:", "https:"), contexts[1], SECONDS_MAX)
+        assert time.monotonic() - began < LATE_SECONDS
 
 
 def test_a_server_that_takes_no_body_is_left_in_time() -> None:
@@ -180,7 +184,7 @@ def test_a_server_that_takes_no_body_is_left_in_time() -> None:
         began = time.monotonic()
         with pytest.raises(OSError, match=r"within 0\.6 s"):
             http_call.call(url, seconds_max=SECONDS_MAX, bytes_max=0, method="POST", body=bytes(64_000_000))
-        assert time.monotonic() - began < PACE * 3 * SECONDS_MAX
+        assert time.monotonic() - began < LATE_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -266,7 +270,7 @@ def test_the_second_address_of_a_name_is_tried_when_the_first_is_silent(monkeypa
         family = (socket.AF_INET, socket.SOCK_STREAM, 0, "")
         found = [(*family, (LOOPBACK, port)), (*family, (LOOPBACK, int(url.rsplit(":", 1)[1].rstrip("/"))))]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        assert fetch("http://node.test.internal/") == b"ok"
+        assert fetch("http://node.test.internal/", seconds_max=SECONDS_MAX) == b"ok"
 
 
 def test_what_is_read_in_pieces_has_a_silence_and_an_end_of_its_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import socket
@@ -9,11 +10,14 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from appliance.backup.vault import wire
 from appliance.backup.vault.wire import REFUSALS, SENTENCE_MAX, Channel, Closed
 from appliance.errors import ApplianceError, IntegrityError, NoSpace, Postponed, Refused, UsageError
 from appliance.units import DAY
@@ -156,19 +160,17 @@ def test_a_byte_now_and_then_is_silence_too(pair: Pair) -> None:
     assert time.monotonic() - started < 3
 
 
-def test_a_slow_but_honest_line_may_take_all_its_time(pair: Pair) -> None:
-    """Bytes buy patience back: the sum of the waits here is longer than what is allowed without a byte."""
-    stop = threading.Event()
-
-    def send() -> None:
+@pytest.mark.parametrize(("size", "comes"), [(500, True), (5, False)])
+def test_a_slow_but_honest_line_may_take_all_its_time(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, size: int, comes: bool
+) -> None:
+    """Bytes buy patience back: by the clock here each wait takes 60 ms, so all take longer than what is allowed."""
+    times = itertools.count(0.0, 0.06)
+    monkeypatch.setattr(wire, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    with nullcontext() if comes else pytest.raises(Closed, match="slower than 1 KiB/s"):
         for _ in range(5):
-            stop.wait(0.06)
-            os.write(pair.writer, bytes(500))
-
-    thread = threading.Thread(target=send)
-    thread.start()
-    assert len(pair.channel.read(2500)) == 2500
-    thread.join()
+            os.write(pair.writer, bytes(size))
+            assert pair.channel.read(size) == bytes(size)
 
 
 def test_the_end_of_the_other_side_is_told_apart_from_silence() -> None:
