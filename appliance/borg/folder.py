@@ -30,6 +30,7 @@ SPARE_BYTES = 64 * MIB
 SMALL_SEGMENT_BYTES = 2 * MIB
 """borg also keeps back a segment and 20 MiB to compact, so it writes small segments where there is little room."""
 LITTLE_ROOM_BYTES = 4 * SEGMENT_BYTES
+OBJECT_BYTES_MAX = 20 * MIB
 LIFTED = "config.reserve"
 
 
@@ -55,6 +56,12 @@ def repository_id(path: Path) -> str:
 def index_bytes(path: Path) -> int:
     """The size of borg's index of the repository at `path`; 0 for one that has none yet."""
     return sum(file.stat().st_size for file in path.glob("index.*"))
+
+
+def room_wanted(path: Path) -> int:
+    """The bytes that borg wants to be free before it commits to the repository at `path`, once ten segments have
+    something to compact."""
+    return SPARE_BYTES + SEGMENT_BYTES + OBJECT_BYTES_MAX + 4 * index_bytes(path)
 
 
 def set_sizes(path: Path) -> None:

@@ -24,7 +24,7 @@ from appliance.backup.chain.lineage import remember
 from appliance.backup.chain.seal import is_compacting, seal
 from appliance.backup.peers.readers import replica_nodes_read
 from appliance.backup.writer import saved
-from appliance.borg.folder import SPARE_BYTES, index_bytes, reserve_lifted
+from appliance.borg.folder import index_bytes, reserve_lifted, room_wanted
 from appliance.errors import NoSpace
 from appliance.host.disks import reserve
 from appliance.host.layout import ServiceLayout
@@ -89,8 +89,9 @@ def _gave_room(node: Node, service: str) -> bool:
 
 def keep_room(node: Node, service: str) -> None:
     """Keep room back for the day on which the disk is full, as long as a backup has the room that borg wants."""
-    size = KEPT_BYTES + KEPT_INDEXES * index_bytes(node.service(service).repository)
-    reserve.keep(node.layout.services_reserve, size, leave_bytes=2 * SPARE_BYTES)
+    repository = node.service(service).repository
+    size = KEPT_BYTES + KEPT_INDEXES * index_bytes(repository)
+    reserve.keep(node.layout.services_reserve, size, leave_bytes=room_wanted(repository))
 
 
 def _pinned_bytes(layout: ServiceLayout, newest: Sealed) -> int:

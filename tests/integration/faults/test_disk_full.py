@@ -12,8 +12,10 @@ import pytest
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.peers.adopt import own_repository
 from appliance.backup.writer import compacted, saved, writer
+from appliance.backup.writer.compacted import KEPT_BYTES
 from appliance.borg.client import Borg
 from appliance.borg.errors import DiskFull
+from appliance.borg.folder import SEGMENT_BYTES, SPARE_BYTES
 from appliance.errors import NoSpace
 from appliance.host.command import Result
 from appliance.host.disks import reserve
@@ -86,6 +88,19 @@ def test_a_disk_full_before_the_run_is_said(tight: FaultWorld) -> None:
     filler.unlink()
     tight.assert_healed()
     tight.assert_nothing_lost()
+
+
+def test_the_room_that_is_kept_back_leaves_a_backup_what_borg_wants(tight: FaultWorld) -> None:
+    """Once ten segments have something to compact, borg wants 84 MiB more to be free."""
+    mount(tight.node().layout.root, 4 * SIZE, "remount")
+    for _ in range(10):
+        tight.change()
+        writer.run(tight.node(), SERVICE)
+    reserve.give(tight.node().layout.services_reserve)
+    leave_free(tight, KEPT_BYTES + SPARE_BYTES + SEGMENT_BYTES + 8 * MIB)
+    for _ in range(2):
+        tight.change()
+        writer.run(tight.node(), SERVICE)
 
 
 FILM_BYTES = 40 * MIB
