@@ -14,8 +14,10 @@ import pytest
 from appliance.host.command import run
 from appliance.host.network import netns, nft
 from appliance.units import KIB, format_bytes
+from appliance_lab.processes.disks import SIZE_BYTES
 from appliance_lab.processes.failover import FailoverWorld
 from tests.integration.failover.conftest import SERVICE, Begin, files, save, violated
+from tests.integration.small_disk import mount
 
 HOME, STANDBY, SPARE = "commune-a", "hermitage", "commune-c"
 FILES, CHANGED, FILE_BYTES = 100, 1, 800 * KIB
@@ -26,6 +28,8 @@ TABLE = "ip bytes"
 @pytest.mark.root
 def test_a_move_and_the_way_home_send_what_changed_and_no_more(begin: Begin, seed: int) -> None:
     world = begin("exclusive", disturbed=True)
+    for disk in world.disks.values():  # borg wants up to 150 MiB to be free, and how often it ran is up to this machine
+        mount(disk.place, 4 * SIZE_BYTES, "remount")
     draws = random.Random(seed)
     size = write(files(world, HOME), draws, FILES)
     save(world, HOME)
@@ -52,7 +56,7 @@ def write(folder: Path, draws: random.Random, number: int) -> int:
 
 def move(world: FailoverWorld, name: str) -> None:
     world.tell("operator", 0, "handover", to=name)
-    world.node(name).cli("failover", "move", SERVICE, name, "--timeout", "60")
+    world.node(name).cli("failover", "move", SERVICE, name, "--timeout", "240")
     world.wait_for(name, "ACTIVE")
     world.wait_for(HOME if name == STANDBY else STANDBY, "STANDBY")
 
