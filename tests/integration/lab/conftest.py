@@ -1,4 +1,4 @@
-"""Labs for tests: real hosts, as root. One is up at a time, and each test file has its own.
+"""Labs for tests: real hosts, as root. One is up at a time, and each test file has its own, or its folder.
 
 They are a group of their own and come first: one worker has enough to do with them, and the other does the rest
 meanwhile. What takes minutes is left to `make story-lab` and `make soak SUITE=life`.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,21 +70,28 @@ def journal(node: Node) -> str:
         return str(error)
 
 
-@pytest.fixture(scope="module")
-def provisioned(request: pytest.FixtureRequest) -> Iterator[Lab]:
-    """The lab of inventory/lab with every node as its territory says; named after the test file, or by a story."""
+@contextmanager
+def provisioned_lab(request: pytest.FixtureRequest, name: str) -> Iterator[Lab]:
+    """The lab of inventory/lab with every node as its territory says, up for what `request` is made for; called `name`,
+    or as a story says."""
     if reason := needs.why_not():
         pytest.skip(f"no lab here: {reason}")
     if shutil.which("ansible-playbook") is None:
         pytest.skip("ansible-core is not installed: scripts/setup lab")
-    own_name = request.path.stem.removeprefix("test_").replace("_", "-")[:12].rstrip("-")
-    paths, name = HostPaths(), os.environ.get(LAB_NAME, own_name)
+    paths, name = HostPaths(), os.environ.get(LAB_NAME, name)
     try:
         yield up_provisioned(paths, name, ROOT / "inventory/lab", print)
     finally:
-        is_last = request.path == request.session.items[-1].path
+        is_last = request.session.items[-1].path.is_relative_to(request.path)
         if not (is_last and os.environ.get(LAB_KEPT)):
             labs.down(paths, name, print)
+
+
+@pytest.fixture(scope="module")
+def provisioned(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """A provisioned lab of the test file's own, named after it."""
+    with provisioned_lab(request, request.path.stem.removeprefix("test_").replace("_", "-")[:12].rstrip("-")) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,10 @@
-"""`site` on real hosts: a second run, and one in which a host goes away in the middle of it."""
+"""`site` on real hosts of which one goes away in the middle of it."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import machine
 from appliance_lab.hosts.control_machine import ControlMachine
 from appliance_lab.hosts.lab import Lab
-from appliance_lab.hosts.playbook import UNREACHABLE, play_well, read_recap
+from appliance_lab.hosts.playbook import UNREACHABLE, read_recap
 from tests.pace import PACE
 
 ROOT = Path(__file__).parents[3]
@@ -37,34 +36,6 @@ def start(command: list[str], control: ControlMachine, log: Path) -> subprocess.
     env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_HOME": str(control.root / "ansible")}
     with log.open("wb") as file:
         return subprocess.Popen(command, cwd=ROOT, env=env, stdout=file, stderr=subprocess.STDOUT)
-
-
-def test_a_second_run_changes_nothing(provisioned: Lab, capfd: pytest.CaptureFixture[str]) -> None:
-    control = ControlMachine(provisioned.own.root)
-    played = play_well(control, "site")
-    if played.changed:
-        # A copied lab has a control folder of its own, of which the role control keeps a copy; nothing else may differ.
-        assert {task.partition(" : ")[0] for task in changed_tasks(played.text)} == {"control"}
-        played = play_well(control, "site")
-    with capfd.disabled():
-        print(f"a second run of site on {len(played.recap)} nodes: {played.seconds:.0f} s", file=sys.stderr)
-    assert (played.changed, changed_tasks(played.text), len(played.recap)) == (0, set(), 4)
-
-
-def test_only_looked_at_nothing_would_change(provisioned: Lab) -> None:
-    played = play_well(ControlMachine(provisioned.own.root), "site", "--check")
-    assert (played.changed, changed_tasks(played.text), len(played.recap)) == (0, set(), 4)
-
-
-def changed_tasks(text: str) -> set[str]:
-    """Role and name of each task that changed something on a node, in what ansible-playbook printed."""
-    task, found = "", set()
-    for line in text.splitlines():
-        if line.startswith(("TASK [", "RUNNING HANDLER [")):
-            task = line.partition("[")[2].rpartition("]")[0]
-        elif line.startswith("changed:"):
-            found.add(task)
-    return found
 
 
 def test_the_others_finish_and_the_line_that_is_printed_finishes_the_lost_one(provisioned: Lab, tmp_path: Path) -> None:

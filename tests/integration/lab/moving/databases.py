@@ -10,18 +10,15 @@ from typing import Any
 
 from appliance.host.command import Result, run
 from appliance.host.network import netns
-from tests.integration.lab.moving import CLIENT, HOME, STANDBY, Sites, until
+from tests.integration.lab.moving.sites import CLIENT, HOME, STANDBY, Sites, until
 
 SERVICE, DATABASE, ADDRESS, PASSWORD = "etat-civil", "etat_civil", "10.64.8.5", "un pressoir sous la neige"
+FIRST = "Lefèvre"
 # The settings of a program that must notice within seconds that its server is another one now.
 NOTICES = (
     f"host={ADDRESS} dbname={DATABASE} connect_timeout=3 keepalives_idle=2 keepalives_interval=1 keepalives_count=3"
 )
 SOCKET = f"/run/appliance-database-{SERVICE}"
-DECLARED = """services:
-  etat-civil: {node: commune-a, kind: postgresql, database: etat_civil, standbys: [hermitage], policy: exclusive,
-    address: 10.64.8.5, copies: 2, size: 10M, change_per_day: 10M, quota: 1G}
-"""
 
 
 @dataclass(frozen=True)
@@ -31,14 +28,17 @@ class Databases(Sites):
         argv = ("psql", "-XqAtw", "-v", "ON_ERROR_STOP=1", "-d", f"{NOTICES} user={user}", "-c", statements)
         return run(netns.inside(self.namespace(node), argv), timeout_seconds=60, env={"PGPASSWORD": PASSWORD})
 
-    def begin(self) -> None:
-        """A table with one row, saved."""
+    def make_table(self) -> None:
         until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "it is granted to its home and served")
         self.as_maintenance(HOME, f"ALTER ROLE etat_civil PASSWORD '{PASSWORD}'")
-        self.ask("CREATE TABLE acte (id serial PRIMARY KEY, nom text NOT NULL)")
-        self.add("Lefèvre")
-        self.back_up(SERVICE)
-        until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+        made = self.ask("CREATE TABLE acte (id serial PRIMARY KEY, nom text NOT NULL)")
+        assert made.exit_code == 0, made.stderr.decode()
+        self.add(FIRST)
+
+    def keep_first(self) -> None:
+        """Nothing but the first row is left."""
+        kept = self.ask(f"DELETE FROM acte WHERE nom <> '{FIRST}'")
+        assert (kept.exit_code, self.rows()) == (0, [FIRST]), kept.stderr.decode()
 
     def rows(self) -> list[str]:
         """Return the rows of the table for a client on the mesh; none when nobody answers."""

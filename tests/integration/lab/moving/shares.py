@@ -16,12 +16,12 @@ from appliance_lab.checkout import appliance_argv
 from appliance_lab.hosts.disturb import disturb
 from appliance_lab.hosts.faults import HEALED, Fault, targets
 from appliance_lab.hosts.pc import Pc
-from tests.integration.lab.moving import CLIENT, HOME, STANDBY, Sites, until
+from tests.integration.lab.moving.sites import CLIENT, HOME, STANDBY, Sites, until
 
 SERVICE, SHARE, FOLDER, ADDRESS = "docs-a", "Documents", "/srv/shares/documents", "10.64.8.3"
 OWN = f"appliance-{HOME}"
 PERSON, PASSWORD = "marie", Secret(b"un pressoir sous la neige")
-FIRST = "avant.txt"
+FIRST, FIRST_TEXT = "avant.txt", "du Samba de Debian"
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,12 @@ class Shares(Sites):
         """Somebody has a file in the share, which is to have an address."""
         typed = PASSWORD.reveal() + b"\n"
         self.run(HOME, "appliance", "account", "add", PERSON, "--title", "Marie Dupont", stdin=typed)
-        self.at_home().put(SHARE, FIRST, "du Samba de Debian")
+        self.put_first()
         self.change_territory(r"(^  docs-a:\n    title: [^\n]*\n)", rf"\1    address: {ADDRESS}\n")
 
-    def begin(self) -> None:
-        """Its people and its files are saved."""
-        until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "the home has its lease")
-        until(lambda: self.at_home().refusal(SHARE, "ls") == "", "its PCs come in")
-        for service in (OWN, SERVICE):
-            self.back_up(service)
-        until(lambda: self.state(STANDBY, SERVICE) == "STANDBY", "the standby has a copy")
+    def put_first(self) -> None:
+        until(lambda: self.at_home().refusal(SHARE, "ls") == "", "PCs at home come in")
+        self.at_home().put(SHARE, FIRST, FIRST_TEXT)
 
     def promote(self, folder: Path) -> None:
         """Sign the promotion as the person who answers for it."""

@@ -15,11 +15,8 @@ import pytest
 
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import machine
-from appliance_lab.hosts.lab import Lab
-from appliance_lab.hosts.playbook import play_well
-from appliance_lab.hosts.provision import grant
-from tests.integration.lab.databases import ADDRESS, DECLARED, SERVICE, Databases, unit_of
-from tests.integration.lab.moving import (
+from tests.integration.lab.moving.databases import ADDRESS, SERVICE, Databases, unit_of
+from tests.integration.lab.moving.sites import (
     HOME,
     LEASE_SECONDS,
     STANDBY,
@@ -63,21 +60,6 @@ class Load:
                 self.longest_wait_seconds = max(self.longest_wait_seconds, boottime() - since)
                 since = boottime()
             number += 1
-
-
-@pytest.fixture(scope="module")
-def databases(provisioned: Lab) -> Databases:
-    made = Databases(provisioned)
-    made.change_territory(r"^services:\n", DECLARED)
-    play_well(made.desk, "site")
-    assert grant(made.lab, made.desk)
-    play_well(made.desk, "site", "--tags", "backup")
-    made.begin()
-    return made
-
-
-def test_a_second_run_changes_nothing(databases: Databases) -> None:
-    assert play_well(databases.desk, "site").changed == 0
 
 
 def test_it_is_at_one_node_at_its_own_address_by_password_and_nothing_else_of_postgresql_runs(

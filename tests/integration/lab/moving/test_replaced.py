@@ -15,15 +15,15 @@ import pytest
 
 from appliance.host.command import run
 from appliance_lab.checkout import code_folder
-from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.playbook import Played, play
 from appliance_lab.hosts.provision import COMMAND_SECONDS_MAX, meet
 from appliance_lab.stories.context import StoryContext
 from appliance_lab.stories.left import look
 from appliance_lab.stories.replaced import wipe
-from tests.integration.lab.all_services import Beside, all_at_home
-from tests.integration.lab.databases import SERVICE as DATABASE
-from tests.integration.lab.moving import (
+from tests.integration.lab.moving.databases import SERVICE as DATABASE
+from tests.integration.lab.moving.everything import Beside
+from tests.integration.lab.moving.shares import SERVICE as DOCUMENTS
+from tests.integration.lab.moving.sites import (
     ADDRESSES,
     CLIENT,
     EXCLUSIVE,
@@ -35,7 +35,6 @@ from tests.integration.lab.moving import (
     Sites,
     until,
 )
-from tests.integration.lab.shares import SERVICE as DOCUMENTS
 
 PLAYBOOK = "replace_node"
 MOVING = (EXCLUSIVE, LOCAL_FIRST, DOCUMENTS, DATABASE)
@@ -53,11 +52,6 @@ class Town:
     sites: Sites
     beside: Beside
     context: StoryContext
-
-    @classmethod
-    def of(cls, lab: Lab) -> Town:
-        context = StoryContext(lab.plan.lab, Path(lab.state.inventory), print, look(lab.plan.lab))
-        return cls(all_at_home(lab), Beside.of(lab), context)
 
     def move(self, service: str, node: str) -> None:
         """By the command, typed again while the voters have not heard of everybody yet."""
@@ -135,8 +129,9 @@ def disbelieved(sites: Sites) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def town(provisioned: Lab) -> Town:
-    return Town.of(provisioned)
+def town(sites: Sites, beside: Beside) -> Town:
+    lab = sites.lab
+    return Town(sites, beside, StoryContext(lab.plan.lab, Path(lab.state.inventory), print, look(lab.plan.lab)))
 
 
 def test_every_service_moves_and_comes_home_before_anything_is_lost(town: Town) -> None:

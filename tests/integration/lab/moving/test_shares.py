@@ -1,6 +1,6 @@
 """A share that moves between hosts with its people: PCs at home, people at a standby, a cut line, a promotion, a merge.
 
-The share of commune-a gets an address; the hermitage stands by. The tests follow each other: each leaves it at home.
+The share is at home at commune-a and the hermitage stands by. The tests follow each other: each leaves it at home.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from appliance.accounts.groups import mark
-from appliance_lab.hosts.lab import Lab
-from appliance_lab.hosts.playbook import play_well
 from appliance_lab.hosts.saving import saving
-from tests.integration.lab.moving import (
+from tests.integration.lab.moving.shares import FIRST, FIRST_TEXT, FOLDER, PERSON, SERVICE, SHARE, Shares, reads
+from tests.integration.lab.moving.sites import (
     HOME,
     LEASE_SECONDS,
     OTHER,
@@ -22,7 +21,6 @@ from tests.integration.lab.moving import (
     boottime,
     until,
 )
-from tests.integration.lab.shares import FIRST, FOLDER, PERSON, SERVICE, SHARE, Shares, reads
 from tests.pace import PACE
 
 PEOPLE = f"people-{mark(HOME)}"
@@ -31,23 +29,10 @@ REACHED_AGAIN_WITHIN_SECONDS = PACE * 60.0
 pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
 
-@pytest.fixture(scope="module")
-def shares(provisioned: Lab) -> Shares:
-    made = Shares(provisioned)
-    made.declare()
-    play_well(made.desk, "site")
-    made.begin()
-    return made
-
-
-def test_a_second_run_changes_nothing(shares: Shares) -> None:
-    assert play_well(shares.desk, "site").changed == 0
-
-
 def test_pcs_at_home_keep_their_drive_and_others_come_to_its_own_address(shares: Shares) -> None:
-    assert shares.at_home().get(SHARE, FIRST) == "du Samba de Debian"
+    assert shares.at_home().get(SHARE, FIRST) == FIRST_TEXT
     assert shares.at_home(OTHER).refusal(SHARE, "ls"), "PCs of another town hall do not come in"
-    assert shares.over_the_mesh().get(SHARE, FIRST) == "du Samba de Debian"
+    assert shares.over_the_mesh().get(SHARE, FIRST) == FIRST_TEXT
     assert (shares.serves(HOME), shares.serves(STANDBY)) == (True, False)
     for node in (HOME, STANDBY):
         active = shares.run(node, "systemctl", "is-active", "smbd.service", "nmbd.service", check=False)
@@ -55,10 +40,8 @@ def test_pcs_at_home_keep_their_drive_and_others_come_to_its_own_address(shares:
 
 
 def test_the_agent_of_the_standby_lays_it_out_ahead(shares: Shares) -> None:
-    mark = f"/srv/appliance/node/services/{SERVICE}/ready.json"
-    until(lambda: shares.run(STANDBY, "test", "-e", mark, check=False).exit_code == 0, "it is laid out")
-    laid = shares.run(STANDBY, "cat", f"/srv/shares/.laying/{SERVICE}.room{FOLDER}/avant.txt")
-    assert laid.stdout == b"du Samba de Debian"
+    laid = f"/srv/shares/.laying/{SERVICE}.room{FOLDER}/{FIRST}"
+    until(lambda: shares.run(STANDBY, "cat", laid, check=False).stdout.decode() == FIRST_TEXT, "it is laid out")
 
 
 def test_a_planned_move_loses_nothing_and_comes_home_again(shares: Shares) -> None:

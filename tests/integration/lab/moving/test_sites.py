@@ -1,8 +1,8 @@
 """Services that move between hosts: units, addresses, a cut network, a lost power; one writer at any moment.
 
-Of the sites `horaires` is exclusive, `affiches` local-first, `bulletin` a mirror; a share and a database, each with a
-file of tests of its own, are there, too, for what happens to all at once. All are at home at commune-a, and the
-hermitage stands by. The tests follow each other: each but the last leaves all at home and well.
+Of the sites `horaires` is exclusive, `affiches` local-first, `bulletin` a mirror; the share and the database are there
+for what happens to all at once. All are at home at commune-a, and the hermitage stands by. The tests follow each other:
+each but the last leaves all at home and well, and so this file is the last of the folder.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import pytest
 
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts import machine
-from appliance_lab.hosts.lab import Lab
-from appliance_lab.hosts.playbook import play_well
-from tests.integration.lab.all_services import Beside, all_at_home
-from tests.integration.lab.databases import SERVICE as DATABASE
-from tests.integration.lab.moving import (
+from tests.integration.lab.moving.databases import SERVICE as DATABASE
+from tests.integration.lab.moving.everything import Beside, come_home
+from tests.integration.lab.moving.shares import FIRST, FIRST_TEXT, reads
+from tests.integration.lab.moving.shares import SERVICE as SHARE
+from tests.integration.lab.moving.sites import (
     ADDRESSES,
     CLIENT,
     EXCLUSIVE,
@@ -32,8 +32,6 @@ from tests.integration.lab.moving import (
     boottime,
     until,
 )
-from tests.integration.lab.shares import FIRST, reads
-from tests.integration.lab.shares import SERVICE as SHARE
 from tests.pace import PACE
 
 ZONE = "valley"
@@ -42,20 +40,6 @@ COPY_OF_LOCAL_FIRST, COPY_OF_MIRROR = "10.64.0.1:8402", "10.64.0.1:8406"
 SERVED_AGAIN_WITHIN_SECONDS = PACE * 45.0
 
 pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
-
-
-@pytest.fixture(scope="module")
-def beside(provisioned: Lab, sites: Sites) -> Beside:
-    return Beside.of(provisioned)
-
-
-@pytest.fixture(scope="module")
-def sites(provisioned: Lab) -> Sites:
-    return all_at_home(provisioned)
-
-
-def test_a_second_run_changes_nothing(sites: Sites) -> None:
-    assert play_well(sites.desk, "site").changed == 0
 
 
 def test_a_site_is_at_one_node_at_its_own_address_and_read_only_at_the_other(sites: Sites) -> None:
@@ -264,7 +248,7 @@ def test_without_a_majority_nothing_is_moved_and_the_same_epoch_goes_on(sites: S
         assert sites.get(STANDBY, ADDRESSES[LOCAL_FIRST]) == "affiches 3"
         assert not sites.is_active(STANDBY, EXCLUSIVE)
         until(lambda: beside.where() == ([HOME], []), "the share goes on at home, the database nowhere")
-        assert reads(beside.share.at_home(), FIRST, "du Samba de Debian")
+        assert reads(beside.share.at_home(), FIRST, FIRST_TEXT)
     until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served again")
     until(beside.is_served, "so are share and database")
     assert beside.where() == ([HOME], [HOME])
@@ -331,12 +315,3 @@ def test_what_a_sick_node_serves_goes_elsewhere_and_it_serves_nothing(sites: Sit
     until(lambda: beside.database.rows() == ["Lefèvre"], "the standby serves the database")
     until(lambda: beside.where() == ([], [STANDBY]), "the share waits for a person")
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
-
-
-def come_home(sites: Sites, *services: str) -> None:
-    """By a click, where they are elsewhere; by themselves only those are that are bound to a lease."""
-    for service in services or (EXCLUSIVE, DATABASE):
-        until(lambda it=service: sites.state(HOME, it) in ("STANDBY", "ACTIVE"), f"the home of {service} has caught up")
-        if sites.state(HOME, service) != "ACTIVE":
-            sites.ask_home(service)
-        until(lambda it=service: sites.state(HOME, it) == "ACTIVE", f"{service} is home")
