@@ -1,4 +1,7 @@
-"""Do one decided work, in the worker's process, and say how it ended. Every expected failure becomes a sentence."""
+"""Do one decided work, in the worker's process, and say how it ended. Every expected failure becomes a sentence.
+
+A worker does one work and ends, so each action imports what it needs: all of it costs a third of a second of a core.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import errno
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from appliance.agent.decisions import (
     BackUp,
@@ -26,36 +29,12 @@ from appliance.agent.decisions import (
     Work,
 )
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
-from appliance.backup.chain.chain import chain_of
-from appliance.backup.peers.alarms import alarm_of
-from appliance.backup.peers.exchange import exchange
-from appliance.backup.peers.fetch import short_name
-from appliance.backup.peers.openable import open_best
-from appliance.backup.peers.push import Pushed
-from appliance.backup.peers.replicate import replicate
-from appliance.backup.proofs.drill import drill
-from appliance.backup.proofs.verify import verify_data
-from appliance.backup.vault.maintenance.repair import repair
-from appliance.backup.vault.maintenance.scrub import Budget
-from appliance.backup.vault.replicas import replica_of
-from appliance.backup.vault.sealing.checker import check_view
-from appliance.backup.vault.sealing.sealer_choice import sealer_of
-from appliance.backup.writer import writer
-from appliance.backup.writer.filling import unread_in
-from appliance.backup.writer.replaced import forget_replaced
-from appliance.borg.client import Borg
-from appliance.branches.backup import save_branches
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, Postponed
-from appliance.failover.forms import database_work, people
-from appliance.failover.forms.kinds import contents_of
-from appliance.failover.replaced_trees import forget_trees, look_at_trees
-from appliance.failover.warm_standby import install_ahead, learn_ahead
-from appliance.node.acts import load_acts
-from appliance.node.failover_status import is_handing_over
 from appliance.node.handle import Node
-from appliance.restore.catalogue import caught_up
-from appliance.restore.undo import expire
 from appliance.units import MINUTE, as_typed, format_count
+
+if TYPE_CHECKING:
+    from appliance.backup.peers.push import Pushed
 
 SCRUB_SECONDS_MAX = 10 * MINUTE
 """The lane is for all that is held: the next scrub goes on from here."""
@@ -90,6 +69,10 @@ def _named(error: OSError) -> ApplianceError:
 def _back_up(node: Node, work: BackUp) -> Outcome:
     """A peer that failed is a failed push, not a failed backup, and so is a branch; a source that could not be read is
     one."""
+    from appliance.backup.writer import writer
+    from appliance.branches.backup import save_branches
+    from appliance.node.failover_status import is_handing_over
+
     run = writer.run(node, work.service)
     handing_over = is_handing_over(node.layout.failover, work.service, node.clock.boot_id())
     unsaved = save_branches(node, run, handing_over=handing_over)
@@ -112,6 +95,9 @@ def _back_up(node: Node, work: BackUp) -> Outcome:
 
 
 def _push(node: Node, work: Push) -> Outcome:
+    from appliance.backup.chain.chain import chain_of
+    from appliance.backup.writer import writer
+
     pushed = writer.push_newest(node, work.service)
     newest = chain_of(node, work.service).newest()
     errors = (outcome.error for outcome in pushed)
@@ -137,6 +123,10 @@ def _by_peer(pushed: Iterable[Pushed]) -> dict[str, str]:
 
 def _replicate(node: Node, work: Replicate) -> Outcome:
     """A spare takes copies only for a signed act that calls somebody lost, so these go along."""
+    from appliance.backup.peers.replicate import replicate
+    from appliance.backup.vault.replicas import replica_of
+    from appliance.node.acts import load_acts
+
     now = node.clock.now()
     acts = [act for act in load_acts(node.layout.acts, node.bundle) if act.act == "lost" and act.in_force(now)]
     done = replicate(node, work.service, work.to, acts)
@@ -145,6 +135,11 @@ def _replicate(node: Node, work: Replicate) -> Outcome:
 
 
 def _catalogue(node: Node, work: Catalogue) -> Outcome:
+    from appliance.backup.peers.openable import open_best
+    from appliance.backup.writer.filling import unread_in
+    from appliance.borg.client import Borg
+    from appliance.restore.catalogue import caught_up
+
     opened = open_best(node, work.service, work.source)
     borg = Borg(opened.repository)
     with caught_up(opened.catalogue, borg, lacking=partial(unread_in, borg, work.service)) as (_, found):
@@ -155,6 +150,9 @@ def _catalogue(node: Node, work: Catalogue) -> Outcome:
 
 def _ready(node: Node, work: Ready) -> Outcome:
     """A disk without room for it is no failure: a takeover lays the service out then, and takes longer."""
+    from appliance.failover.forms.kinds import contents_of
+    from appliance.failover.warm_standby import install_ahead
+
     try:
         brought = install_ahead(node, work.service)
     except NoSpace as error:
@@ -166,12 +164,16 @@ def _ready(node: Node, work: Ready) -> Outcome:
 
 
 def _people(node: Node, work: People) -> Outcome:
+    from appliance.failover.forms import people
+
     people.bring(node, work.home)
     return Outcome(mark=work.newest)
 
 
 def _verify(node: Node, work: Verify) -> Outcome:
     """Damage is an alarm, not a failure: the next share is read tomorrow all the same."""
+    from appliance.backup.proofs.verify import verify_data
+
     done = verify_data(node, work.service)
     figures = {"files": done.files, "bytes": done.bytes, "damaged": len(done.damaged), "finished": int(done.finished)}
     places = format_count(len(done.damaged), "place")
@@ -181,6 +183,9 @@ def _verify(node: Node, work: Verify) -> Outcome:
 
 
 def _drill(node: Node, work: Drill) -> Outcome:
+    from appliance.backup.proofs.drill import drill
+    from appliance.failover.forms import database_work
+
     done = drill(node, work.service, database_work.rehearse)
     figures = {"files": done.files, "bytes": done.bytes, "seconds": round(done.seconds), "wrong": len(done.wrong)}
     wrong = format_count(
@@ -192,6 +197,11 @@ def _drill(node: Node, work: Drill) -> Outcome:
 
 def _exchange(node: Node, work: Exchange) -> Outcome:
     """Ask, compare, freeze where something is amiss; bringing what a peer lacks is another work, which may be long."""
+    from appliance.backup.peers.alarms import alarm_of
+    from appliance.backup.peers.exchange import exchange
+    from appliance.backup.peers.fetch import short_name
+    from appliance.failover.warm_standby import learn_ahead
+
     found = exchange(node, work.service)
     alarm_of(node, found)
     learn_ahead(node, work.service)
@@ -209,6 +219,8 @@ def _exchange(node: Node, work: Exchange) -> Outcome:
 
 
 def _repair(node: Node, work: Repair) -> Outcome:
+    from appliance.backup.vault.maintenance.repair import repair
+
     done = repair(node, work.service)
     figures = {"mended": len(done.mended), "left": len(done.left)}
     if not done.left:
@@ -222,6 +234,9 @@ def _repair(node: Node, work: Repair) -> Outcome:
 
 
 def _scrub(node: Node, work: Scrub) -> Outcome:
+    from appliance.backup.vault.maintenance.scrub import Budget
+    from appliance.backup.vault.sealing.sealer_choice import sealer_of
+
     done = sealer_of(node).scrub(work.service, Budget(work.budget, SCRUB_SECONDS_MAX))
     figures = {"blobs": done.blobs, "bytes": done.bytes, "damage": len(done.damage), "finished": int(done.finished)}
     return Outcome(figures=figures)
@@ -229,17 +244,26 @@ def _scrub(node: Node, work: Scrub) -> Outcome:
 
 def _check(node: Node, work: Check) -> Outcome:
     """A fault is an alarm, not a failure: every hash is in order, so no other holder has it better."""
+    from appliance.backup.peers.fetch import short_name
+    from appliance.backup.vault.sealing.checker import check_view
+
     done = check_view(node, work.service)
     fault = f"borg reports that generation {short_name(done.generation)} was sealed damaged: {done.fault}"
     return Outcome(mark=done.generation, alarms=(fault,) if done.fault else ())
 
 
 def _prune_vault(node: Node, work: PruneVault) -> Outcome:
+    from appliance.backup.vault.sealing.sealer_choice import sealer_of
+
     done = sealer_of(node).prune(work.service)
     return Outcome(figures={"generations": len(done.dropped), "bytes": done.bytes_removed})
 
 
 def _prune(node: Node, work: Prune) -> Outcome:
+    from appliance.backup.writer import writer
+    from appliance.backup.writer.replaced import forget_replaced
+    from appliance.failover.replaced_trees import forget_trees, look_at_trees
+
     forgotten = writer.prune(node, work.service)
     _forget_old_restores(node, work.service)
     look_at_trees(node, work.service)  # the repositories that go next may say alone what of them is saved
@@ -253,6 +277,8 @@ def _prune(node: Node, work: Prune) -> Outcome:
 def _forget_old_restores(node: Node, service: str) -> None:
     """Forget what restores replaced 30 days ago: it can be undone until then, and only fills the disk afterwards. On a
     host appliance-restores does it: a restore may write every file, so the agent writes nothing there."""
+    from appliance.restore.undo import expire
+
     if node.layout.is_this_host:
         return
     expired = expire(node.service(service).restores, age_seconds=node.ageing.now())

@@ -9,6 +9,7 @@ import pytest
 from appliance.agent import act
 from appliance.agent.decisions import KINDS, Prune
 from appliance.agent.work import read_outcome
+from appliance.backup.writer import writer
 from appliance.errors import ApplianceError, NoSpace, Refused
 from appliance.node.handle import Node
 
@@ -27,7 +28,7 @@ def test_a_failure_becomes_an_outcome(error: Exception, says: str, code: int, mo
     def fail(node: Node, service: str) -> None:
         raise error
 
-    monkeypatch.setattr(act.writer, "prune", fail)
+    monkeypatch.setattr(writer, "prune", fail)
     outcome = act.perform(Node.__new__(Node), Prune("docs-a", "a reason"))
     assert (outcome.error, outcome.exit_code) == (says, code)
     assert outcome.remedy == getattr(error, "remedy", outcome.remedy)
