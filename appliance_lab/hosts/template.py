@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,13 +17,15 @@ from pathlib import Path
 from appliance.config.load import load, territory_file
 from appliance.host.disks import btrfs
 from appliance.host.files import locked, make_private_folder
+from appliance.host.network import netns
+from appliance.host.processes import process
 from appliance_lab.checkout import code_folder
 from appliance_lab.hosts import base, machine
 from appliance_lab.hosts import lab as labs
 from appliance_lab.hosts.control_machine import ControlMachine, set_up
 from appliance_lab.hosts.lab import Lab, Say, changing
 from appliance_lab.hosts.paths import HostPaths
-from appliance_lab.hosts.plan import make_plan
+from appliance_lab.hosts.plan import Node, make_plan
 from appliance_lab.hosts.pool import BTRFS, Pool
 from appliance_lab.hosts.provision import provision
 
@@ -30,6 +33,9 @@ MADE_FROM = ("ansible.cfg", "appliance", "debian", "playbooks", "roles", "system
 OF_THE_DESK = ("key", "key.pub", "inventory", "safe", "packages")
 NESTED = ("srv", "var/lib")
 """Where nodes may have subvolumes of their own."""
+WORKER = "appliance.agent.work"
+AT_REST_SECONDS, REST_SECONDS_MAX, LOOK_EVERY_SECONDS = 20.0, 600.0, 1.0
+"""An agent looks each minute, and at once after a work that ended."""
 
 
 def up_provisioned(paths: HostPaths, name: str, inventory: Path, say: Say) -> Lab:
@@ -42,6 +48,7 @@ def up_provisioned(paths: HostPaths, name: str, inventory: Path, say: Say) -> La
         with changing(paths, name):
             provision(lab)
             if lab.pool.backend == BTRFS:
+                _wait_for_rest(lab)
                 _keep(lab, template)
     return lab
 
@@ -66,6 +73,21 @@ def _sources(root: Path) -> Iterator[Path]:
         place = root / name
         found = sorted(place.rglob("*")) if place.is_dir() else [place]
         yield from (it for it in found if it.is_file() and "__pycache__" not in it.parts)
+
+
+def _wait_for_rest(lab: Lab) -> None:
+    """Return once each agent has done the work of its first day, so that no copy of the lab begins with that; or after
+    ten minutes: copies then begin with what is left."""
+    lab.say("The agents do the work of their first day.")
+    deadline, since = time.monotonic() + REST_SECONDS_MAX, time.monotonic()
+    while time.monotonic() < deadline and time.monotonic() - since < AT_REST_SECONDS:
+        if any(_works(node) for node in lab.plan.nodes):
+            since = time.monotonic()
+        time.sleep(LOOK_EVERY_SECONDS)
+
+
+def _works(node: Node) -> bool:
+    return any(WORKER in it.argv for pid in netns.pids(node.namespace) if (it := process(pid)))
 
 
 def _keep(lab: Lab, template: Path) -> None:
