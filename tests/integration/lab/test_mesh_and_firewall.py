@@ -280,7 +280,8 @@ def test_operators_are_kept_and_let_in_at_once(hosts: Meshed) -> None:
     finally:
         hosts.run(REACHABLE, *apply, stdin=own.encode() + b"\n")
     assert "203.0.113.0/24" not in hosts.said(REACHABLE, "nft", "list", "ruleset")
-    refused = hosts.run(REACHABLE, *apply[:3], "--part", "mesh", *apply[5:], stdin=b"", check=False)
+    mesh = ("appliance", "internal", "node", "apply", "--part", "mesh", "--operators", "/dev/stdin")
+    refused = hosts.run(REACHABLE, *mesh, stdin=b"", check=False)
     assert (refused.exit_code, "only the firewall uses operators" in refused.tail()) == (2, True)
 
 
