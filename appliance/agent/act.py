@@ -150,7 +150,7 @@ def _catalogue(node: Node, work: Catalogue) -> Outcome:
 
 def _ready(node: Node, work: Ready) -> Outcome:
     """A disk without room for it is no failure: a takeover lays the service out then, and takes longer."""
-    from appliance.failover.forms.kinds import contents_of
+    from appliance.failover.forms.known_forms import contents_of
     from appliance.failover.warm_standby import install_ahead
 
     try:

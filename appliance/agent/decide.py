@@ -41,7 +41,7 @@ from appliance.agent.decisions import (
     Work,
 )
 from appliance.backup.proofs.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
-from appliance.backup.vault.maintenance.floor import ROOM_BYTES_MIN
+from appliance.backup.vault.free_space import NEARLY_FULL_BYTES
 from appliance.backup.writer.schedule import Due, NotDue, due
 from appliance.monitor.view import Ahead, Attempt, Held, Now, OriginSeen, Readable, Running, View, Written, last_backup
 from appliance.units import DAY, GIB, HOUR, MINUTE, format_duration
@@ -234,7 +234,7 @@ def _due(written: Written, attempt: Attempt | None, view: View, now: Now) -> Due
 def _prune(written: Written, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """Once a day, and once for each backup that found the disk full: old archives may have the room that it lacked.
     One that failed is tried again, so that what a full disk did is not reported for ever."""
-    paused = written.shrunken and view.disk_free >= ROOM_BYTES_MIN
+    paused = written.shrunken and view.disk_free >= NEARLY_FULL_BYTES
     if paused or written.taken_over or view.runs(Prune.kind, written.service):
         return
     attempt, backup = view.last(Prune.kind, written.service), view.last(BackUp.kind, written.service)

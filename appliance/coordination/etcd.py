@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from appliance.clock import Clock
-from appliance.coordination import answers, keys, requests, rules
+from appliance.coordination import answers, keys, outcomes, requests
 from appliance.coordination.answers import NO_LEADER, Answer, Gone, Outcome, Rejected
 from appliance.coordination.deadlines import total
 from appliance.coordination.gateway import Gateway, Voter
@@ -78,19 +78,19 @@ class Etcd:
             if claim.resumes:
                 # The transaction below compares the very revision that is read here, so it is not decided by the read.
                 record = await self._read(claim.service)
-                if not rules.may_resume(record, claim):
-                    raise rules.taken(record)
+                if not outcomes.may_resume(record, claim):
+                    raise outcomes.taken(record)
             ttl = await self._grant(claim.lease, claim.ttl_seconds)
-            rules.check_granted(claim, ttl)
+            outcomes.check_granted(claim, ttl)
             found = await self._transact(requests.acquire(claim))
         if found.held:
             owner = claim.seen if claim.resumes else found.revision
             return Lease(claim.service, claim.node, claim.lease, owner, found.revision, ttl, sent)
         record = keys.record_from(claim.service, found.entries, found.revision)
-        if lease := rules.held_already(record, claim, ttl, sent):
+        if lease := outcomes.held_already(record, claim, ttl, sent):
             return lease
         # The lease that was granted for it holds nothing, and ends by itself.
-        raise rules.taken(record)
+        raise outcomes.taken(record)
 
     async def renew(self, holding: Lease, *, seconds_max: float = CALL_SECONDS_MAX) -> Lease:
         async with total(seconds_max):
@@ -107,8 +107,8 @@ class Etcd:
         async with total(seconds_max):
             found = await self._transact(requests.release(holding, reason, time))
         record = keys.record_from(holding.service, found.entries, found.revision)
-        if not found.held and not rules.is_released(record, holding):
-            raise rules.lost(record)
+        if not found.held and not outcomes.is_released(record, holding):
+            raise outcomes.lost(record)
 
     async def report(self, report: Report, *, seconds_max: float = CALL_SECONDS_MAX) -> None:
         async with total(seconds_max):
@@ -164,7 +164,7 @@ class Etcd:
         found = await self._transact(requests.intend(intent))
         record = keys.record_from(intent.service, found.entries, found.revision)
         if not found.held and not (record.intent and record.intent.lease == intent.lease):
-            raise rules.intended_already(record)
+            raise outcomes.intended_already(record)
 
     async def _read(self, service: str) -> ServiceRecord:
         answer = await self._gateway.ask(RANGE, requests.record_of(service))
@@ -190,7 +190,7 @@ class Etcd:
 def _lost(lease: Lease, found: Outcome) -> Lost:
     """Return the reason of the loss, also where no node of ours wrote what is in its place."""
     try:
-        return rules.lost(keys.record_from(lease.service, found.entries, found.revision))
+        return outcomes.lost(keys.record_from(lease.service, found.entries, found.revision))
     except ApplianceError as error:
         return Lost(f"the lease on {lease.service} is no longer ours: {error}")
 

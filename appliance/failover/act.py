@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
+from appliance.coordination.outcomes import LEASE_SECONDS_MAX
 from appliance.coordination.port import LeaseHolder, Lost
-from appliance.coordination.rules import LEASE_SECONDS_MAX
 from appliance.errors import ApplianceError, Refused
 from appliance.failover.claims import REQUEST_SECONDS_MAX, acquire, apply_record, claim_on
 from appliance.failover.context import ServiceContext

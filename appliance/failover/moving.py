@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from appliance.coordination.port import ServiceRecord
 from appliance.errors import NotFound, Refused
-from appliance.failover.forms.kinds import form_named
+from appliance.failover.forms.known_forms import form_named
 from appliance.territory.model import Service, Territory
 from appliance.territory.service_forms import form_of
 

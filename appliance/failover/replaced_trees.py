@@ -39,7 +39,7 @@ from appliance.borg.names import number_of as generation_of
 from appliance.branches.archive import is_same, walk
 from appliance.branches.store import branches
 from appliance.errors import IntegrityError, Refused
-from appliance.failover.forms.kinds import contents_of
+from appliance.failover.forms.known_forms import contents_of
 from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
 from appliance.host.records import Record

@@ -38,7 +38,7 @@ from appliance.backup.writer.manifest import LeftOut
 from appliance.borg.client import Borg
 from appliance.borg.model import Repository
 from appliance.errors import ApplianceError, NotFound, Refused, Unreachable
-from appliance.failover.forms.kinds import contents_of
+from appliance.failover.forms.known_forms import contents_of
 from appliance.failover.warm_standby import completing, nothing, tree_of
 from appliance.host.children import die_with_parent
 from appliance.host.files import make_private_folder

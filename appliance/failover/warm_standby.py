@@ -30,7 +30,7 @@ from appliance.borg.client import Borg
 from appliance.borg.contents import Contents, Examination, WayBlocked
 from appliance.borg.model import Archive, Item, Outline
 from appliance.errors import ApplianceError, NoSpace, Refused
-from appliance.failover.forms.kinds import contents_of
+from appliance.failover.forms.known_forms import contents_of
 from appliance.host.files import fsync_folder, locked, make_private_folder, write_atomic
 from appliance.node.handle import Node
 from appliance.programs.install_share import INSTALLING

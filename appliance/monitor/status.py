@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from appliance.backup.vault.maintenance.floor import FREE_FLOOR_BYTES, ROOM_BYTES_MIN
+from appliance.backup.vault.free_space import FREE_BYTES_MIN, NEARLY_FULL_BYTES
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
 from appliance.monitor.credentials import machine_lacks, machine_reasons, theft_lack
@@ -87,10 +87,10 @@ def _node_reasons(view: View, now: Now, agent: AgentSeen) -> Iterator[Reason]:
     if view.disk_free < FULL_BYTES:
         remedy = "Free space, or add a disk. The agent continues by itself."
         yield Reason("failed", "the disk is full: nothing is saved or recorded.", remedy, "disk")
-    elif view.disk_free < FREE_FLOOR_BYTES:
-        least = format_bytes(FREE_FLOOR_BYTES)
+    elif view.disk_free < FREE_BYTES_MIN:
+        least = format_bytes(FREE_BYTES_MIN)
         yield Reason("failed", f"the disk has less than {least} free.", "Free space, or add a disk.", "disk")
-    elif view.disk_free < ROOM_BYTES_MIN:
+    elif view.disk_free < NEARLY_FULL_BYTES:
         yield Reason("warning", "the disk is nearly full.", "Free space, or add a disk.", "disk")
     if now.wall < view.issued - SKEW_SECONDS_MAX:
         behind = format_duration(view.issued - now.wall)

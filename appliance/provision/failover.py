@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 
 from appliance.failover.forms.form import SETTINGS
-from appliance.failover.forms.kinds import form_named
+from appliance.failover.forms.known_forms import form_named
 from appliance.programs import privileged
 from appliance.provision import voter
 from appliance.provision.files import HEADING, OwnedFolder, Part, WantedFile

@@ -38,7 +38,7 @@ DATABASE = ServiceForm(
 )
 SHARE = ServiceForm("share", 445, "appliance-share", at_origin=True)
 ALL = (SITE, DATABASE, SHARE)
-"""The code that serves, saves and moves each is in `failover/forms/kinds.py`."""
+"""The code that serves, saves and moves each is in `failover/forms/known_forms.py`."""
 
 
 def form_of(service: Service) -> ServiceForm:

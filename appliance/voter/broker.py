@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
-from appliance.coordination import rules
+from appliance.coordination import outcomes
 from appliance.coordination.keys import is_lease_of
+from appliance.coordination.outcomes import LEASE_SECONDS_MAX
 from appliance.coordination.port import (
     CALL_SECONDS_MAX,
     WATCH_SECONDS_MAX,
@@ -29,7 +30,6 @@ from appliance.coordination.port import (
     Report,
     ServiceRecord,
 )
-from appliance.coordination.rules import LEASE_SECONDS_MAX
 from appliance.errors import Forbidden, Refused, UsageError
 from appliance.territory.model import Service, Territory
 from appliance.units import HOUR, MINUTE
@@ -88,7 +88,7 @@ def check_claim(territory: Territory, caller: str, acts: Acts, claim: Claim, rec
         return
     # Another revision than was judged must not reach the store: it could be the true one, and what was read stale.
     if claim.seen != record.owned or claim.ousts != (record.holder.revision if record.holder else 0):
-        raise rules.taken(record)
+        raise outcomes.taken(record)
     if claim.ousts:
         _check_ousting(claim, acts, record)
     _check_owner(territory.service(claim.service), claim, acts, record)
@@ -96,7 +96,7 @@ def check_claim(territory: Territory, caller: str, acts: Acts, claim: Claim, rec
 
 def _took_effect(claim: Claim, record: ServiceRecord) -> bool:
     """Whether it is made again: what it saw is over by itself."""
-    lease = rules.held_already(record, claim, claim.ttl_seconds, 0.0)
+    lease = outcomes.held_already(record, claim, claim.ttl_seconds, 0.0)
     return lease is not None and claim.seen < lease.revision and claim.ousts < lease.since
 
 
@@ -114,8 +114,8 @@ def check_release(territory: Territory, caller: str, acts: Acts, lease: Lease, r
     check(territory, lease.service, caller, acts, "release")
     _check_own(caller, lease.node, lease.lease, lease.ttl_seconds, LEASE_SECONDS_MAX)
     is_own = record.holder is not None and (record.holder.node, record.holder.lease) == (caller, lease.lease)
-    if not (is_own and rules.is_held(record, lease)) and not rules.is_released(record, lease):
-        raise rules.lost(record)
+    if not (is_own and outcomes.is_held(record, lease)) and not outcomes.is_released(record, lease):
+        raise outcomes.lost(record)
 
 
 def may_announce(territory: Territory, service: Service, caller: str) -> bool:

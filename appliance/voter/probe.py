@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from appliance.coordination.rules import LEASE_SECONDS_MAX
+from appliance.coordination.outcomes import LEASE_SECONDS_MAX
 from appliance.trust.grant import Grant
 from appliance.trust.holder_answer import HolderAnswer
 

@@ -15,7 +15,7 @@ from appliance.errors import Refused
 from appliance.host.files import locked
 from appliance.trust.keys import public_line
 from appliance.trust.voted import vote
-from appliance.voter.granting import Declines, View, decide
+from appliance.voter.grant_rules import Declines, View, decide
 from appliance.voter.promises import Promised, load_promises
 
 

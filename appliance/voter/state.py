@@ -29,7 +29,7 @@ from appliance.trust.grant import Grant, read_request
 from appliance.trust.holder_answer import read_holder_answer
 from appliance.trust.in_force import in_force, to_tell
 from appliance.voter.broker import Acts
-from appliance.voter.granting import View
+from appliance.voter.grant_rules import View
 from appliance.voter.probe import GAP_SECONDS_MAX, HolderProbe, begin_probe
 from appliance.voter.promises import Promised
 from appliance.voter.signing import Signer

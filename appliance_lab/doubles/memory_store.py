@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any
 
 from appliance.clock import SimulatedClock
-from appliance.coordination import rules
+from appliance.coordination import outcomes
 from appliance.coordination.port import (
     CALL_SECONDS_MAX,
     WATCH_SECONDS_MAX,
@@ -97,14 +97,14 @@ class Store:
 
     def acquire(self, claim: Claim) -> Lease:
         record, sent = self.read(claim.service), self.clock.boottime()
-        if claim.resumes and not rules.may_resume(record, claim):
-            raise rules.taken(record)
+        if claim.resumes and not outcomes.may_resume(record, claim):
+            raise outcomes.taken(record)
         lease = self._grant(claim.lease, claim.ttl_seconds)
-        rules.check_granted(claim, lease.ttl_seconds)
+        outcomes.check_granted(claim, lease.ttl_seconds)
         if record.owned != claim.seen or (record.holder.revision if record.holder else 0) != claim.ousts:
-            if held := rules.held_already(record, claim, lease.ttl_seconds, sent):
+            if held := outcomes.held_already(record, claim, lease.ttl_seconds, sent):
                 return held
-            raise rules.taken(record)
+            raise outcomes.taken(record)
         revision = self.revision + 1
         owner = record.owner
         if not claim.resumes:
@@ -122,16 +122,16 @@ class Store:
         own = self._beat(lease.lease)
         if own is None:
             raise Lost(f"the lease on {lease.service} has expired.")
-        if not rules.is_held(record, lease):
-            raise rules.lost(record)
+        if not outcomes.is_held(record, lease):
+            raise outcomes.lost(record)
         return replace(lease, ttl_seconds=own.ttl_seconds, sent=sent)
 
     def release(self, lease: Lease, reason: str, time: str) -> None:
         record = self.read(lease.service)
-        if not rules.is_held(record, lease):
-            if rules.is_released(record, lease):
+        if not outcomes.is_held(record, lease):
+            if outcomes.is_released(record, lease):
                 return
-            raise rules.lost(record)
+            raise outcomes.lost(record)
         owner = Owner(lease.node, reason, time, True, self.revision + 1)
         self._note(lease.service, owner, lease.revision)
         self._change(replace(record, owner=owner, holder=None))
@@ -147,7 +147,7 @@ class Store:
             return
         record = self.read(report.service)
         if record.intent:
-            raise rules.intended_already(record)
+            raise outcomes.intended_already(record)
         self._grant(report.lease, report.ttl_seconds).drops.append(lambda: self._drop_intent(report))
         self._change(replace(record, intent=report))
 

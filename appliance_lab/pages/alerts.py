@@ -1,7 +1,7 @@
 """roles/monitoring/files/alerts.rules: run this module, its output is the file.
 
 An alert of what a node knows of itself is made from the table of checks (`appliance/monitor/checks.py: ALERTS`). Beside
-this module `alerts.yml` has its texts, and the expressions of all others.
+that table `alerts.yml` has its French texts, and the expressions of all others.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 import yaml
 
-from appliance.monitor import held, scrape, states, status
+from appliance.monitor import checks, held, scrape, states, status
 from appliance.monitor.checks import ALERTS, Alert
 from appliance.monitor.metrics import CHECK, STATES
 from appliance.portal.dashboard import readings, reasons
 
-SOURCE = Path(__file__).with_name("alerts.yml")
+SOURCE = Path(checks.__file__).with_name("alerts.yml")
 HEAD = """\
-# Written by `make docs` from appliance/monitor/checks.py and appliance_lab/pages/alerts.yml, which says more of each.
+# Written by `make docs` from appliance/monitor/checks.py and appliance/monitor/alerts.yml, which says more of each.
 """
 ADDED = {"backup": "subject", "peer": "node"}
 """Labels that routes and pages use, and the label of a check that says the same."""

@@ -1,9 +1,14 @@
-"""The space that a vault leaves free on its disk for the services of its own machine, whatever others want to bring."""
+"""The free space of a node's disk below which the node takes less: two steps, checked in four places.
+
+`vault/limits.py: check_room` refuses a push that would leave less than the first. `agent/decide.py` and
+`writer/source_sizes.py: pruning_paused` let old archives go below the second. `monitor/status.py` reports both.
+"""
 
 from __future__ import annotations
 
 from appliance.units import GIB
 
-FREE_FLOOR_BYTES = GIB
-ROOM_BYTES_MIN = 2 * FREE_FLOOR_BYTES
-"""With less free, the disk is called nearly full: then even a service that has shrunk is tidied."""
+FREE_BYTES_MIN = GIB
+"""What a vault leaves free for the services of its own machine, whatever others want to bring."""
+NEARLY_FULL_BYTES = 2 * FREE_BYTES_MIN
+"""With less free, the disk is nearly full: then a node deletes old archives even of its own service that shrank."""

@@ -48,7 +48,7 @@ class Limits:
     quota: int
     daily: int
     seed: int
-    free_floor: int
+    free_bytes_min: int
     days_max: int = 1
 
     @property
@@ -133,11 +133,11 @@ def postponed(limits: Limits, age_seconds: int, taken: int, rest: int, seeding: 
 
 
 def _check_disk(limits: Limits, usage: Usage, incoming: Amount) -> None:
-    short = usage.disk_free - incoming.bytes < limits.free_floor
+    short = usage.disk_free - incoming.bytes < limits.free_bytes_min
     names = usage.disk_names_free
     if short or (names is not None and names - incoming.names < DISK_NAMES_FLOOR):
         raise NoSpace(
-            f"the peer's disk has {format_bytes(usage.disk_free)} free and keeps {format_bytes(limits.free_floor)} "
+            f"the peer's disk has {format_bytes(usage.disk_free)} free and keeps {format_bytes(limits.free_bytes_min)} "
             f"and {DISK_NAMES_FLOOR} names for its own services.",
             remedy="Add a disk at the peer or move a service away (`appliance territory plan`).",
         )

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from appliance.backup.vault import ledger
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.flow import Taking
+from appliance.backup.vault.free_space import FREE_BYTES_MIN
 from appliance.backup.vault.limits import (
     LISTING_BYTES_MAX,
     Amount,
@@ -27,7 +28,6 @@ from appliance.backup.vault.limits import (
     postponed,
 )
 from appliance.backup.vault.maintenance.act_effects import check_quarantine, check_side, limits_of
-from appliance.backup.vault.maintenance.floor import FREE_FLOOR_BYTES
 from appliance.backup.vault.offer import Offer, check_writer, read_chain, read_offer
 from appliance.backup.vault.relay import Relay, read_relay
 from appliance.backup.vault.sealing.sealer import Sealer
@@ -132,7 +132,7 @@ def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
 
 def _take_headers(call: Call, sealer: Sealer, offer: Offer, is_writer: bool) -> int:
     """Keep the headers of a chain too long for one push; how many were sent."""
-    limits = limits_of(call.node, call.terms, FREE_FLOOR_BYTES)
+    limits = limits_of(call.node, call.terms, FREE_BYTES_MIN)
     _, usage = _look(call, limits, offer.newest_grant.epoch)
     incoming = _incoming(call, offer)
     check_room(limits, usage, incoming, relayed=not is_writer)
@@ -144,7 +144,7 @@ def _take_headers(call: Call, sealer: Sealer, offer: Offer, is_writer: bool) -> 
 
 def _take(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, rank: Rank) -> bytes:
     announce(call.replica, rank)
-    limits = limits_of(call.node, call.terms, FREE_FLOOR_BYTES)
+    limits = limits_of(call.node, call.terms, FREE_BYTES_MIN)
     book, usage = _look(call, limits, offer.header.epoch)
     check_room(limits, usage, _incoming(call, offer), relayed=relay is not None)
     papers = _papers(call, offer)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from appliance.backup.vault.maintenance.floor import ROOM_BYTES_MIN
+from appliance.backup.vault.free_space import NEARLY_FULL_BYTES
 from appliance.backup.writer.manifest import Manifest
 from appliance.backup.writer.shrunken import Read, Shrunken, Sizes
 from appliance.borg.names import time_of
@@ -134,7 +134,7 @@ def _note_shrunken(node: Node, service: str, now: Read, before: Read) -> None:
 def pruning_paused(node: Node, service: str, disk_free: int) -> str:
     """Why no archive of `service` may be forgotten now; "" when it may, as where the disk is nearly full."""
     found = load_shrunken(node, service)
-    if found is None or disk_free < ROOM_BYTES_MIN:
+    if found is None or disk_free < NEARLY_FULL_BYTES:
         return ""
     return f"no archive of {service} is deleted while most of it is missing at its source: {found}."
 

@@ -1,5 +1,5 @@
-"""The port by which failover uses a kind of service that moves. Each kind is a module of its own; `kinds.py` lists
-them.
+"""The port by which failover uses a kind of service that moves. Each kind is a module of its own; `known_forms.py`
+lists them.
 
 The program that renews leases, workers that people wait for, and provisioning all load every kind. So the top of such a
 module imports cheap modules; one that takes a part of a second to load comes with the call that needs it.

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from appliance.errors import ApplianceError, NotFound
 from appliance.failover.copies import BackupCopies
-from appliance.failover.forms.kinds import form_named
+from appliance.failover.forms.known_forms import form_named
 from appliance.failover.forms.privileged_client import HELPER_PATHS, HelperPaths, ask_helper, ask_helper_now
 from appliance.failover.forms.probes import is_here
 from appliance.failover.forms.process_services import FileWatchdog

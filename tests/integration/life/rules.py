@@ -43,7 +43,7 @@ from appliance.trust.former import FormerService
 from appliance.trust.former_voters import FormerVoters
 from appliance.trust.generation import GenerationId
 from appliance.units import DAY
-from appliance.voter.granting import Declines, Signs, View, decide
+from appliance.voter.grant_rules import Declines, Signs, View, decide
 from tests.integration.life.restoring import Line
 from tests.integration.life.world import (
     CHUNK_BYTES,

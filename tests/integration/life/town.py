@@ -30,7 +30,7 @@ from appliance.trust.signed import Document
 from appliance.trust.voted import assemble, statement, vote
 from appliance.trust.voting import next_term
 from appliance.units import GIB
-from appliance.voter.granting import Signs, View
+from appliance.voter.grant_rules import Signs, View
 from appliance.voter.promises import Promised
 from tests.integration.life.rules import Rules
 from tests.integration.life.world import BLIND, HOLDING, HOME, NOW, OTHER, SERVICE, SPARE, STANDBY

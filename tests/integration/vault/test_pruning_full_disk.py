@@ -27,7 +27,7 @@ LET_GO = 4
 @pytest.fixture
 def full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[VaultWorld, Disk, list[Generation]]]:
     """A holder that may let go of all but the first and the last generation of a day, on a disk that others filled."""
-    monkeypatch.setattr(receive, "FREE_FLOOR_BYTES", 0)
+    monkeypatch.setattr(receive, "FREE_BYTES_MIN", 0)
     vaults = VaultWorld(tmp_path / "desk").create()
     with on_small_disk(vaults.layout(HOLDER).root, SIZE_BYTES) as disk:
         grant = vaults.grant()

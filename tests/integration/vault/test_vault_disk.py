@@ -22,7 +22,7 @@ TMPFS_BYTES = 6 * MIB
 
 def _no_floor() -> None:
     """In the child only: the vault keeps 1 GiB for its host, which no small disk has."""
-    receive.FREE_FLOOR_BYTES = -(1 << 50)  # type: ignore[attr-defined]
+    receive.FREE_BYTES_MIN = -(1 << 50)  # type: ignore[attr-defined]
 
 
 def _small_files(size: int) -> None:

@@ -95,7 +95,7 @@ def test_a_relay_of_a_holder_in_quarantine_is_refused_too(vaults: VaultWorld) ->
 def test_a_quota_is_raised_until_the_act_ends(
     vaults: VaultWorld, subject: str, helps: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(receive, "FREE_FLOOR_BYTES", 0)
+    monkeypatch.setattr(receive, "FREE_BYTES_MIN", 0)
     vaults.sign(quota_bytes=MIB)
     grant = vaults.grant()
     made = vaults.seal(grant, {"config": b"config", "data/0/1": BIG})

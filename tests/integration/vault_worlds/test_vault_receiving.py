@@ -364,8 +364,8 @@ class TestLimits:
         vaults.sign(quota_bytes=MIB // 2)
         assert vaults.put(first) == receipt
 
-    def test_the_free_floor_of_the_host_stays_free(self, vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(receive, "FREE_FLOOR_BYTES", 10**6 * GIB)
+    def test_the_free_space_of_the_host_stays_free(self, vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(receive, "FREE_BYTES_MIN", 10**6 * GIB)
         grant = vaults.grant()
         with pytest.raises(NoSpace, match=r"the peer's disk has .* free and keeps"):
             vaults.put(vaults.seal(grant, {"config": b"c"}), grant)

@@ -12,7 +12,7 @@ from appliance.trust import sshsig
 from appliance.trust.grant import read_request
 from appliance.trust.keys import public_line
 from appliance.trust.voted import TYPE, read_voted
-from appliance.voter.granting import Declines, View, decide
+from appliance.voter.grant_rules import Declines, View, decide
 from appliance.voter.promises import Promised
 from tests.worlds.documents import FIRST, HOLDER, LOCAL, STANDBY, release
 from tests.worlds.voters import KEYS, NAMES, asked, voting

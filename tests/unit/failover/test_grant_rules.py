@@ -17,7 +17,7 @@ from appliance.trust.keys import public_line
 from appliance.trust.revocation import Revoked
 from appliance.trust.signed import digest_of
 from appliance.trust.voted import statement
-from appliance.voter.granting import Declines, Signs, View, decide
+from appliance.voter.grant_rules import Declines, Signs, View, decide
 from appliance.voter.probe import GAP_SECONDS_MAX, HolderProbe, begin_probe
 from appliance.voter.promises import Promised
 from tests.unit.failover.brokers import LEASE, view

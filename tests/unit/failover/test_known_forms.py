@@ -15,7 +15,7 @@ from appliance.config.explain import InvalidFile
 from appliance.config.load import parse
 from appliance.errors import IntegrityError
 from appliance.failover.forms.form import Form
-from appliance.failover.forms.kinds import FORMS, form_named
+from appliance.failover.forms.known_forms import FORMS, form_named
 from appliance.programs import privileged
 from appliance.territory.model import SERVICE_KINDS
 from appliance.territory.service_forms import ALL, form_of

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.errors import ApplianceError, IntegrityError, NoSpace, Refused
 from appliance.trust.voted import assemble, read_voted, statement
-from appliance.voter.granting import View
+from appliance.voter.grant_rules import View
 from appliance.voter.promises import Promised, begin_promises, load_promises
 from appliance.voter.signing import Signer
 from tests.unit.failover.brokers import view

@@ -39,18 +39,18 @@ def quota_bytes(node: Node, terms: Terms) -> int:
     return limits_of(node, terms, 0).quota
 
 
-def limits_of(node: Node, terms: Terms, free_floor: int) -> Limits:
+def limits_of(node: Node, terms: Terms, free_bytes_min: int) -> Limits:
     """The limits of the service here: those of the bundle, or more while an act says so of it or of this node."""
-    return limits_by(terms, raising(_acts(node, "quota"), terms, node.name, node.clock.now()), free_floor)
+    return limits_by(terms, raising(_acts(node, "quota"), terms, node.name, node.clock.now()), free_bytes_min)
 
 
-def limits_by(terms: Terms, acts: Collection[Act], free_floor: int) -> Limits:
+def limits_by(terms: Terms, acts: Collection[Act], free_bytes_min: int) -> Limits:
     """The same by the acts in force that raise some of it. Pure."""
     return Limits(
         max((terms.quota_bytes, *(act.quota_bytes for act in acts))),
         max((terms.daily_bytes, *(act.daily_bytes for act in acts))),
         terms.seed_bytes,
-        free_floor,
+        free_bytes_min,
         days_max=max(1, terms.service.lock_seconds // int(DAY)),
     )
 

@@ -24,7 +24,7 @@ from appliance.backup.vault.limits import (
 from appliance.errors import NoSpace
 from appliance.units import DAY, GIB, HOUR
 
-LIMITS = Limits(quota=10 * GIB, daily=GIB, seed=4 * GIB, free_floor=GIB)
+LIMITS = Limits(quota=10 * GIB, daily=GIB, seed=4 * GIB, free_bytes_min=GIB)
 HELD = Usage(
     used=Amount(4 * GIB, 100, 10),
     base=Amount(),
