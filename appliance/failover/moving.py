@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from appliance.coordination.port import ServiceRecord
 from appliance.errors import NotFound, Refused
+from appliance.failover.forms.form import HANDOVER_SECONDS
 from appliance.failover.forms.known_forms import form_named
 from appliance.territory.model import Service, Territory
 from appliance.territory.service_forms import form_of
@@ -59,8 +60,14 @@ def plan_move(view: View, to: str) -> Plan:
     _check_other_intents(view)
     _check_target(view, to)
     _check_grantable(view, to)
-    form = form_named(form_of(view.service).name)
-    return Plan(name, view.holder, to, _steps(view, to), 0, form.handover_seconds)
+    return Plan(name, view.holder, to, _steps(view, to), 0, _handover_seconds(view.service))
+
+
+def _handover_seconds(service: Service) -> int | None:
+    """As its form says. Without an address it has none, and moves in process mode alone."""
+    if service.address:
+        return form_named(form_of(service).name).handover_seconds
+    return HANDOVER_SECONDS if service.is_merged else None
 
 
 def check_settled(view: View, ready_seconds: int | None, settle_seconds: float) -> None:

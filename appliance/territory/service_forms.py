@@ -1,12 +1,14 @@
 """Services that move between hosts: those with an address of their own in the mesh, and where they may be served. Pure.
 
-Such an address goes where the service is served. The program that serves it there follows from its form.
+Such an address goes where the service is served. The program that serves it there follows from its form. Another form
+begins here; docs/how-to/add-a-service-form.md has every step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from appliance.errors import IntegrityError
 from appliance.territory.model import DATABASES, Service, Territory
 
 _COPY_PORTS_FROM = 8400
@@ -15,7 +17,7 @@ _LOCAL_PORTS_FROM = 8600
 
 @dataclass(frozen=True)
 class ServiceForm:
-    """How services of a kind are served: at the TCP port `port` of their address, by the units `unit`@SERVICE and, for
+    """How services of a form are served: at the TCP port `port` of their address, by the units `unit`@SERVICE and, for
     the copy that a standby shows, `copy`@SERVICE; "" when it shows none.
 
     By the name of the service, `folder` is what is read-only where it is not served, "" when that is its first path,
@@ -42,10 +44,16 @@ ALL = (SITE, DATABASE, SHARE)
 
 
 def form_of(service: Service) -> ServiceForm:
-    """The form of a service with an address, as its clients see it."""
-    if service.kind == "postgresql":
-        return DATABASE
-    return SHARE if service.share else SITE
+    """The form of a service with an address, as clients see it; raise IntegrityError for a kind that none serves."""
+    match service.kind:
+        case "files":
+            return SHARE if service.share else SITE
+        case "postgresql":
+            return DATABASE
+    raise IntegrityError(
+        f"no form serves {service.name}, whose kind is {service.kind}: it cannot move between hosts.",
+        remedy="Remove its address in territory.yml, or install a version that serves that kind.",
+    )
 
 
 def folder_of(service: Service) -> str:

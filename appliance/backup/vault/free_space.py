@@ -9,6 +9,6 @@ from __future__ import annotations
 from appliance.units import GIB
 
 FREE_BYTES_MIN = GIB
-"""What a vault leaves free for the services of its own machine, whatever others want to bring."""
+"""Left free by a vault for the services of its own machine, whatever others want to bring."""
 NEARLY_FULL_BYTES = 2 * FREE_BYTES_MIN
 """With less free, the disk is nearly full: then a node deletes old archives even of its own service that shrank."""

@@ -20,7 +20,7 @@ from appliance.territory.service_forms import DATABASE, database_socket, folder_
 
 
 class Database(Files):
-    kind = DATABASE
+    service_form = DATABASE
     loads = "appliance.failover.forms.database_work"
     handover_seconds: int | None = None
     """Its dump is loaded there, however large it is."""

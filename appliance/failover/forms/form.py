@@ -1,7 +1,6 @@
-"""The port by which failover uses a kind of service that moves. Each kind is a module of its own; `known_forms.py`
-lists them.
+"""The port by which failover uses a service that moves. Each form is a module of its own; `known_forms.py` lists them.
 
-The program that renews leases, workers that people wait for, and provisioning all load every kind. So the top of such a
+The program that renews leases, workers that people wait for, and provisioning all load every form. So the top of such a
 module imports cheap modules; one that takes a part of a second to load comes with the call that needs it.
 """
 
@@ -62,9 +61,9 @@ class Contents(Protocol):
 
 
 class Form(Contents, Protocol):
-    """The same of a kind of service that moves between hosts, and how a host serves it."""
+    """The same of one form of services that move between hosts, and how a host serves them."""
 
-    kind: ServiceForm
+    service_form: ServiceForm
     handover_seconds: int | None
     """How long clients wait besides the last backup; None where that grows with the service."""
     closes_while_held: bool

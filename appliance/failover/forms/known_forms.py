@@ -1,4 +1,7 @@
-"""The kinds of service that move between hosts, and what of them every node can do."""
+"""The forms of services that move between hosts, by name: another form is a row of FORMS.
+
+`territory/service_forms.py: form_of` says which form a service has.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def form_named(name: str) -> Form:
     try:
         return FORMS[name]
     except KeyError:
-        raise IntegrityError(f'"{name}" is not a kind of service that moves: {", ".join(FORMS)}.') from None
+        raise IntegrityError(f'"{name}" is not a form of services that move: {", ".join(FORMS)}.') from None
 
 
 def contents_of(node: Node, service: str) -> Contents:

@@ -28,7 +28,7 @@ _NOT_TOLD = re.compile(rf"[%\\]|{CONTROL.pattern}")
 
 
 class Share(Files):
-    kind = SHARE
+    service_form = SHARE
     staging = SHARES
     loads = "appliance.failover.forms.share_work"
     handover_seconds: int | None = HANDOVER_SECONDS

@@ -16,7 +16,7 @@ COPY_FOLDER, COPY_GENERATION = "/srv/copy", "/srv/generation"
 
 
 class Site(Files):
-    kind = SITE
+    service_form = SITE
     staging = SITES
     handover_seconds: int | None = HANDOVER_SECONDS
     closes_while_held = True

@@ -1,4 +1,7 @@
-"""Each kind of service that moves has one form, and no other module decides anything by the name of a kind."""
+"""Each kind of service that moves has one form, and no other module decides anything by the name of a form or kind.
+
+A form that lacks a step of docs/how-to/add-a-service-form.md fails here.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,16 @@ from appliance.failover.forms.form import Form
 from appliance.failover.forms.known_forms import FORMS, form_named
 from appliance.programs import privileged
 from appliance.territory.model import SERVICE_KINDS
-from appliance.territory.service_forms import ALL, form_of
+from appliance.territory.service_forms import ALL, ServiceForm, form_of
 from tests.worlds import small
 
 ROOT = Path(__file__).parents[3]
 GOOD = (ROOT / "tests/cases/territory/good.yml").read_text("utf-8")
 FOLDERS = "    paths: [/srv/partages]\n"
 NAMES = {"SITE", "SHARE", "DATABASE", "ALL"}
-"""The names of kinds in `territory/service_forms.py`."""
+"""The names of forms in `territory/service_forms.py`."""
 MAY_NAME_A_KIND = {
-    "appliance/failover/forms/": "the kinds themselves",
+    "appliance/failover/forms/": "the forms themselves",
     "appliance/territory/": "what of them stands in a territory",
     "appliance/config/": "reads territory.yml and tells its mistakes",
     "appliance/programs/privileged.py": "imports nothing of ours",
@@ -41,9 +44,21 @@ MAY_NAME_A_KIND = {
 }
 
 
-def test_each_kind_of_the_territory_has_a_form_and_each_form_is_a_kind_of_the_territory() -> None:
-    assert {name: form.kind for name, form in FORMS.items()} == {kind.name: kind for kind in ALL}
+def test_territory_failover_and_privileged_helper_know_the_same_forms() -> None:
+    assert {name: form.service_form for name, form in FORMS.items()} == {form.name: form for form in ALL}
     assert {privileged.SITE, privileged.SHARE, privileged.DATABASE} == set(FORMS), "root knows the same ones"
+
+
+@pytest.mark.parametrize("form", ALL, ids=lambda it: it.name)
+def test_the_package_has_every_unit_by_which_a_form_serves(form: ServiceForm) -> None:
+    missing = [unit for unit in (form.unit, form.copy) if unit and not (ROOT / f"systemd/{unit}@.service").is_file()]
+    assert missing == []
+
+
+def test_a_service_whose_kind_no_form_serves_is_refused() -> None:
+    service = replace(small.service("docs-a", "commune-a"), kind="printer", address="10.64.8.3")
+    with pytest.raises(IntegrityError, match="no form serves docs-a, whose kind is printer"):
+        form_of(service)
 
 
 @pytest.mark.parametrize("kind", SERVICE_KINDS)
@@ -54,22 +69,25 @@ def test_each_kind_that_territory_yml_lets_move_is_served_by_one_form(kind: str)
         )
     refuses = f"so far, but the kind is {kind}." in str(refused.value)
     service = replace(small.service("docs-a", "commune-a"), kind=kind, address="10.64.8.3")
-    served = {form_of(it).name for it in (service, replace(service, share="Documents"))}
-    assert refuses or served <= set(FORMS)
+    if refuses:
+        with pytest.raises(IntegrityError, match=f"whose kind is {kind}"):
+            form_of(service)
+    else:
+        assert {form_of(it).name for it in (service, replace(service, share="Documents"))} <= set(FORMS)
     assert refuses == (kind not in {"files": {"site", "share"}, "postgresql": {"database"}})
 
 
-def test_an_unknown_kind_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(IntegrityError, match=r'"printer" is not a kind .*: site, share, database\.'):
+def test_an_unknown_form_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(IntegrityError, match=r'"printer" is not a form .*: site, share, database\.'):
         form_named("printer")
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_a_worker_can_load_what_a_kind_says_that_it_needs(form: Form) -> None:
+def test_a_worker_can_load_what_a_form_says_that_it_needs(form: Form) -> None:
     assert find_spec(form.loads)
 
 
-def test_no_other_module_decides_by_the_name_of_a_kind() -> None:
+def test_no_other_module_decides_by_the_name_of_a_form_or_kind() -> None:
     found = {
         f"{name}: {line}"
         for path in sorted((ROOT / "appliance").rglob("*.py"))
@@ -90,12 +108,12 @@ def test_no_other_module_decides_by_the_name_of_a_kind() -> None:
         "c = {'share': 1}.get(plan.form)",
     ],
 )
-def test_code_that_decides_by_the_name_of_a_kind_is_found(code: str) -> None:
+def test_code_that_decides_by_the_name_of_a_form_or_kind_is_found(code: str) -> None:
     assert list(decided_by_kind(code))
 
 
 def decided_by_kind(code: str) -> Iterator[str]:
-    """Yield the names of kinds that `code` imports, compares with, or looks up by."""
+    """Yield the names of forms and kinds that `code` imports, compares with, or looks up by."""
     for node in ast.walk(ast.parse(code)):
         match node:
             case ast.ImportFrom(module="appliance.territory.service_forms"):
