@@ -28,6 +28,7 @@ from appliance.portal.dashboard.targets import ADDRESS
 from appliance.portal.lookup import Lookup
 from appliance.portal.page_context import PageContext
 from appliance.portal.pages.attack import AttackPage
+from appliance.portal.pages.file import File
 from appliance.portal.pages.find import Find
 from appliance.portal.pages.folder import Folder
 from appliance.portal.pages.gone import GonePage
@@ -37,7 +38,7 @@ from appliance.portal.pages.requests import Orders
 from appliance.portal.pages.views import Views
 
 TEMPLATES = Path(__file__).parent / "templates"
-PAGES = (Home, Find, Folder, GonePage, AttackPage, Orders, Views, Published, Dashboard)
+PAGES = (Home, Find, File, Folder, GonePage, AttackPage, Orders, Views, Published, Dashboard)
 
 
 def build(

@@ -40,6 +40,11 @@ def _programs(page: Path) -> list[Program]:
     ]
 
 
+PORTAL_PAGES = re.findall(
+    r"^\| [^|]+ \| `(/[^`]*)` \| `(\w+\.py)` \| `([\w-]+\.html)` \|$",
+    (ROOT / "docs/architecture/portal.md").read_text(),
+    re.MULTILINE,
+)
 PROGRAMS = [*_programs(PAGE), *_programs(OTHERS)]
 of_each_program = pytest.mark.parametrize("program", PROGRAMS, ids=lambda it: it.unit)
 
@@ -93,6 +98,21 @@ def test_the_entry_file_is_what_the_unit_starts(program: Program) -> None:
         assert program.entry.startswith("cli/") or program.entry in _called_by_commands()
     else:
         assert program.entry in command.split()
+
+
+@pytest.mark.parametrize("row", PORTAL_PAGES, ids=lambda it: it[0])
+def test_the_module_of_a_page_has_its_address_and_template(row: tuple[str, str, str]) -> None:
+    address, module, template = row
+    code = (ROOT / "appliance/portal/pages" / module).read_text()
+    assert re.search(rf'page\("{re.escape(address)}"', code)
+    assert f'"{template}"' in code
+    assert (ROOT / "appliance/portal/templates" / template).is_file()
+
+
+def test_every_module_of_pages_with_a_fixed_address_is_in_the_table_of_pages() -> None:
+    folder = ROOT / "appliance/portal/pages"
+    modules = {path.name for path in folder.glob("*.py") if re.search(r'page\("/', path.read_text())}
+    assert {module for _, module, _ in PORTAL_PAGES} == modules
 
 
 def test_the_picture_of_the_states_draws_every_move_of_the_table_and_no_other() -> None:

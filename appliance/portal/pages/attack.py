@@ -1,4 +1,4 @@
-"""The third door, after an attack: from which day everything is still good, how much was hit, and all of it back."""
+"""After an attack: from which day everything is still good, how much was hit, and all of it back."""
 
 from __future__ import annotations
 

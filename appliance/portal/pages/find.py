@@ -1,4 +1,4 @@
-"""The first door: a part of a name, one row a file, then its versions by day."""
+"""The search: a part of a name, one row a file. Each row leads to the versions of that file (`file.py`)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from starlette.responses import Response
 from starlette.routing import Route
 
-from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.web_app import Visit
 from appliance.portal.page_context import PageContext
-from appliance.restore.browse import by_day, moments
-from appliance.restore.everywhere import Hits, find, find_versions
+from appliance.restore.everywhere import Hits, find
 from appliance.restore.model import Found
 
 TERM_MAX = 200
-_WORDS = frozenset(["pdf", "docx", "odt", "txt", "csv", "md", "log", "ini", "xml", "json", "html", "htm"])
-_PICTURES = frozenset(["png", "jpg", "jpeg", "gif", "webp", "bmp", "tif", "tiff"])
 
 
 @dataclass(frozen=True)
@@ -26,7 +22,6 @@ class Find:
 
     def routes(self) -> Iterable[Route]:
         yield self.context.web_app.page("/retrouver", self.search)
-        yield self.context.web_app.page("/fichier/{service}", self.file)
 
     def search(self, visit: Visit) -> Response:
         term = visit.query.text("q", TERM_MAX).strip()
@@ -41,40 +36,3 @@ class Find:
             return self.context.web_app.render(
                 visit, "find.html", term=term, found=found, shares=seen.shares, standings=standings
             )
-
-    def file(self, visit: Visit) -> Response:
-        service, path = visit.parameters["service"], visit.query.path("chemin")
-        with self.context.seen(visit) as seen:
-            share, catalogue = seen.one(service)
-            versions = find_versions(seen.catalogues, seen.scope, service, path)
-            if versions[0].kind == "folder":
-                raise PageFailure(404)
-            self.context.record(visit, "saw-versions", service=service, path=path)
-            wanted = visit.query.text("version")
-            came_from = any(it.archive == wanted for it in moments(catalogue))
-            return self.context.web_app.render(
-                visit,
-                "file.html",
-                share=share,
-                path=path,
-                version=wanted if came_from else "" if versions[0].current else versions[0].archive,
-                versions=versions,
-                days=by_day(versions, self.context.zone),
-                shown_as=is_shown(path),
-                has_words=has_words(path),
-                standing=self.context.standing(seen, share),
-            )
-
-
-def is_shown(path: str) -> bool:
-    """Whether a page offers to show it. By name alone: what it is is found out by the process that reads it."""
-    return _ending(path) in _WORDS | _PICTURES
-
-
-def has_words(path: str) -> bool:
-    """Whether two versions of it can be compared."""
-    return _ending(path) in _WORDS
-
-
-def _ending(path: str) -> str:
-    return path.rpartition("/")[2].rpartition(".")[2].lower()

@@ -1,4 +1,4 @@
-"""The second door: what was deleted from a share, newest first, whole folders too."""
+"""The deleted files of a share, newest first, whole folders too."""
 
 from __future__ import annotations
 

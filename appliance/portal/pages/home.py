@@ -1,4 +1,4 @@
-"""The first page: three doors, and how each share is."""
+"""The first page: links to the three ways to get files back, and how each share is."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from appliance.portal.base.entrance import _local
 from appliance.portal.base.failures import PageFailure, failure_of
 from appliance.portal.base.forms import FIELDS_MAX, PATH_MAX, Fields, parse, quoted
 from appliance.portal.page_context import chosen_day
-from appliance.portal.pages.find import has_words, is_shown
+from appliance.portal.pages.file import has_words, is_shown
 from appliance.portal.pages.folder import around
 from appliance.portal.requesting import read_wanted
 
