@@ -1,4 +1,4 @@
-"""Which services this node may serve, and how each stands, as the program that runs them told it (`failover.py`).
+"""Which services this node may serve, and how each stands, as the program that runs them told it (`program.py`).
 
 It loads nothing of that program: every look at a node asks this.
 """

@@ -1,5 +1,8 @@
 """The work of a takeover on copies, by workers: `python3 -m appliance.failover.takeover PARENT STATE SERVICE`.
 
+Nothing is decided here. Row `grace.take` or `waiting.promoted` of `fsm/waiting.py` decides that this node takes over,
+and a majority of the voters' brokers must grant it (`voter/grant_rules.py: decide`).
+
 borg, ssh and whole repositories are not for the program that renews leases: a worker may take minutes, hang or be cut,
 and gives its memory back. Orders come as lines, {"verb", "word"}; each is answered by a line, one JSON object, and can
 be done again. People who wait for a service feel each second, so a worker can be called before there is an order, and

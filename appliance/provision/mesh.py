@@ -6,7 +6,7 @@ packets on between the two (`firewall.py` lets it do that for these addresses an
 hands on, as any router would: what travels is SSH, and sealed.
 
 Addresses of services lead to their homes here. Where they lead now is known to who follows the voters, and put on top
-of this file (`link.py: led`).
+of this file (`link.py: routed`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one dashboard for those who have Grafana, as JSON: `python3 -m appliance_lab.pages.grafana` prints it.
 
 Nothing of ours needs Grafana. Titles are French, as all that the maintenance team sees; names of metrics come from
-`metrics.py` and the rules.
+`appliance/monitor/metrics.py` and the rules.
 """
 
 from __future__ import annotations

@@ -12,10 +12,12 @@ import pytest
 from appliance.backup.vault import access
 from appliance.backup.vault.session import VERBS
 from appliance.voter import broker
+from tests.unit.repository import modules, name
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "appliance/README.md"])
 NAMED_IN_CODE = re.compile(r"`([a-z_/]+\.py): ([A-Za-z_.]+(?:, [A-Za-z_.]+)*)`")
+NAMED_IN_DOCSTRING = re.compile(r"`((?:[a-z_]+/)*[a-z_]+\.py)(?:: ([A-Za-z_.]+(?:, [A-Za-z_.]+)*))?`")
 NAMED_TEST = re.compile(r"`(tests/[a-z_0-9/]+\.py)::(\w+)`")
 NAMED_FILE = re.compile(r"`((?:appliance|appliance_lab|docs|tests|inventory|packages|scripts)/[\w./-]*(?:/|\.\w+))`")
 MAKE_TARGET = re.compile(r"(?:^ {4}|`)make ([a-z]+)", re.MULTILINE)
@@ -53,6 +55,19 @@ def test_every_file_that_the_page_names_exists(page: Path) -> None:
 def test_every_make_target_that_the_page_names_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+)(?:-%)?:", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert [name for name in MAKE_TARGET.findall(page.read_text()) if name not in targets] == []
+
+
+def test_every_file_and_function_that_a_docstring_names_exists() -> None:
+    """A docstring names a file from its own folder, from its package, or from `appliance/`."""
+    missing = [
+        f"{name(path)}: {file} {named}".rstrip()
+        for path in modules("appliance", "appliance_lab")
+        for text in docstrings(path.read_text())
+        for file, names in NAMED_IN_DOCSTRING.findall(" ".join(text.split()))
+        for named in names.split(", ")
+        if not _is_there(path, file, named)
+    ]
+    assert missing == []
 
 
 def test_every_page_can_be_reached_from_the_readme() -> None:
@@ -174,3 +189,17 @@ def defined(file: Path) -> frozenset[str]:
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 names.add(name)
     return frozenset(names)
+
+
+def docstrings(code: str) -> list[str]:
+    """The docstrings in `code`, and the strings below attributes; nothing is parsed where no file is named."""
+    if ".py`" not in code and ".py: " not in code:
+        return []
+    found = (node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Expr))
+    return [it.value for it in found if isinstance(it, ast.Constant) and isinstance(it.value, str)]
+
+
+def _is_there(module: Path, file: str, named: str) -> bool:
+    package = ROOT.joinpath(*module.relative_to(ROOT).parts[:2])
+    files = [it for folder in (module.parent, package, ROOT / "appliance", ROOT) if (it := folder / file).is_file()]
+    return bool(files) and (not named or any(named in defined(it) for it in files))

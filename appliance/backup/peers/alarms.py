@@ -1,8 +1,8 @@
 """The findings of an exchange of heads that freeze pruning here: a fork in this vault, a replica node that withholds.
 
-Each such event freezes once, for 14 days (`vault/freeze.py`): while people look into it nothing older goes, and one
-that lasts must not fill the disk for ever. The events reported are kept in `sight/SERVICE.alarmed`, written after the
-alarm is raised, so a cut between the two raises it once more and never not at all.
+Each such event freezes once, for 14 days (`vault/maintenance/freeze.py`): while people look into it nothing older goes,
+and one that lasts must not fill the disk for ever. The events reported are kept in `sight/SERVICE.alarmed`, written
+after the alarm is raised, so a cut between the two raises it once more and never not at all.
 """
 
 from __future__ import annotations

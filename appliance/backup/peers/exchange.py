@@ -1,7 +1,7 @@
 """Each hour a replica node asks all others what they hold of a service, and compares: who is behind, withholds, or
 forked.
 
-A node that writes the service itself also sees whether one of them knows more than it does (`rollback.py`).
+A node that writes the service itself also sees whether one of them knows more than it does (`chain/rollback.py`).
 
 Generations that another node lacks and we hold are then pushed there (`catch_up`). Nothing is pulled: the receiver
 checks a push with the same code, limits and fence as any other, and when each pushes what it has, each gets what it

@@ -8,7 +8,7 @@
     generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying replica
                                         node's receipt) and bucket; `damaged` while a file of it is rotten or gone;
                                         given-up is a receipt once other nodes have it in this node's place
-    history/00002.0000000               the same of a thousand that are held no more (`history.py`)
+    history/00002.0000000               the same of a thousand that are held no more (`chain/history.py`)
     damage, unreferenced, scrubbed, alarm
                                         small memories, each explained where it is written
     lock                                held exclusively while a session publishes or pruning removes
@@ -22,8 +22,8 @@ outlive a power cut. Nothing here removes a blob except `discard`, which only pr
 that fails its own hash.
 
 On a real host all of it belongs to an account of its own, and `partial/` and `book/` are all that the account that
-receives may write in (`sealer.py`). Folders are as readable as the one they are in, which says for both kinds of host
-who may look.
+receives may write in (`sealing/sealer.py`). Folders are as readable as the one they are in, which says for both kinds
+of host who may look.
 """
 
 from __future__ import annotations

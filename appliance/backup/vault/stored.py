@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 HEADER, LIST, RECEIPT, RELAY, BUCKET, DAMAGED = "header", "list", "receipt", "relay", "bucket", "damaged"
 GIVEN_UP = "given-up"
-"""The name of the receipt when a node that is no replica node any more gives a generation up (`former_replica.py`)."""
+"""The name of the receipt when a node that is no replica node any more gives a generation up
+(`maintenance/former_replica.py`)."""
 
 
 class Stored(NamedTuple):

@@ -1,4 +1,8 @@
-"""Rows of a node that has, or gets, a copy: it watches the holder, and takes over when it may."""
+"""Rows of a node that has, or gets, a copy: it watches the holder, and takes over when it may.
+
+Two rows decide a takeover: `grace.take`, by the end of the lease (`facts.py: Facts.may_write_when_vacant`), and
+`waiting.promoted`, by an operator's act. `standby.vacant` comes before `grace.take` and takes nothing yet.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Invariant: at every moment, and after a cut between any two steps, each generation that is still listed has all its
 blobs. So lists go first and durably, then blobs that no list left names; their headers, grants and receipts stay for
 ever, in the history (`backup/chain/history.py`) once the list is gone. Headers whose generation never came go at last
-(`vault/abandoned.py`). The receipt of what was given up to other holders gets
+(`abandoned.py`). The receipt of what was given up to other holders gets
 another name first: no holder's rule let it go, and it comes again if this node has to hold it again.
 A blob must have been unnamed in a pass at least two days earlier, so that a push under way or just cut finds what it
 already sent. While the newest generation known here is still unfinished, no such blob goes until none has come for as

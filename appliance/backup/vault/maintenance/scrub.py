@@ -1,7 +1,7 @@
 """Read everything again, a little at a time: signatures, chain and lists first, then every blob against its own name.
 
 A budget bounds each call; the file `scrubbed` remembers where it stopped, so that all is read in turn however small the
-budget. No lock is held while reading, only for a moment to write down what was found (`vault/damage.py`).
+budget. No lock is held while reading, only for a moment to write down what was found (`damage.py`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a real host asks a helper of its own: one short conversation over a socket, in the frames of `wire.py`."""
+"""How a real host asks a helper of its own: one short conversation over a socket, in the frames of `vault/wire.py`."""
 
 from __future__ import annotations
 

@@ -60,10 +60,10 @@ class Sealer(Protocol):
         """Replace what is damaged by what is proven in `documents`; what is still known to be wrong then."""
 
     def scrub(self, service: str, budget: Budget) -> Scrubbed:
-        """Read on where the last scrub stopped (`scrub.py`)."""
+        """Read on where the last scrub stopped (`vault/maintenance/scrub.py`)."""
 
     def prune(self, service: str) -> Pruned:
-        """Let go of what retention no longer keeps (`pruning.py`)."""
+        """Let go of what retention no longer keeps (`vault/maintenance/pruning.py`)."""
 
     def alarm(self, service: str, reason: str) -> None:
-        """Freeze thinning for 14 days from now (`freeze.py`)."""
+        """Freeze pruning for 14 days from now (`vault/maintenance/freeze.py`)."""

@@ -1,7 +1,7 @@
 """The sealer of a real host, from the side of its callers: one short conversation with the helper for each call.
 
-A request travels as the signed documents themselves, in the frames of `wire.py`, and a finished partial as an open
-file, because the helper opens no path that somebody else chose.
+A request travels as the signed documents themselves, in the frames of `vault/wire.py`, and a finished partial as an
+open file, because the helper opens no path that somebody else chose.
 """
 
 from __future__ import annotations
