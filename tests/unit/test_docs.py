@@ -51,6 +51,14 @@ def test_every_file_that_the_page_names_exists(page: Path) -> None:
     assert [name for name in NAMED_FILE.findall(page.read_text()) if not (ROOT / name).exists()] == []
 
 
+def test_every_file_that_the_page_of_tests_names_exists() -> None:
+    named = re.findall(
+        r"`((?:unit|integration|stories|worlds|cases|golden)/[\w./-]*)`", (ROOT / "tests/README.md").read_text()
+    )
+    assert len(named) > 20
+    assert [name for name in named if not (ROOT / "tests" / name).exists()] == []
+
+
 @every_page
 def test_every_make_target_that_the_page_names_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+)(?:-%)?:", (ROOT / "Makefile").read_text(), re.MULTILINE))
