@@ -128,7 +128,7 @@ def _in_turn(wanted: Sequence[Work], view: View, now: Now) -> list[Work]:
     """`wanted` with the works that lock a repository of this node reordered: the one tried longest ago comes first.
 
     In a fixed order of kinds a service whose backup reads longer than its interval, and so is always due, would never
-    be tidied nor catalogued. Only the first backup after a takeover has no turn to wait for.
+    be pruned nor catalogued. Only the first backup after a takeover has no turn to wait for.
     """
     at_repository = [work for work in wanted if _is_at_repository(work.kind, work.service, view)]
     turns = iter(sorted(at_repository, key=lambda work: _turn(work, view, now)))

@@ -2,7 +2,7 @@
 set it.
 
 Retention counts in it. A wrong or forged wall clock then neither expires a generation early nor keeps it for ever; a
-machine that was off for a week only thins a week later.
+machine that was off for a week only prunes a week later.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class _State:
 class AgeingClock:
     """Reads and keeps the age in `path`; after a power cut at most the last minute of ageing is lost, never gained.
 
-    On a full disk it goes on from what was kept last, since thinning and tidying need it to make room; a restart of the
+    On a full disk it goes on from what was kept last, since pruning needs it to make room; a restart of the
     machine before there is room again loses what it aged meanwhile.
 
     An account that may not write there only reads (`keep` is False): another one of this machine keeps the age.

@@ -219,7 +219,7 @@ class NodeLayout:
 
     @property
     def vault_reserve(self) -> Path:
-        """Room that is kept back for thinning on a full disk."""
+        """Room that is kept back for pruning on a full disk."""
         return self.vault / ".reserve"
 
     @property
@@ -330,7 +330,7 @@ class NodeLayout:
 
     @property
     def services_reserve(self) -> Path:
-        """Room that is kept back for tidying on a full disk."""
+        """Room that is kept back for pruning archives on a full disk."""
         return self.services / ".reserve"
 
     def service(self, name: str) -> ServiceLayout:

@@ -56,7 +56,7 @@ CHECKS: Mapping[str, Check] = {
     "fork": Check(("held",), "does it have one history"),
     "damage": Check(("held",), "is the replica whole"),
     "reread": Check(("held",), "was it read again, and checked by borg, in time"),
-    "frozen": Check(("held",), "is it thinned as usual"),
+    "frozen": Check(("held",), "is it pruned as usual"),
     "borg-check": Check(("held",), "does borg find no error in it"),
     "withheld": Check(("held",), "do all replica nodes show what they signed for"),
     "silent-holder": Check(("held",), "do the other replica nodes answer", "PairMuet"),

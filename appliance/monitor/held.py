@@ -136,7 +136,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         yield Reason("warning", what, "Replace it, then let the act expire.", "lost-holder")
     if held.frozen:
         remedy = "Find out why; an act `unfreeze` ends it."
-        yield Reason("warning", f"nothing of it is thinned: {held.frozen}", remedy, "frozen")
+        yield Reason("warning", f"nothing of it is pruned: {held.frozen}", remedy, "frozen")
     if held.left:  # nothing new comes, and nobody is asked about it any more
         yield from failures((*CARE, "people"), held.service, view)
     else:
@@ -170,7 +170,7 @@ def silent_replica_nodes(service: str, view: View, now: Now) -> Iterator[tuple[s
 def _early_pruning_reasons(held: Held) -> Iterator[Reason]:
     if held.early_pruned:
         what = (
-            "its quota is full, so history older than the lock is thinned, at most one generation a day: "
+            "its quota is full, so history older than the lock is pruned, at most one generation a day: "
             f"{held.early_pruned}."
         )
         remedy = "Raise quota in territory.yml, check it (`appliance territory check`), sign a bundle."

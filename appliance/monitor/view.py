@@ -163,7 +163,7 @@ class Held:
     damage: tuple[str, ...] = ()
     """The files known to be rotten or gone: kind and name of each."""
     frozen: str = ""
-    """Why nothing of it is thinned now; looked for in a thorough view only."""
+    """Why nothing of it is pruned now; looked for in a thorough view only."""
     early_pruned: str = ""
     """The generation that a full quota let go of late before its time; looked for in a thorough view only."""
     lock: Probed | None = None

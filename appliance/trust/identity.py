@@ -17,7 +17,7 @@ from appliance.trust.keys import PublicKeys, create_keys
 
 PIN_OF_A_HOST = Path("/etc/appliance/territory.pub")
 """On a host the account of the node could write another key into its own folder, and sign itself a bundle with it, by
-which root sets up the host and the sealer thins. So both compare it with what root was given."""
+which root sets up the host and the sealer prunes. So both compare it with what root was given."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How much the copies of a service become at one holder, and when a share is full. Pure.
+"""How much the copies of a service become at one holder, and when a quota is full. Pure.
 
 A holder keeps generations, each of them holds the archives that its writer kept then, so what a holder has reaches as
 far back as both retentions together. Each archive adds to the one before it at most what was changed between them, and
@@ -8,7 +8,7 @@ never more than its own size:
 
 That holds however the changes fall: on files that are changed daily, on new ones, or evenly. Nothing is taken off for
 compression, which cannot be known beforehand. `tests/unit/backup/test_growth.py` compares it with ten simulated years
-of `keep`, `thin` and `prune_early`.
+of `keep`, `prune` and `prune_early`.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def refuses(territory: Territory) -> Mapping[str, int]:
 
 
 def early_pruning_days(territory: Territory) -> Mapping[str, int]:
-    """The services whose shares let history older than the lock go earlier one day, with that day."""
+    """The services whose quotas let history older than the lock go earlier one day, with that day."""
     days = {service.name: day_of_early_pruning(service) for service in territory.services.values()}
     return {name: day for name, day in days.items() if day is not None}
 
 
 def quota_that_lasts(service: Service) -> int:
-    """The least quota of which a share never has to refuse at the declared change."""
+    """The least quota that never has to refuse at the declared change."""
     change = service.change_bytes_per_day
     return _lasting(service.size_bytes, change, _ages_of(service, early=True), HEADROOM_DAYS * change)
 
@@ -67,7 +67,7 @@ def _lasting(size: int, change_per_day: int, ages: Iterable[int], free: int) -> 
 
 
 def day_of_refusal(service: Service) -> int | None:
-    """The day, from the first backup on, on which a share of the declared quota refuses at the declared change; None
+    """The day, from the first backup on, on which the declared quota refuses at the declared change; None
     when it never does."""
     day = _day_when_full(service, _ages_of(service, early=True))
     if day is None and service.quota_bytes < quota_that_lasts(service):

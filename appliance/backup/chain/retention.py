@@ -50,7 +50,7 @@ class Tier:
 
 
 FLOOR_MONTHS = 12
-"""For how many months after the lock a full share keeps one whole generation of each."""
+"""For how many months after the lock a full quota keeps one whole generation of each."""
 TIERS = (Tier("day", DAY, 60 * DAY), Tier("week", WEEK, 26 * WEEK), Tier("month", MONTH, 10 * YEAR))
 
 
@@ -161,7 +161,7 @@ def _decide(
 ) -> Keep | Drop:
     name = generation.id
     if frozen:
-        return Keep(name, "thinning is frozen")
+        return Keep(name, "pruning is frozen")
     if age_seconds < lock_seconds:
         return Keep(name, f"younger than the lock of {format_duration(lock_seconds)}")
     if name in newest:

@@ -190,7 +190,7 @@ def _replica_nodes(
 
 
 def _lacking_here(there: ReplicaHead, stored: Collection[Stored]) -> tuple[str, ...]:
-    known = {item.name for item in stored if item.held or item.thinned}
+    known = {item.name for item in stored if item.held or item.pruned}
     return tuple(name for name in there.head.held if name not in known)
 
 

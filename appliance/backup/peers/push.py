@@ -25,7 +25,7 @@ from appliance.errors import ApplianceError, IntegrityError, NotFound
 from appliance.trust.receipt import Receipt, read_receipt
 
 SENT_MAX = 3
-"""How often one blob is sent in one push: thinning may take it from the vault again before it is named by a list. And
+"""How often one blob is sent in one push: pruning may take it from the vault again before it is named by a list. And
 how often, for each file, a vault may say that it is still at work: it does where it finds one in its own repository."""
 
 

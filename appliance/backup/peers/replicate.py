@@ -43,11 +43,11 @@ class ReplicaHead:
 
     head: Head
     damaged: frozenset[str]
-    thinned: frozenset[str]
+    pruned: frozenset[str]
 
     def lacks(self, name: str) -> bool:
         """Whether generation `name` should be brought there; what it let go by its own rules is not brought back."""
-        return name not in self.head.held and name not in self.thinned
+        return name not in self.head.held and name not in self.pruned
 
 
 def ask_head(conversation: Conversation, service: str) -> ReplicaHead:
@@ -56,8 +56,8 @@ def ask_head(conversation: Conversation, service: str) -> ReplicaHead:
     conversation.ask("head", service)
     frame = conversation.channel.read_frame()
     head = read_head(frame, conversation.peer, service, granters_of(conversation.node, service))
-    damaged, thinned = (read_names(conversation.peer.name, frame.get(key, [])) for key in ("damaged", "thinned"))
-    return ReplicaHead(head, frozenset(damaged), frozenset(thinned))
+    damaged, pruned = (read_names(conversation.peer.name, frame.get(key, [])) for key in ("damaged", "thinned"))
+    return ReplicaHead(head, frozenset(damaged), frozenset(pruned))
 
 
 def replicate(

@@ -46,7 +46,7 @@ def read_evidence(node: Node, replica: Replica, name: str, known: Container[str]
     except ApplianceError as error:
         wrong[LIST] = error.what
     try:
-        if stored and (stored.listed or stored.thinned):
+        if stored and (stored.listed or stored.pruned):
             read_own_receipt(node, replica, name)
     except ApplianceError as error:
         wrong[RECEIPT] = error.what

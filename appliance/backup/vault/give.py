@@ -49,7 +49,7 @@ def head(call: Call) -> None:
             "tips": _headers(replica, tips(going_on)),
             "held": [item.name for item in stored if item.held],
             "damaged": [item.name for item in stored if item.damaged],
-            "thinned": [] if brief else [item.name for item in stored if item.thinned],
+            "thinned": [] if brief else [item.name for item in stored if item.pruned],
             "known": len(stored),
             "forks": open_forks(going_on),
             "newest": replica.read(newest, HEADER).decode() if newest else None,
@@ -95,7 +95,7 @@ def _proof(replica: Replica, challenge: str, digest: str) -> str | None:
             while piece := file.read(1 << 18):
                 proof.update(piece)
     except FileNotFoundError:
-        return None  # thinned since
+        return None  # pruned since
     except OSError:
         return UNREADABLE
     return proof.hexdigest()

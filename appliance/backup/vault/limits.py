@@ -72,25 +72,25 @@ class Usage:
 
 
 def check_room(limits: Limits, usage: Usage, incoming: Amount, *, relayed: bool = False) -> None:
-    """Raise NoSpace, with what is missing and who can act, unless `incoming` fits the share and the disk on top of what
+    """Raise NoSpace, with what is missing and who can act, unless `incoming` fits the quota and the disk on top of what
     is used. How much of it is taken today, `allowance` says."""
     _check_quota(limits, usage, incoming, relayed)
     _check_disk(limits, usage, incoming)
 
 
 def _check_quota(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) -> None:
-    share = limits.quota_for
-    allowed = ceiling(share.bytes, usage.base.bytes, relayed)
+    quota = limits.quota_for
+    allowed = ceiling(quota.bytes, usage.base.bytes, relayed)
     if usage.used.bytes + incoming.bytes > allowed:
         raise NoSpace(
             f"the quota at this peer is full: {format_bytes(usage.used.bytes)} used, {format_bytes(incoming.bytes)} "
             f"requested, {format_bytes(allowed)} allowed in this epoch of a quota of {format_bytes(limits.quota)}.",
-            remedy="Raise quota in territory.yml and sign a new bundle. History older than the lock is thinned, one "
+            remedy="Raise quota in territory.yml and sign a new bundle. History older than the lock is pruned, one "
             "generation a day, as far as allowed; nothing younger is removed.",
         )
     for what, used, base, asked, limit in (
-        ("files and folders", usage.used.names, usage.base.names, incoming.names, share.names),
-        ("headers", usage.used.headers, usage.base.headers, incoming.headers, share.headers),
+        ("files and folders", usage.used.names, usage.base.names, incoming.names, quota.names),
+        ("headers", usage.used.headers, usage.base.headers, incoming.headers, quota.headers),
     ):
         if used + asked > ceiling(limit, base, relayed):
             raise NoSpace(

@@ -123,7 +123,7 @@ def _read_offer(call: Call, listing: bytes) -> Offer:
 def _known_receipt(call: Call, offer: Offer, is_writer: bool) -> bytes | None:
     """Our receipt for what is held whole already; a relay does not bring back what retention has let go either."""
     stored = call.replica.find(offer.header.id.name)
-    if stored is None or not (stored.held or (stored.thinned and not is_writer)):
+    if stored is None or not (stored.held or (stored.pruned and not is_writer)):
         return None
     if stored.held and call.replica.missing(offer.entries):
         return None
@@ -255,7 +255,7 @@ class _Counted(contextlib.AbstractContextManager["_Counted"]):
 
 
 def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, counted: _Counted) -> bytes:
-    """Ask for what is missing until nothing is and the generation is held; thinning may have run in between. Raise
+    """Ask for what is missing until nothing is and the generation is held; pruning may have run in between. Raise
     Postponed once today's part has come."""
     taking = Taking(call.channel, acknowledge=call.request.get("acknowledge") is True)
 
@@ -279,7 +279,7 @@ def _take_and_publish(call: Call, sealer: Sealer, offer: Offer, relay: Relay | N
             sealer.take(call.terms.name, entry.sha256, partial)
         if receipt := sealer.publish(call.terms.name, offer, relay):
             return receipt
-        # Else more is missing: thinning ran meanwhile, or today's part is only a part.
+        # Else more is missing: pruning ran meanwhile, or today's part is only a part.
 
 
 def not_at_hand(call: Call, missing: Missing) -> Missing:

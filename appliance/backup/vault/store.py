@@ -180,7 +180,7 @@ class Replica:
         return True
 
     def discard(self, digest: str) -> int:
-        """Remove an unreferenced blob, for thinning; return its size in bytes."""
+        """Remove an unreferenced blob, for pruning; return its size in bytes."""
         path = self.blob(digest)
         size = size_of(path) or 0
         path.unlink(missing_ok=True)
@@ -279,7 +279,7 @@ class Replica:
         fsync_folder(self.generations)
 
     def publish(self, generation: GenerationId, listing: bytes, entries: Iterable[Entry], receipt: bytes) -> None:
-        """Make a generation held; the caller holds the lock, so thinning cannot remove a blob between check and
+        """Make a generation held; the caller holds the lock, so pruning cannot remove a blob between check and
         receipt."""
         lacking = [entry.path for entry in entries if not self.has(entry)]
         if lacking:

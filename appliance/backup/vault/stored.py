@@ -12,7 +12,7 @@ GIVEN_UP = "given-up"
 
 
 class Stored(NamedTuple):
-    """A generation folder by its name. `held`: its files are all here; `damaged`: some are rotten or gone; `thinned`:
+    """A generation folder by its name. `held`: its files are all here; `damaged`: some are rotten or gone; `pruned`:
     they were here and retention let them go; `given_up`: they were, and other holders have them in the place of this
     node. With none of these only its header is known."""
 
@@ -21,7 +21,7 @@ class Stored(NamedTuple):
     sequence: int
     held: bool
     damaged: bool = False
-    thinned: bool = False
+    pruned: bool = False
     given_up: bool = False
 
     @property
@@ -38,5 +38,5 @@ def stored_of(name: str, parts: Container[str]) -> Stored | None:
     listed = listing and receipt
     held = listed and header and DAMAGED not in parts
     epoch, sequence, _ = name.split(".")
-    thinned, given_up = receipt and not listing, GIVEN_UP in parts and not receipt
-    return Stored(name, int(epoch), int(sequence), held, listed and not held, thinned, given_up)
+    pruned, given_up = receipt and not listing, GIVEN_UP in parts and not receipt
+    return Stored(name, int(epoch), int(sequence), held, listed and not held, pruned, given_up)

@@ -32,7 +32,7 @@ RELAY_SECONDS_MAX = 150.0
 """How long a relay that is asked to make way may take: a piece, for which a vault waits for 120 s, and its end."""
 SESSION, WANTED = "session.lock", "wanted.lock"
 LOCK_MODE = 0o660
-"""On a host who receives and who tidies are two accounts of one group."""
+"""Receiver and pruner are on a host two accounts of one group."""
 _LOOK_SECONDS = 0.1
 
 
@@ -88,7 +88,7 @@ def check_not_wanted(replica: Replica) -> None:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise Busy(
-            "this replica node is thinning now.", remedy="Replicate it again later: what arrived is kept."
+            "this replica node is pruning now.", remedy="Replicate it again later: what arrived is kept."
         ) from error
     finally:
         os.close(fd)

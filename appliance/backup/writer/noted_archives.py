@@ -1,8 +1,8 @@
-"""Which archives the writer's repository has, as its own runs noted: a tidying then starts borg once, not twice.
+"""Which archives the writer's repository has, as its own runs noted: a pruning then starts borg once, not twice.
 
     services/SERVICE/borg/archives.jsonl   goes with the repository that it is about
 
-The first line is all that a tidying left; each run adds a line for its archive, with the commits before and after.
+The first line is all that a pruning left; each run adds a line for its archive, with the commits before and after.
 
 Invariant: what is read here is what borg would list. Each line goes on from the commit of the line before it, and the
 last commit is that of the repository now (`commit_mark`); otherwise, as after a run that was cut, a branch or a command

@@ -122,7 +122,7 @@ def _save_and_seal(
         with repairable(service), _pruning_makes_room(service):
             created, source, manifest = _save(node, service, grant, on_progress)
         sealed = seal_now(node, service, chain, grant)
-        # Before the push, which may take hours and be cut: a tidying would not know that the source has shrunk.
+        # Before the push, which may take hours and be cut: a pruning would not know that the source has shrunk.
         kept = partial(manifests, Borg(own_repository(layout)), service)
         note_run(node, service, sealed.header.epoch, created.archive, manifest, kept)
         keep_room(node, service)
@@ -262,7 +262,7 @@ def aged_now(node: Node) -> Aged:
 
 def bring_to_rest(borg: Borg) -> None:
     """An adopted repository has no index yet, and a killed run leaves segments that were never committed, a killed
-    tidying the `config` without borg's reserve.
+    pruning the `config` without borg's reserve.
 
     It may also leave its borg, still reading the dumps and snapshots that the next run would remove: wait for its end.
     """

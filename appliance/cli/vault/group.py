@@ -1,4 +1,4 @@
-"""`appliance vault`: what this node holds for others. Nothing here removes a generation but thinning, by its rule."""
+"""`appliance vault`: what this node holds for others. Nothing here removes a generation but pruning, by its rule."""
 
 from __future__ import annotations
 

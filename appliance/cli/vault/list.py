@@ -101,7 +101,7 @@ def replicate(service: str, peer: str, dry_run: bool) -> None:
 def holds_json(node: Node, service: str) -> dict[str, list[str]]:
     """The generations of `service` held here, and those that this node's own rules let go, by their full names."""
     stored = replica_of(node, service).stored()
-    return {"held": [it.name for it in stored if it.held], "let_go": [it.name for it in stored if it.thinned]}
+    return {"held": [it.name for it in stored if it.held], "let_go": [it.name for it in stored if it.pruned]}
 
 
 def _summary(node: Node, service: str) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def _state(item: Stored) -> str:
         return "held"
     if item.given_up:
         return "given up"
-    return "damaged" if item.damaged else "thinned out" if item.thinned else "known only"
+    return "damaged" if item.damaged else "pruned" if item.pruned else "known only"
 
 
 def _lacking(node: Node, service: str, peer: str) -> list[str]:

@@ -157,7 +157,7 @@ class Scene:
     # Ordinary work
 
     def a_day_goes_by(self, days: float = 1) -> None:
-        """People work; each vault thins by its own clock, as its agent does."""
+        """People work; each vault prunes by its own clock, as its agent does."""
         self.desk.advance(days * DAY)
         for folder in self.desk.sources:
             folder.mkdir(exist_ok=True)

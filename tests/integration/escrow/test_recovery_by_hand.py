@@ -68,7 +68,7 @@ def sealed(tmp_path_factory: pytest.TempPathFactory) -> Town:
     content |= {"grant": permit, "envelopes/recovery.age": envelope}
     older = _publish(vault, writer, content, sequence=1, previous=NO_PARENT)
     newer = _publish(vault, writer, content, sequence=2, previous=older.digest)
-    # What thinning leaves of a generation, and a push that was cut: headers without a list are not backups.
+    # What pruning leaves of a generation, and a push that was cut: headers without a list are not backups.
     (vault / "generations" / older.name / "list").unlink()
     _store(vault / "generations" / GenerationId(2, 3, newer.digest).name / "header", b"")
     return Town(vault, paper, public_line(territory))

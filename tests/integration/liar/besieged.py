@@ -158,7 +158,7 @@ class Besieged(World):
         self.thin(name)
 
     def thin(self, name: str) -> None:
-        with self._never(f"thinning at {name}"):
+        with self._never(f"pruning at {name}"):
             prune_replica(self.node(name), SERVICE)
 
     def cycle(self) -> None:

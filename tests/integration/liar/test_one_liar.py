@@ -1,5 +1,5 @@
 """One arbitrary liar among honest peers, at any moment: nothing acknowledged is lost, nobody writes who was not
-granted it, no backup, takeover, restore or thinning is stopped, and what is saved is safe at the honest holders within
+granted it, no backup, takeover, restore or pruning is stopped, and what is saved is safe at the honest holders within
 two cycles. CI plays some cases; that many of 30 steps by `make soak SUITE=one_liar N=20000`."""
 
 from __future__ import annotations

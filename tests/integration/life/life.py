@@ -41,7 +41,7 @@ from tests.integration.life.world import (
 RETENTION = Retention(hourly=24, daily=14, weekly=8, monthly=12, yearly=0)
 CHANGED_A_DAY = 1
 THIN_EVERY_DAYS = 7
-"""Holders thin each day; thinning is most of what a life costs here, and what it keeps does not hang on how often."""
+"""Holders prune each day; pruning is most of what a life costs here, and what it keeps does not hang on how often."""
 
 THIN_AFTERWARDS_DAYS = 61
 AFTERWARDS_DAYS = 11 * 366

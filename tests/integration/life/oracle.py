@@ -104,7 +104,7 @@ class Oracle:
             self._say(f"{holder.name} let generation {name} go, younger than the lock")
 
     def prunes_early(self, holder: Holder) -> None:
-        """A full share is about to let something go."""
+        """A full quota is about to let something go."""
         if holder.used > self._quota(holder):
             self._say(f"{holder.name} lets history go for a quota below what it holds")
 

@@ -146,7 +146,7 @@ class RealLife(Evenings):
         self.town.vaults.sign(quota_bytes=1)
         self.evenings(1)
         if self.oracle.receipts.keys() & {(HOLDER, self._newest())}:
-            raise Broken("a full share took a generation")
+            raise Broken("a full quota took a generation")
         for name in (ORIGIN, STANDBY, HOLDER, SPARE):
             start = self.town.vaults.clocks[name].now()
             accept_act(self.town.node(name), self.town.vaults.act("quota", SERVICE, bytes=GIB, start=start))

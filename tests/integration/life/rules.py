@@ -71,7 +71,7 @@ CACHED = 1024
 class Rules:
     """`keep`: names of the archives that the writer keeps. `limits`: what a node may take of the service, by its bundle
     and by acts. `today`: bytes that a holder lets in today, before a push of so many. `fits`: whether so many fit its
-    share, from the writer or handed on. `early_pruned`: what a full share lets go. `aims`: the nodes that must hold
+    share, from the writer or handed on. `early_pruned`: what a full quota lets go. `aims`: the nodes that must hold
     what a writer makes. `successor_nodes`: who holds it in the place of a node. `gives_up`: what it gives up for that.
     `restored`: what a whole restore brings of each path. `synced`: whether a planned move may let go. `goes_on`:
     whether the next writer may continue what is offered. `job_of`: with which job a line goes on, that begins with an

@@ -1,4 +1,4 @@
-"""A holder's disk without one free byte: thinning gives room back by itself, and loses nothing that is kept."""
+"""A holder's disk without one free byte: pruning gives room back by itself, and loses nothing that is kept."""
 
 from __future__ import annotations
 

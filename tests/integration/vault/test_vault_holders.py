@@ -316,7 +316,7 @@ def test_repair_waits_while_a_push_is_taken(territory: ProcessTerritory, documen
         session.channel.read_frame()
         with pytest.raises(Busy, match="the vault's replica of docs-a is in use"):
             repair(blind, SERVICE)
-        assert prune_replica(blind, SERVICE).skipped == "a session is taking a push; the next pass thins."
+        assert prune_replica(blind, SERVICE).skipped == "a session is taking a push; the next pass prunes."
 
 
 def test_borg_finds_a_held_generation_whole_and_leaves_the_pool_as_it_is(

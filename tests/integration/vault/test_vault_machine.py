@@ -1,4 +1,4 @@
-"""Any order of pushes, cuts, takeovers, forks, relays, rot and thinning: nothing locked goes, all held is whole."""
+"""Any order of pushes, cuts, takeovers, forks, relays, rot and pruning: nothing locked goes, all held is whole."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class VaultMachine(RuleBasedStateMachine):
             replicate(
                 self.vaults.open(source), SERVICE, to, (self.lost,), on_generation=lambda name: self._remember(to, name)
             )
-            assert mine <= {item.name for item in self.vaults.holding(to).stored() if item.held or item.thinned}
+            assert mine <= {item.name for item in self.vaults.holding(to).stored() if item.held or item.pruned}
 
     @rule(lost=holders, cut=cuts)
     def lose_for_good(self, lost: str, cut: int) -> None:

@@ -1,4 +1,4 @@
-"""kill -9 of thinning at every step: what is kept stays whole, and a later pass ends what this one began."""
+"""kill -9 of pruning at every step: what is kept stays whole, and a later pass ends what this one began."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three days of generations at a holder, and what thinning makes of them."""
+"""Three days of generations at a holder, and what pruning makes of them."""
 
 from __future__ import annotations
 

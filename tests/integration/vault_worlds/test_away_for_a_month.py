@@ -1,4 +1,4 @@
-"""A peer that is away for over a month while the origin goes on and compacts, and the other peer thins."""
+"""A peer that is away for over a month while the origin goes on and compacts, and the other peer prunes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_peer_that_was_away_takes_the_newest_with_all_headers_and_loses_nothin
         for _ in range(RUNS_OF_A_BUSY_DAY if day <= BUSY_DAYS else 1):
             world.run(ORIGIN)
     sealer_of(vaults.open(STANDBY)).prune(SERVICE)
-    assert not all(it.held for it in vaults.holding(STANDBY).stored()), "the peer that was there has thinned"
+    assert not all(it.held for it in vaults.holding(STANDBY).stored()), "the peer that was there has pruned"
 
     world.down = frozenset()
     newest, pushed = world.run(ORIGIN)

@@ -236,7 +236,7 @@ def test_what_was_given_up_comes_again_where_the_node_has_to_hold_it(
 ) -> None:
     give_up(spare)
     vaults = spare.vaults
-    states = [(it.held, it.thinned, it.given_up) for it in vaults.holding(HOLDER).stored()]
+    states = [(it.held, it.pruned, it.given_up) for it in vaults.holding(HOLDER).stored()]
     assert states == [(False, False, True)] * len(history)
     if again == "holder":
         vaults.sign(placed=(STANDBY, SPARE, HOLDER), spares=(), former_holders=())

@@ -1,4 +1,4 @@
-"""A fork held here and a holder that withholds stop thinning: once for each, and for no longer than a freeze lasts."""
+"""A fork held here and a holder that withholds stop pruning: once for each, and for no longer than a freeze lasts."""
 
 from __future__ import annotations
 

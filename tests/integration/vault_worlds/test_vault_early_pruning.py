@@ -45,7 +45,7 @@ class Filling:
         self.vaults.advance(EVERY_DAYS * DAY)
 
     def live(self, days: int) -> list[str]:
-        """Go on for `days`, thinning after each step; the generations that were pruned early."""
+        """Go on for `days`, pruning after each step; the generations that were pruned early."""
         went = []
         for _ in range(0, days, EVERY_DAYS):
             self.step()

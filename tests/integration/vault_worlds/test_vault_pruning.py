@@ -78,7 +78,7 @@ def test_a_blob_that_is_named_again_meanwhile_stays(vaults: VaultWorld) -> None:
 
 
 def test_what_a_cut_push_sent_is_there_when_it_goes_on(vaults: VaultWorld, history: list[Generation]) -> None:
-    """A first seeding over a thin line takes days; between its sessions thinning must not take away what came."""
+    """A first seeding over a thin line takes days; between its sessions pruning must not take away what came."""
     big = vaults.seal(vaults.grant(), {f"data/9/{n}": b"%d" % n * 7 for n in range(5)}, history[-1])
     with vaults.session(HOLDER, ORIGIN) as channel:
         offer(channel, big)
@@ -250,7 +250,7 @@ def test_a_list_that_is_not_its_headers_stops_the_removal_of_blobs(
 def test_a_session_that_runs_is_not_disturbed(vaults: VaultWorld, history: list[Generation]) -> None:
     vaults.advance(32 * DAY)
     with write_lock(vaults.holding(HOLDER), "a session"):
-        assert thin_here(vaults) == Pruned(SERVICE, skipped="a session is taking a push; the next pass thins.")
+        assert thin_here(vaults) == Pruned(SERVICE, skipped="a session is taking a push; the next pass prunes.")
     assert len(thin_here(vaults).dropped) == 6
 
 

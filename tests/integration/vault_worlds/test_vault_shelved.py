@@ -26,7 +26,7 @@ from tests.worlds.vaults import (
 
 @pytest.fixture
 def shelved(vaults: VaultWorld, history: list[Generation]) -> list[Generation]:
-    """The generations that a first pass of thinning let go."""
+    """The generations that a first pass of pruning let go."""
     vaults.advance(32 * DAY)
     dropped = thin_here(vaults).dropped
     assert len(dropped) > 4

@@ -176,7 +176,7 @@ def test_two_pushes_at_once_are_one_and_a_busy(vaults: VaultWorld) -> None:
 
 
 def test_a_relay_of_a_byte_at_a_time_makes_way_for_tidying_and_goes_on_later(vaults: VaultWorld) -> None:
-    """Thinning and repair were busy for as long as a holder liked, and a full share stayed full."""
+    """Thinning and repair were busy for as long as a holder liked, and a full quota stayed full."""
     made = vaults.chain(grant := vaults.grant(), 1)[0]
     vaults.put(made, grant)
     details = {
@@ -189,10 +189,10 @@ def test_a_relay_of_a_byte_at_a_time_makes_way_for_tidying_and_goes_on_later(vau
         digest, _ = slow.read_frame()["need"][0]
         tidied = pool.submit(prune_replica, vaults.open(STANDBY), SERVICE)
         wait_until(lambda: is_wanted(vaults.holding(STANDBY)), "tidying waits")
-        with vaults.session(STANDBY, HOLDER) as again, pytest.raises(Busy, match="this replica node is thinning now"):
+        with vaults.session(STANDBY, HOLDER) as again, pytest.raises(Busy, match="this replica node is pruning now"):
             push(again, made, [grant], **relayed)
         slow.write(made.blobs[digest][:1])
-        with pytest.raises(Busy, match="this replica node is thinning now"):
+        with pytest.raises(Busy, match="this replica node is pruning now"):
             slow.read_frame()
         assert tidied.result(20).skipped == ""
     with vaults.session(STANDBY, HOLDER) as later:

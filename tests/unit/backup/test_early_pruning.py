@@ -1,4 +1,4 @@
-"""A full share lets its oldest history go, one generation a day, and never what somebody could want to be rid of."""
+"""A full quota lets its oldest history go, one generation a day, and never what somebody could want to be rid of."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FLOOR = LOCK + FLOOR_MONTHS * MONTH
 
 
 def pruned_to_the_end(history: list[Generation], now: int, lock: int) -> list[Generation]:
-    """`history` once a full share has let go of all that it may."""
+    """`history` once a full quota has let go of all that it may."""
     while found := prune_early(history, now, lock):
         history = [replace(item, held=item.held and item.id != found.id) for item in history]
     return history

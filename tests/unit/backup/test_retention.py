@@ -59,7 +59,7 @@ def test_the_order_of_the_question_does_not_count(history: list[Generation], now
 def test_thinning_often_keeps_no_less_than_thinning_once(
     history: list[Generation], spans: list[int], lock: int
 ) -> None:
-    """A holder that thins each night must not end with fewer points in time than one that wakes after a year."""
+    """A holder that prunes each night must not end with fewer points in time than one that wakes after a year."""
     often, now = history, 0
     for span in spans:
         now += span

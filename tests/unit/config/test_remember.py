@@ -214,7 +214,7 @@ BASE = service("base", "c")
 
 
 def test_what_a_former_version_forgot_is_carried_on_and_said() -> None:
-    """It was gone for ever, in silence: nothing was thinned, restored or counted, and those grants were refused."""
+    """It was gone for ever, in silence: nothing was pruned, restored or counted, and those grants were refused."""
     first = after(None, plan(replace(DOCS, copies=1), BASE, service("gone", "d")))
     second = after(first, plan(replace(DOCS, standbys=("d",), copies=1), replace(BASE, called="basis")), days=1)
     second = replace(second, confirmed=frozenset({"c" * 64}), unconfirmed={"docs": (0,)})

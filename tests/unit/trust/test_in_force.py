@@ -62,7 +62,7 @@ def test_a_quarantine_is_obeyed_until_it_ends_or_is_taken_back(
 
 @pytest.mark.parametrize("kind", ["quarantine", "hold", "freeze"])
 def test_what_protects_is_obeyed_on_a_board_that_boots_in_the_past(kind: str) -> None:
-    """Its clock's battery died in a power cut: until it hears the time again it serves nothing and thins nothing."""
+    """Its clock's battery died in a power cut: until it hears the time again it serves nothing and prunes nothing."""
     signed = act(kind, HOME, "any", start=10**9, end=10**9 + 1000)
     assert in_force((signed,), NOW) == (signed,)
     assert in_force((signed,), 10**9 + 1000) == ()

@@ -78,14 +78,14 @@ def forget(replica: Replica, names: Iterable[str]) -> int:
 
 def _is_bare(replica: Replica, item: Stored) -> bool:
     """A list whose receipt never came goes first, as one of the remains."""
-    return not (item.listed or item.thinned or item.given_up or replica.path(item.name, LIST).exists())
+    return not (item.listed or item.pruned or item.given_up or replica.path(item.name, LIST).exists())
 
 
 def _going_on_since(node: Node, replica: Replica, stored: Iterable[Stored], lock_seconds: int) -> int:
     """The newest epoch whose first generation here came a whole lock ago; 0 when there is none."""
     now, newest = node.ageing.now(), 0
     for epoch, items in groupby(stored, key=lambda item: item.epoch):
-        first = next((item for item in items if item.listed or item.thinned), None)
+        first = next((item for item in items if item.listed or item.pruned), None)
         if first and now - _received(node, replica, first.name) >= lock_seconds:
             newest = epoch
     return newest

@@ -24,7 +24,7 @@ from appliance.units import DAY, MIB, format_duration
 HEADROOM_DAYS, HEADROOM_SHARE = 100, 0.1
 SHORT_SHARE = 0.5
 """Early pruning holds the free room above this part of what it keeps free, even at twice the declared change; with
-less, the share will not last."""
+less, the quota will not last."""
 CHANGE_MIN = 16 * MIB
 """The least change of a day: a run with hardly a change still writes a segment, a list and documents."""
 NOTICE_SECONDS = 30 * DAY
@@ -45,12 +45,12 @@ EARLY_PRUNED = Record(EarlyPruned, mode=0o640)
 
 
 def room_of(allowed: float, change_per_day: int) -> float:
-    """Bytes of the `allowed` ones from which on a share is full."""
+    """Bytes of the `allowed` ones from which on a quota is full."""
     return allowed - _headroom(allowed, change_per_day)
 
 
 def must_prune_early(quota: int, allowed: float, used: int, change_per_day: int) -> bool:
-    """Whether a share of the `quota` with `used` bytes is full; not one whose quota was set below what is held."""
+    """Whether the `quota` with `used` bytes is full; not one that was set below what is held."""
     return room_of(allowed, change_per_day) < used <= quota
 
 
@@ -60,7 +60,7 @@ def short_bytes(terms: Terms, allowed: float) -> int:
 
 
 def short_from(allowed: float, change_per_day: int) -> float:
-    """Bytes of the `allowed` ones from which on early pruning does not keep up: soon the share refuses."""
+    """Bytes of the `allowed` ones from which on early pruning does not keep up: soon the vault refuses."""
     return allowed - SHORT_SHARE * _headroom(allowed, change_per_day)
 
 

@@ -1,4 +1,4 @@
-"""Whether thinning of a service is frozen here, and why: by an operator's signed act, or by an alarm of our own.
+"""Whether pruning of a service is frozen here, and why: by an operator's signed act, or by an alarm of our own.
 
 An alarm freezes for 14 days of the ageing clock unless it is raised again; an `unfreeze` act that starts later ends
 it, and ends a `freeze` act too. A legal `hold` is ended by nothing but its own end.
@@ -85,7 +85,7 @@ def frozen_reason(
     age_seconds: int,
     first_seen: FirstSeen = MappingProxyType({}),
 ) -> str:
-    """Why nothing of `service` may be thinned; "" when it may. Pure.
+    """Why nothing of `service` may be pruned; "" when it may. Pure.
 
     `subjects` are the names an act may say it of: the service, its origin, this node.
     """
@@ -106,7 +106,7 @@ def frozen_reason(
 
 
 def why_frozen(node: Node, service: str) -> str:
-    """Why nothing of `service` may be thinned at this node now; "" when it may."""
+    """Why nothing of `service` may be pruned at this node now; "" when it may."""
     terms = node.bundle.care_terms(service)
     subjects = (service, node.name, *((terms.origin,) if terms else ()))
     acts, now, age_seconds = load_acts(node.layout.acts, node.bundle), node.clock.now(), node.ageing.now()
@@ -124,7 +124,7 @@ def why_frozen(node: Node, service: str) -> str:
 
 
 def _keep(node: Node, service: str, first_seen: FirstSeen) -> None:
-    """An account that only looks may not write there; the agent, which thins, does."""
+    """An account that only looks may not write there; the agent, which prunes, does."""
     replica = replica_of(node, service)
     if replica.root.exists():
         with contextlib.suppress(PermissionError):
@@ -142,7 +142,7 @@ def _first_seen(replica: Replica) -> Path:
 
 
 def raise_alarm(node: Node, service: str, reason: str) -> None:
-    """Freeze the thinning of `service` here for 14 days from now; again and again while the cause lasts."""
+    """Freeze the pruning of `service` here for 14 days from now; again and again while the cause lasts."""
     alarm = Alarm(reason, node.ageing.now(), node.clock.now())
     replica = replica_of(node, service)
     replica.create()

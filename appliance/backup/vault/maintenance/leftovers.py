@@ -53,7 +53,7 @@ def remember(replica: Replica, noticed: Noticed) -> None:
 
 
 def are_known(replica: Replica) -> bool:
-    """Whether something may lie here that thinning removes, though nothing is held: a folder of a generation, or what
+    """Whether something may lie here that pruning removes, though nothing is held: a folder of a generation, or what
     was found useless last time. It costs one look at a folder and at a file."""
     return bool(replica.folders()) or (size_of(_path(replica)) or 0) > len("{}")
 

@@ -9,10 +9,10 @@ A blob must have been unnamed in a pass at least two days earlier, so that a pus
 already sent. While the newest generation known here is still unfinished, no such blob goes until none has come for as
 long as a partial is kept: a large push comes in daily parts, for weeks.
 
-A disk without one free byte is thinned, too: lists and what was found useless earlier go without a byte written, and
+A disk without one free byte is pruned, too: lists and what was found useless earlier go without a byte written, and
 what must be written has the vault's reserve.
 
-No session runs meanwhile: thinning takes the session lock, or says that it was skipped. A list that is not the one
+No session runs meanwhile: pruning takes the session lock, or says that it was skipped. A list that is not the one
 its header was signed for stops the removal of blobs, because nobody can then say which ones are still needed.
 """
 
@@ -82,7 +82,7 @@ def prune_replica(node: Node, service: str) -> Pruned:
         ):
             outcome = _prune(node, service, replica)
     except Busy:
-        return Pruned(service, skipped="a session is taking a push; the next pass thins.")
+        return Pruned(service, skipped="a session is taking a push; the next pass prunes.")
     if outcome.dropped or outcome.files_removed or outcome.headers_removed:
         node.journal.note(
             "vault-thinned",
@@ -197,7 +197,7 @@ def choose(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
 
 
 def would_go(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
-    """Names of the generations that the next pass lets go, with the one of a full share."""
+    """Names of the generations that the next pass lets go, with the one of a full quota."""
     dropped = choose(node, service, replica)
     found = _due_early(node, service, replica, dropped)
     return (*dropped, found.generation) if found else dropped
@@ -211,7 +211,7 @@ def would_be_forgotten(node: Node, service: str, replica: Replica) -> tuple[str,
 def _due_early(
     node: Node, service: str, replica: Replica, dropped: Collection[str]
 ) -> early_pruning.EarlyPruned | None:
-    """The one more that a full share lets go today, if any; while a push is unfinished, whose blobs wait, one in 30
+    """The one more that a full quota lets go today, if any; while a push is unfinished, whose blobs wait, one in 30
     days. Nothing of a service that left the territory, of which nothing more comes."""
     if service not in node.bundle.territory.services:
         return None
@@ -345,7 +345,7 @@ def _is_unfinished(replica: Replica) -> bool:
     """Whether a push of the newest generation known here was cut and is still to be finished."""
     names = replica.names()
     newest = replica.find(names[-1]) if names else None
-    return newest is not None and not (newest.listed or newest.thinned or newest.given_up)
+    return newest is not None and not (newest.listed or newest.pruned or newest.given_up)
 
 
 def _shelved(replica: Replica, name: str) -> Parts | None:

@@ -119,7 +119,7 @@ def _check_blob(now: _Round, digest: str) -> None:
     try:
         whole = is_whole(now.replica.blob(digest), digest)
     except FileNotFoundError:
-        return  # thinned since
+        return  # pruned since
     now.blobs += 1
     now.bytes += now.sizes[digest]
     if not whole:

@@ -32,7 +32,7 @@ def probe(node: Node, service: str) -> Probed:
     lock_seconds = node.bundle.last_terms(service).service.lock_seconds
     locked = _locked(node, replica, lock_seconds)
     canary = max(locked, key=lambda item: locked[item], default=None)
-    broken = next((item.name for item in locked if item.thinned), "")
+    broken = next((item.name for item in locked if item.pruned), "")
     if canary and not broken and canary.held and not _is_whole(replica, canary):
         broken = canary.name
     return Probed(node.clock.now(), _allowed(replica, canary), broken, locked[canary] if canary else None)

@@ -18,7 +18,7 @@ from appliance.backup.vault.relay import Relay
 from appliance.trust.generation import Header
 from appliance.trust.grant import Grant
 
-if TYPE_CHECKING:  # a session scrubs and thins nothing, and pays for neither
+if TYPE_CHECKING:  # a session scrubs and prunes nothing, and pays for neither
     from appliance.backup.vault.maintenance.damage import Damage
     from appliance.backup.vault.maintenance.pruning import Pruned
     from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed

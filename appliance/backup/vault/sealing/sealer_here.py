@@ -56,7 +56,7 @@ class HereSealer:
     def publish(self, service: str, offer: Offer, relay: Relay | None) -> bytes | None:
         """A generation that was damaged and is whole again keeps the receipt and the age it had."""
         replica, generation = replica_of(self.node, service), offer.header.id
-        with self._locked(service):  # thinning may have run since the last blob came
+        with self._locked(service):  # pruning may have run since the last blob came
             if replica.missing(offer.entries):
                 return None
             damage.settle(self.node, replica)
@@ -86,7 +86,7 @@ class HereSealer:
             return damage.settle(self.node, replica_of(self.node, service))
 
     def scrub(self, service: str, budget: Budget) -> Scrubbed:
-        # With `thinning` it costs a session, which does neither, a twentieth of its start.
+        # With `pruning` it costs a session, which does neither, a twentieth of its start.
         from appliance.backup.vault.maintenance import scrub
 
         return scrub.scrub(self.node, service, budget)

@@ -4,7 +4,7 @@
 
 It runs under the account of what is sealed and has no network. Two accounts may ask, told apart by the kernel:
 RECEIVER, which answers other nodes and may only add, and the node's own, the owner of STATE, which may also have
-thinning, scrub and repair done: by the helper's rules and clock, so it too can make nothing go early. Whatever is asked
+pruning, scrub and repair done: by the helper's rules and clock, so it too can make nothing go early. Whatever is asked
 proves itself: grants and headers by signatures, lists and blobs by hashes.
 """
 
