@@ -1,28 +1,21 @@
 """The one place where an exception becomes a sentence on standard error and a documented exit code.
 
-Never a traceback: what nobody expected goes to a file, which names neither files nor secrets beyond what was typed.
-APPLIANCE_DEBUG=1 shows the traceback as well.
+Never a traceback: what nobody expected goes to a file (crash.py). APPLIANCE_DEBUG=1 shows the traceback as well.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import platform
 import re
 import select
 import sys
-import tempfile
-import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from appliance import __version__
 from appliance.cli.options import STATE_VARIABLE
-from appliance.clock import utc_text
 from appliance.errors import INTERRUPTED, OK, ApplianceError, Forbidden, NoSpace, NotFound, UsageError
 from appliance.units import as_typed
 
@@ -43,7 +36,7 @@ def report(error: BaseException, argv: Sequence[str]) -> int:
     if isinstance(error, BrokenPipeError) and _output_is_closed():
         return OUTPUT_CLOSED
     if os.environ.get(DEBUG_VARIABLE) == "1":
-        traceback.print_exception(error)
+        sys.excepthook(type(error), error, error.__traceback__)
     sentence, code = _explain(error, argv)
     click.echo(f"appliance: {sentence}", err=True)
     return code
@@ -80,7 +73,9 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
         case UnicodeEncodeError() if not _is_text(argv):
             return "the text that was typed is not valid UTF-8. Type it again.", UsageError.exit_code
         case _:
-            path = _write_crash(error, argv)
+            from appliance.cli.crash import write_crash  # no start of a command pays for what it needs
+
+            path = write_crash(error, argv)
             return f"a bug in this program stopped this command; please send {path} to its maintainers.", CRASHED
 
 
@@ -145,27 +140,3 @@ def _output_is_closed() -> bool:
     except (OSError, ValueError):
         return False
     return any(events & select.POLLERR for _, events in poller.poll(0))
-
-
-def _write_crash(error: BaseException, argv: Sequence[str]) -> Path:
-    lines = [
-        f"appliance {__version__}, Python {platform.python_version()}, {platform.platform()}",
-        f"time: {utc_text(time.time())}",
-        f"command: {as_typed('appliance', *argv)}",
-        "",
-        *traceback.format_exception(error),
-    ]
-    fd, name = tempfile.mkstemp(prefix="appliance-crash-", suffix=".txt", dir=_crash_folder())
-    with os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write("\n".join(lines))
-    return Path(name)
-
-
-def _crash_folder() -> Path | None:
-    """The user's state folder; None, for the temporary folder, where there is none (a service account without home)."""
-    base = Path(os.environ.get("XDG_STATE_HOME") or Path(os.environ.get("HOME", "/nonexistent"), ".local/state"))
-    try:
-        (base / "appliance").mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return base / "appliance"

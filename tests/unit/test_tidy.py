@@ -34,6 +34,7 @@ LATE_IMPORTS = {
     ("appliance/cli/node/trust_host_key.py", "appliance.config.load.territory_file"),
     ("appliance/cli/node/trust_host_key.py", "appliance.host.network.first_contact"),
     ("appliance/cli/failure.py", "difflib"),
+    ("appliance/cli/failure.py", "appliance.cli.crash.write_crash"),
     ("appliance/failover/forms/database.py", "appliance.failover.forms.cluster"),
     ("appliance/failover/forms/database.py", "appliance.failover.forms.database_work"),
     ("appliance/failover/forms/database.py", "appliance.failover.forms.probes"),

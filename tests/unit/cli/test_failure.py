@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 import re
+import tempfile
 from pathlib import Path
 
 import click
 import pytest
 
 from appliance import errors
-from appliance.cli import failure
-from appliance.cli.failure import CRASHED, OUTPUT_CLOSED, report
+from appliance.cli.failure import CRASHED, DEBUG_VARIABLE, OUTPUT_CLOSED, report
 from appliance.cli.options import STATE_VARIABLE
 
 ROOT = Path(__file__).parents[3]
@@ -46,7 +46,7 @@ CASES = [
 @pytest.fixture(autouse=True)
 def _crashes_go_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    monkeypatch.delenv(failure.DEBUG_VARIABLE, raising=False)
+    monkeypatch.delenv(DEBUG_VARIABLE, raising=False)
     monkeypatch.delenv(STATE_VARIABLE, raising=False)
 
 
@@ -99,7 +99,7 @@ def test_a_bug_is_still_told_where_the_account_has_no_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", "/proc/nowhere")
-    monkeypatch.setattr(failure.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert report(_raised(KeyError("x")), []) == CRASHED
     (crash,) = tmp_path.glob("appliance-crash-*.txt")
     assert str(crash) in capsys.readouterr().err
@@ -143,7 +143,7 @@ def test_a_broken_pipe_to_a_program_of_ours_is_a_bug_since_our_output_still_stan
 
 
 def test_debugging_adds_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv(failure.DEBUG_VARIABLE, "1")
+    monkeypatch.setenv(DEBUG_VARIABLE, "1")
     report(_raised(errors.NotFound("no such node.")), [])
     assert "Traceback" in capsys.readouterr().err
 
