@@ -38,7 +38,7 @@ def write_access(paths: LabPaths, plan: Plan, host_keys: Mapping[str, str]) -> N
 def hang_up(paths: LabPaths) -> None:
     """End the connections that playbooks keep open: they would outlive the lab for two minutes."""
     for kept in paths.control_paths.glob("*"):
-        run(("ssh", "-F", "none", "-o", f"ControlPath={kept}", "-O", "exit", "node"), timeout_seconds=10)
+        run(("ssh", "-F", "none", "-o", f"ControlPath={kept}", "-O", "exit", "node"), timeout_seconds=60)
 
 
 def ssh_config(paths: LabPaths, plan: Plan) -> str:

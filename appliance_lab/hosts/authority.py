@@ -10,7 +10,7 @@ from appliance.host.files import make_private_folder, write_atomic
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.hosts.control_machine import ControlMachine
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 300.0
 
 
 def make_authority(control: ControlMachine) -> None:

@@ -30,7 +30,7 @@ PACKAGES = (
 )
 TARGETS = "$(REPO_URI)|$(CODENAME)|$(COMPONENT)|$(ORIGIN)|$(SIGNED_BY)"
 MIRROR_LIST = "mirror+file:"
-BUILD_SECONDS_MAX = 1800.0
+BUILD_SECONDS_MAX, SECONDS_MAX = 1800.0, 300.0
 RECIPE = 1  # raise it when the same inputs must give another image
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy")
 _MAKING = "making"
@@ -58,7 +58,8 @@ class Inputs:
 
 def read_inputs(environment: Mapping[str, str] = os.environ) -> Inputs:
     """This machine's own package sources and apt settings; raise NotFound when it has no source that a node can use."""
-    told = run(("apt-get", "indextargets", "--format", TARGETS, "Created-By: Packages"), timeout_seconds=30, check=True)
+    asks = ("apt-get", "indextargets", "--format", TARGETS, "Created-By: Packages")
+    told = run(asks, timeout_seconds=SECONDS_MAX, check=True)
     sources = usable_sources(told.stdout.decode(), SUITE)
     if not sources:
         raise NotFound(
@@ -66,7 +67,7 @@ def read_inputs(environment: Mapping[str, str] = os.environ) -> Inputs:
             where="/etc/apt",
             remedy="Type `apt-get update`. Where apt has no such source, name one first, as `man sources.list` says.",
         )
-    dumped = run(("apt-config", "dump"), timeout_seconds=30, check=True).stdout.decode()
+    dumped = run(("apt-config", "dump"), timeout_seconds=SECONDS_MAX, check=True).stdout.decode()
     return Inputs(SUITE, PACKAGES, sources, (*apt_options(dumped), *proxy_options(environment)))
 
 

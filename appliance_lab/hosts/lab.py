@@ -22,7 +22,7 @@ from appliance_lab.hosts.pool import BTRFS, Pool
 from appliance_lab.hosts.shared import Say as Say
 from appliance_lab.hosts.state import State, read_state, write_state
 
-SSH_SECONDS_MAX = 60.0
+SSH_SECONDS_MAX = 300.0
 LOOK_EVERY_SECONDS = 0.05
 
 

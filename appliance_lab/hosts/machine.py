@@ -213,7 +213,7 @@ def make_key(path: Path, lab: str) -> str:
     """The control key of a lab, made when there is none; return its public half."""
     if not path.exists():
         argv = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"lab {lab}", "-f", str(path))
-        run(argv, timeout_seconds=30, check=True)
+        run(argv, timeout_seconds=300, check=True)
     return path.with_name(f"{path.name}.pub").read_text().strip()
 
 

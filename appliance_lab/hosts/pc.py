@@ -14,7 +14,7 @@ from appliance.errors import ApplianceError
 from appliance.host.command import Result, run
 from appliance.secret import Secret
 
-SECONDS_MAX = 60.0
+SECONDS_MAX = 300.0
 NO_PASSWORD = Secret(b"")
 _STATUS = re.compile(r"NT_STATUS_\w+")
 # The server names every version of the share, those too that are older than what is asked for.

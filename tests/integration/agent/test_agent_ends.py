@@ -132,7 +132,7 @@ def test_kill_9_of_a_worker_is_a_failure_that_is_told_and_tried_again(
 def test_a_second_agent_of_one_node_is_refused_with_a_sentence(origin: ProcessNode) -> None:
     origin.start_agent()
     wait_until(lambda: events(origin, "agent-started"), "the first one runs")
-    second = origin.cli("internal", "agent", check=False, timeout_seconds=30)
+    second = origin.cli("internal", "agent", check=False, timeout_seconds=300)
     assert second.exit_code == 4
     assert b"an agent of commune-a is already running." in second.stderr
     assert agent_of(origin).poll() is None

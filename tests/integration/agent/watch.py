@@ -18,7 +18,7 @@ from tests.pace import PACE
 from tests.waiting import wait_until
 
 SERVICE = "docs-a"
-BOUND_SECONDS = PACE * 40.0
+BOUND_SECONDS = PACE * 120.0
 
 
 def is_safe(territory: ProcessTerritory) -> bool:

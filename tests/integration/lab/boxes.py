@@ -70,7 +70,7 @@ class Boxes:
 def traces(name: str) -> dict[str, list[str]]:
     """All that bears the name of the lab on this machine, by kind; every list is empty when nothing is left."""
     mark = f"lab.{name}."
-    tables = run(("nft", "list", "tables"), timeout_seconds=30, check=True).stdout.decode().splitlines()
+    tables = run(("nft", "list", "tables"), timeout_seconds=300, check=True).stdout.decode().splitlines()
     mounts = [*mounts_below(ROOT / "pool/labs" / name), *mounts_below(Path("/run/systemd/nspawn"))]
     return {
         "namespaces": [it for it in netns.names() if it.startswith(mark)],

@@ -65,7 +65,7 @@ def nodes_of(item: pytest.Function) -> tuple[Node, ...]:
 def journal(node: Node) -> str:
     """The end of what `node` wrote since it started, or why that cannot be read."""
     try:
-        return run(machine.enter_argv(node, JOURNAL), timeout_seconds=30).stdout.decode(errors="replace")
+        return run(machine.enter_argv(node, JOURNAL), timeout_seconds=300).stdout.decode(errors="replace")
     except (ApplianceError, OSError) as error:
         return str(error)
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.time
 
 
 def on(lab: Lab, *argv: str) -> Result:
-    return run(enter_argv(lab.plan.node(NODE), argv), timeout_seconds=60)
+    return run(enter_argv(lab.plan.node(NODE), argv), timeout_seconds=300)
 
 
 def said(lab: Lab, *argv: str) -> str:
@@ -33,7 +33,7 @@ def said(lab: Lab, *argv: str) -> str:
 
 def test_who_logs_in_is_talked_to_in_french(provisioned: Lab) -> None:
     typed = ("ssh", "-F", str(provisioned.own.ssh_config), NODE, "locale; date --date=2026-08-01 +%B; date +%Z")
-    *settings, month, zone = run(typed, timeout_seconds=60, check=True).stdout.decode().split("\n")[:-1]
+    *settings, month, zone = run(typed, timeout_seconds=300, check=True).stdout.decode().split("\n")[:-1]
     assert "LANG=fr_FR.UTF-8" in settings
     assert (month, zone in ("CET", "CEST")) == ("août", True)
 
@@ -44,7 +44,7 @@ def test_a_locale_of_the_operator_that_it_does_not_have_is_not_heard_of(provisio
     words = settings["ssh_connection"]["ssh_args"].split()
     brings = ("-o", "SendEnv=LC_*", "-o", "ControlPath=none", "-F", str(provisioned.own.ssh_config))
     env = {"LC_ALL": "xx_XX.UTF-8", "LC_CTYPE": "xx_XX.UTF-8"}
-    typed = run(("ssh", *words, *brings, "-tt", NODE, "bash -c locale"), timeout_seconds=60, env=env, check=True)
+    typed = run(("ssh", *words, *brings, "-tt", NODE, "bash -c locale"), timeout_seconds=300, env=env, check=True)
     said = typed.stdout.decode().split("\r\n")
     assert (said[0], said[-2]) == ("LANG=fr_FR.UTF-8", "LC_ALL=C.UTF-8")
 

@@ -180,7 +180,7 @@ def test_a_dry_run_says_the_same_and_does_nothing(boxes: Boxes) -> None:
 def test_tc_understands_what_is_asked_of_netem(boxes: Boxes) -> None:
     used = {**kernel.backends(kernel.probe()), "delay": kernel.NETEM}
     words = queue_words(Fault(rate=8_000_000, delay_seconds=0.02, loss=0.01), used).split()
-    asked = run(("unshare", "--net", "tc", "qdisc", "add", "dev", "lo", "root", *words), timeout_seconds=30)
+    asked = run(("unshare", "--net", "tc", "qdisc", "add", "dev", "lo", "root", *words), timeout_seconds=300)
     assert asked.exit_code == 0 or b"Specified qdisc kind is unknown" in asked.stderr, asked.tail()
 
 

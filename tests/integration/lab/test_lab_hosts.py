@@ -77,7 +77,7 @@ def test_a_node_that_is_not_there_is_named_with_those_that_are(boxes: Boxes) -> 
 
 
 def test_a_shell_is_roots_and_reads_what_is_typed(boxes: Boxes) -> None:
-    typed = run(boxes.argv("shell", ONE), timeout_seconds=30, stdin=b"id -un; hostname; exit 3\n")
+    typed = run(boxes.argv("shell", ONE), timeout_seconds=300, stdin=b"id -un; hostname; exit 3\n")
     assert typed.stdout.split()[-2:] == [b"root", b"commune-b"]
     assert typed.exit_code == 3
 
@@ -130,7 +130,7 @@ def test_a_wipe_gives_a_new_box(boxes: Boxes) -> None:
     ]
     assert boxes.exec(ONE, "ls", "/srv/mine").exit_code == 2
     assert labs.host_keys(boxes.open())[ONE] != key
-    ssh = run(("ssh", "-F", str(boxes.open().own.ssh_config), ONE, "hostname"), timeout_seconds=30)
+    ssh = run(("ssh", "-F", str(boxes.open().own.ssh_config), ONE, "hostname"), timeout_seconds=300)
     assert ssh.stdout == b"commune-b\n", ssh.tail()
 
 
@@ -209,7 +209,7 @@ def test_a_disk_that_was_half_prepared_is_never_booted(crashed: Boxes) -> None:
     made.pool.remove(crashed.name, ONE)
     made.pool.prepare(made.paths.pool / "bases" / made.state.base, crashed.name, ONE)
     crashed.done("up")
-    ssh = run(("ssh", "-F", str(made.own.ssh_config), ONE, "hostname"), timeout_seconds=30)
+    ssh = run(("ssh", "-F", str(made.own.ssh_config), ONE, "hostname"), timeout_seconds=300)
     assert ssh.stdout == b"commune-b\n", ssh.tail()
 
 
@@ -229,7 +229,7 @@ def test_what_is_left_without_any_state_is_taken_down(crashed: Boxes) -> None:
 def test_groups_that_no_namespace_knows_go_and_those_of_another_lab_stay(crashed: Boxes) -> None:
     own, other = "lab.tcrash.node.gone", "lab.tcrash-2.node.there"
     script = 'mount -t cgroup2 none /mnt; mkdir -p "/mnt/$0/payload/system.slice" "/mnt/$1/payload"'
-    run(("unshare", "--mount", "sh", "-euc", script, own, other), timeout_seconds=30, check=True)
+    run(("unshare", "--mount", "sh", "-euc", script, own, other), timeout_seconds=300, check=True)
     try:
         crashed.done("down")
         assert cgroups.names() & {own, other} == {other}
@@ -245,10 +245,10 @@ def test_the_last_lab_of_a_place_gives_back_its_pool_and_loop_device(tmp_path: P
     devices = ("losetup", "--associated", str(paths.image))
     try:
         uplink = labs.up(paths, "tlast", INVENTORY, lambda sentence: None).state.way.interface
-        assert run(devices, timeout_seconds=30, check=True).stdout
+        assert run(devices, timeout_seconds=300, check=True).stdout
     finally:
         labs.down(paths, "tlast", lambda sentence: None)
-    assert not run(devices, timeout_seconds=30, check=True).stdout
+    assert not run(devices, timeout_seconds=300, check=True).stdout
     assert not paths.pool.is_mount()
     assert uplink not in network.interfaces(None)
     assert network.FORWARD.read_text() == before
@@ -270,6 +270,6 @@ def test_an_account_that_is_not_root_is_told_what_is_missing_and_what_works(word
 
 
 def test_a_probe_says_what_there_is_and_what_takes_its_place(boxes: Boxes) -> None:
-    probed = json.loads(run((*appliance_argv(), "lab", "probe", "--json"), timeout_seconds=60, check=True).stdout)
+    probed = json.loads(run((*appliance_argv(), "lab", "probe", "--json"), timeout_seconds=300, check=True).stdout)
     assert probed["features"]["nftables"] is True
     assert probed["backends"] == boxes.done("status")["backends"]

@@ -168,7 +168,7 @@ def test_an_operator_reaches_a_node_behind_nat_over_one_that_takes_packets(hosts
     config.write_text(OVER_THE_RELAY.format(known=hosts.desk.inventory / "known_hosts", key=hosts.lab.own.key))
     options = ("-F", str(config), "-o", "BatchMode=yes", "-o", f"HostKeyAlias={HIDDEN}")
     argv = ("ssh", *options, hosts.address(HIDDEN), "hostname; echo $SSH_CONNECTION")
-    said = run(netns.inside(hosts.lab.plan.core, argv), timeout_seconds=60, check=True).stdout.decode().split()
+    said = run(netns.inside(hosts.lab.plan.core, argv), timeout_seconds=300, check=True).stdout.decode().split()
     assert (said[0], said[1], said[3]) == (HIDDEN, MESH[RELAY], MESH[HIDDEN])
 
 
@@ -298,7 +298,7 @@ def meet(hosts: Meshed, node: str, mark: str) -> Result:
         str(hosts.desk.inventory),
     )
     argv = netns.inside(hosts.lab.plan.core, (*words, "--identity", str(hosts.lab.own.key)))
-    return run(argv, timeout_seconds=60, env={"PYTHONPATH": str(code_folder()), "HOME": str(hosts.desk.root)})
+    return run(argv, timeout_seconds=300, env={"PYTHONPATH": str(code_folder()), "HOME": str(hosts.desk.root)})
 
 
 def test_a_host_with_another_fingerprint_is_told_nothing(hosts: Meshed) -> None:

@@ -55,7 +55,7 @@ def curl(context: StoryContext, at: str, cert_of: str, host: str, port: int, pat
     name = f"{host}.lab.internal"
     there = ("--resolve", f"{name}:{port}:{MESH[host]}", f"https://{name}:{port}{path}")
     asked = ("curl", "--silent", "--fail", "--max-time", "5", "--cacert", str(tls / "root.pem"), *own, *words, *there)
-    result = run(netns.inside(node.namespace, asked), timeout_seconds=30)
+    result = run(netns.inside(node.namespace, asked), timeout_seconds=300)
     return result.exit_code, result.stdout.decode()
 
 

@@ -87,7 +87,7 @@ def test_nobody_asks_from_another_building_or_over_the_mesh(context: StoryContex
     assert "ConnectTimeout" in refused.stderr.decode()
     mesh = ("curl", "--silent", "--insecure", "--max-time", "5", "https://10.64.0.2/")
     argv = netns.inside(context.lab.plan.node(BLIND).namespace, mesh)
-    assert run(argv, timeout_seconds=30).exit_code == CURL_TIMED_OUT
+    assert run(argv, timeout_seconds=300).exit_code == CURL_TIMED_OUT
 
 
 def test_a_node_that_opens_no_service_has_no_pages(context: StoryContext) -> None:
@@ -109,7 +109,7 @@ def reaches_the_pages(context: StoryContext, site: str) -> int:
     """How curl ends that asks the standby's pages from a PC of `site`."""
     address = context.lab.plan.node(STANDBY).address
     asked = ("curl", "--silent", "--insecure", "--max-time", "5", "--output", "/dev/null", f"https://{address}/")
-    return run(netns.inside(context.lab.plan.site(site).namespace, asked), timeout_seconds=30).exit_code
+    return run(netns.inside(context.lab.plan.site(site).namespace, asked), timeout_seconds=300).exit_code
 
 
 def test_with_the_origin_off_she_signs_in_at_the_standby_as_at_home(context: StoryContext, codes: list[str]) -> None:

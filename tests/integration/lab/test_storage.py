@@ -78,7 +78,7 @@ def test_a_node_that_helps_others_open_their_disk_answers_nodes_alone(provisione
     # What the role asks of each server before it binds a disk to it.
     assert said(provisioned, "tang-show-keys", TANG_PORT, node=server)
     # A PC in the very building of the server.
-    outsider = run(netns.inside(provisioned.plan.site(server).namespace, ask), timeout_seconds=60)
+    outsider = run(netns.inside(provisioned.plan.site(server).namespace, ask), timeout_seconds=300)
     assert outsider.exit_code != 0
     assert "timed out" in outsider.stderr.decode()
 

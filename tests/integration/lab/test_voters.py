@@ -29,7 +29,7 @@ def lab(provisioned: Lab) -> Lab:
 
 
 def on(lab: Lab, node: str, *argv: str) -> Result:
-    return run(machine.enter_argv(lab.plan.node(node), argv), timeout_seconds=60)
+    return run(machine.enter_argv(lab.plan.node(node), argv), timeout_seconds=300)
 
 
 def members(lab: Lab, node: str) -> set[str]:
@@ -117,7 +117,7 @@ def test_all_voters_that_lost_their_disks_come_back_from_one_copy(lab: Lab) -> N
         lost = memory if node == "commune-c" else f"{memory}/etcd"
         assert on(lab, node, "rm", "-r", lost).exit_code == 0
         argv = machine.enter_argv(lab.plan.node(node), ("tee", "/var/tmp/copy"))
-        run(argv, timeout_seconds=60, stdin=copy, check=True)
+        run(argv, timeout_seconds=300, stdin=copy, check=True)
         made = on(lab, node, "appliance", "--json", "voter", "restore", "/var/tmp/copy")
         assert made.exit_code == 0, made.stderr
         told.add(json.loads(made.stdout)["hash"])

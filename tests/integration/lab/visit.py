@@ -21,7 +21,7 @@ from urllib.parse import quote
 from tests.integration.portal.world import Visitor
 from tests.pace import PACE
 
-WAIT_SECONDS = PACE * 90.0
+WAIT_SECONDS = PACE * 180.0
 
 
 def visit(

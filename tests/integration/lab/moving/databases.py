@@ -26,7 +26,7 @@ class Databases(Sites):
     def ask(self, statements: str, user: str = DATABASE, node: str = CLIENT) -> Result:
         """A program at `node` that speaks to the database at its own address, by its password."""
         argv = ("psql", "-XqAtw", "-v", "ON_ERROR_STOP=1", "-d", f"{NOTICES} user={user}", "-c", statements)
-        return run(netns.inside(self.namespace(node), argv), timeout_seconds=60, env={"PGPASSWORD": PASSWORD})
+        return run(netns.inside(self.namespace(node), argv), timeout_seconds=300, env={"PGPASSWORD": PASSWORD})
 
     def make_table(self) -> None:
         until(lambda: self.state(HOME, SERVICE) == "ACTIVE", "it is granted to its home and served")

@@ -73,7 +73,7 @@ class Shares(Sites):
         act = folder / "promote.act"
         words = ("--service", SERVICE, "--reason", "the town hall is cut off", "--operator", "maintenance")
         signed = ("act", "sign", "promote", STANDBY, *words, "--key", str(self.desk.operator_key), "--out", str(act))
-        run((*appliance_argv(), *signed), timeout_seconds=60, check=True)
+        run((*appliance_argv(), *signed), timeout_seconds=300, check=True)
         self.run(STANDBY, "tee", "/srv/promote.act", stdin=act.read_bytes())
         self.move("promote", SERVICE, "--act", "/srv/promote.act")
 
@@ -82,7 +82,7 @@ def reads(pc: Pc, file: str, text: str) -> bool:
     """Whether a PC reads the file. A server that is not there yet is not waited for: TCP would try again after a
     minute."""
     asks = f"import socket; socket.create_connection(({pc.server!r}, 445), 1)"
-    if run((*pc.inside, "python3", "-I", "-c", asks), timeout_seconds=60).exit_code != 0:
+    if run((*pc.inside, "python3", "-I", "-c", asks), timeout_seconds=300).exit_code != 0:
         return False
     with suppress(ApplianceError):
         return pc.get(SHARE, file) == text

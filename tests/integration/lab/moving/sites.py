@@ -78,7 +78,7 @@ class Sites(Meshed):
         """Return what a PC in the building of `node` reads of a site on the pages of that node; "" for nothing."""
         address = f"https://{self.lab.plan.node(node).address}/publies/{service}/"
         asks = ("curl", "--silent", "--insecure", "--fail", "--max-time", "30", address)
-        return run(netns.inside(self.lab.plan.site(node).namespace, asks), timeout_seconds=60).stdout.decode().strip()
+        return run(netns.inside(self.lab.plan.site(node).namespace, asks), timeout_seconds=300).stdout.decode().strip()
 
     def is_active(self, node: str, service: str) -> bool:
         unit = f"appliance-site@{service}.service"
