@@ -213,7 +213,7 @@ class BackupCopies:
 
     async def _call(self, service: str) -> Process:
         state = str(self._current.node.layout.root)
-        argv = (sys.executable, "-sP", "-m", "appliance.failover.takeover", str(os.getpid()), state, service)
+        argv = (sys.executable, "-sP", "-m", "appliance.failover.takeover_worker", str(os.getpid()), state, service)
         env = {**os.environ, "PYTHONPATH": str(Path(appliance.__file__).parent.parent)}
         pipe = asyncio.subprocess.PIPE
         how: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "limit": ANSWER_BYTES_MAX, "env": env}

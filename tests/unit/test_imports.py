@@ -27,7 +27,7 @@ from appliance_lab.checkout import code_folder
             ("appliance.backup.writer.keep", "appliance.restore.job", "appliance.failover.fsm.model", "difflib"),
         ),
         (
-            "appliance.failover.takeover",
+            "appliance.failover.takeover_worker",
             (
                 "appliance.backup.writer.writer",
                 "appliance.failover.forms.share_work",

@@ -14,7 +14,7 @@ import pytest
 from appliance.backup.peers.adopt import own_repository
 from appliance.backup.writer import writer
 from appliance.escrow import age
-from appliance.failover.takeover import place
+from appliance.failover.takeover_worker import place
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
 from tests.waiting import wait_until

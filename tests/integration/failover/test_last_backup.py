@@ -15,7 +15,7 @@ from appliance.backup.writer.begin import begin, take_first_grant
 from appliance.backup.writer.writer import run
 from appliance.errors import NotFound, Refused
 from appliance.failover.forms.share_work import save_people
-from appliance.failover.takeover import _check_whole, sync
+from appliance.failover.takeover_worker import _check_whole, sync
 from appliance.host.files import make_private_folder
 from appliance.territory.implicit import implicit_name, with_implicit
 from appliance_lab.processes.territory import ProcessTerritory

@@ -23,7 +23,7 @@ from appliance.backup.peers.fetched import remember_fetched
 from appliance.backup.writer import writer
 from appliance.backup.writer.replaced import replaced_repositories
 from appliance.errors import NoSpace
-from appliance.failover import takeover
+from appliance.failover import takeover_worker
 from appliance.failover.forms.files import REPLACED
 from appliance.failover.replaced_trees import forget_trees, look_at_trees, put_aside, trees_of
 from appliance.node.current import files_of
@@ -67,9 +67,9 @@ class Moves:
         sealed, found = fetch_for_resync(node, SERVICE)
         remember_fetched(node, SERVICE, sealed)
         raw = self.territory.grant(request_after_fetch(node, SERVICE, found, "a test"), to)
-        (node.service(SERVICE).root / takeover.GRANTED).write_bytes(raw)
+        (node.service(SERVICE).root / takeover_worker.GRANTED).write_bytes(raw)
         with Lines(node) as lines:
-            takeover.adopt(node, SERVICE, json.dumps({"keep": False, "generation": "", "required": ""}), lines)
+            takeover_worker.adopt(node, SERVICE, json.dumps({"keep": False, "generation": "", "required": ""}), lines)
         self.holder = to
 
     def there_and_back(self, saved: bool = True) -> None:
@@ -83,7 +83,7 @@ class Moves:
         """As a node does it that finds others went on without it."""
         node = self.node(name)
         with Lines(node) as lines:
-            takeover.branch(node, SERVICE, str(max(chain_of(node, SERVICE).grants())), lines)
+            takeover_worker.branch(node, SERVICE, str(max(chain_of(node, SERVICE).grants())), lines)
 
     def tidy(self) -> None:
         assert perform(self.node(), Prune(SERVICE, "a test")).error == ""

@@ -100,5 +100,5 @@ def test_whoever_waits_for_a_service_waits_for_a_silent_peer_once(begin: Begin) 
 
 def workers(of: str = "") -> set[int]:
     """Workers for takeovers that this program called, or for the node whose state folder is `of`."""
-    found = processes_running("appliance.failover.takeover")
+    found = processes_running("appliance.failover.takeover_worker")
     return {it.pid for it in found if (of or str(os.getpid())) in it.argv}

@@ -82,11 +82,11 @@ def main() -> None:
         {"backup": writer.run, "tidy": writer.prune}[action](node, words[1])
     elif action == "takeover":
         from appliance.backup.peers.conversation import Lines
-        from appliance.failover import takeover
+        from appliance.failover import takeover_worker
 
         with Lines(node) as lines:
             arm(last, tell)
-            takeover.adopt(node, words[1], '{"keep": false, "generation": "", "required": ""}', lines)
+            takeover_worker.adopt(node, words[1], '{"keep": false, "generation": "", "required": ""}', lines)
     else:
         from appliance.backup.chain.resync import continue_under
         from appliance.backup.peers.fetched import load_fetched

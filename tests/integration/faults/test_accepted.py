@@ -12,7 +12,7 @@ from appliance.agent.observe import Observer, now_of
 from appliance.backup.peers.conversation import Lines
 from appliance.backup.writer import writer
 from appliance.errors import Refused
-from appliance.failover.takeover import sync
+from appliance.failover.takeover_worker import sync
 from appliance.monitor.written import judge_written
 from appliance.portal.freshness import freshness
 from appliance_lab.processes.territory import ProcessTerritory

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import NoSpace
-from appliance.failover.takeover import GRANTED
+from appliance.failover.takeover_worker import GRANTED
 from appliance.host.command import Result
 from appliance.units import MIB
 from appliance_lab.checkers.tree_record import compare, take

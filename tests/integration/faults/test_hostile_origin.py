@@ -20,7 +20,7 @@ from appliance.backup.proofs.proofs import load_proofs
 from appliance.borg.client import Borg
 from appliance.borg.model import Created
 from appliance.errors import IntegrityError
-from appliance.failover import takeover
+from appliance.failover import takeover_worker
 from appliance.node.handle import Node
 from tests.integration.borg.hostile import file, forge, hardlink, symlink
 from tests.integration.faults.world import SERVICE, STANDBY, FaultWorld
@@ -57,13 +57,13 @@ def drill(node: Node) -> str:
 
 def copy(node: Node) -> str:
     with Lines(node) as lines, pytest.raises(IntegrityError) as caught:
-        takeover.copy(node, SERVICE, "", lines)
+        takeover_worker.copy(node, SERVICE, "", lines)
     return str(caught.value)
 
 
 def place(node: Node) -> str:
     with pytest.raises(IntegrityError) as caught:
-        takeover.place(node, SERVICE, open_best(node, SERVICE, "standby").repository)
+        takeover_worker.place(node, SERVICE, open_best(node, SERVICE, "standby").repository)
     return str(caught.value)
 
 

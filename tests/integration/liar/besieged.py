@@ -38,7 +38,7 @@ from appliance.backup.writer.writer import push_newest
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError, Unreachable
 from appliance.escrow.envelopes import ServiceKey
-from appliance.failover import takeover
+from appliance.failover import takeover_worker
 from appliance.host.files import sha256_file
 from appliance.node.handle import Node
 from appliance.trust.grant import Grant
@@ -196,7 +196,7 @@ class Besieged(World):
             raw = self.grant(request_after_fetch(node, SERVICE, found, "test"), name)
         if sealed.header.id.name < expected:
             raise Broken(f"{name} goes on from {sealed.header.id}, and {expected} is at an honest holder")
-        (node.service(SERVICE).root / takeover.GRANTED).write_bytes(raw)
+        (node.service(SERVICE).root / takeover_worker.GRANTED).write_bytes(raw)
         accepted = self._present(node)
         with self._never(f"the takeover by {name}"):
             grant = continue_under(node, SERVICE, load_fetched(node, SERVICE), raw, self.key(node))
@@ -219,7 +219,7 @@ class Besieged(World):
         """The honest vaults that are said to refuse the former writer from now on."""
         try:
             with Lines(node, hurried=True) as lines:
-                said = takeover.present(node, SERVICE, "", lines)
+                said = takeover_worker.present(node, SERVICE, "", lines)
         except ApplianceError as error:
             self.told.append(f"nobody is fenced: {error.what}")
             return ()
@@ -393,7 +393,7 @@ def playing(world: Besieged) -> Iterator[Besieged]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conversation, "Line", world.line)
         patch.setattr(session, "_told", noted)
-        for module in (conversation, pushing, takeover):
+        for module in (conversation, pushing, takeover_worker):
             patch.setattr(module, "ThreadPoolExecutor", AtOnce)
         make_cheaper(patch)
         yield world

@@ -10,7 +10,7 @@ from appliance.backup.peers.shown import Shown
 from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.maintenance.pruning import _Received
 from appliance.backup.vault.store import BUCKET, Replica
-from appliance.failover import takeover
+from appliance.failover import takeover_worker
 from appliance.node.handle import Node
 from appliance.trust.bundle import Member
 from appliance.trust.grant import Grant
@@ -37,8 +37,8 @@ def as_old_as_it_was_said(node: Node, replica: Replica, name: str, now: int) -> 
 
 def shown_to_all(node: Node, service: str, word: str, lines: Lines) -> dict[str, Any]:
     """Finding 8: a vault that kept nothing counts as a fence."""
-    grant = takeover._newest_own(node, service)
-    asked = tuple(it.node for it in takeover.current_targets(node, service))
+    grant = takeover_worker._newest_own(node, service)
+    asked = tuple(it.node for it in takeover_worker.current_targets(node, service))
     known, _ = lines.ask_all(asked, lambda conversation: _shown_to(conversation, service, grant))
     return {"accepted": list(known), "newer": 0}
 
@@ -91,5 +91,9 @@ DEFECTS: dict[str, tuple[str, Any, Callable[[Besieged], None]]] = {
         as_old_as_it_was_said,
         false_ages,
     ),
-    "a vault that kept nothing is a fence": ("appliance.failover.takeover.present", shown_to_all, an_empty_vault),
+    "a vault that kept nothing is a fence": (
+        "appliance.failover.takeover_worker.present",
+        shown_to_all,
+        an_empty_vault,
+    ),
 }

@@ -21,7 +21,7 @@ from appliance.backup.vault.maintenance.repair import repair
 from appliance.backup.vault.maintenance.scrub import scrub
 from appliance.backup.writer.begin import history, known_epochs
 from appliance.errors import Refused
-from appliance.failover.takeover import _show, present
+from appliance.failover.takeover_worker import _show, present
 from appliance.trust.grant import Grant
 from tests.worlds.vaults import HOLDER, ORIGIN, OUTSIDER, SERVICE, SPARE, STANDBY, VaultWorld
 from tests.worlds.vaults_in_process import World

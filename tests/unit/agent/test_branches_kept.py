@@ -14,7 +14,7 @@ from appliance.backup.peers.conversation import Lines
 from appliance.branches.merge import Merge
 from appliance.branches.plan import _check_closed, choose, leave
 from appliance.errors import Busy, Refused, UsageError
-from appliance.failover import takeover
+from appliance.failover import takeover_worker
 from appliance.failover.forms import trees
 from appliance.host.command import CommandFailed, Result
 from appliance.node.current import files_of
@@ -42,14 +42,14 @@ def test_files_links_and_what_no_archive_takes_are_kept_as_they_are(node: Node) 
     (folder / "2026/note.txt").chmod(0o640)
     (folder / "newest").symlink_to("2026/note.txt")
     os.mkfifo(folder / "scanner")
-    kept = Path(takeover.branch(node, SERVICE, "2", Lines(node))["folder"])
+    kept = Path(takeover_worker.branch(node, SERVICE, "2", Lines(node))["folder"])
     assert kept.name == "2"
     there = next(kept.rglob("2026")).parent
     assert (there / "2026/note.txt").read_text() == "before the cut"
     assert stat.S_IMODE((there / "2026/note.txt").stat().st_mode) == 0o640
     assert os.readlink(there / "newest") == "2026/note.txt"
     assert stat.S_ISFIFO((there / "scanner").lstat().st_mode)
-    assert takeover.branch(node, SERVICE, "2", Lines(node)) == {"folder": str(kept)}, "it can be asked again"
+    assert takeover_worker.branch(node, SERVICE, "2", Lines(node)) == {"folder": str(kept)}, "it can be asked again"
 
 
 def test_of_a_branch_that_does_not_fit_nothing_stays_and_a_person_reads_what_to_do(
@@ -64,7 +64,7 @@ def test_of_a_branch_that_does_not_fit_nothing_stays_and_a_person_reads_what_to_
     (files(node) / "2026/note.txt").write_text("a part of it")
     monkeypatch.setattr(trees, "run", full)
     with pytest.raises(Refused, match=r"as a branch: cp exited with 1: .*No space left on device") as refused:
-        takeover.branch(node, SERVICE, "2", Lines(node))
+        takeover_worker.branch(node, SERVICE, "2", Lines(node))
     assert "Free space on that disk" in refused.value.remedy
     assert os.listdir(node.service(SERVICE).root / "branches") == []
 
@@ -75,14 +75,14 @@ def test_what_the_system_refuses_to_a_worker_is_told_in_a_sentence(
     def full(node: Node, service: str, word: str, lines: Lines) -> dict[str, object]:
         raise OSError(28, "No space left on device", "copy.new")
 
-    monkeypatch.setattr(takeover, "VERBS", {"copy": full})
-    monkeypatch.setattr(takeover, "die_with_parent", lambda parent: None)
-    monkeypatch.setattr(sys, "argv", ["takeover.py", str(os.getpid()), str(node.layout.root), SERVICE])
+    monkeypatch.setattr(takeover_worker, "VERBS", {"copy": full})
+    monkeypatch.setattr(takeover_worker, "die_with_parent", lambda parent: None)
+    monkeypatch.setattr(sys, "argv", ["takeover_worker.py", str(os.getpid()), str(node.layout.root), SERVICE])
     order = tmp_path / "order"
     order.write_text('{"verb": "copy", "word": ""}\n')
     with order.open() as given:
         monkeypatch.setattr(sys, "stdin", given)
-        assert takeover.main() == 0
+        assert takeover_worker.main() == 0
     said = capsys.readouterr().out
     assert said == '{"error": "copy docs-a: [Errno 28] No space left on device: \'copy.new\'", "remedy": ""}\n'
 
@@ -100,7 +100,7 @@ def test_nothing_is_merged_while_a_file_that_would_be_replaced_is_open(tmp_path:
 def test_of_several_branches_only_those_that_wait_are_offered(node: Node) -> None:
     files(node)
     for epoch in ("2", "4", "7"):
-        takeover.branch(node, SERVICE, epoch, Lines(node))
+        takeover_worker.branch(node, SERVICE, epoch, Lines(node))
     leave(node, choose(node, SERVICE, 2))
     with pytest.raises(UsageError) as several:
         choose(node, SERVICE, None)

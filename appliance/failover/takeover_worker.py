@@ -1,4 +1,4 @@
-"""The work of a takeover on copies, by workers: `python3 -m appliance.failover.takeover PARENT STATE SERVICE`.
+"""The work of a takeover on copies, by workers: `python3 -m appliance.failover.takeover_worker PARENT STATE SERVICE`.
 
 Nothing is decided here. Row `grace.take` or `waiting.promoted` of `fsm/waiting.py` decides that this node takes over,
 and a majority of the voters' brokers must grant it (`voter/grant_rules.py: decide`).
