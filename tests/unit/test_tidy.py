@@ -46,10 +46,10 @@ LATE_IMPORTS = {
     ("appliance/failover/takeover_worker.py", "appliance.backup.writer.writer.safety_of"),
     ("appliance/backup/writer/writer.py", "appliance.backup.writer.forgetting.forget_noted"),
     ("appliance/backup/writer/writer.py", "appliance.restore.unended.pinned"),
-    ("appliance/backup/vault/sealing/sealer_here.py", "appliance.backup.vault.maintenance.scrub"),
-    ("appliance/backup/vault/sealing/sealer_here.py", "appliance.backup.vault.maintenance.pruning"),
-    ("appliance/backup/vault/sealing/sealer_host.py", "appliance.backup.vault.maintenance.scrub.Scrubbed"),
-    ("appliance/backup/vault/sealing/sealer_host.py", "appliance.backup.vault.maintenance.pruning.Pruned"),
+    ("appliance/backup/vault/sealing/sealer_local.py", "appliance.backup.vault.maintenance.scrub"),
+    ("appliance/backup/vault/sealing/sealer_local.py", "appliance.backup.vault.maintenance.pruning"),
+    ("appliance/backup/vault/sealing/sealer_client.py", "appliance.backup.vault.maintenance.scrub.Scrubbed"),
+    ("appliance/backup/vault/sealing/sealer_client.py", "appliance.backup.vault.maintenance.pruning.Pruned"),
 }
 EACH_FUNCTION_IMPORTS = "appliance/agent/act.py"
 """A worker does one of its works and ends."""

@@ -1,7 +1,7 @@
 """Signing receipts: this node's word that it holds a generation durably, which its writer counts as a copy.
 
-`sealing/sealer_here.py: HereSealer.publish` calls it for each new generation, `maintenance/replacing.py: replace` for a
-receipt that was lost. On a host both run in the sealing helper (`sealing/sealer_server.py`): a session of the vault
+`sealing/sealer_local.py: LocalSealer.publish` calls it for each new generation, `maintenance/replacing.py: replace` for
+a receipt that was lost. On a host both run in the sealing helper (`sealing/sealer_server.py`): a session of the vault
 asks it, has no key and cannot sign. In process mode the session's own process signs.
 """
 

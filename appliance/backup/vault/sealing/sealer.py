@@ -1,7 +1,7 @@
 """The port by which a replica is changed: every sealed file is written, removed and signed for behind it.
 
-In process mode one account is all of a node and does it itself (`sealer_here.py`). On a real host sealed files belong
-to an account of their own, and the sessions and the agent ask that account's helper (`sealer_host.py`,
+In process mode one account is all of a node and does it itself (`sealer_local.py`). On a real host sealed files belong
+to an account of their own, and the sessions and the agent ask that account's helper (`sealer_client.py`,
 `sealer_server.py`). The helper never believes its caller: it checks every signature, hash and place in the chain again.
 Both versions pass one contract suite.
 """

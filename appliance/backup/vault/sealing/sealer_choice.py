@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from appliance.backup.vault.sealing.sealer import Sealer
-from appliance.backup.vault.sealing.sealer_here import HereSealer
-from appliance.backup.vault.sealing.sealer_host import HostSealer
+from appliance.backup.vault.sealing.sealer_client import SealerClient
+from appliance.backup.vault.sealing.sealer_local import LocalSealer
 from appliance.errors import IntegrityError
 from appliance.host.layout import NodeLayout
 from appliance.node.handle import Node
@@ -15,7 +15,7 @@ from appliance.node.handle import Node
 
 def sealer_of(node: Node) -> Sealer:
     socket = helper(node.layout, "sealer")
-    return HostSealer(socket) if socket else HereSealer(node, node.signing_key)
+    return SealerClient(socket) if socket else LocalSealer(node, node.signing_key)
 
 
 def helper(layout: NodeLayout, name: str) -> Path | None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from appliance.backup.vault.limits import LISTING_BYTES_MAX
 from appliance.backup.vault.replicas import replica_names
-from appliance.backup.vault.sealing.sealer_here import HereSealer
+from appliance.backup.vault.sealing.sealer_local import LocalSealer
 from appliance.backup.vault.sealing.sealer_verbs import NODE_MAY, RECEIVER_MAY, Answer, Asked
 from appliance.backup.vault.wire import Channel, Closed
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused
@@ -99,7 +99,7 @@ class Server:
         service = str(frame.get("service"))
         if service not in replica_names(node):
             node.bundle.last_terms(service)  # nothing is made for a name that the bundle does not know
-        return do(Asked(node, HereSealer(node, self._key), giver, frame, raw, descriptors))
+        return do(Asked(node, LocalSealer(node, self._key), giver, frame, raw, descriptors))
 
     def _verbs(self, giver: int) -> Mapping[str, Callable[[Asked], Answer]]:
         if giver == self._state.stat().st_uid:

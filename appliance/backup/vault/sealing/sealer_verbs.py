@@ -16,7 +16,7 @@ from appliance.backup.vault.relay import AGE_SECONDS_MAX, Relay, check_receipt
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing import custody
 from appliance.backup.vault.sealing.sealer import RepairDocuments
-from appliance.backup.vault.sealing.sealer_here import HereSealer
+from appliance.backup.vault.sealing.sealer_local import LocalSealer
 from appliance.backup.vault.store import Replica
 from appliance.backup.vault.stored_grants import granters_at
 from appliance.errors import IntegrityError
@@ -32,7 +32,7 @@ class Asked:
     """One request, by the account `giver`; `raw` and `descriptors` came with it."""
 
     node: Node
-    sealer: HereSealer
+    sealer: LocalSealer
     giver: int
     frame: Mapping[str, Any]
     raw: bytes

@@ -28,7 +28,7 @@ NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True)
-class HostSealer:
+class SealerClient:
     """`socket` is where the helper listens."""
 
     socket: Path

@@ -30,7 +30,7 @@ RECHECKS_MAX = 64
 
 
 @dataclass(frozen=True)
-class HereSealer:
+class LocalSealer:
     """`key` is the file of the node's signing key."""
 
     node: Node
