@@ -1,5 +1,7 @@
 """A receipt: a holder says under its signature that it holds a generation durably, and since when by its own ageing
 clock.
+
+Here is only the format. `backup/vault/receipts.py: sign_receipt` calls `make_receipt` with the node's key.
 """
 
 from __future__ import annotations
