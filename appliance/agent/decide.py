@@ -12,7 +12,7 @@ so that a backup that is always due starves nothing:
     keep   repair, exchange, scrub, pruning, check of what is kept for others: one at a time
 
 A backup that has sealed only sends; days of first seeding over a thin line therefore stop neither other services nor
-the next local backup of the same one.
+the next local backup of the same one. When a nearly full disk lets old archives go, `_prune` decides.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from appliance.backup.vault.free_space import FREE_BYTES_MIN, NEARLY_FULL_BYTES
+from appliance.backup.vault.free_space import FREE_BYTES_MIN, FULL_BYTES, NEARLY_FULL_BYTES
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.checks import checks_of
 from appliance.monitor.credentials import machine_lacks, machine_reasons, theft_lack
@@ -19,10 +19,9 @@ from appliance.monitor.states import ORDER, Judged, Reason, State, worst_first
 from appliance.monitor.unended import unended_reasons
 from appliance.monitor.view import AgentSeen, Now, View
 from appliance.monitor.written import judge_written
-from appliance.units import MIB, MINUTE, format_bytes, format_duration
+from appliance.units import MINUTE, format_bytes, format_duration
 
 AGENT_LOOKS_WITHIN_SECONDS = 15 * MINUTE
-FULL_BYTES = MIB
 
 
 @dataclass(frozen=True)
