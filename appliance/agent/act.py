@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from appliance.backup.peers.push import Pushed
 
 SCRUB_SECONDS_MAX = 10 * MINUTE
-"""The lane is for all that is held: the next scrub goes on from here."""
+"""The worker class is for all that is held: the next scrub goes on from here."""
 
 
 def perform(node: Node, work: Work) -> Outcome:

@@ -1,8 +1,8 @@
 """The next work to begin, and how long to wait otherwise. Pure: the same view and times give the same decisions.
 
 Each kind of work says when it is next wanted, from its schedule or interval; a failure moves that by a wait that
-doubles. Wanted work is begun in the order of urgency, as far as its lane has room; works at one repository take turns,
-so that a backup that is always due starves nothing:
+doubles. Wanted work is begun in the order of urgency, as far as its worker class has room; works at one repository take
+turns, so that a backup that is always due starves nothing:
 
     save   a backup until it has sealed, a pruning: reads and packs whole disks, so few at a time
     send   pushes, replications: mostly wait for the line, so each service has its own
@@ -63,7 +63,7 @@ ACCOUNTS_SECONDS = MINUTE
 HANDED_OVER_SECONDS = 15.0
 
 _SAVE, _SEND, _READ, _INSTALL, _PROVE, _KEEP = "save", "send", "read", "lay", "prove", "keep"
-_LANES = {
+_WORKER_CLASSES = {
     BackUp.kind: _SAVE,
     Prune.kind: _SAVE,
     Push.kind: _SEND,
@@ -145,7 +145,7 @@ def _turn(work: Work, view: View, now: Now) -> int:
 
 
 def _with_room(wanted: Iterable[Work], view: View) -> Iterator[Work]:
-    """Those of `wanted` that their lane has room for, in their order; one at a time at each repository of this node."""
+    """Those of `wanted` that their worker class has room for, in their order; one at a time at each own repository."""
     free = {_SAVE: SAVING_MAX, _READ: READING_MAX, _INSTALL: INSTALLING_MAX, _PROVE: PROVING_MAX, _KEEP: KEEPING_MAX}
     in_use: set[str] = set()
     for running in view.running:
@@ -153,17 +153,17 @@ def _with_room(wanted: Iterable[Work], view: View) -> Iterator[Work]:
             continue
         _take(running.kind, running.service, free, in_use, view)
     for work in wanted:
-        lane = _LANES.get(work.kind, _KEEP)
+        worker_class = _WORKER_CLASSES.get(work.kind, _KEEP)
         at_repository = _is_at_repository(work.kind, work.service, view)
-        if free.get(lane, 1) > 0 and not (at_repository and work.service in in_use):
+        if free.get(worker_class, 1) > 0 and not (at_repository and work.service in in_use):
             _take(work.kind, work.service, free, in_use, view)
             yield work
 
 
 def _take(kind: str, service: str, free: dict[str, int], in_use: set[str], view: View) -> None:
-    lane = _LANES.get(kind, _KEEP)
-    if lane in free:
-        free[lane] -= 1
+    worker_class = _WORKER_CLASSES.get(kind, _KEEP)
+    if worker_class in free:
+        free[worker_class] -= 1
     if _is_at_repository(kind, service, view):
         in_use.add(service)
 
@@ -198,7 +198,7 @@ def _candidates(view: View, now: Now, intervals: Intervals) -> Iterator[_Candida
         yield from _for_each_generation(_ready(ahead), _rests(ahead, now), view, now, intervals)
     for held in holding:
         yield from _keep(held, view, now, intervals)
-    for name in view.emptying:
+    for name in view.being_removed:
         yield from _regularly(PruneVault(name, "unneeded data is removed"), PRUNE_VAULT_SECONDS, view, now, intervals)
     for written in ours:
         yield from _prune(written, view, now, intervals)
@@ -263,22 +263,22 @@ def _push(written: Written, view: View, now: Now, intervals: Intervals) -> Itera
 def _replicate(held: Held, view: View, now: Now, intervals: Intervals) -> Iterator[_Candidate]:
     """Send what is held here to the spares of lost replica nodes, and to peers found to lack it."""
     asked = view.last(Exchange.kind, held.service)
-    for peer in dict.fromkeys((*held.heirs, *(asked.to_bring if asked else ()))):
+    for peer in dict.fromkeys((*held.targets, *(asked.to_bring if asked else ()))):
         attempt = view.last(Replicate.kind, held.service, peer)
         if _is_brought(held, peer, attempt, asked) or view.runs(Replicate.kind, held.service, peer):
             continue
-        is_heir = f"{', '.join(held.lost)} is lost, so {peer} must hold it"
+        is_lost = f"{', '.join(held.lost)} is lost, so {peer} must hold it"
         work = Replicate(
-            held.service, is_heir if peer in held.heirs else f"{peer} lacks generations that are here", peer
+            held.service, is_lost if peer in held.targets else f"{peer} lacks generations that are here", peer
         )
         yield _Candidate(_held_back(Replicate.kind, attempt, now, intervals), work)
 
 
 def _is_brought(held: Held, peer: str, attempt: Attempt | None, asked: Attempt | None) -> bool:
-    """Whether `peer` took all that it should: an heir the newest generation here, another since it was asked."""
+    """Whether `peer` took all that it should: a target the newest generation here, another since it was asked."""
     if attempt is None or attempt.failures or held.newest is None:
         return False
-    if peer in held.heirs and attempt.mark != held.newest.name:
+    if peer in held.targets and attempt.mark != held.newest.name:
         return False
     return asked is None or peer not in asked.to_bring or attempt.age >= asked.age
 

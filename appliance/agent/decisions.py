@@ -98,7 +98,7 @@ class Exchange(Work):
 
 @dataclass(frozen=True)
 class Repair(Work):
-    """Bring back what is rotten or gone from another holder."""
+    """Bring back what is corrupt or gone from another holder."""
 
     kind = "repair"
 

@@ -117,7 +117,7 @@ class Observer:
             readable=tuple(readable),
             ahead=tuple(ahead),
             origins=tuple(stood_for),
-            emptying=tuple(it for it in replica_names(node) if it not in seen and are_known(replica_of(node, it))),
+            being_removed=tuple(it for it in replica_names(node) if it not in seen and are_known(replica_of(node, it))),
             attempts=memory.attempts,
             running=memory.running,
             machine=see_machine(node.layout) if thorough else Machine(),
@@ -307,7 +307,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         received=utc_seconds(receipt.time) if receipt else 0.0,
         received_age=receipt.age_seconds if receipt else 0,
         lost=tuple(sorted(lost & {*terms.replica_nodes, terms.origin})),
-        heirs=_heirs(node, terms, replica, lost),
+        targets=_targets(node, terms, replica, lost),
         quota_bytes=quota,
         used_bytes=used,
         ceiling_bytes=None if ceiling is None else int(ceiling),
@@ -325,7 +325,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
     )
 
 
-def _heirs(node: Node, terms: Terms, replica: Replica, lost: frozenset[str]) -> tuple[str, ...]:
+def _targets(node: Node, terms: Terms, replica: Replica, lost: frozenset[str]) -> tuple[str, ...]:
     """Return the nodes that must hold the service now that `lost` are gone; no new node while none is."""
     epochs = replica.epochs()
     if not epochs or not lost & {*terms.replica_nodes, terms.origin}:

@@ -145,7 +145,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     yield from _late(
         READ_AGAIN, held.service, view, now, "See whether the agent is busy here: appliance status", "reread"
     )
-    yield from (reason for heir in held.heirs for reason in failures(("replicate",), held.service, view, peer=heir))
+    yield from (reason for node in held.targets for reason in failures(("replicate",), held.service, view, peer=node))
 
 
 def _exchange_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:

@@ -149,8 +149,8 @@ class Held:
     received_age: int = 0
     lost: tuple[str, ...] = ()
     """Nodes of this service that are lost, by a signed act in force or because nobody of it has seen them for long."""
-    heirs: tuple[str, ...] = ()
-    """The nodes that must hold it in their place, this node aside; best first."""
+    targets: tuple[str, ...] = ()
+    """The nodes that must hold it now, spares in the place of lost replica nodes, this node aside; best first."""
     quota_bytes: int = 0
     used_bytes: int | None = None
     """None when it was not counted: that reads every file's size."""
@@ -161,7 +161,7 @@ class Held:
     """Used bytes from which on letting old history go no longer keeps the share from filling up; None as above."""
     forks: tuple[str, ...] = ()
     damage: tuple[str, ...] = ()
-    """The files known to be rotten or gone: kind and name of each."""
+    """The files known to be corrupt or gone: kind and name of each."""
     frozen: str = ""
     """Why nothing of it is pruned now; looked for in a thorough view only."""
     early_pruned: str = ""
@@ -270,7 +270,7 @@ class Attempt:
     """Path and reason of what a backup could not hold; the first of them when they are many."""
     left_out_count: int = 0
     figures: Mapping[str, int] = field(default_factory=dict)
-    """Counts: blobs read, rotten ones, generations pruned."""
+    """Counts: blobs read, corrupt ones, generations pruned."""
     alarms: tuple[str, ...] = ()
     """Problems found by work that itself went well."""
     to_bring: tuple[str, ...] = ()
@@ -315,7 +315,7 @@ class View:
     readable: tuple[Readable, ...] = ()
     ahead: tuple[Ahead, ...] = ()
     origins: tuple[OriginSeen, ...] = ()
-    emptying: tuple[str, ...] = ()
+    being_removed: tuple[str, ...] = ()
     """Services of which nothing is held any more and something still lies in the vault."""
     attempts: Mapping[str, Attempt] = field(default_factory=dict)
     """By `key`."""

@@ -92,7 +92,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
 
 
 def held(moment: Now, words: Mapping[str, Any]) -> Held:
-    """`words`: service, sequence, received (how long ago by both clocks), heirs, lost, damage, used, frozen, forks,
+    """`words`: service, sequence, received (how long ago by both clocks), targets, lost, damage, used, frozen, forks,
     elsewhere, sizes (sequence to MiB and how long ago), partial (as in `written`), whole (how long ago a whole one
     came)."""
     sequence, ago = words.get("sequence", 1), words.get("received", "1h")
@@ -107,7 +107,7 @@ def held(moment: Now, words: Mapping[str, Any]) -> Held:
         whole_received_age=moment.age - int(parse_duration(words.get("uptime", words.get("whole", ago)))),
         received_age=moment.age - int(parse_duration(words.get("uptime", ago))),
         lost=tuple(words.get("lost", ())),
-        heirs=tuple(words.get("heirs", ())),
+        targets=tuple(words.get("targets", ())),
         quota_bytes=100 * GIB,
         used_bytes=words.get("used", 10) * GIB,
         short_bytes=words["short"] * GIB if "short" in words else None,
