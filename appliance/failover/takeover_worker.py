@@ -163,7 +163,7 @@ def _adopt(node: Node, service: str, generation: str, required: str, lines: Line
     raw = (node.service(service).root / GRANTED).read_bytes()
     try:
         sealed, _ = fetch_for_resync(node, service, generation or None, lines, required)
-        lines.close()  # a vault has few seats, and laying may take hours
+        lines.close()  # a vault has few session slots, and installing may take hours
         remember_fetched(node, service, sealed)
     except NotFound:
         if generation or required or not node.service(service).repository.exists():
@@ -261,7 +261,7 @@ VERBS: Mapping[str, Callable[[Node, str, str, Lines], dict[str, Any]]] = {
 }
 
 
-HURRIED = ("expect", "present", "adopt")
+URGENT = ("expect", "present", "adopt")
 """Somebody waits for the service."""
 
 
@@ -273,7 +273,7 @@ def main() -> int:
         for order in _orders():
             try:
                 node = open_node(Path(state))
-                lines = lines or held.enter_context(Lines(node, hurried=order["verb"] in HURRIED))
+                lines = lines or held.enter_context(Lines(node, urgent=order["verb"] in URGENT))
                 answer = VERBS[order["verb"]](node, service, order["word"], lines)
             except ApplianceError as error:
                 answer = {"error": error.what, "remedy": error.remedy}

@@ -37,9 +37,9 @@ from appliance.trust.receipt import Receipt
 from appliance.trust.rotation import other_ssh_keys
 
 CLOSE_SECONDS_MAX = 30
-HURRIED_SECONDS = 6
+URGENT_SECONDS = 6
 """Until a line stands, with who has no time: five round trips of a second each, and an sshd that is busy."""
-HURRIED_ALIVE_SECONDS = 2
+URGENT_ALIVE_SECONDS = 2
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,9 @@ class Line:
         peer_name: str,
         before_send: Callable[[int], None],
         *,
-        hurried: bool = False,
+        urgent: bool = False,
     ) -> None:
-        self._hurried = hurried
+        self._urgent = urgent
         self._begun = time.monotonic()
         self.peer = node.bundle.member(peer_name)
         argv = client_argv(
@@ -124,8 +124,8 @@ class Line:
             known_hosts=known_hosts_of(node),
             command=COMMAND,
             others=other_ssh_keys(node.layout.keys),
-            connect_seconds=HURRIED_SECONDS if hurried else CONNECT_TIMEOUT_SECONDS,
-            alive_seconds=HURRIED_ALIVE_SECONDS if hurried else ALIVE_SECONDS,
+            connect_seconds=URGENT_SECONDS if urgent else CONNECT_TIMEOUT_SECONDS,
+            alive_seconds=URGENT_ALIVE_SECONDS if urgent else ALIVE_SECONDS,
         )
         self._process = start_client(argv)
         self._to, self._from, self._said = pipes_of(self._process)
@@ -142,7 +142,7 @@ class Line:
     def is_silent(self) -> bool:
         """Whether it was waited for long enough, by who has no time, and never answered."""
         waited = time.monotonic() - self._begun
-        return self._hurried and not self.conversation.channel.bytes_received and waited >= HURRIED_SECONDS
+        return self._urgent and not self.conversation.channel.bytes_received and waited >= URGENT_SECONDS
 
     def explain(self, error: Closed) -> Unreachable:
         """`error` with what ssh said, which tells a wrong key from a dead machine."""
@@ -152,7 +152,7 @@ class Line:
         return Unreachable(f"{self.peer.name} does not answer: {why.rstrip('.')}.")
 
     def close(self) -> None:
-        if self._hurried:
+        if self._urgent:
             self._process.terminate()  # or it would wait for a peer that is gone
         for pipe in (self._to, self._from, self._said):
             with contextlib.suppress(OSError):
@@ -167,14 +167,14 @@ class Line:
 class Lines:
     """Open lines to several peers, each used by one thread at a time; closed together at the end of the `with`.
 
-    When `hurried`, somebody waits for a service: until its line stands a peer is waited for less long, and only once if
+    When `urgent`, somebody waits for a service: until its line stands a peer is waited for less long, and only once if
     it does not answer.
     """
 
-    def __init__(self, node: Node, *, hurried: bool = False) -> None:
+    def __init__(self, node: Node, *, urgent: bool = False) -> None:
         self._node = node
         self._open: dict[str, Line] = {}
-        self._hurried = hurried
+        self._urgent = urgent
         self._silent: dict[str, Unreachable] = {}
         rate_limit = rate_limit_of(node.bundle.member(node.name).node.push_bits_per_second_max)
         self._before_send = rate_limit.take if rate_limit else at_once
@@ -202,7 +202,7 @@ class Lines:
         if line is not None and not line.is_alive():
             line.close()
             line = None
-        line = line or Line(self._node, peer, self._before_send, hurried=self._hurried)
+        line = line or Line(self._node, peer, self._before_send, urgent=self._urgent)
         try:
             yield line.conversation
         except Closed as error:

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 
-from appliance.backup.peers.conversation import HURRIED_SECONDS, Lines
+from appliance.backup.peers.conversation import URGENT_SECONDS, Lines
 from appliance.backup.peers.fetch import survey_all
 from appliance.errors import Refused
 from appliance.failover.copies import BackupCopies
@@ -88,12 +88,12 @@ def test_whoever_waits_for_a_service_waits_for_a_silent_peer_once(begin: Begin) 
     sshd = next(it for it in world.node("commune-b").processes if str(SSHD) in str(it.args))
     sshd.send_signal(signal.SIGSTOP)
     try:
-        with Lines(standby, hurried=True) as lines:
+        with Lines(standby, urgent=True) as lines:
             found = survey_all(standby, SERVICE, lines)
             assert set(found.silent) == {"commune-b"}
             begun = time.monotonic()
             assert set(survey_all(standby, SERVICE, lines).silent) == {"commune-b"}
-            assert time.monotonic() - begun < HURRIED_SECONDS / 2
+            assert time.monotonic() - begun < URGENT_SECONDS / 2
     finally:
         sshd.send_signal(signal.SIGCONT)
 

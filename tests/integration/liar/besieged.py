@@ -218,7 +218,7 @@ class Besieged(World):
     def _present(self, node: Node) -> tuple[str, ...]:
         """The honest vaults that are said to refuse the former writer from now on."""
         try:
-            with Lines(node, hurried=True) as lines:
+            with Lines(node, urgent=True) as lines:
                 said = takeover_worker.present(node, SERVICE, "", lines)
         except ApplianceError as error:
             self.told.append(f"nobody is fenced: {error.what}")
