@@ -89,7 +89,7 @@ def _is_made(envelope: Path, note: Path, recipient: str, key: ServiceKey) -> boo
 
 
 def _note(envelope: Path, recipient: str, key: ServiceKey) -> dict[str, object]:
-    """Return the note beside `envelope`; the envelope's own hash is in it, so that a rotten one is made again."""
+    """Return the note beside `envelope`; the envelope's own hash is in it, so that a corrupt one is made again."""
     return {"format": 1, "recipient": recipient, "key": _digest(key), "envelope": sha256_file(envelope)}
 
 

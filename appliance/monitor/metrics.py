@@ -115,7 +115,7 @@ HOLDER_SILENT = Metric(
     "holder_silent", "1 for each other replica node that has not answered the hourly comparison for a day", COPY
 )
 FORKS = Metric("replica_forks", "Generations held by a peer that contradict each other", COPY)
-DAMAGED = Metric("replica_damaged_files", "Files of the replica that are known to be rotten or missing", COPY)
+DAMAGED = Metric("replica_damaged_files", "Files of the replica that are known to be corrupt or missing", COPY)
 APPEND_ONLY = Metric(
     "replica_append_only",
     "1 when every change by the receiving account to a sealed file was refused in the last probe",

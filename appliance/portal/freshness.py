@@ -52,7 +52,7 @@ class Freshness:
 
 
 def freshness(node: Node, services: tuple[str, ...]) -> dict[str, Freshness]:
-    """Return what is known here of each of `services`; nobody is asked. A service of which something is rotten is left
+    """Return what is known here of each of `services`; nobody is asked. A service of which something is corrupt is left
     out."""
     view = Observer().look(node, now_of(node), Memory(), thorough=True)
     found = {}

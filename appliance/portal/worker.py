@@ -1,7 +1,7 @@
 """The worker behind the pages: it opens services, keeps their catalogues current, counts receipts and restores.
 
-It has the powers that the pages have not, and no door: what it is asked lies in a folder, and it checks it again. Where
-one service fails the others go on, and the pages show what was known before.
+It has the powers that the pages have not, and no listener: what it is asked lies in a folder, and it checks it again.
+Where one service fails the others go on, and the pages show what was known before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from appliance.portal.freshness import freshness
 from appliance.portal.opened import Opened, save
 from appliance.portal.paths import PortalPaths
 from appliance.restore.catalogue import catch_up, is_current
-from appliance.restore.schema import Rotten, errors_named, open_catalogue
+from appliance.restore.schema import CorruptCatalogue, errors_named, open_catalogue
 from appliance.territory.implicit import openable
 from appliance.units import MINUTE
 
@@ -111,7 +111,7 @@ class Worker:
                 if not is_current(held, opened.repository):
                     borg = Borg(opened.repository)
                     catch_up(held, borg, lacking=partial(unread_in, borg, service))
-        except Rotten:
+        except CorruptCatalogue:
             self._held = {place: it for place, it in self._held.items() if it is not held}
             held.close()
             raise

@@ -27,7 +27,7 @@ from appliance.borg.model import Archive, Item, Repository
 from appliance.borg.segments import commit_mark
 from appliance.restore.model import CatchUp
 from appliance.restore.names import normal_form
-from appliance.restore.schema import OPEN, Rotten, clear, errors_named, open_catalogue
+from appliance.restore.schema import OPEN, CorruptCatalogue, clear, errors_named, open_catalogue
 
 MICROSECONDS = 1_000_000
 
@@ -64,7 +64,8 @@ def caught_up(
 ) -> Iterator[tuple[sqlite3.Connection, CatchUp]]:
     """The catalogue at `path` after a catch-up; one that turns out to be damaged in it is removed and read again.
 
-    Raise Rotten, the file removed, when a later question finds the damage: the same command then reads it again.
+    Raise CorruptCatalogue, the file removed, when a later question finds the damage: the same command then reads it
+    again.
     """
     connection, found = _caught_up(path, borg, lacking)
     with errors_named(path), contextlib.closing(connection):
@@ -76,7 +77,7 @@ def _caught_up(
 ) -> tuple[sqlite3.Connection, CatchUp]:
     try:
         return _opened_and_caught_up(path, borg, lacking)
-    except Rotten:
+    except CorruptCatalogue:
         return _opened_and_caught_up(path, borg, lacking)
 
 

@@ -37,7 +37,7 @@ _SCHEMA = (
 )
 
 
-class Rotten(IntegrityError):
+class CorruptCatalogue(IntegrityError):
     """The file of a catalogue is damaged and was removed."""
 
 
@@ -46,7 +46,8 @@ class _OtherFormat(sqlite3.DatabaseError):
 
 
 def open_catalogue(path: Path) -> sqlite3.Connection:
-    """Open the catalogue at `path`, making an empty one when there is none, or one that is rotten or of another format.
+    """Open the catalogue at `path`, making an empty one when there is none, or one that is corrupt or of another
+    format.
 
     A good one is never removed for a fault of its disk: reading a million names again takes hours, and on a full disk
     it fails. The connection is in autocommit; close it when done.
@@ -55,7 +56,7 @@ def open_catalogue(path: Path) -> sqlite3.Connection:
     try:
         with errors_named(path):
             return _open(path)
-    except (Rotten, _OtherFormat):
+    except (CorruptCatalogue, _OtherFormat):
         remove_catalogue(path)
     with errors_named(path):
         return _open(path)
@@ -63,7 +64,8 @@ def open_catalogue(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def errors_named(path: Path) -> Iterator[None]:
-    """Raise what SQLite says of the catalogue at `path` as ApplianceError; Rotten, the file removed, of a damaged one.
+    """Raise what SQLite says of the catalogue at `path` as ApplianceError; CorruptCatalogue, the file removed, of a
+    damaged one.
 
     Close the connection first, or the file stays until that is done.
     """
@@ -81,7 +83,9 @@ def _named(path: Path, error: sqlite3.DatabaseError) -> ApplianceError:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         remove_catalogue(path)
         remedy = "Nothing is lost: run the command again, and the names are read from the backups again."
-        return Rotten("the catalogue of names was damaged and has been removed.", where=str(path), remedy=remedy)
+        return CorruptCatalogue(
+            "the catalogue of names was damaged and has been removed.", where=str(path), remedy=remedy
+        )
     if code == sqlite3.SQLITE_FULL:
         return NoSpace("the disk is full.", where=str(path), remedy="Free space; the next try continues.")
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):

@@ -12,8 +12,8 @@ own folder is newer there, and counts.
 
 Invariant: a generation's folder is removed only once its documents are durable here, and a file is replaced whole
 (`write_atomic`), so after a cut at any point each document is in one of the two. A file in which a line cannot be read
-is kept as FILE.rotten when it is written again; what that line held is then lost like a folder that is gone, and is
-mended so.
+is kept as `FILE.rotten` when it is written again; what that line held is then lost like a folder that is gone, and is
+repaired so.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from appliance.trust.signed import digest_of
 FORMAT = 1
 FILE_NAME_LENGTH = 13
 """The part of a generation's name that is used: its epoch and all but the last three digits of its number."""
-ROTTEN = ".rotten"
+CORRUPT = ".rotten"
 HEADER = "header"
 
 NO_FILE = (0, 0, 0)
@@ -176,7 +176,7 @@ def _mark(path: Path) -> Mark:
 
 def _keep_aside(path: Path) -> None:
     """Give the file a second name, under which it stays when its first name gets another content."""
-    aside = path.with_name(path.name + ROTTEN)
+    aside = path.with_name(path.name + CORRUPT)
     aside.unlink(missing_ok=True)
     os.link(path, aside)
 
@@ -237,7 +237,7 @@ def _generation(line: bytes) -> tuple[str, Parts] | None:
 
 
 def _read_index(path: Path) -> dict[str, Known]:
-    """By the first line alone; by all others when that one is rotten."""
+    """By the first line alone; by all others when that one is corrupt."""
     try:
         with open(path, "rb") as file:
             told = _json(file.readline())
@@ -271,7 +271,7 @@ def _json(line: bytes) -> dict[str, Any]:
 
 
 def documents(folder: Path, but: Container[str] = ()) -> Parts | None:
-    """The documents in the folder of a generation; None when one of them is rotten, which the folder then keeps.
+    """The documents in the folder of a generation; None when one of them is corrupt, which the folder then keeps.
 
     `but` names what is no document, and so are temporary files of a cut.
     """

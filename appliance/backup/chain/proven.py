@@ -21,7 +21,7 @@ agent as it reads ahead, and the program that fetches."""
 
 
 class Proven:
-    """The records of `service` on `node`; `empty` when none is believed, as in a repair of rotten files."""
+    """The records of `service` on `node`; `empty` when none is believed, as in a repair of corrupt files."""
 
     def __init__(self, node: Node, service: str, *, empty: bool = False) -> None:
         root = node.service(service).root

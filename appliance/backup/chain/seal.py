@@ -6,9 +6,9 @@ the same before and after the links are made and nobody held borg's lock; that c
 costs a start of borg. Left out are index, hints and integrity (rebuilt by who opens a copy), nonce and locks (never
 to be copied) and segments beyond the last committed transaction (their numbers are used again).
 
-For the same reason a segment that was sealed once has the same bytes for ever. One that has others now is rotten: it is
-never sealed, for the peers would then keep the rot as the newest state, but mended from what they hold (`mend`). Nor is
-one lost unnoticed: only compaction removes a segment that was sealed, and it is announced (`will_compact`).
+For the same reason a segment that was sealed once has the same bytes for ever. One that has others now is corrupt: it
+is never sealed, for the peers would then keep the rot as the newest state, but repaired from what they hold. Nor is one
+lost unnoticed: only compaction removes a segment that was sealed, and it is announced (`will_compact`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ READER_SECONDS_MAX = 5.0
 READER_LOOK_SECONDS = 0.05
 
 
-class RottenSegment(IntegrityError):
+class CorruptSegment(IntegrityError):
     """A segment of the writer's own repository does not have the bytes any more that were sealed, or is gone."""
 
 
@@ -94,15 +94,15 @@ def _before(chain: Chain, grant: Grant) -> Sealed | None:
 
 def _refuse_rot(layout: ServiceLayout, newest: Sealed | None, entries: Iterable[Entry], service: str) -> None:
     sealed = {entry.path: entry.sha256 for entry in newest.entries} if newest else {}
-    rotten = [
+    corrupt = [
         entry.path
         for entry in entries
         if entry.path.startswith("data/") and sealed.get(entry.path, entry.sha256) != entry.sha256
     ]
-    if rotten:
-        raise RottenSegment(
-            f"the content of {len(rotten)} sealed files has changed, this one first: the disk may be failing.",
-            where=str(layout.repository / rotten[0]),
+    if corrupt:
+        raise CorruptSegment(
+            f"the content of {len(corrupt)} sealed files has changed, this one first: the disk may be failing.",
+            where=str(layout.repository / corrupt[0]),
             remedy=f"Replace them from a peer: `appliance backup repair {service}`.",
         )
 
@@ -135,7 +135,7 @@ def _compacting(layout: ServiceLayout) -> Path:
 def _refuse_loss(layout: ServiceLayout, newest: Sealed | None, names: Iterable[str], service: str) -> None:
     gone = {entry.path for entry in lost(layout, newest)} - {*names} if newest else set()
     if gone:
-        raise RottenSegment(
+        raise CorruptSegment(
             f"{len(gone)} sealed files are missing, this one first, and no compaction removed them.",
             where=str(layout.repository / min(gone)),
             remedy=f"Replace them from a peer: `appliance backup repair {service}`.",

@@ -100,7 +100,7 @@ def fetch(
     """Bring generation `name` (None: the newest held) of `service` from `peer` into `folder`; return it, checked.
 
     With `chain`, the grants and headers of the whole history are kept in it. With `paths`, only these files come, and
-    no record about files here is believed: they may be wanted since one of them is rotten. Files that are on this
+    no record about files here is believed: they may be wanted since one of them is corrupt. Files that are on this
     machine already are not asked for.
     """
     verb = "get-own" if node.bundle.last_terms(service).origin == node.name else "get"
@@ -132,7 +132,7 @@ def _take_here(node: Node, service: str, sealed: Sealed, folder: Path, own: Path
     wrong = [entry.path for entry in others if _offset(folder / entry.path, entry, proven) is not None]
     proven.save(FETCHED, sealed.entries)
     if wrong:
-        raise IntegrityError(f"{wrong[0]} is rotten or missing here.", remedy="Repair it: `appliance vault repair`.")
+        raise IntegrityError(f"{wrong[0]} is corrupt or missing here.", remedy="Repair it: `appliance vault repair`.")
     return sealed
 
 

@@ -116,7 +116,7 @@ def _seen(node: Node, service: str, before: LastSeen, answers: Mapping[str, obje
 
 
 def _pushed(node: Node, service: str) -> dict[str, Seen]:
-    """The writer of the newest generation here, which brought it itself: its own door may be closed to us."""
+    """The writer of the newest generation here, which brought it itself: its own vault may be closed to us."""
     replica = replica_of(node, service)
     newest = replica.newest_held()
     if newest is None or replica.path(newest.name, RELAY).exists():

@@ -24,7 +24,7 @@ def reuse_local(
     """Put into `folder` each of `entries` that is on this machine, and return their paths; the rest must be fetched.
     `sealed`: a folder in which this node sealed them itself.
 
-    All are proven by their hash: what is held now or before, what is written here now, as it may be here for mending.
+    All are proven by their hash: what is held now or before, what is written here now, as it may be here for a repair.
     Data files are linked, which borg allows (it only adds and unlinks them); `config` and the like are copied.
     """
     placed = set()

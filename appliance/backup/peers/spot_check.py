@@ -76,8 +76,8 @@ def _ask(conversation: Conversation, sealed: Sealed, folder: Path, entries: Sequ
 
 
 def _expected(folder: Path, challenge: str, entry: Entry, *, otherwise: str) -> str:
-    """The proof of `entry`; `otherwise` where our own file is rotten, which is no fault of the peer's, or is gone since
-    a newer generation was sealed."""
+    """The proof of `entry`; `otherwise` where our own file is corrupt, which is no fault of the peer's, or is gone
+    since a newer generation was sealed."""
     proof, own = hashlib.sha256(bytes.fromhex(challenge)), hashlib.sha256()
     try:
         with open(folder / entry.path, "rb") as file:

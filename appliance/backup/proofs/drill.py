@@ -125,7 +125,7 @@ def wants_everything(proofs: Proofs, now_age: int) -> bool:
 
 
 def wants_rehearsal(proofs: Proofs, now_age: int) -> bool:
-    """Whether a drill should load the database: a fault is looked for again each time until it is mended."""
+    """Whether a drill should load the database: a fault is looked for again each time until it is repaired."""
     last = proofs.rehearsed
     return last is None or bool(last.wrong) or not 0 <= now_age - last.age < WHOLE_SECONDS
 

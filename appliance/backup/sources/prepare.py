@@ -165,7 +165,8 @@ def _sqlite(spec: SourceSpec, room: Room) -> Prepared:
 
 
 def _sqlite_database(path: str, database: str, dumps: Path) -> Prepared:
-    """The copy under the database's own name; when none can be made, the files as they are: an expert may mend them."""
+    """The copy under the database's own name; where none can be made, the files themselves: an expert may repair
+    them."""
     try:
         sqlite.copy(database, dumps / database.lstrip("/"))
     except (ApplianceError, OSError) as error:

@@ -147,9 +147,9 @@ def _take(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, rank: R
     limits = limits_of(call.node, call.terms, FREE_BYTES_MIN)
     book, usage = _look(call, limits, offer.header.epoch)
     check_room(limits, usage, _incoming(call, offer), relayed=relay is not None)
-    papers = _papers(call, offer)
+    documents = _documents_amount(call, offer)
     sealer.keep(call.terms.name, offer.grants.values(), offer.headers)
-    allowed = math.inf if relay else allowance(limits, usage) - papers.bytes
+    allowed = math.inf if relay else allowance(limits, usage) - documents.bytes
     with _Counted(call, limits, book, usage.seeding, allowed) as counted:
         receipt = _take_and_publish(call, sealer, offer, relay, counted)
         counted.received_all()
@@ -165,17 +165,19 @@ def _take(call: Call, sealer: Sealer, offer: Offer, relay: Relay | None, rank: R
 
 def _incoming(call: Call, offer: Offer) -> Amount:
     """Return what the push would add: blobs not here yet, the list, and each header that is new, with their names."""
-    missing, papers = call.replica.missing(offer.entries), _papers(call, offer)
+    missing, documents = call.replica.missing(offer.entries), _documents_amount(call, offer)
     blobs = sum(entry.size - offset for entry, offset in missing)
-    return Amount(blobs + NAME_BYTES * len(missing) + papers.bytes, len(missing) + papers.names, papers.headers)
+    return Amount(
+        blobs + NAME_BYTES * len(missing) + documents.bytes, len(missing) + documents.names, documents.headers
+    )
 
 
-def _papers(call: Call, offer: Offer) -> Amount:
+def _documents_amount(call: Call, offer: Offer) -> Amount:
     """Return what is added beside the blobs: the list, the receipt and each header that is new."""
     new = [header for header in offer.headers if not call.replica.knows(header.id)]
     names = NAMES_OF_A_PUBLICATION + NAMES_OF_A_HEADER * min(len(new), FOLDERS_AT_ONCE_MAX)  # more come into few files
-    documents = sum(len(header.document.raw) for header in new)
-    return Amount(len(offer.listing) + documents + NAME_BYTES * names, names, len(new))
+    headers = sum(len(header.document.raw) for header in new)
+    return Amount(len(offer.listing) + headers + NAME_BYTES * names, names, len(new))
 
 
 def _look(call: Call, limits: Limits, epoch: int) -> tuple[ledger.Ledger, Usage]:

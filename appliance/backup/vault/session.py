@@ -95,7 +95,7 @@ def _slot(folder: Path, caller: str) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for number in range(SESSIONS_PER_CALLER_MAX):
             with contextlib.suppress(Busy):
-                stack.enter_context(locked(folder / f"{caller}.{number}", what="a seat"))
+                stack.enter_context(locked(folder / f"{caller}.{number}", what="a session slot"))
                 break
         else:
             raise Busy(f"{caller} already has {SESSIONS_PER_CALLER_MAX} sessions here.", remedy="Try again later.")

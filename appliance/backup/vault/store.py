@@ -6,7 +6,7 @@
     rotten/abcd...                      a blob that failed its own hash, kept 30 days to be looked at
     grants/00002                        the grant of each epoch
     generations/00002.0000000007.HHHH/  header, list, receipt; for a relayed one also relay (the relaying replica
-                                        node's receipt) and bucket; `damaged` while a file of it is rotten or gone;
+                                        node's receipt) and bucket; `damaged` while a file of it is corrupt or gone;
                                         given-up is a receipt once other nodes have it in this node's place
     history/00002.0000000               the same of a thousand that are held no more (`chain/history.py`)
     damage, unreferenced, scrubbed, alarm
@@ -70,7 +70,7 @@ class Replica:
         self.pool = root / "pool"
         self.partial = root / "partial"
         self.book = root / "book"
-        self.rotten = root / "rotten"
+        self.corrupt = root / "rotten"
         self.grants = root / "grants"
         self.generations = root / "generations"
         self.history = History(root / "history", 0o440)
@@ -87,7 +87,7 @@ class Replica:
         return self.pool / digest[:2] / digest
 
     def has(self, entry: Entry) -> bool:
-        """Whether a blob of that name and that size is here; a rotten one is found by the scrub, not here."""
+        """Whether a blob of that name and that size is here; a corrupt one is found by the scrub, not here."""
         return size_of(self.blob(entry.sha256)) == entry.size and size_of(self.partial / entry.sha256) is None
 
     def missing(self, entries: Iterable[Entry]) -> tuple[tuple[Entry, int], ...]:
@@ -171,11 +171,11 @@ class Replica:
             yield from sorted(folder.iterdir())
 
     def set_aside(self, digest: str) -> bool:
-        """Take a blob that fails its own hash out of the pool, so that it can come again; say whether it was rotten."""
+        """Take a blob that fails its own hash out of the pool, so that it can come again; say whether it failed."""
         path = self.blob(digest)
         if size_of(path) is None or is_whole(path, digest):
             return False
-        os.rename(path, make_folder_within(self.rotten) / digest)
+        os.rename(path, make_folder_within(self.corrupt) / digest)
         fsync_folder(path.parent)
         return True
 
@@ -342,7 +342,7 @@ def size_of(path: Path | str) -> int | None:
 
 
 def is_whole(path: Path, digest: str) -> bool:
-    """Whether `path` has the hash that is its name. A file that its disk cannot read any more is rotten: a checksum of
+    """Whether `path` has the hash that is its name. A file that its disk cannot read any more is corrupt: a checksum of
     btrfs or of the disk itself found that before ours could."""
     try:
         return sha256_file(path) == digest

@@ -12,7 +12,7 @@ GIVEN_UP = "given-up"
 
 
 class Stored(NamedTuple):
-    """A generation folder by its name. `held`: its files are all here; `damaged`: some are rotten or gone; `pruned`:
+    """A generation folder by its name. `held`: its files are all here; `damaged`: some are corrupt or gone; `pruned`:
     they were here and retention let them go; `given_up`: they were, and other holders have them in the place of this
     node. With none of these only its header is known."""
 

@@ -1,4 +1,5 @@
-"""End a session whose caller was revoked meanwhile: it lives by the bundle of its beginning, and may last for hours.
+"""End a session whose caller was revoked meanwhile: the bundle of its beginning
+is in force for it, and it may last for hours.
 
 The session is a process of its own, so the watch ends the process. That is a cut like any other: what came whole is
 kept, the rest comes again, to who may have it.

@@ -2,7 +2,7 @@
 
     services/SERVICE/accepted.json   where the service is written
 
-A disk with one rotten sector or one locked file would otherwise leave a service partial for ever: failed, and not
+A disk with one bad sector or one locked file would otherwise leave a service partial for ever: failed, and not
 movable. An accepted file is reported for as long as it lasts, also in the manifest of each archive (`manifest.py`), and
 ends with the first run that does not meet it. Names leave this node inside the encrypted archive only.
 """

@@ -1,6 +1,6 @@
-"""Mend the writer's own repository: what rotted on this disk comes back from a peer, by the hash that was sealed.
+"""Repair the writer's own repository: what rotted on this disk comes back from a peer, by the hash that was sealed.
 
-Only files of the newest sealed generation are looked at; what compaction may have removed since is no loss. A rotten
+Only files of the newest sealed generation are looked at; what compaction may have removed since is no loss. A corrupt
 one is replaced in one rename, so that it is cut safely, and a borg that reads meanwhile sees the old or the new one.
 """
 
@@ -24,7 +24,7 @@ from appliance.trust.generation import Entry
 
 @dataclass(frozen=True)
 class Repaired:
-    """Paths inside the repository: what came back, what is still rotten; and for each peer that did not help, why."""
+    """Paths inside the repository: what came back, what is still corrupt; and for each peer that did not help, why."""
 
     service: str
     files: int
@@ -33,7 +33,7 @@ class Repaired:
     failed: Mapping[str, str]
 
 
-def find_rotten(node: Node, service: str) -> tuple[int, tuple[Entry, ...]]:
+def find_corrupt(node: Node, service: str) -> tuple[int, tuple[Entry, ...]]:
     """Read the repository of `service` again; how many files were read, and those that are gone or not what was sealed.
 
     Raise NotFound when nothing was sealed here.
@@ -41,18 +41,18 @@ def find_rotten(node: Node, service: str) -> tuple[int, tuple[Entry, ...]]:
     layout, newest = node.service(service), _newest(node, service)
     entries = [entry for entry in newest.entries if entry.path.startswith("data/")]
     present = [entry for entry in entries if (layout.repository / entry.path).exists()]
-    rotten = tuple(entry for entry in present if not _is_whole(layout.repository, entry))
-    return len(present), (*rotten, *lost(layout, newest))
+    corrupt = tuple(entry for entry in present if not _is_whole(layout.repository, entry))
+    return len(present), (*corrupt, *lost(layout, newest))
 
 
 def repair(node: Node, service: str) -> Repaired:
-    """Bring what is rotten back from the peers, best first; raise Busy while a run of `service` is on."""
+    """Bring what is corrupt back from the peers, best first; raise Busy while a run of `service` is on."""
     layout, terms = node.service(service), node.bundle.terms(service)
     failed: dict[str, str] = {}
     with locked(layout.lock, what=f"the service {service}"):
         sealed = _newest(node, service)
-        files, rotten = find_rotten(node, service)
-        left = rotten
+        files, corrupt = find_corrupt(node, service)
+        left = corrupt
         for peer in terms.others(node.name):
             if left:
                 try:
@@ -61,8 +61,8 @@ def repair(node: Node, service: str) -> Repaired:
                     failed[peer] = error.what
                 left = tuple(entry for entry in left if not _is_whole(layout.repository, entry))
         shutil.rmtree(_staging(layout), ignore_errors=True)
-    mended = tuple(entry.path for entry in rotten if entry not in left)
-    if rotten:
+    mended = tuple(entry.path for entry in corrupt if entry not in left)
+    if corrupt:
         node.journal.write("mended", service=service, files=len(mended), left=len(left))
     return Repaired(service, files, mended, tuple(entry.path for entry in left), failed)
 
@@ -82,15 +82,15 @@ def _is_whole(folder: Path, entry: Entry) -> bool:
         return False
 
 
-def _repair_from(node: Node, service: str, peer: str, sealed: Sealed, rotten: tuple[Entry, ...]) -> None:
-    """Take the `rotten` files of `sealed` from `peer`, each proven by its hash, and put them in their places.
+def _repair_from(node: Node, service: str, peer: str, sealed: Sealed, corrupt: tuple[Entry, ...]) -> None:
+    """Take the `corrupt` files of `sealed` from `peer`, each proven by its hash, and put them in their places.
 
     The peer may not hold `sealed` yet: the same files are in what it holds.
     """
     layout = node.service(service)
     folder = _staging(layout)
-    fetch(node, service, peer, None, folder, paths=frozenset(entry.path for entry in rotten))
-    for entry in rotten:
+    fetch(node, service, peer, None, folder, paths=frozenset(entry.path for entry in corrupt))
+    for entry in corrupt:
         staged, place = folder / entry.path, layout.repository / entry.path
         if _is_whole(folder, entry):
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +100,7 @@ def _repair_from(node: Node, service: str, peer: str, sealed: Sealed, rotten: tu
 
 
 def _renew_sealed(place: Path, link: Path) -> None:
-    """The copy that waits to be sent is the rotten file itself, by another name."""
+    """The copy that waits to be sent is the corrupt file itself, by another name."""
     if link.exists():
         aside = link.with_name(f"{link.name}.new")
         aside.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ VERBS = {
     "repair": Entry(
         "backup.proof",
         "repair",
-        "Replace rotten files in this node's own repository of SERVICE by copies from its peers, checked by their "
+        "Replace corrupt files in this node's own repository of SERVICE by copies from its peers, checked by their "
         "hash.",
     ),
     "mend": Entry("backup.proof", "repair", now="backup repair"),

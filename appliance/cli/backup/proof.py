@@ -82,23 +82,23 @@ def drill(service: str, seed: int | None, everything: bool | None, dry_run: bool
 @service_argument
 @dry_run_option
 def repair(service: str, dry_run: bool) -> int | None:
-    """Replace rotten files in this node's own repository of SERVICE by copies from its peers, checked by their hash.
+    """Replace corrupt files in this node's own repository of SERVICE by copies from its peers, checked by their hash.
 
-    Exits with 5 while a file is still rotten.
+    Exits with 5 while a file is still corrupt.
     """
     node = this_node()
     if dry_run:
-        files, rotten = repairing.find_rotten(node, service)
-        names = [entry.path for entry in rotten]
+        files, corrupt = repairing.find_corrupt(node, service)
+        names = [entry.path for entry in corrupt]
         emit(
             {"service": service, "files": files, "rotten": names},
-            f"Rotten: {len(names)} of {format_count(files, 'file')}.",
+            f"Corrupt: {len(names)} of {format_count(files, 'file')}.",
         )
         return IntegrityError.exit_code if names else None
     done = repairing.repair(node, service)
     lines = [
         f"{service}: {format_count(done.files, 'file')} read, {len(done.mended)} repaired, {len(done.left)} still "
-        "rotten."
+        "corrupt."
     ]
     lines += [f"  {peer} did not help: {why}" for peer, why in done.failed.items()]
     emit(asdict(done), "\n".join(lines))

@@ -55,8 +55,8 @@ def no_archive(node: Node, service: str, opened: OpenedSource) -> NotFound:
 def catalogue_of(node: Node, service: str, opened: OpenedSource) -> Iterator[sqlite3.Connection]:
     """The catalogue of `service`, caught up with the archives of the opened repository.
 
-    Raise NotFound for a generation without any: a search in it would find nothing and look as if all were well; Rotten
-    for a damaged catalogue, which is removed, so that the same command then reads the names again.
+    Raise NotFound for a generation without any: a search in it would find nothing and look as if all were well;
+    CorruptCatalogue for a damaged catalogue, which is removed, so that the same command then reads the names again.
     """
     path = opened.catalogue
     with errors_named(path), contextlib.closing(open_catalogue(path)) as catalogue:

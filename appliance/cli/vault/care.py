@@ -33,7 +33,7 @@ optional_service = click.argument("service", type=SERVICE_TYPE, required=False)
 def scrub(service: str | None, dry_run: bool) -> int | None:
     """Read the replicas here again, of SERVICE or of all: signatures and chain, then every file against its hash.
 
-    It continues where the last scrub stopped, to the end of the round; rotten files are set aside, so that they can be
+    It continues where the last scrub stopped, to the end of the round; corrupt files are set aside, so that they can be
     replaced. Exits with 1 when anything is damaged, with --dry-run when damage is already known.
     """
     node = this_node()
@@ -50,7 +50,7 @@ def scrub(service: str | None, dry_run: bool) -> int | None:
 @optional_service
 @dry_run_option
 def repair(service: str | None, dry_run: bool) -> int | None:
-    """Replace files known to be rotten or missing, of SERVICE or of all, by copies from other replica nodes.
+    """Replace files known to be corrupt or missing, of SERVICE or of all, by copies from other replica nodes.
 
     Exits with 1 when something is still damaged.
     """

@@ -25,7 +25,7 @@ VERBS = {
     "repair": Entry(
         "vault.care",
         "repair",
-        "Replace files known to be rotten or missing, of SERVICE or of all, by copies from other replica nodes.",
+        "Replace files known to be corrupt or missing, of SERVICE or of all, by copies from other replica nodes.",
     ),
     "replicate": Entry(
         "vault.list",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.backup.chain.hashes import READ_AGAIN_SECONDS
-from appliance.backup.chain.seal import RottenSegment
+from appliance.backup.chain.seal import CorruptSegment
 from appliance.backup.peers.adopt import own_repository
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer import writer
@@ -84,9 +84,9 @@ def test_rot_is_refused_when_the_memory_of_hashes_is_lost_and_mended_from_a_peer
     assert str(segment) in refused.tail()
     assert f"appliance backup repair {SERVICE}" in refused.tail()
     assert {name: replica_of(grown.node(name), SERVICE).stored() for name in HOLDERS} == before
-    with pytest.raises(RottenSegment):
+    with pytest.raises(CorruptSegment):
         writer.run(grown.node(), SERVICE)
-    assert "1 repaired, 0 still rotten" in mend(grown)
+    assert "1 repaired, 0 still corrupt" in mend(grown)
     assert sha256_file(segment) == good
     assert_sound(grown)
 
@@ -103,7 +103,7 @@ def test_rot_that_no_time_stamp_shows_is_found_when_the_file_is_read_again(grown
         for _ in range(100):  # a share of all in each run, the oldest first
             writer.run(later, SERVICE)
 
-    with pytest.raises(RottenSegment) as refused:
+    with pytest.raises(CorruptSegment) as refused:
         run_until_refused()
     assert str(segment) in str(refused.value)
     mend(grown)
@@ -136,7 +136,7 @@ def test_what_no_peer_has_is_told_and_left_as_it_is(grown: FaultWorld) -> None:
         grown.territory.nodes[name].stop()
     failed = grown.territory.nodes[ORIGIN].cli("backup", "repair", SERVICE, check=False)
     assert failed.exit_code == IntegrityError.exit_code
-    assert b"1 still rotten" in failed.stdout
+    assert b"1 still corrupt" in failed.stdout
     assert f"{BLIND} did not help: ".encode() in failed.stdout
     for name in (*HOLDERS, SPARE):
         grown.territory.nodes[name].start_sshd()

@@ -147,7 +147,7 @@ def test_the_last_holder_whose_copy_is_rotten_says_so_and_another_helps_when_it_
         file.seek(MIB)
         file.write(b"rot")
     bulky.stop(BLIND, SPARE)
-    with pytest.raises(Unreachable, match=r"hermitage: data/\d+/\d+ is rotten or missing here"):
+    with pytest.raises(Unreachable, match=r"hermitage: data/\d+/\d+ is corrupt or missing here"):
         bulky.fetch_to_continue(STANDBY)
     bulky.start(BLIND, SPARE)
     assert take_over(bulky, STANDBY) > MIB

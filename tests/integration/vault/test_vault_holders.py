@@ -14,7 +14,7 @@ import pytest
 from appliance.backup.peers.exchange import Findings, catch_up, exchange
 from appliance.backup.peers.replicate import Replicated, replicate
 from appliance.backup.vault.maintenance import damage
-from appliance.backup.vault.maintenance.damage import ROTTEN, Damage
+from appliance.backup.vault.maintenance.damage import CORRUPT, Damage
 from appliance.backup.vault.maintenance.pruning import prune_replica
 from appliance.backup.vault.maintenance.repair import repair
 from appliance.backup.vault.maintenance.scrub import scrub
@@ -298,7 +298,7 @@ def test_rot_that_nobody_else_has_whole_stays_told(territory: ProcessTerritory, 
         rot(replica_of(node, SERVICE).blob(digest))
     scrub(blind, SERVICE)
     outcome = repair(blind, SERVICE)
-    assert outcome.left == (Damage(ROTTEN, digest),)
+    assert outcome.left == (Damage(CORRUPT, digest),)
     assert "does not match the hash" in outcome.failed[STANDBY]
     assert _held(blind) == []
     territory.nodes[STANDBY].stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.vault.maintenance.damage import MISSING, ROTTEN, Damage
+from appliance.backup.vault.maintenance.damage import CORRUPT, MISSING, Damage
 from appliance.backup.vault.maintenance.freeze import read_alarm
 from appliance.backup.vault.maintenance.scrub import Budget
 from appliance.backup.vault.relay import Relay
@@ -134,7 +134,7 @@ def test_a_doubted_blob_stays_when_it_is_whole_and_is_set_aside_when_it_is_rotte
     place.as_receiver(lambda node, sealer: sealer.recheck(SERVICE, [good, bad, "no hash"]))
     replica = place.vaults.holding(HOLDER)
     assert replica.blob(good).exists()
-    assert (replica.blob(bad).exists(), (replica.rotten / bad).exists()) == (False, True)
+    assert (replica.blob(bad).exists(), (replica.corrupt / bad).exists()) == (False, True)
     assert held(place) == [it.name for it in pushed if it is not pushed[1]]
 
 
@@ -147,7 +147,7 @@ def test_a_scrub_reads_on_where_it_stopped_and_finds_what_is_rotten(place: Place
         part = place.as_node(lambda node, sealer: sealer.scrub(SERVICE, Budget(bytes_max=1)))
         generations, blobs, finished = generations + part.generations, blobs + part.blobs, part.finished
         rounds += 1
-    assert (generations, blobs, part.damage) == (4, 6, (Damage(ROTTEN, bad),))
+    assert (generations, blobs, part.damage) == (4, 6, (Damage(CORRUPT, bad),))
     assert rounds >= generations + blobs
 
 

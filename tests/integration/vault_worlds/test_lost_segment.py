@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.chain.seal import RottenSegment, will_compact
-from appliance.backup.writer.repair import find_rotten, repair
+from appliance.backup.chain.seal import CorruptSegment, will_compact
+from appliance.backup.writer.repair import find_corrupt, repair
 from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE
 from tests.worlds.vaults_in_process import World
 
@@ -29,7 +29,7 @@ def test_a_segment_that_is_gone_stops_the_seal_and_comes_back_from_a_peer(world:
     good = segment.read_bytes()
     segment.unlink()
     before = world.vaults.holding(HOLDER).stored()
-    with pytest.raises(RottenSegment, match="1 sealed files are missing") as refused:
+    with pytest.raises(CorruptSegment, match="1 sealed files are missing") as refused:
         world.run(ORIGIN)
     assert str(segment) in str(refused.value)
     assert f"appliance backup repair {SERVICE}" in refused.value.remedy
@@ -52,10 +52,10 @@ def test_a_folder_of_segments_that_is_gone_comes_back_too(world: World) -> None:
 def test_what_compaction_removed_is_no_loss_until_the_next_seal(world: World) -> None:
     will_compact(world.vaults.open(ORIGIN).service(SERVICE))
     (repository(world) / "data/0/1").unlink()
-    assert find_rotten(world.vaults.open(ORIGIN), SERVICE) == (1, ())
+    assert find_corrupt(world.vaults.open(ORIGIN), SERVICE) == (1, ())
     world.run(ORIGIN)
     (repository(world) / "data/0/2").unlink()
-    with pytest.raises(RottenSegment):
+    with pytest.raises(CorruptSegment):
         world.run(ORIGIN)
 
 

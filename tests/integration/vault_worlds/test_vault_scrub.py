@@ -12,7 +12,7 @@ import pytest
 
 from appliance.backup.vault.evidence import LINK
 from appliance.backup.vault.maintenance import damage
-from appliance.backup.vault.maintenance.damage import MISSING, ROTTEN, Damage
+from appliance.backup.vault.maintenance.damage import CORRUPT, MISSING, Damage
 from appliance.backup.vault.maintenance.scrub import Budget, Scrubbed, scrub
 from appliance.backup.vault.store import DAMAGED, HEADER, LIST, RECEIPT, Replica
 from tests.integration.vault_worlds.unreadable import refuse_to_read
@@ -68,16 +68,16 @@ def test_a_rotten_blob_is_set_aside_and_its_generations_are_not_claimed(held: He
     digest = held.digest(1, "data/0/2")
     _flip(held.holding.blob(digest))
     outcome = held.scrub()
-    assert outcome.damage == (Damage(ROTTEN, digest),)
+    assert outcome.damage == (Damage(CORRUPT, digest),)
     assert not held.holding.blob(digest).exists()
-    assert (held.holding.rotten / digest).exists(), "kept, to be looked at"
+    assert (held.holding.corrupt / digest).exists(), "kept, to be looked at"
     answer = held.head()
     assert answer["damaged"] == [held.chain[1].name]
     assert (
         answer["held"] == [made.name for made in held.chain if made is not held.chain[1]] == assert_whole(held.vaults)
     )
     (line,) = held.vaults.open(HOLDER).journal.events("vault-damage")
-    assert (line["kind"], line["name"]) == (ROTTEN, digest)
+    assert (line["kind"], line["name"]) == (CORRUPT, digest)
 
 
 def test_a_blob_that_the_disk_cannot_read_any_more_is_rotten_and_ends_no_scrub(
@@ -86,8 +86,8 @@ def test_a_blob_that_the_disk_cannot_read_any_more_is_rotten_and_ends_no_scrub(
     digest = held.digest(1, "data/0/2")
     refuse_to_read(monkeypatch, held.holding.blob(digest))
     outcome = held.scrub()
-    assert (outcome.damage, outcome.finished) == ((Damage(ROTTEN, digest),), True)
-    assert (held.holding.rotten / digest).exists(), "kept, to be looked at"
+    assert (outcome.damage, outcome.finished) == ((Damage(CORRUPT, digest),), True)
+    assert (held.holding.corrupt / digest).exists(), "kept, to be looked at"
     assert held.head()["damaged"] == [held.chain[1].name]
 
 
@@ -170,7 +170,7 @@ def test_however_small_the_budget_all_is_read_in_turn(held: Held, budget: Budget
     seen = [held.scrub(budget)]
     while not seen[-1].finished:
         seen.append(held.scrub(budget))
-    assert set(seen[-1].damage) == {Damage(ROTTEN, digest) for digest in digests}
+    assert set(seen[-1].damage) == {Damage(CORRUPT, digest) for digest in digests}
     assert sum(outcome.blobs for outcome in seen) == 6
     assert sum(outcome.generations for outcome in seen) == 4
     assert len(seen) > 1
@@ -235,8 +235,8 @@ def test_a_rotten_blob_is_not_believed_because_its_size_is_right(held: Held) -> 
     digest = held.digest(1, "data/0/2")
     _flip(held.holding.blob(digest))
     node = held.vaults.open(HOLDER)
-    damage.record(node, held.holding, [Damage(ROTTEN, digest)])
-    assert damage.settle(node, held.holding) == (Damage(ROTTEN, digest),)
+    damage.record(node, held.holding, [Damage(CORRUPT, digest)])
+    assert damage.settle(node, held.holding) == (Damage(CORRUPT, digest),)
     assert held.head()["damaged"] == [held.chain[1].name]
 
 

@@ -1,4 +1,4 @@
-"""A session lives by the bundle of its beginning; it ends when its caller's keys are not in the present one."""
+"""The bundle of its beginning is in force for a session; it ends when its caller's keys are not in the present one."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import pytest
 from appliance.errors import ApplianceError, Busy, NoSpace
 from appliance.restore import schema
 from appliance.restore.catalogue import caught_up
-from appliance.restore.schema import Rotten, open_catalogue
+from appliance.restore.schema import CorruptCatalogue, open_catalogue
 from appliance.restore.search import versions
 from tests.unit.restore.memory_repository import MemoryRepository
 
@@ -41,7 +41,7 @@ def test_damage_found_by_a_later_question_removes_the_catalogue_and_names_it(
 ) -> None:
     file = tmp_path / "catalogue.db"
     repository.add({"f": 1})
-    with pytest.raises(Rotten, match="damaged"), caught_up(file, repository):
+    with pytest.raises(CorruptCatalogue, match="damaged"), caught_up(file, repository):
         raise sqlite_error(sqlite3.SQLITE_CORRUPT)
     assert not file.exists()
 

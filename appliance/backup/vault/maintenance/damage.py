@@ -1,9 +1,9 @@
 """The known damage of a replica, and the mark that keeps a generation that is not whole from being claimed.
 
-`damage` lists what is rotten or gone. A generation whose list names it gets a `damaged` mark, so that `head` does not
-claim it and no restore takes it for whole. The list is written first, then the marks, and a rotten blob leaves the pool
-last; after a cut in between `settle` brings the marks in line with the list. It also forgets what has come back or is
-named by no list any more. Everything here is called with `Replica.lock` held, apart from `known`.
+`damage` lists what is corrupt or gone. A generation whose list names it gets a `damaged` mark, so that `head` does not
+claim it and no restore takes it for whole. The list is written first, then the marks, and a corrupt blob leaves the
+pool last; after a cut in between `settle` brings the marks in line with the list. It also forgets what has come back or
+is named by no list any more. Everything here is called with `Replica.lock` held, apart from `known`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from appliance.host.files import fsync_folder, write_atomic
 from appliance.host.records import Record
 from appliance.node.handle import Node
 
-ROTTEN, MISSING = "rotten", "missing"
-KINDS = (ROTTEN, MISSING, HEADER, LIST, RECEIPT, LINK)
+CORRUPT, MISSING = "rotten", "missing"  # in files and answers, so the first keeps its old word
+KINDS = (CORRUPT, MISSING, HEADER, LIST, RECEIPT, LINK)
 
 
 @dataclass(frozen=True, order=True)
@@ -34,7 +34,7 @@ class Damage:
 
     @property
     def is_blob(self) -> bool:
-        return self.kind in (ROTTEN, MISSING)
+        return self.kind in (CORRUPT, MISSING)
 
 
 KNOWN = Record(tuple[Damage, ...], mode=0o640)
@@ -59,17 +59,17 @@ def forget(replica: Replica, names: Container[str]) -> None:
         _write(replica, left)
 
 
-def set_rotten_aside(node: Node, replica: Replica, digest: str) -> bool:
+def set_corrupt_aside(node: Node, replica: Replica, digest: str) -> bool:
     """Take a blob out of the pool if it fails its own hash, after marking what names it; say whether it did."""
     path = replica.blob(digest)
     if size_of(path) is None or is_whole(path, digest):
         return False
-    record(node, replica, (Damage(ROTTEN, digest),))
+    record(node, replica, (Damage(CORRUPT, digest),))
     return replica.set_aside(digest)
 
 
 def settle(node: Node, replica: Replica) -> tuple[Damage, ...]:
-    """Forget what is mended, mark and unmark generations accordingly; return what is still wrong."""
+    """Forget what is repaired, mark and unmark generations accordingly; return what is still wrong."""
     if not _path(replica).exists():
         return ()
     found = known(replica)

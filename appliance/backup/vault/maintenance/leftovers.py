@@ -1,8 +1,8 @@
 """The useless files of a replica, and for how long they are useless by the ageing clock.
 
 The file `unreferenced` remembers for each such name (a path within the replica) its size and the age at which pruning
-first found it useless: blobs that no list names, partials, rotten blobs, remains of a cut. A file that is used again or
-grows is forgotten and starts over. Losing this memory makes all of it young again, never old.
+first found it useless: blobs that no list names, partials, corrupt blobs, remains of a cut. A file that is used again
+or grows is forgotten and starts over. Losing this memory makes all of it young again, never old.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def unreferenced_blobs(replica: Replica, referenced: Collection[str]) -> Iterato
 
 
 def remains(replica: Replica) -> Iterator[Path]:
-    """Return the remains of cuts: partials, rotten blobs, a list whose receipt never came, temporary files."""
-    for folder in (replica.partial, replica.rotten):
+    """Return the remains of cuts: partials, corrupt blobs, a list whose receipt never came, temporary files."""
+    for folder in (replica.partial, replica.corrupt):
         yield from sorted(folder.iterdir()) if folder.exists() else ()
     for folder in (replica.root, replica.book, replica.grants, *sorted(replica.generations.iterdir())):
         yield from sorted(folder.glob(".*.new"))

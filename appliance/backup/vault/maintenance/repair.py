@@ -1,4 +1,4 @@
-"""Bring back what is rotten or gone from any other replica node that still has it: blobs by hash, the rest by
+"""Bring back what is corrupt or gone from any other replica node that still has it: blobs by hash, the rest by
 signature.
 
 Nothing else is fetched. It needs no key and no trust in the other node: a blob proves itself by its hash, a list by the
@@ -42,7 +42,7 @@ class Repaired:
 
 
 def repair(node: Node, service: str) -> Repaired:
-    """Mend what is known to be wrong in this node's holding of `service`; raise Busy while a push is taken."""
+    """Repair what is known to be wrong in this node's holding of `service`; raise Busy while a push is taken."""
     replica = replica_of(node, service)
     before = damage.known(replica)
     if not before:
@@ -83,8 +83,8 @@ def _repair_from(node: Node, sealer: Sealer, service: str, peer: str) -> tuple[D
         newest_first = sorted(offered, reverse=True)
         for name in newest_first:
             # Every answer brings all headers, so one is enough for those.
-            papers = name == newest_first[0] and any(item.kind in (HEADER, LINK) for item in left)
-            if papers or any(_concerns(replica, item, name) for item in left):
+            documents = name == newest_first[0] and any(item.kind in (HEADER, LINK) for item in left)
+            if documents or any(_concerns(replica, item, name) for item in left):
                 with lines.to(peer) as conversation:
                     _take(conversation, sealer, service, name, left)
                 left = sealer.repair(service, RepairDocuments())
@@ -92,7 +92,7 @@ def _repair_from(node: Node, sealer: Sealer, service: str, peer: str) -> tuple[D
 
 
 def _concerns(replica: Replica, item: Damage, name: str) -> bool:
-    """Whether the files of generation `name` can mend `item`: it is its list, or our list of it names the blob."""
+    """Whether the files of generation `name` can repair `item`: it is its list, or our list of it names the blob."""
     if not item.is_blob:
         return item == Damage(LIST, name)
     stored = replica.find(name)
@@ -100,7 +100,8 @@ def _concerns(replica: Replica, item: Damage, name: str) -> bool:
 
 
 def _take(conversation: Conversation, sealer: Sealer, service: str, name: str, wrong: Collection[Damage]) -> None:
-    """One generation's papers, and of its blobs only those that are `wrong` here, one by one: any may be rotten too."""
+    """One generation's signed documents, and only those of its blobs that are `wrong` here, one by one: any of them may
+    be corrupt there, too."""
     replica, channel = replica_of(conversation.node, service), conversation.channel
     alone = not any(item.kind in (HEADER, LINK) for item in wrong)
     conversation.ask("get", service, generation=name, parts=True, alone=alone)
@@ -117,8 +118,8 @@ def _take(conversation: Conversation, sealer: Sealer, service: str, name: str, w
     if header is None:
         raise IntegrityError(f"{conversation.peer.name} offers generation {name} without its header.")
     entries = parse_list(listing, header)
-    mends = {name, *(item.name for item in wrong)}
-    needed = tuple(it for it in documents.headers if it.id.name in mends or not replica.knows(it.id))
+    repairs = {name, *(item.name for item in wrong)}
+    needed = tuple(it for it in documents.headers if it.id.name in repairs or not replica.knows(it.id))
     sealer.repair(service, replace(documents, headers=needed, lists={name: listing}))
     names = {item.name for item in wrong if item.is_blob}
     for entry, offset in replica.missing(entry for entry in entries if entry.sha256 in names):

@@ -25,7 +25,7 @@ from appliance.trust.grant import Grant
 
 
 def replace(node: Node, service: str, documents: RepairDocuments, key: Path) -> None:
-    """Mend what `documents` can mend; `key` is the file of the node's signing key."""
+    """Repair what `documents` can repair; `key` is the file of the node's signing key."""
     replica = replica_of(node, service)
     wrong = damage.known(replica)
     _replace_grants(node, replica, documents.grants)

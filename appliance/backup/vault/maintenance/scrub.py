@@ -124,7 +124,7 @@ def _check_blob(now: _Round, digest: str) -> None:
     now.bytes += now.sizes[digest]
     if not whole:
         with _locked(now), _told(now):
-            damage.set_rotten_aside(now.node, now.replica, digest)
+            damage.set_corrupt_aside(now.node, now.replica, digest)
 
 
 def _locked(now: _Round) -> contextlib.AbstractContextManager[None]:

@@ -77,7 +77,7 @@ class LocalSealer:
             if not SHA256.fullmatch(digest):
                 continue
             with self._locked(service):
-                if damage.set_rotten_aside(self.node, replica_of(self.node, service), digest):
+                if damage.set_corrupt_aside(self.node, replica_of(self.node, service), digest):
                     self.node.journal.write("vault-rotten", service=service, blob=digest, found="by the origin")
 
     def repair(self, service: str, documents: RepairDocuments) -> tuple[Damage, ...]:
