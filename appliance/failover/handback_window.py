@@ -1,4 +1,4 @@
-"""When a service may go home by itself: between two local times, such as 01:00-05:00. Pure."""
+"""When a handback may start by itself: between two local times, such as 01:00-05:00. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Live by another bundle: keep it, take the keys that it names, and let its nodes in."""
+"""Put another bundle in force: keep it, take the keys that it names, and let its nodes in."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Taken:
 
 
 def take_bundle(layout: NodeLayout, identity: Identity, offered: Bundle, *, dry_run: bool = False) -> Taken:
-    """Let the node live by the bundle `offered`, and say what it is to it; with `dry_run` only say it.
+    """Put the bundle `offered` in force on the node, and say what it is to it; with `dry_run` only say it.
 
     Raise Refused when it may not follow the one in use, in a dry run too.
     """

@@ -105,7 +105,7 @@ def _check_ours(node: Node, service: str, chain: Chain) -> None:
 
 
 def _learn_history(node: Node, service: str, chain: Chain) -> int:
-    """The highest epoch that anybody knows; a new machine gets the papers of all that was before, but no data."""
+    """The highest epoch that anybody knows; a new machine gets all earlier signed documents, but no data."""
     found = survey_all(node, service)
     known = known_epochs(node, service, found)
     ended = node.bundle.revoked.ended_epoch(service)

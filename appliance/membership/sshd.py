@@ -1,4 +1,4 @@
-"""The door to this node's vault: which key gets which forced command, from the bundle alone.
+"""The access to this node's vault: which key gets which forced command, from the bundle alone.
 
 On real hosts one Unix user per origin stands behind it (role `vault`); in process mode the one account of the demo
 does.

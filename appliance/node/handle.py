@@ -1,4 +1,4 @@
-"""This node, as everything in `backup/` sees it: who it is, the bundle it lives by, its clocks, its journal."""
+"""This node, as everything in `backup/` sees it: who it is, the bundle in force on it, its clocks, its journal."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def set_up(
 ) -> SetUp:
     """Make `host` the node `wanted` in the folder `state`, and say what was changed and which keys it shows.
 
-    With a `bundle` it then lives by that, or raises as `take_bundle` does. Raise Refused, and change nothing, when
+    A given `bundle` is then in force, or this raises as `take_bundle` does. Raise Refused, and change nothing, when
     `state` is another node or believes another key, or when `bundle` would lock out `caller` or is older than one by
     which root set up this host.
     """

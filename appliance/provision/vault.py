@@ -1,4 +1,4 @@
-"""The doors of a node's vault, from the bundle alone: one account for each other node, and what its key gets. Pure.
+"""The access to a node's vault, from the bundle alone: one account for each other node, and what its key gets. Pure.
 
 An account of this kind owns nothing and may write nowhere. sshd gives it no shell, whatever it asks for, but the
 connector (`backup/vault/connector.py`), which hands the conversation to a session under an account of its own. The name

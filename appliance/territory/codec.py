@@ -98,8 +98,8 @@ def _printable(text: str, where: str) -> str:
 
 
 def legible(values: Any) -> Any:
-    """`values` with a space for each control character in a text: former versions signed such texts, and what a node
-    lives by already is neither refused nor written into a file of root's as it is."""
+    """`values` with a space for each control character in a text: former versions signed such texts, and what is
+    in force on a node already is neither refused nor written into a file of root's as it is."""
     if isinstance(values, Mapping):
         return {name: legible(value) for name, value in values.items()}
     if isinstance(values, list):

@@ -35,7 +35,7 @@ POLICIES = ("local-first", "exclusive", "mirror")
 MICRODEGREES = 1_000_000
 LEASE_SECONDS = 15
 HAND_BACK, NEVER = "01:00-05:00", "never"
-"""When services go home by themselves, local time: nobody works on them then, and no backup is due."""
+"""When a handback may start by itself, local time: nobody works on a service then, and no backup is due."""
 
 
 @dataclass(frozen=True)

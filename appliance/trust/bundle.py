@@ -134,7 +134,7 @@ class Bundle:
 
     @cached_property
     def granters(self) -> Granters:
-        """The signers whose grants are believed by a node that lives by this bundle."""
+        """The signers whose grants are believed by a node on which this bundle is in force."""
         former = self.former_voters.voting if self.former_voters else Voting()
         return Granters(self.territory_key, self.voting, self.confirmed, former)
 

@@ -91,6 +91,6 @@ def _read_identity(layout: NodeLayout) -> Identity:
 
 
 def load_territory(layout: NodeLayout) -> tuple[Identity, Bundle]:
-    """Return our identity and the bundle we live by."""
+    """Return our identity and the bundle in force."""
     identity = load_identity(layout)
     return identity, load_bundle(layout.bundle, identity.territory_key)

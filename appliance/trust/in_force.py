@@ -1,8 +1,8 @@
-"""Which acts count now, and which must be told on: the one rule of nodes, vaults and brokers. Pure.
+"""Which acts count now, and which must be propagated: the one rule of nodes, vaults and brokers. Pure.
 
 A quarantine that ends as it begins takes back those of the same node that it names, whatever any clock says: one that
 is signed later counts, also where the take-back was dated ahead. One of an earlier version names none, and takes back
-those that started before it. It is told on for as long as there is anything to take back.
+those that started before it. It is propagated for as long as there is anything to take back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The bundle as root obeys it on a host: no older one than it obeyed before.
 
 The account of the node owns the file and could put a former bundle back, whose signature holds: with keys that were
-revoked since, and the doors of those days. So root keeps the highest serial that it obeyed where it alone writes.
+revoked since, and the access that callers had then. So root keeps the highest serial that it obeyed where it alone
+writes.
 
 Invariant: the serial is noted before anything is done by it. A run that is cut in between is made again by the same
 bundle, which is no older; noted last, what was already done could be undone by the bundle before.

@@ -1,4 +1,4 @@
-"""`appliance node accept` and `show`: the territory bundle that this node lives by."""
+"""`appliance node accept` and `show`: the territory bundle in force on this node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`appliance node`: make this node, show it, give it the territory bundle it lives by."""
+"""`appliance node`: make this node, show it, give it the territory bundle in force on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`appliance internal node setup`: make this host a node, let it show its keys and live by a bundle. Only root can."""
+"""`appliance internal node setup`: make this host a node, show its keys, put a bundle in force. Only root can."""
 
 from __future__ import annotations
 
