@@ -15,7 +15,7 @@ from appliance.territory.model import GROUP
 
 NAME = re.compile(r"[a-z](?:[a-z0-9]|[.-](?=[a-z0-9])){0,31}")
 TITLE_LENGTH_MAX = 100
-# Accounts of the appliance itself; the doors of other nodes are called vault-NODE.
+# Accounts of the appliance itself; those by which other nodes reach the vault are called vault-NODE.
 RESERVED = ("appliance", "vault-")
 # Debian's packages make these when a role installs them, and would take a person's for their own. What begins with "_"
 # (_chrony, _tang) is no name of a person; what every machine has from the beginning (www-data, sshd) is seen there.

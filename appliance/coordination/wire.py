@@ -33,7 +33,8 @@ from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, No
 FORMAT = 1
 LINE_BYTES_MAX = 256 * 1024
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
-"""A broker answers who attends with all papers that concern it, of each service with an address the grant."""
+"""A broker answers a heartbeat with all signed documents that concern the caller, and with the grant of each service
+that has an address."""
 _VALUES: Mapping[str, type] = {
     "alive": Alive,
     "claim": Claim,

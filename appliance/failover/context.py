@@ -59,7 +59,7 @@ class NodeContext:
     watchdog: Watchdog
     copies: Copies
     folder: Callable[[str], Path]
-    """Where a service's papers are kept."""
+    """Where a service's signed documents are kept."""
     run: Path
     history: Path
     alarm: Callable[[str, str], None]

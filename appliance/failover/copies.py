@@ -31,8 +31,8 @@ INSTALL_SECONDS_MAX = 4.0 * HOUR
 """The limit of work that grows with the service: putting it in place, and keeping aside what was written here."""
 LOOK_EVERY_SECONDS = 2.0
 CALLED_MAX = 2
-"""Workers of this node that wait for an order. Each has a seat at every vault that it may have to ask, of six that a
-node gets there."""
+"""Workers of this node that wait for an order. Each has a session slot at every vault that it may have to ask, of six
+that a node gets there."""
 CALL_SECONDS_MAX = 10.0
 ANSWER_BYTES_MAX = 2**20
 GRANTS_EVERY_SECONDS = 5.0

@@ -1,4 +1,6 @@
-"""A node attends at every broker: it shows its papers, says that it holds what it holds, and learns of newer grants."""
+"""A node sends heartbeats to every broker: it shows its signed documents, says which leases it holds, and learns of
+newer grants.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from appliance.failover.protocol import ON_ITS_WAY_SECONDS
 Answer = Callable[[str, int, str], bytes | None]
 """The signed "I hold" for a service, an epoch and a challenge; None when this node does not."""
 Learn = Callable[[str, tuple[str, ...], tuple[str, ...], tuple[str, ...]], None]
-"""Gets from a broker, by name, the newest papers, who serves what, and which homes could have their services back since
-when."""
+"""Gets from a broker, by name, the newest signed documents, who serves what, and which origins could have their
+services back since when."""
 CALL_SECONDS_MAX = 2.9
 """A broker hears again within GAP_SECONDS_MAX (`voter/probe.py`) from a node whose line died in silence."""
 CALL_SECONDS_MIN = 1.0
@@ -34,7 +36,7 @@ PAUSE_SECONDS = 0.02
 @dataclass(frozen=True)
 class HeartbeatRequest:
     """Which services this node serves; which of its own it could have back, as "SERVICE SECONDS". `whole`: it could
-    read all papers that it has."""
+    read all signed documents that it has."""
 
     serving: tuple[str, ...] = ()
     ready: tuple[str, ...] = ()
@@ -70,8 +72,8 @@ async def send_heartbeats(
     retry_seconds: float,
     request: Callable[[], HeartbeatRequest],
 ) -> None:
-    """Attend at `brokers` until cancelled. `documents` gives what is shown, `learn` gets what each broker knows,
-    `request` what this node says of itself."""
+    """Send heartbeats to `brokers` until cancelled. `documents` gives what is shown, `learn` gets what each broker
+    knows, `request` what this node says of itself."""
     async with asyncio.TaskGroup() as group:
         for name, broker in brokers.items():
             group.create_task(_send_heartbeats(name, broker, documents, answer, learn, retry_seconds, request))
@@ -90,7 +92,8 @@ async def show(brokers: Mapping[str, Remote], document: bytes) -> None:
 
 
 async def _show(broker: Remote, document: str) -> None:
-    """A broker takes papers of one call of a node at a time; this node may bring those of other services just now."""
+    """A broker takes signed documents from one call of a node at a time; another call may bring those of other services
+    just now."""
     told = {"token": "", "papers": (document,), "answers": (), **_said(HeartbeatRequest())}
     for _ in range(SHOWN_TIMES_MAX):
         try:

@@ -1,7 +1,8 @@
 """The program that runs services: it stands beside the agent, so that neither waits for the other.
 
-It renews leases each few seconds, asks and attends at the voters' brokers, and has workers do what takes long. Backups
-are the agent's; a hang of the one is none of the other, and a watchdog outside of both ends what nobody renews.
+It renews leases each few seconds, sends the voters' brokers requests and heartbeats, and has workers do what takes
+long. Backups are the agent's; a hang of the one is none of the other, and a watchdog outside of both ends what nobody
+renews.
 """
 
 from __future__ import annotations
@@ -308,7 +309,7 @@ def _documents(node: NodeContext, current: Current) -> tuple[bytes, ...]:
 
 
 def readable(node: NodeContext, services: Iterable[str]) -> list[bytes]:
-    """The papers of `services` that are kept here."""
+    """The signed documents of `services` that are kept here."""
     found = list[bytes]()
     for name in services:
         try:
@@ -327,12 +328,12 @@ def _documents_of(node: NodeContext, service: str) -> list[bytes]:
     kept = (folder / it for it in ("known-grant", "granted", "release"))
     found = [*node.copies.documents(service), *(path.read_bytes() for path in kept if path.exists())]
     for raw in found:
-        raw.decode()  # papers are shown as text
+        raw.decode()  # documents are shown as text
     return found
 
 
 def _kept_here(node: Node) -> list[str]:
-    """The services of which this node may have papers."""
+    """The services of which this node may have signed documents."""
     services = node.bundle.territory.services.items()
     return [name for name, it in services if node.name in (it.node, *it.standbys, *node.bundle.terms(name).others(""))]
 

@@ -185,7 +185,7 @@ class Helper:
 
     def _close_listener(self, name: str) -> None:
         """A frozen unit is not stopped with what it is bound to: systemd tries again some time after it is thawed, and
-        would leave what was started meanwhile without a door. It stays stopped: what it has to say was not saved."""
+        would leave what was started meanwhile without a proxy. It stays stopped: what it has to say was not saved."""
         self._run("systemctl", "kill", "--signal=SIGSTOP", DOOR.format(name), may_fail=True)
         self._run("systemctl", "thaw", DOOR.format(name), may_fail=True)
         self._run("systemctl", "stop", DOOR.format(name))

@@ -1,4 +1,6 @@
-"""A broker's counter: the port for one caller, and the two things that only voters' brokers do, attend and vote."""
+"""A broker's session: the port for one caller, and the two requests that only voters' brokers answer: the heartbeat
+(`attend`) and the vote.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,9 @@ class BrokerSession(Brokered):
         *,
         seconds_max: float,
     ) -> tuple[object, ...]:
-        """The token of this broker, what the caller is asked, the newest papers that concern it, who serves what, and
-        which homes could have their services back; a moment later, or as soon as a newer paper is known."""
+        """Answer a heartbeat: the token of this broker, what the caller is asked, the newest signed documents that
+        concern it, who serves what, and which origins could have their services back; a moment later, or as soon as a
+        newer document is known."""
         self._check_node()
         state, loop, news = self._state, asyncio.get_running_loop(), asyncio.Event()
         until = loop.time() + min(seconds_max - ON_ITS_WAY_SECONDS, state.ask_every_seconds)

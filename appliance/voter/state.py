@@ -72,7 +72,7 @@ class BrokerState:
     @property
     def token(self) -> str:
         """Names this life of the broker and the bundle it judges by: a node that shows another token has shown its
-        papers to a broker that forgot them, or that judged them by other voters."""
+        documents to a broker that forgot them, or that judged them by other voters."""
         return f"{self.life}.{self.bundle().serial}"
 
     @property
@@ -144,7 +144,7 @@ class BrokerState:
 
     @contextlib.contextmanager
     def taking_of(self, caller: str, brings: bool) -> Iterator[None]:
-        """While `caller` brings papers it brings no others, so that nobody keeps this broker busy with checking."""
+        """While `caller` brings signed documents it brings no others, so that nobody keeps this broker busy."""
         if brings and caller in self._taking:
             raise Busy(f"{caller} already has a call in progress.", remedy="Make one call at a time.")
         if brings:

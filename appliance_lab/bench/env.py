@@ -41,7 +41,7 @@ class BenchEnv:
         return tuple(self.territory.nodes[name] for name in PEERS)
 
     def listening(self) -> AbstractContextManager[None]:
-        """The doors of both peers, open."""
+        """The listeners of both peers, started."""
         return listening(self.peers)
 
     def back_up(self) -> None:

@@ -1,7 +1,7 @@
 """How long a service is away when its node is lost, by a client that asks all the time; and what a node pays for that.
 
 Hosts of a lab: an exclusive site is at home at commune-a, the hermitage stands by and leads the voters. After each
-fault its home is mended and the service asked back, so every run begins alike.
+fault its origin is repaired and the service asked back, so every run begins alike.
 """
 
 from __future__ import annotations

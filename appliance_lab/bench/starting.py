@@ -16,7 +16,7 @@ VERBS = ("restore find", "status")
 
 
 def starts(bench: Bench) -> tuple[Figure, ...]:
-    """Each started in turn with --help, compiled before; verbs also load what they read a node's papers with."""
+    """Each started in turn with --help, compiled before; verbs also load what reads a node's signed documents."""
     seconds: dict[str, list[float]] = {words: [] for words in (*GROUPS, *VERBS)}
     for words in seconds:
         _start(words)

@@ -16,8 +16,8 @@ from appliance_lab.checkers.spans import Span, faults, overlaps, spans, without
 from appliance_lab.checkers.verdict import Check, Finding, History, Verdict
 
 TOLERANCE = 0.010
-"""A thawed writer lives some milliseconds until its watchdog or agent runs, and may answer who waits at its own door
-(decision 50): the fence refuses what it sends, and F8 wants in a branch what it took."""
+"""A thawed writer lives some milliseconds until its watchdog or agent runs, and may answer who waits at its own
+listener (decision 50): the fence refuses what it sends, and F8 wants in a branch what it took."""
 WATCHDOG_LOOKS = 0.15
 """How late the watchdog may look, and a clock be that runs half a percent slow over one lease; epsilon holds more."""
 SETTLES = 30.0

@@ -56,7 +56,7 @@ def _text(lab: Lab, control: ControlMachine, played: tuple[Played, ...]) -> tupl
 
 
 def watching_text(watching: Sequence[Addresses], ssh_config: str) -> Iterator[str]:
-    """Where what watches the territory is seen. This machine is in no site's network: SSH brings a door here."""
+    """Where what watches the territory is seen. This machine is in no site's network: SSH brings a listener here."""
     for it in watching:
         here = f"ssh -F {ssh_config} -N -L {HERE}:localhost:443 {it.node}"
         yield f"The dashboard of {it.node}, for members of its group regie: {it.dashboard}"

@@ -146,7 +146,8 @@ def told_left_out(paths: Sequence[str]) -> str:
 
 
 def found_territory(context: DemoContext) -> None:
-    """Territory key, keys on every node, recovery key on paper, signed bundle everywhere, doors open, agents awake."""
+    """Territory key, keys on every node, recovery key on paper, signed bundle everywhere, listeners and agents
+    started."""
     context.territory.create()
     context.territory.recovery = ceremony(context.paper.show, context.paper.typed)
     context.territory.sign()

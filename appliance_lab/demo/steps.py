@@ -42,7 +42,7 @@ OWNERS = "owners and devices, which only root can restore, are not compared in t
 
 
 def found(context: DemoContext) -> str:
-    """Four nodes, their keys, the territory key, the bundle, the paper; agents and doors."""
+    """Four nodes, their keys, the territory key, the bundle, the recovery sheet; agents and listeners."""
     found_territory(context)
     for node in context.territory.nodes.values():
         node.start_agent()

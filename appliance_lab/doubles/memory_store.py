@@ -170,7 +170,7 @@ class Store:
         return seen.revision + 1 < self._forgotten
 
     async def changed(self) -> None:
-        """Wait until something happens: a change, time that passes, a line that is cut or mended."""
+        """Wait until something happens: a change, time that passes, a line that is cut or repaired."""
         future = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         await future

@@ -1,5 +1,5 @@
 """Build a territory in process mode: keys on each node, the territory key, the signed bundle on every node, the
-doors.
+listeners.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ def provisioned(context: StoryContext) -> str:
     control, played = provision(lab)
     for node in lab.plan.nodes:
         shown = context.json(node.name, "node", "show")
-        require(bool(shown["in_bundle"]), f"{node.name} is not in the bundle that it lives by.")
+        require(bool(shown["in_bundle"]), f"{node.name} is not in the bundle in force on it.")
         require(shown["node"] == node.name, f"{node.name} says that it is {shown['node']}.")
         running = context.did(node.name, "systemctl", "is-active", "appliance-agent.service").strip()
         require(running == "active", f"the agent of {node.name} is {running}.")

@@ -24,7 +24,7 @@ MEND = (
 
 
 def upgraded(context: StoryContext) -> str:
-    """The agent of one node cannot start again: it stops there, the next keeps its version; mended, it goes on."""
+    """The agent of one node cannot start again: it stops there, the next keeps its version; repaired, it goes on."""
     package = new_package(context)
     version = package.name.split("_")[1]
     former = version_of(context, SPARE)
@@ -42,9 +42,9 @@ def upgraded(context: StoryContext) -> str:
     require(version_of(context, SPARE) == former, f"{SPARE} was upgraded over a node that is not well.")
     context.did(BLIND, *MEND)
     ended = _play(context, package)
-    require(ended.exit_code == 0, f"mended, it ended with {ended.exit_code}: {ended.tail()}")
+    require(ended.exit_code == 0, f"repaired, it ended with {ended.exit_code}: {ended.tail()}")
     require(version_of(context, SPARE) == version, f"{SPARE} was left behind.")
-    return f"it stopped at {BLIND}, {SPARE} kept {former}; mended, all have {version} ({ended.seconds:.0f} s)"
+    return f"it stopped at {BLIND}, {SPARE} kept {former}; repaired, all have {version} ({ended.seconds:.0f} s)"
 
 
 def new_package(context: StoryContext) -> Path:

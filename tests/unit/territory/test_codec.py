@@ -86,7 +86,7 @@ def test_a_service_that_is_gone_is_given_up_everywhere() -> None:
 
 
 def test_the_line_break_at_the_end_of_a_block_that_a_former_version_signed_is_no_part_of_the_text() -> None:
-    """It adds no line anywhere, and a node must be able to read the bundle it lives by after an upgrade."""
+    """It adds no line anywhere, and a node must be able to read the bundle in force on it after an upgrade."""
     values = json.loads(json.dumps(to_json(HERE)))
     values["title"] += "\n"
     assert from_json(values) == HERE
