@@ -1,12 +1,18 @@
 """Words and idioms that our sentences avoid, and their replacements, by docs/GLOSSARY.md and plain English.
 
-Pages are read for words and idioms, code and its comments for idioms. LEFT counts by folder what is still there. A
-count may only fall, and a folder without a count has none. To lower LEFT: python3 -m tests.unit.test_words prints it.
+Pages are read for words and idioms, code for idioms, docstrings and comments of our packages also for the few words of
+IN_COMMENTS. Text between backticks is code: names on the wire and in files keep their words. LEFT counts by folder what
+is still there. A count may only fall, and a folder without a count has none. To lower LEFT:
+python3 -m tests.unit.test_words prints it.
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
+import io
 import re
+import tokenize
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -45,6 +51,21 @@ WORDS = {
     r"stakes?": "the cost of a takeover",
     r"(?-i:(?<=[.\n][ \n])(?:Who|What)(?= )(?![^.|]*\?))": "a subject that is a thing: the file that, the node that",
 }
+# Words of docstrings and comments; "home", "hands" and the like wait until their identifiers have gone.
+IN_COMMENTS = {
+    r"papers": "signed documents",
+    r"seats?": "session slot",
+    r"told on": "propagated",
+    r"(?:live|lives|lived) by": "in force on",
+    r"(?:go|goes) home": "handback",
+    r"emptying": "being removed",
+    r"heirs?": "spare, target or successor",
+    r"hurried": "urgent",
+    r"rotten": "corrupt",
+    r"mend|mends|mended|mending": "repair",
+    r"doors?": "listener, access or proxy",
+    r"attend|attends|attended": "heartbeat",
+}
 LEFT = {
     "tests": 1,
 }
@@ -69,6 +90,21 @@ def test_a_forbidden_word_is_named_with_its_line_and_what_to_write() -> None:
     assert list(found_in(prose(page), IDIOMS | WORDS)) == [(4, "ends with 4", "exits with N")]
 
 
+def test_docstrings_and_comments_have_the_words_of_the_field() -> None:
+    found = [
+        f"{name(path)}:{number}: {word!r}: write {instead}"
+        for path in read()
+        if path.suffix == ".py" and name(path).startswith(("appliance/", "appliance_lab/"))
+        for number, word, instead in found_in_comments(path.read_text())
+    ]
+    assert found == [], "\n".join(found)
+
+
+def test_words_of_comments_are_found_apart_from_names_in_code() -> None:
+    code = '"""It takes papers, and `papers` is code."""\nsend(papers="doors")  # at the door\n'
+    assert [(number, word) for number, word, _ in found_in_comments(code)] == [(1, "papers"), (2, "door")]
+
+
 @cache
 def read() -> tuple[Path, ...]:
     return tuple(path for path in files() if path.name.endswith(KINDS) and not UNREAD.match(name(path)))
@@ -81,6 +117,24 @@ def prose(text: str) -> str:
 def found_in(text: str, words: dict[str, str]) -> Iterator[tuple[int, str, str]]:
     for match in re.finditer(rf"\b(?:{'|'.join(f'({word})' for word in words)})(?!\w)", text, re.IGNORECASE):
         yield text.count("\n", 0, match.start()) + 1, match[0].strip(), [*words.values()][(match.lastindex or 1) - 1]
+
+
+def found_in_comments(code: str) -> Iterator[tuple[int, str, str]]:
+    if next(found_in(code, IN_COMMENTS), None):  # most have none, and parsing costs
+        for start, text in comments(code):
+            for number, word, instead in found_in(prose(text), IN_COMMENTS):
+                yield start + number - 1, word, instead
+
+
+def comments(code: str) -> Iterator[tuple[int, str]]:
+    """The docstrings and comments of `code`, each with its first line."""
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str(text))):
+                yield node.lineno, inspect.cleandoc(text)
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
 
 
 @cache
