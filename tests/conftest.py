@@ -7,34 +7,25 @@ import math
 import os
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+from tests.minutes import suite_of, too_long
 from tests.pace import PACE
 
 SEED_VARIABLE = "APPLIANCE_TEST_SEED"
 SOAK_VARIABLE = "APPLIANCE_SOAK_RUNS"
-LAB = pytest.mark.xdist_group("lab").mark
-EVERY_DAY = (
-    *("test_lab_hosts", "test_lab_faults", "test_base", "test_site"),
-    *("test_takeover", "test_process_runs", "test_failover_runs", "test_failover_machine", "test_machine_contract"),
-    *("test_soak_kills", "test_cli_life"),
-)
-"""CI runs a third of the files that boot hosts, and of most that start a territory of processes for each test, each
-day, so that the whole stays below 45 minutes; it always runs these."""
-TERRITORIES = ("failover", "faults")
-"""Folders of files that do the latter; those of commands are told by their name."""
-LONGEST = ("test_bench", "test_monitor_story")
-"""A third of these each day, too: each takes as long as fifty of the others."""
-DAYS = 3
-"""After so many, or a few more at the end of a month, each was run."""
-
+LABS = ("lab", "lab-moving")
+"""The groups of tests that boot hosts: those of a group follow each other, and two groups take half the time."""
 UNIT = Path(__file__).parent / "unit"
+TOOK: dict[str, float] = defaultdict(float)
+"""Seconds by suite, of all workers."""
 TOO_SLOW_FOR_HOSTS = 2.0
-"""The lab itself bounds booting and provisioning in seconds, and a third of the hosts would take over an hour."""
+"""The lab itself bounds booting and provisioning in seconds."""
 
 # Two busy cores stretch any deadline; a property that fails prints the line that repeats it. `make unit` looks at a few
 # examples only, `make test` at a hundred.
@@ -45,7 +36,7 @@ hypothesis.settings.load_profile("appliance")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slow", action="store_true", help="also run what takes minutes (make soak)")
-    parser.addoption("--lab-hosts", default="day", choices=["0", "day", "all"], help="which real hosts")
+    parser.addoption("--lab-hosts", choices=["0", "1"], help="whether to boot hosts; unless the machine is slow")
     parser.addoption("--minutes", type=float, default=0.0, help="begin no test later than this (0: run them all)")
 
 
@@ -54,11 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start and interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # Who names files or words, or asks for a soak, wants all of them. Each worker reads the same words as we do.
+    # Who names files or words, or asks for a soak, wants all of them.
     asked = config.option.slow or config.option.keyword
     asked = asked or config.args_source is not pytest.Config.ArgsSource.TESTPATHS
-    if asked and config.option.lab_hosts == "day":
-        config.option.lab_hosts = "all"
+    if config.option.lab_hosts is None and (asked or PACE <= TOO_SLOW_FOR_HOSTS):
+        config.option.lab_hosts = "1"
     if config.option.timeout is None:
         config.option.timeout = PACE * float(config.getini("timeout"))
     config.option.last_begin = time.time() + 60 * config.option.minutes if config.option.minutes else math.inf
@@ -70,13 +61,15 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    for sentence in too_long(TOOK, PACE):
+        terminalreporter.write_line(sentence)
     if exitstatus == pytest.ExitCode.TESTS_FAILED:
         terminalreporter.write_line(f"repeat this day's run with SEED={_seed()} after the same make command")
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups next
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    hosts, turns = config.getoption("--lab-hosts"), _turns(items)
+    boots = config.getoption("--lab-hosts")
     for item in items:
         if UNIT in item.path.parents:
             item.add_marker(pytest.mark.xdist_group("unit"))  # the largest group: it is handed out first
@@ -87,17 +80,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
         for mark in item.iter_markers("timeout"):
             item.add_marker(pytest.mark.timeout(PACE * mark.args[0]), append=False)
             break
-        if LAB in item.iter_markers("xdist_group") and hosts == "0":
-            item.add_marker(pytest.mark.skip(reason="boots hosts: leave HOSTS=0 out"))
-        elif LAB in item.iter_markers("xdist_group") and hosts == "day" and PACE > TOO_SLOW_FOR_HOSTS:
-            item.add_marker(pytest.mark.skip(reason="boots hosts, and this machine is slow: make test-all"))
-        elif item.get_closest_marker("moves") and hosts != "all":
-            item.add_marker(pytest.mark.skip(reason="services move between hosts for long: make test-all"))
-        elif hosts == "day" and turns.get(item.path, _seed()) % DAYS != _seed() % DAYS:
-            item.add_marker(pytest.mark.skip(reason="another day's turn, by the seed: make test-all"))
+        if boots != "1" and boots_hosts(item):
+            why = "leave HOSTS=0 out" if boots else "this machine is slow for it: the same make command with HOSTS=1"
+            item.add_marker(pytest.mark.skip(reason=f"boots hosts: {why}"))
         is_story = item.get_closest_marker("steps") and config.getoption("--story", None)
         if item.get_closest_marker("slow") and not config.getoption("--slow") and not is_story:
             item.add_marker(pytest.mark.skip(reason="takes minutes: make soak SUITE=..."))
+
+
+def boots_hosts(item: pytest.Item) -> bool:
+    return any(mark.args[0] in LABS for mark in item.iter_markers("xdist_group"))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -106,16 +98,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"no time was left for it: {item.config.option.minutes:.0f} minutes were over: make test-all")
 
 
-def _turns(items: Iterable[pytest.Item]) -> dict[Path, int]:
-    """The files that come every third day, numbered."""
-    files = {item.path for item in items if LAB in item.iter_markers("xdist_group") or _takes_turns(item.path)}
-    return {path: number for number, path in enumerate(sorted(path for path in files if path.stem not in EVERY_DAY))}
-
-
-def _takes_turns(path: Path) -> bool:
-    integration = path.parent.parent.name == "integration"
-    of_territories = integration and (path.parent.name in TERRITORIES or path.stem.startswith("test_cli_"))
-    return of_territories or path.stem in LONGEST
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    TOOK[suite_of(report.nodeid)] += report.duration
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ from appliance_lab.hosts.template import up_provisioned
 from appliance_lab.stories.context import ORIGIN, SERVICE, StoryContext
 from appliance_lab.stories.left import look
 from appliance_lab.stories.promises import LAB_KEPT, LAB_NAME
-from tests.conftest import LAB
+from tests.conftest import boots_hosts
 from tests.integration.lab.boxes import Boxes
 
 ROOT = Path(__file__).parents[3]
@@ -35,7 +35,7 @@ JOURNAL = ("journalctl", "-b", "-n", "80", "--no-pager")
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--story", None):
         return  # a story has an order of its own
-    items.sort(key=lambda item: LAB not in item.iter_markers("xdist_group"))
+    items.sort(key=lambda item: not boots_hosts(item))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -29,7 +29,7 @@ from tests.pace import PACE
 # Lease and grant as for a site; then a new cluster is made and the dump loaded, on a machine of two busy cores.
 SERVED_AGAIN_WITHIN_SECONDS = PACE * 90.0
 
-pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab-moving"), pytest.mark.timeout(1200)]
 
 
 @dataclass

@@ -26,7 +26,7 @@ from tests.pace import PACE
 PEOPLE = f"people-{mark(HOME)}"
 REACHED_AGAIN_WITHIN_SECONDS = PACE * 60.0
 
-pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab-moving"), pytest.mark.timeout(1200)]
 
 
 def test_pcs_at_home_keep_their_drive_and_others_come_to_its_own_address(shares: Shares) -> None:

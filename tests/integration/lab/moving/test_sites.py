@@ -39,7 +39,7 @@ COPY_OF_LOCAL_FIRST, COPY_OF_MIRROR = "10.64.0.1:8402", "10.64.0.1:8406"
 # 18 s is what was measured for lease and grant; laying files, nginx and a machine of two busy cores come on top.
 SERVED_AGAIN_WITHIN_SECONDS = PACE * 45.0
 
-pytestmark = [pytest.mark.root, pytest.mark.moves, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab-moving"), pytest.mark.timeout(1200)]
 
 
 def test_a_site_is_at_one_node_at_its_own_address_and_read_only_at_the_other(sites: Sites) -> None:
