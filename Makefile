@@ -10,9 +10,8 @@ PYTHON ?= debian
 PY := $(if $(filter lock,$(PYTHON)),.venv-lock/bin/python,/usr/bin/python3)
 # A new seed each day; print it, and give it again to repeat a day's run: make test SEED=20261125
 SEED ?= $(shell date -u +%Y%m%d)
-# Two workers suit the two cores that we plan for; of three, two boot hosts, which mostly wait.
-WORKERS = 2
-test-all test-rest: WORKERS = 3
+# Two workers suit the two cores that we plan for.
+WORKERS ?= 2
 PYTEST := APPLIANCE_TEST_SEED=$(SEED) $(PY) -m pytest --hypothesis-seed=$(SEED)
 PLAY = $(PYTEST) -n $(WORKERS) --dist loadgroup --tb=short -rsfE
 

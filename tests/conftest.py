@@ -15,12 +15,12 @@ import hypothesis
 import pytest
 
 from tests.minutes import suite_of, too_long
-from tests.pace import PACE
+from tests.pace import LONG, PACE
 
 SEED_VARIABLE = "APPLIANCE_TEST_SEED"
 SOAK_VARIABLE = "APPLIANCE_SOAK_RUNS"
-LABS = ("lab", "lab-moving")
-"""The groups of tests that boot hosts: those of a group follow each other, and two groups take half the time."""
+LAB = "lab"
+"""The group of all tests that boot hosts: they follow each other, for two labs are more than two cores can bear."""
 UNIT = Path(__file__).parent / "unit"
 TOOK: dict[str, float] = defaultdict(float)
 """Seconds by suite, of all workers."""
@@ -51,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.option.lab_hosts is None and (asked or PACE <= TOO_SLOW_FOR_HOSTS):
         config.option.lab_hosts = "1"
     if config.option.timeout is None:
-        config.option.timeout = PACE * float(config.getini("timeout"))
+        config.option.timeout = LONG * float(config.getini("timeout"))
     config.option.last_begin = time.time() + 60 * config.option.minutes if config.option.minutes else math.inf
 
 
@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: the same command with sudo"))
         for mark in item.iter_markers("timeout"):
-            item.add_marker(pytest.mark.timeout(PACE * mark.args[0]), append=False)
+            item.add_marker(pytest.mark.timeout(LONG * mark.args[0]), append=False)
             break
         if boots != "1" and boots_hosts(item):
             why = "leave HOSTS=0 out" if boots else "this machine is slow for it: the same make command with HOSTS=1"
@@ -89,7 +89,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
 
 
 def boots_hosts(item: pytest.Item) -> bool:
-    return any(mark.args[0] in LABS for mark in item.iter_markers("xdist_group"))
+    return any(mark.args[0] == LAB for mark in item.iter_markers("xdist_group"))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,6 +1,6 @@
 """How many minutes of one worker each suite may take: a table of tests/README.md, and told when it is not kept.
 
-Three workers share them, so that all of it is to be done in a third of the sum.
+Two workers share them, so that all of it is to be done in half the sum.
 """
 
 from __future__ import annotations

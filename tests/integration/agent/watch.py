@@ -14,11 +14,11 @@ from appliance.backup.chain.chain import chain_of
 from appliance.backup.writer.writer import safety_of
 from appliance_lab.processes.node import ProcessNode
 from appliance_lab.processes.territory import ProcessTerritory
-from tests.pace import PACE
+from tests.pace import LONG
 from tests.waiting import wait_until
 
 SERVICE = "docs-a"
-BOUND_SECONDS = PACE * 120.0
+BOUND_SECONDS = LONG * 40.0
 
 
 def is_safe(territory: ProcessTerritory) -> bool:

@@ -32,7 +32,7 @@ from appliance.host.command import run
 from appliance.node.handle import Node
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.backup.postgresql_server import as_server_account, programs, sql
-from tests.pace import PACE
+from tests.pace import LONG
 
 CODE = Path(appliance.__file__).parent.parent
 SERVICE, DATABASE = "docs-a", "etat_civil"
@@ -115,7 +115,7 @@ def argv_of(dumps: Path, scratch: Path, **limits: Any) -> tuple[str, ...]:
 
 def rehearsed(dumps: Path, scratch: Path | None = None, **limits: Any) -> Rehearsed:
     argv = argv_of(dumps, scratch or scratch_of(dumps), **limits)
-    said = run(argv, timeout_seconds=PACE * 60, cwd="/", env={"PYTHONPATH": str(CODE)}, check=True)
+    said = run(argv, timeout_seconds=LONG * 60, cwd="/", env={"PYTHONPATH": str(CODE)}, check=True)
     return decode(json.loads(said.stdout))
 
 
@@ -136,7 +136,7 @@ def working_below(folder: Path) -> list[int]:
 
 
 def wait_for(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PACE * 30
+    deadline = time.monotonic() + LONG * 30
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -17,9 +17,9 @@ from appliance.trust.keys import load_key
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE
-from tests.pace import PACE
+from tests.pace import LONG
 
-WAIT_SECONDS = PACE * 60.0
+WAIT_SECONDS = LONG * 60.0
 
 
 def at_terminal(*words: str, answers: dict[str, str]) -> tuple[int, str]:

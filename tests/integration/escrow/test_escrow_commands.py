@@ -24,7 +24,7 @@ from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused, 
 from appliance.escrow import age, envelopes, paper_key
 from appliance.escrow.envelopes import ServiceKey
 from appliance.secret import Secret
-from tests.pace import PACE
+from tests.pace import LONG
 
 ROOT = Path(__file__).parents[3]
 TERRITORY = ROOT / "inventory" / "example" / "territory.yml"
@@ -34,7 +34,7 @@ REPOSITORY = "20ee" * 16
 # Not a constant: the same words in another test that runs meanwhile would look like a leak.
 PASSPHRASE = secrets.token_hex(16)
 KEY = ServiceKey(Secret(PASSPHRASE.encode()), Secret(f"BORG_KEY {REPOSITORY}\nabcdef\n".encode()))
-WAIT_SECONDS = PACE * 20.0
+WAIT_SECONDS = LONG * 20.0
 
 needs_pdf_reader = pytest.mark.skipif(not shutil.which("pdftotext"), reason="needs poppler-utils")
 needs_code_reader = pytest.mark.skipif(not shutil.which("zbarimg"), reason="needs zbar-tools")

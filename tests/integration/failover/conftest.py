@@ -16,7 +16,7 @@ from appliance.territory.model import NEVER
 from appliance_lab.checkers.invariants import CHECKS
 from appliance_lab.checkers.verdict import Report, check, read
 from appliance_lab.processes.failover import BOUND_SECONDS, FailoverWorld, failover_world
-from tests.pace import PACE
+from tests.pace import LONG, PACE
 from tests.worlds.demo import INVENTORY, with_operator
 
 SERVICE = "docs-a"
@@ -50,7 +50,7 @@ def begin(tmp_path: Path, operator_key: Path) -> Iterator[Begin]:
                 "lease_seconds": lease_seconds or (DISTURBED_LEASE_SECONDS if disturbed else LEASE_SECONDS),
                 "hand_back": hand_back,
                 "disturbed": disturbed,
-                "bound_seconds": PACE * BOUND_SECONDS,
+                "bound_seconds": LONG * BOUND_SECONDS,
                 "operator_key": operator_key,
             }
             made = stack.enter_context(failover_world(root, plan, SERVICE, **told))

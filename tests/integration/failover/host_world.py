@@ -18,11 +18,11 @@ from pathlib import Path
 from appliance.errors import ApplianceError
 from appliance.failover.forms.privileged_client import HelperPaths
 from appliance.programs import privileged, read_only
-from tests.pace import PACE
+from tests.pace import LONG
 
 ADDRESS, PORT = "10.64.8.1", 8080
 IP_FREEBIND = 15
-ENDS_WITHIN_SECONDS = PACE * 5.0
+ENDS_WITHIN_SECONDS = LONG * 5.0
 SERVE = """
 import socket, sys
 listening = socket.socket(fileno=int(sys.argv[1]))

@@ -29,7 +29,7 @@ from appliance.provision import failover
 from appliance.territory.service_forms import database_socket, folder_of
 from appliance_lab.processes.node import free_ports
 from tests.integration.backup.postgresql_server import programs
-from tests.pace import PACE
+from tests.pace import LONG
 from tests.unit.provision.databases import ETAT_CIVIL, territory
 
 DATABASE = ETAT_CIVIL.database
@@ -53,7 +53,7 @@ ALTER DATABASE etat_civil SET search_path = public;
 ALTER ROLE etat_civil PASSWORD 'ouvert';
 ALTER TABLE acte OWNER TO etat_civil;
 """
-STARTS_WITHIN_SECONDS = PACE * 15.0
+STARTS_WITHIN_SECONDS = LONG * 15.0
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(not Path(PROXY).exists(), reason="systemd is not installed")]
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from appliance_lab.checkout import code_folder
-from tests.pace import PACE
+from tests.pace import LONG
 
 pytestmark = pytest.mark.root
 ADDRESS, CLIENT, PORT = "10.64.8.4", "10.64.8.200", 4450
-SECONDS = PACE * 10.0
+SECONDS = LONG * 10.0
 SERVED = {
     "form": "share",
     "address": ADDRESS,

@@ -15,7 +15,7 @@ from appliance.host.processes import processes_running
 from appliance.node.current import Current
 from appliance_lab.processes.node import SSHD
 from tests.integration.failover.conftest import SERVICE, Begin
-from tests.pace import PACE
+from tests.pace import LONG
 
 STANDBY = "hermitage"
 
@@ -31,14 +31,14 @@ def test_a_worker_that_was_called_gets_the_next_order_and_one_that_has_gone_is_r
 
         async def called(service: str = SERVICE, number: int = 1) -> set[int]:
             copies.expect(service)
-            async with asyncio.timeout(20 * PACE):
+            async with asyncio.timeout(20 * LONG):
                 while len(workers()) < number:
                     await asyncio.sleep(0.01)
             return workers()
 
         async def pull() -> None:
             """The agent beside it may have the service in use for a moment; failover asks again then, too."""
-            async with asyncio.timeout(20 * PACE):
+            async with asyncio.timeout(20 * LONG):
                 while True:
                     try:
                         return await copies.pull(SERVICE)

@@ -11,10 +11,10 @@ from typing import Any
 from appliance.host.command import Result, run
 from appliance.host.network import netns
 from appliance_lab.stories.context import StoryContext
-from tests.pace import PACE
+from tests.pace import LONG
 
 ROOT = Path(__file__).parents[3]
-SECONDS_MAX = PACE * 150
+SECONDS_MAX = LONG * 150
 PASSWORD = "un chêne près du lavoir"
 
 

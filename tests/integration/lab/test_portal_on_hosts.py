@@ -18,12 +18,12 @@ from appliance_lab.hosts.playbook import play_well
 from appliance_lab.stories.context import BLIND, ORIGIN, SERVICE, STANDBY, StoryContext
 from appliance_lab.story import waiting
 from tests.integration.lab.pc import Pc, let_in
-from tests.pace import PACE
+from tests.pace import LONG
 
 FILE, PLAN = "/srv/shares/documents/Budget 2026.txt", "/srv/shares/documents/Plan.pdf"
 PERSON = "marie.dupont"
 STATE = "/srv/appliance/node"
-PEOPLE_SECONDS_MAX = PACE * 180.0
+PEOPLE_SECONDS_MAX = LONG * 180.0
 CURL_TIMED_OUT = 28
 HIDDEN = (f"{STATE}/keys", f"{STATE}/services", "/srv/appliance/vault", "/srv/shares", "/var/lib/appliance")
 

@@ -15,11 +15,11 @@ from appliance_lab.hosts import machine
 from appliance_lab.hosts.control_machine import ControlMachine
 from appliance_lab.hosts.lab import Lab
 from appliance_lab.hosts.playbook import UNREACHABLE, read_recap
-from tests.pace import PACE
+from tests.pace import LONG
 
 ROOT = Path(__file__).parents[3]
 LOST = "commune-c"
-SECONDS_MAX = PACE * 420
+SECONDS_MAX = LONG * 420
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
 

@@ -25,13 +25,13 @@ from appliance_lab.hosts.lab import Lab
 from appliance_lab.stories.backed_up import documents_of
 from appliance_lab.stories.context import BLIND, ORIGIN, SERVICE, SPARE, STANDBY, StoryContext
 from appliance_lab.stories.left import look
-from tests.pace import PACE
+from tests.pace import LONG
 
 STATE = "/srv/appliance/node"
 VAULT = "/srv/appliance/vault"
 HELD = f"{VAULT}/{SERVICE}"
 NOTHING_BUT = "This key gives access only to the vault of this node: no shell, no files."
-SECONDS_MAX = PACE * 120.0
+SECONDS_MAX = LONG * 120.0
 COMMANDS = (
     "",
     "sh",

@@ -19,9 +19,9 @@ from html import unescape
 from urllib.parse import quote
 
 from tests.integration.portal.world import Visitor
-from tests.pace import PACE
+from tests.pace import LONG
 
-WAIT_SECONDS = PACE * 180.0
+WAIT_SECONDS = LONG * 90.0
 
 
 def visit(

@@ -26,14 +26,14 @@ from appliance.host.command import run
 from appliance.host.layout import NodeLayout
 from appliance.portal.certificates import PublicName
 from appliance_lab.processes.node import free_ports
-from tests.pace import PACE
+from tests.pace import LONG
 from tests.unit.portal.certificates import certificate_shown, der_of, make_certificate
 from tests.worlds.demo import LOOPBACK
 
 ROOT = Path(__file__).parents[3]
 NAME = "restauration.mairie.example"
 SECRET = base64.b64encode(b"a secret of thirty-two bytes, ok").decode()
-WAIT_SECONDS = PACE * 30.0
+WAIT_SECONDS = LONG * 30.0
 PLAY = """
 - hosts: localhost
   gather_facts: false

@@ -16,13 +16,13 @@ import pytest
 from appliance.errors import IntegrityError
 from appliance.host.network import http_call
 from appliance.trust import pki
-from tests.pace import PACE
+from tests.pace import LONG
 
 LOOPBACK, DOMAIN, NODE = "127.0.0.1", "test.internal", "commune-b"
 SECONDS_MAX, BYTES_MAX = 0.6, 10_000
 LONG_SECONDS = 60.0
 """The deadline of a call that something else has to end, however busy the machine is."""
-LATE_SECONDS = PACE * 10
+LATE_SECONDS = LONG * 10
 """A call that ends so long after SECONDS_MAX was not ended by it."""
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -21,10 +21,10 @@ from appliance.clock import SimulatedClock
 from appliance.host.layout import NodeLayout
 from appliance.portal.base.web_app import PAGES_AT_ONCE, Visit, WebApp
 from appliance.portal.build import stores_of
-from tests.pace import PACE
+from tests.pace import LONG
 from tests.worlds.accounts import account
 
-SECONDS_MAX = PACE * 20.0
+SECONDS_MAX = LONG * 20.0
 
 
 def site() -> WebApp:

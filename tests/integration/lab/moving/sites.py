@@ -18,7 +18,7 @@ from appliance_lab.hosts import machine
 from appliance_lab.hosts.disturb import disturb
 from appliance_lab.hosts.faults import HEALED, Fault, targets
 from tests.integration.lab.meshed import MESH, Meshed
-from tests.pace import PACE
+from tests.pace import LONG
 
 HOME, STANDBY, CLIENT, OTHER = "commune-a", "hermitage", "commune-c", "commune-b"
 EXCLUSIVE, LOCAL_FIRST, MIRROR = "horaires", "affiches", "bulletin"
@@ -32,7 +32,7 @@ with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM) as line:
     line.sendto(head + struct.pack("!4H", 9, 9, 8, 0), ("mesh0", 0x0800))
 """
 LEASE_SECONDS = 15
-COMES_ABOUT_WITHIN_SECONDS = PACE * 120.0
+COMES_ABOUT_WITHIN_SECONDS = LONG * 120.0
 
 
 class Sites(Meshed):

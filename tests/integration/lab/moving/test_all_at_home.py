@@ -9,7 +9,7 @@ import pytest
 from appliance_lab.hosts.playbook import play_well
 from tests.integration.lab.moving.sites import Sites
 
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab-moving"), pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(2400)]
 
 
 def test_a_second_run_changes_nothing(sites: Sites, capfd: pytest.CaptureFixture[str]) -> None:

@@ -42,7 +42,7 @@ NEXT = re.compile(r"^  (appliance .*)$", re.MULTILINE)
 PAPER = re.compile(r"takes the paper, too\. On (\S+): (appliance escrow import-keys --recovery-sheet)")
 RUNS_MAX = 5
 
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab-moving"), pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(2400)]
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from tests.integration.lab.moving.sites import (
     boottime,
     until,
 )
-from tests.pace import PACE
+from tests.pace import in_time
 
 PEOPLE = f"people-{mark(HOME)}"
-REACHED_AGAIN_WITHIN_SECONDS = PACE * 60.0
+REACHED_AGAIN_WITHIN_SECONDS = 60.0
 
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab-moving"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
 
 def test_pcs_at_home_keep_their_drive_and_others_come_to_its_own_address(shares: Shares) -> None:
@@ -51,7 +51,7 @@ def test_a_planned_move_loses_nothing_and_comes_home_again(shares: Shares) -> No
     visitor = shares.over_the_mesh()
     took = until(lambda: reads(visitor, "Délibération n° 12.txt", "à la mairie"), "she opens it elsewhere")
     print(f"opened at {STANDBY} {boottime() - begun:.1f} s after the move was asked for, {took:.1f} s after the answer")
-    assert boottime() - begun < REACHED_AGAIN_WITHIN_SECONDS
+    assert in_time(boottime() - begun, REACHED_AGAIN_WITHIN_SECONDS)
     assert (shares.serves(HOME), shares.may_be_written(HOME)) == (False, False)
     led, way = shares.at_home(), f"appliance-share-away@{SERVICE}.service"
     until(lambda: reads(led, "Délibération n° 12.txt", "à la mairie"), "her drive at home is the same one")
@@ -92,7 +92,7 @@ def test_a_program_that_saves_all_the_time_waits_for_a_move_and_loses_nothing(sh
             moved, before = boottime() - asked, len(it.taken)
             until(lambda more=before + 2: len(it.taken) > more, f"it saves {way}")
             print(f"moved {way} in {moved:.1f} s; longest time without a save {it.longest_pause(asked):.1f} s")
-            assert it.longest_pause(asked) < REACHED_AGAIN_WITHIN_SECONDS
+            assert in_time(it.longest_pause(asked), REACHED_AGAIN_WITHIN_SECONDS)
     kept = shares.said(HOME, "sh", "-c", f"cat {FOLDER}/saved-*.txt").split()
     assert sorted(map(int, kept))[: len(it.taken)] == list(range(len(it.taken)))
     shares.back_up(SERVICE)

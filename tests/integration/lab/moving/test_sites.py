@@ -32,14 +32,14 @@ from tests.integration.lab.moving.sites import (
     boottime,
     until,
 )
-from tests.pace import PACE
+from tests.pace import in_time
 
 ZONE = "valley"
 COPY_OF_LOCAL_FIRST, COPY_OF_MIRROR = "10.64.0.1:8402", "10.64.0.1:8406"
 # 18 s is what was measured for lease and grant; laying files, nginx and a machine of two busy cores come on top.
-SERVED_AGAIN_WITHIN_SECONDS = PACE * 45.0
+SERVED_AGAIN_WITHIN_SECONDS = 45.0
 
-pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab-moving"), pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(1200)]
 
 
 def test_a_site_is_at_one_node_at_its_own_address_and_read_only_at_the_other(sites: Sites) -> None:
@@ -140,7 +140,7 @@ def test_a_holder_that_is_cut_off_stops_by_its_own_clock_before_another_begins(s
         assert not sites.holds_address(HOME, EXCLUSIVE)
         until(lambda: not sites.may_write(HOME, EXCLUSIVE), "its files are read-only", 5)
         served = until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
-        assert stopped + served < SERVED_AGAIN_WITHIN_SECONDS
+        assert in_time(stopped + served, SERVED_AGAIN_WITHIN_SECONDS)
         assert sites.write(HOME, LOCAL_FIRST, "affiches 2"), "a local-first home is cut off and works on"
         assert sites.get(HOME, ADDRESSES[LOCAL_FIRST]) == "affiches 2"
         assert sites.state(HOME, LOCAL_FIRST) == "ISOLATED_RW"
@@ -177,7 +177,7 @@ def test_a_home_that_nobody_hears_stops_though_it_hears_all(sites: Sites) -> Non
     with sites.unheard(HOME):
         until(lambda: not sites.is_active(HOME, EXCLUSIVE), "it stops by itself", LEASE_SECONDS + 2)
         served = until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "the standby serves it")
-        assert served < SERVED_AGAIN_WITHIN_SECONDS
+        assert in_time(served, SERVED_AGAIN_WITHIN_SECONDS)
     assert_one_writer_at_a_time(sites, EXCLUSIVE, begun)
     come_home(sites)
 
@@ -201,7 +201,7 @@ def test_after_a_power_cut_the_standby_serves_at_the_same_address(sites: Sites, 
     cut_at = boottime()
     took = until(lambda: sites.get(CLIENT, ADDRESSES[EXCLUSIVE]) == "horaires 3", "it is served again")
     print(f"served again after {took:.1f} s")
-    assert took < SERVED_AGAIN_WITHIN_SECONDS
+    assert in_time(took, SERVED_AGAIN_WITHIN_SECONDS)
     until(lambda: beside.database.rows() == ["Lefèvre"], "so is the database")
     assert not beside.share.serves(STANDBY), "nobody but a person has the share written elsewhere"
     labs.power_on(sites.lab, node)
