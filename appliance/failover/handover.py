@@ -16,6 +16,7 @@ from appliance.failover.context import ServiceContext
 from appliance.failover.fsm.model import Decision
 from appliance.failover.ports import Synced
 from appliance.host.files import write_atomic
+from appliance.node.branch import Branch
 from appliance.trust.release import make_release
 
 
@@ -60,7 +61,8 @@ async def release(ctx: ServiceContext, decision: Decision) -> None:
     if own is not None and proven is not None:  # what the voters show alone may have been forged, to have us say this
         ctx.keep(released_epoch=own.epoch)
         if not ctx.durable.unreplicated_writes and not node.services.look(ctx.service).is_open:
-            if own.epoch == ctx.durable.opened_epoch:  # of another epoch it may be a branch by now
+            # Of another epoch it may be a branch by now, as of this one when the lease got no grant.
+            if own.epoch == ctx.durable.opened_epoch and ctx.durable.branch is Branch.NONE:
                 ctx.keep(given=ctx.durable.synced)
             said = {"generation": _last(ctx), "reason": decision.row, "time": utc_text(node.clock.now())}
             raw = make_release(node.key, service=ctx.service, epoch=own.epoch, holder=node.name, **said)

@@ -241,7 +241,7 @@ class Keeper:
             contested = contested or record.holder != writer
         intent = ctx.record.intent if ctx.record and not silent else None
         paused = intent is not None and intent.kind == "pause"
-        unkept = ctx.standing.state is State.DIVERGED and seen.branch is Branch.NONE
+        unkept = ctx.standing.state is State.DIVERGED and (seen.branch is Branch.NONE or seen.unreplicated_writes)
         elsewhere = record is not None and record.holder not in ("", ctx.node.name)
         unserved = str(Action.START) in ctx.trouble and not elsewhere
         return ServiceStatus(

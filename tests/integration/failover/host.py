@@ -243,7 +243,7 @@ class Host(Machine):
         self.proof = None
         opened = disk.base_epoch == disk.own_epoch
         last = disk.required if not opened else (0, 0) if disk.tail else disk.synced
-        disk.given = set(disk.tree) if opened and last > (0, 0) else set()
+        disk.given = set(disk.synced_tree) if opened and last > (0, 0) and disk.branch is Branch.NONE else set()
         release = lambda: self.world.voters.release(self.name, epoch, decision.to, stopped, last)  # noqa: E731
         self._ask(A.RELEASE, release, lambda said, sent: None)
 
@@ -388,7 +388,7 @@ class Host(Machine):
             peers.peers[self.name].keep(last, self.disk.tree)  # served from here until its successor sealed
         if target.home or target.name in has:
             target.disk.tree, target.disk.has_copy = set(self.disk.tree), True
-        self.disk.synced, self.synced = last, True
+        self.disk.synced, self.disk.synced_tree, self.synced = last, set(self.disk.tree), True
 
     def _keep_branch(self, decision: Decision) -> None:
         self.disk.branch = Branch.KEPT

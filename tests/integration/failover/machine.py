@@ -32,6 +32,7 @@ class Disk:
     acknowledged_epoch: int = 0
     base_epoch: int = 0
     synced: Last = (0, 0)
+    synced_tree: set[int] = field(default_factory=set)
     given: set[int] = field(default_factory=set)
     required: Last = (0, 0)
     branch: Branch = Branch.NONE

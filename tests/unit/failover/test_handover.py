@@ -114,6 +114,16 @@ def test_an_epoch_that_was_never_opened_gives_up_nothing_that_is_a_branch_alread
     assert not observe(world.ctx).unreplicated_writes
 
 
+def test_what_is_a_branch_already_is_not_given_up_once_more_with_a_lease_that_got_no_grant(world: World) -> None:
+    """Found by a drawn history: its claim got no grant, and the node went on to keep its branch for ever."""
+    world.ctx.keep(unreplicated_writes=False, synced=LAST, given=LAST)
+    world.copies.passed_over = True
+    assert world.do(A.KEEP_BRANCH)
+    world.hold()
+    assert world.do(A.RELEASE)
+    assert not observe(world.ctx).unreplicated_writes
+
+
 def test_a_sync_during_which_clients_were_let_in_behind_this_programs_back_does_not_count(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
