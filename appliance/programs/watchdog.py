@@ -92,22 +92,30 @@ def populated(cgroup: str) -> bool:
         return "populated 1" in file.read()
 
 
-def look(folder: str, now: float, cgroups: str = CGROUPS, served: str = "") -> tuple[list[tuple[str, int]], float]:
-    """End every service in `folder` whose time is up; their names and epochs, and when the next one's may be."""
-    ended, following = [], now + LOOK_SECONDS_MAX
+Looked = namedtuple("Looked", ("ended", "over", "following"))
+"""Services that were ended, and those whose time is up too and of which nothing ran, each with its watch; when the next
+one's time may be up."""
+
+
+def look(folder: str, now: float, cgroups: str = CGROUPS, served: str = "") -> Looked:
+    """End every service in `folder` whose time is up."""
+    ended, over, following = [], [], now + LOOK_SECONDS_MAX
     for name in os.listdir(folder):
         if name.endswith(".watch"):
             again = now + LOOK_AGAIN_SECONDS  # after what went wrong, and for a unit that may fill a moment too late
             with contextlib.suppress(OSError, ValueError, KeyError):
-                watch = read(small(os.path.join(folder, name)))
+                service, watch = name.removesuffix(".watch"), read(small(os.path.join(folder, name)))
                 if watch and now < watch.deadline:
                     again = watch.deadline
-                elif watch and end(name.removesuffix(".watch"), watch, cgroups, served):
-                    ended.append((name.removesuffix(".watch"), watch.epoch))
-                elif not watch or watch.started:
+                elif watch and end(service, watch, cgroups, served):
+                    ended.append((service, watch))
+                elif watch:
+                    over.append((service, watch))
+                    again = following if watch.started else again
+                else:
                     again = following
             following = min(following, again)
-    return ended, following
+    return Looked(ended, over, following)
 
 
 def sees(before: float, deadline: float, now: float) -> bool:
@@ -116,7 +124,10 @@ def sees(before: float, deadline: float, now: float) -> bool:
     return deadline >= now + LOOK_SECONDS_MAX or now < before <= deadline
 
 
-def tell(folder: str, node: str, history: str, service: str, epoch: int) -> None:
+STOPPED = ("address-del", "writer-stop")
+
+
+def tell(folder: str, node: str, history: str, service: str, epoch: int, events: tuple[str, ...] = STOPPED) -> None:
     """Take the service's address away too, and write down what was done."""
     with contextlib.suppress(OSError):
         os.unlink(os.path.join(folder, f"{service}.address"))
@@ -124,7 +135,7 @@ def tell(folder: str, node: str, history: str, service: str, epoch: int) -> None
         boot_id = file.read().strip()
     who = {"node": node, "boot_id": boot_id, "svc": service, "epoch": epoch}
     when = {"t_boottime": round(time.clock_gettime(time.CLOCK_BOOTTIME), 3), "wall": round(time.time(), 3)}
-    lines = [json.dumps({**when, **who, "event": event, "by": "watchdog"}) for event in ("address-del", "writer-stop")]
+    lines = [json.dumps({**when, **who, "event": event, "by": "watchdog"}) for event in events]
     # It may write every file that it sees: no link of others says which.
     with contextlib.suppress(OSError), open(history, "a", opener=no_link) as file:
         file.write("\n".join(lines) + "\n")
@@ -140,7 +151,8 @@ def drop(service: str, served: str) -> None:
         with open(served) as file:
             address = json.load(file)["services"][service]["address"]
         argv = ("ip", "address", "delete", f"{address}/32", "dev", "lo")
-        os.waitpid(os.posix_spawnp(argv[0], argv, os.environ), 0)
+        silent = (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)  # it may have gone already
+        os.waitpid(os.posix_spawnp(argv[0], argv, os.environ, file_actions=[silent]), 0)
 
 
 def main(folder: str, node: str, history: str, served: str = "", cgroups: str = CGROUPS) -> None:
@@ -151,12 +163,16 @@ def main(folder: str, node: str, history: str, served: str = "", cgroups: str = 
     lock = os.open(os.path.join(folder, LOCK), os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)  # a second one waits until the first has gone
     timer = os.timerfd_create(time.CLOCK_BOOTTIME)  # `time.sleep` does not count for how long a machine was suspended
+    done: dict[str, float] = {}
     while True:
-        ended, following = look(folder, boottime(), cgroups, served)
-        for service, epoch in ended:
+        ended, over, following = look(folder, boottime(), cgroups, served)
+        # A service may have ended by itself, with an agent that hangs and so leaves its address here.
+        by_itself = [(service, watch) for service, watch in over if done.get(service) != watch.deadline]
+        for service, watch in (*ended, *by_itself):
             if served:
                 drop(service, served)
-            tell(folder, node, history, service, epoch)
+            tell(folder, node, history, service, watch.epoch, STOPPED if (service, watch) in ended else STOPPED[:1])
+            done[service] = watch.deadline
         # Nothing begins under a deadline that is not seen by then (`sees`).
         os.timerfd_settime(timer, flags=os.TFD_TIMER_ABSTIME, initial=max(following, boottime() + LOOK_SECONDS_MIN))
         os.read(timer, 8)

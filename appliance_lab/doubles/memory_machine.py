@@ -26,9 +26,7 @@ class MemoryMachine:
     _seen: dict[str, float] = field(default_factory=dict)
 
     def look(self, service: str) -> Local:
-        deadline = self._deadlines.get(service)
-        if self.watched and deadline is not None and self.clock.boottime() >= deadline:
-            self._end(service)
+        self._look_at_deadline(service)
         return replace(self._here.get(service, Local()), copy=service in self.copies)
 
     async def start(self, service: str, epoch: int) -> None:
@@ -36,11 +34,15 @@ class MemoryMachine:
             self._here[service] = Local(writer=True, writable=True)
 
     async def stop(self, service: str) -> None:
-        self._end(service)
-
-    def _end(self, service: str) -> None:
         self._here[service] = Local()
-        self._deadlines[service] = None
+
+    def _look_at_deadline(self, service: str) -> None:
+        """As the watchdog does: what runs ends, and the address goes whatever runs."""
+        deadline = self._deadlines.get(service)
+        if self.watched and deadline is not None and self.clock.boottime() >= deadline:
+            self._here[service] = Local()
+            self._addresses.discard(service)
+            self._deadlines[service] = None
 
     async def set_read_only(self, service: str) -> None:
         self._here[service] = replace(self.look(service), writable=False)
@@ -69,9 +71,10 @@ class MemoryMachine:
 
     def reset(self, service: str) -> None:
         self.resets.append(service)
-        self._end(service)
+        self._here[service] = Local()
 
     def has_address(self, service: str) -> bool:
+        self._look_at_deadline(service)
         return service in self._addresses
 
     async def cut(self, service: str) -> None:

@@ -110,7 +110,7 @@ class Machine:
         self._flush()
         if self.frozen:
             return
-        if self.watchdog is not None and self.writer and self.clock() >= self.watchdog:
+        if self.watchdog is not None and (self.writer or self.address) and self.clock() >= self.watchdog:
             self._stop_writer()
             self._set_address(False)
         if not self.hung and (self.inbox or self.world.now >= self.next_look):

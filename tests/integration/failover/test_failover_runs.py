@@ -119,6 +119,17 @@ def test_who_is_promoted_before_it_heard_that_another_wrote_keeps_what_only_it_h
     assert violated(world.finish()) == {}
 
 
+def test_the_address_of_a_service_that_crashed_under_a_hung_agent_is_nowhere_else_when_another_serves() -> None:
+    """Found by a soak (20261233): it stayed at the home, for the watchdog had nothing to end."""
+    world = begun(Policy.EXCLUSIVE)
+    world.fault("hang", HOME)
+    world.run(1)
+    world.fault("service-crash", HOME)
+    assert world.run_until(lambda: State.ACTIVE in (at(world, STANDBY), at(world, THIRD)), 60)
+    assert not world.home.address
+    assert violated(world.finish()) == {}
+
+
 def test_a_local_first_home_writes_on_through_a_cut_and_a_lost_quorum_while_a_dated_copy_is_served() -> None:
     world = begun(Policy.LOCAL_FIRST)
     world.fault("cut", HOME)

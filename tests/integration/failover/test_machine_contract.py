@@ -241,6 +241,18 @@ def test_the_watchdog_ends_what_runs_at_its_deadline(machine: Machine) -> None:
     wait(lambda: not machine.services.look(SERVICE).writer)
 
 
+def test_the_address_goes_at_the_deadline_where_the_service_ended_by_itself(machine: Machine) -> None:
+    """Found by a soak: with an agent that hung, it stayed beside the one of the next lease holder."""
+    machine.start_watchdog()
+    done(machine.services.start(SERVICE, 3))
+    done(machine.network.add_address(SERVICE))
+    wait(lambda: _watched(machine, SOON))
+    done(machine.services.stop(SERVICE))
+    assert machine.network.has_address(SERVICE)
+    machine.pass_time(SOON)
+    wait(lambda: not machine.network.has_address(SERVICE))
+
+
 @pytest.mark.parametrize("before", [None, 60.0], ids=["alone", "moved back"])
 @pytest.mark.parametrize("ahead", [0.5, -3600.0], ids=["near", "long over"])
 def test_a_deadline_that_the_watchdog_might_sleep_past_is_refused_and_ends_what_runs(

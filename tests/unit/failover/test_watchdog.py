@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +29,10 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return groups
 
 
+def epochs(looked: list[tuple[str, Any]]) -> list[tuple[str, int]]:
+    return [(service, watch.epoch) for service, watch in looked]
+
+
 @pytest.mark.parametrize(
     ("text", "ended"),
     [
@@ -47,7 +52,7 @@ def test_it_ends_exactly_the_process_that_it_was_told_of_when_its_time_is_up(
     text: str, ended: list[int], killed: list[int], tmp_path: Path
 ) -> None:
     (tmp_path / "docs-a.watch").write_text(text)
-    assert watchdog.look(str(tmp_path), 10.0)[0] == [("docs-a", 3) for _ in ended]
+    assert epochs(watchdog.look(str(tmp_path), 10.0).ended) == [("docs-a", 3) for _ in ended]
     assert killed == ended
 
 
@@ -58,14 +63,16 @@ def test_on_a_host_it_ends_all_that_the_unit_started_unless_the_unit_was_started
     watched = tmp_path / "watched"
     watched.mkdir()
     (watched / "docs-a.watch").write_text(f"10.0 0 {cgroup.stat().st_ino + 1} 3")
-    assert watchdog.look(str(watched), 10.0, str(cgroup.parent))[0] == []
+    assert epochs(watchdog.look(str(watched), 10.0, str(cgroup.parent)).ended) == []
     (watched / "docs-a.watch").write_text(f"10.0 0 {cgroup.stat().st_ino} 3")
-    assert watchdog.look(str(watched), 9.9, str(cgroup.parent))[0] == []
+    assert watchdog.look(str(watched), 9.9, str(cgroup.parent)).ended == []
     assert not (cgroup / "cgroup.kill").exists()
-    assert watchdog.look(str(watched), 10.0, str(cgroup.parent))[0] == [("docs-a", 3)]
+    assert epochs(watchdog.look(str(watched), 10.0, str(cgroup.parent)).ended) == [("docs-a", 3)]
     assert (cgroup / "cgroup.kill").read_text() == "1"
     (cgroup / "cgroup.events").write_text("populated 0\nfrozen 0\n")
-    assert watchdog.look(str(watched), 11.0, str(cgroup.parent))[0] == []
+    looked = watchdog.look(str(watched), 11.0, str(cgroup.parent))
+    assert looked.ended == []
+    assert epochs(looked.over) == [("docs-a", 3)], "its address is to go all the same"
 
 
 def test_on_a_host_it_ends_the_unit_whose_deadline_was_there_before_it_and_nothing_beside_it(tmp_path: Path) -> None:
@@ -76,7 +83,7 @@ def test_on_a_host_it_ends_the_unit_whose_deadline_was_there_before_it_and_nothi
     cgroups = [tmp_path / f"appliance-{it}@docs-a.service" for it in ("site", "site-copy", "share-lay")]
 
     def look(at: float, file: Path = served) -> list[tuple[str, int]]:
-        return watchdog.look(str(watched), at, str(tmp_path), str(file))[0]
+        return epochs(watchdog.look(str(watched), at, str(tmp_path), str(file)).ended)
 
     assert look(11.0) == [], "it does not run yet"
     for cgroup in cgroups:
@@ -90,8 +97,8 @@ def test_on_a_host_it_ends_the_unit_whose_deadline_was_there_before_it_and_nothi
 
 def test_it_looks_again_at_the_next_deadline_and_at_the_latest_in_a_second(tmp_path: Path) -> None:
     (tmp_path / "docs-a.watch").write_text(f"10.1 {ME} {watchdog.started(ME)} 3")
-    assert watchdog.look(str(tmp_path), 10.0) == ([], 10.1)
-    assert watchdog.look(str(tmp_path), 5.0) == ([], 6.0)
+    assert watchdog.look(str(tmp_path), 10.0) == ([], [], 10.1)
+    assert watchdog.look(str(tmp_path), 5.0) == ([], [], 6.0)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,7 @@ def test_it_looks_again_soon_for_what_had_not_begun_when_its_time_was_up(
     text: str, again: float, tmp_path: Path
 ) -> None:
     (tmp_path / "docs-a.watch").write_text(text)
-    assert watchdog.look(str(tmp_path), 10.0) == ([], again)
+    assert watchdog.look(str(tmp_path), 10.0).following == again
 
 
 def test_what_it_did_stands_in_the_history_and_the_address_is_gone(tmp_path: Path) -> None:
