@@ -23,7 +23,6 @@ from appliance.failover.fsm.model import STOPPING, Action, Decision, Seen, State
 from appliance.failover.fsm.row import WRITING
 from appliance.failover.fsm.table import decide
 from appliance.failover.observe import is_due, observe
-from appliance.node.branch import Branch
 from appliance.node.failover_status import ServiceStatus, save
 from appliance.units import MINUTE
 
@@ -241,7 +240,7 @@ class Keeper:
             contested = contested or record.holder != writer
         intent = ctx.record.intent if ctx.record and not silent else None
         paused = intent is not None and intent.kind == "pause"
-        unkept = ctx.standing.state is State.DIVERGED and (seen.branch is Branch.NONE or seen.unreplicated_writes)
+        unkept = ctx.standing.state is State.DIVERGED and seen.branch_unsaved
         elsewhere = record is not None and record.holder not in ("", ctx.node.name)
         unserved = str(Action.START) in ctx.trouble and not elsewhere
         return ServiceStatus(

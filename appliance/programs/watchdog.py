@@ -109,11 +109,11 @@ def look(folder: str, now: float, cgroups: str = CGROUPS, served: str = "") -> L
                     again = watch.deadline
                 elif watch and end(service, watch, cgroups, served):
                     ended.append((service, watch))
-                elif watch:
-                    over.append((service, watch))
-                    again = following if watch.started else again
                 else:
-                    again = following
+                    if watch:
+                        over.append((service, watch))
+                    if not watch or watch.started:
+                        again = following
             following = min(following, again)
     return Looked(ended, over, following)
 

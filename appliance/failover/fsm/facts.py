@@ -13,7 +13,6 @@ from functools import cached_property
 
 from appliance.failover.fsm.model import Action, Policy, Record, Seen, Standing
 from appliance.failover.fsm.timers import COOLDOWN_MAX, Timers
-from appliance.node.branch import Branch
 
 
 @dataclass(frozen=True)
@@ -229,11 +228,6 @@ class Facts:
         came_up = seen.answered_at > 0 and seen.answered_at >= seen.started_at
         since = max(self.standing.since, seen.installed_at, seen.started_at, seen.answered_at)
         return since + (self.timers.promote if came_up else self.timers.recover)
-
-    @property
-    def branch_unsaved(self) -> bool:
-        """Whether writes made here are in no branch: none was kept in this epoch, or more were found since."""
-        return self.seen.branch is Branch.NONE or self.seen.unreplicated_writes
 
     @property
     def branch_due(self) -> bool:

@@ -163,7 +163,7 @@ HANDOVER_CANCELLED = Guard("the handover is no longer requested", lambda facts: 
 DRAINED_TOO_LONG = Guard("T_drain has passed", lambda facts: facts.now >= facts.standing.since + facts.timers.drain)
 NOT_SYNCED = Guard("the next writer does not have everything", lambda facts: not facts.seen.synced)
 
-BRANCH_NOT_SAVED = Guard("the branch is not saved yet", lambda facts: facts.branch_unsaved)
+BRANCH_NOT_SAVED = Guard("the branch is not saved yet", lambda facts: facts.seen.branch_unsaved)
 KEEP_DUE = Guard("the next try is due", lambda facts: facts.branch_due)
 RUNS_PROVEN = Guard(
     "an earlier agent left a proof that is still valid, and the service runs",

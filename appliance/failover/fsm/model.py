@@ -270,6 +270,11 @@ class Seen:
     requests: OperatorRequests = OperatorRequests()
     last: Mapping[Action, float] = field(default_factory=dict)
 
+    @property
+    def branch_unsaved(self) -> bool:
+        """Whether writes made here are in no branch: none was kept in this epoch, or more were found since."""
+        return self.branch is Branch.NONE or self.unreplicated_writes
+
 
 @dataclass(frozen=True)
 class Standing:
