@@ -69,7 +69,7 @@ def end(service: str, watch: Watch, cgroups: str = CGROUPS, served: str = "") ->
         os.killpg(watch.group, signal.SIGKILL)
         return True
     for cgroup in units(service, watch, cgroups, served):
-        if watch.started in (0, os.stat(cgroup).st_ino) and populated(cgroup):
+        if populated(cgroup) and watch.started in (0, os.stat(cgroup).st_ino):
             with open(f"{cgroup}/cgroup.kill", "w") as file:
                 file.write("1")
             return True
@@ -87,9 +87,12 @@ def units(service: str, watch: Watch, cgroups: str, served: str) -> list[str]:
 
 
 def populated(cgroup: str) -> bool:
-    """Whether any process is in the cgroup: one that was ended is gone a moment later."""
-    with open(f"{cgroup}/cgroup.events") as file:
-        return "populated 1" in file.read()
+    """Whether any process is in the cgroup: one that was ended is gone a moment later, and the cgroup with it."""
+    try:
+        with open(f"{cgroup}/cgroup.events") as file:
+            return "populated 1" in file.read()
+    except FileNotFoundError:
+        return False
 
 
 Looked = namedtuple("Looked", ("ended", "over", "following"))

@@ -86,6 +86,8 @@ def test_on_a_host_it_ends_the_unit_whose_deadline_was_there_before_it_and_nothi
         return epochs(watchdog.look(str(watched), at, str(tmp_path), str(file)).ended)
 
     assert look(11.0) == [], "it does not run yet"
+    gone = watchdog.look(str(watched), 11.0, str(tmp_path), str(served))
+    assert (epochs(gone.over), gone.following) == ([("docs-a", 3)], 11.25), "a crash leaves no control group"
     for cgroup in cgroups:
         cgroup.mkdir()
         (cgroup / "cgroup.events").write_text("populated 1\nfrozen 0\n")
