@@ -113,12 +113,15 @@ class Meshed:
             self.change_territory(rf"(name: {node}, [^}}]*mesh: [\d.]+)", r"\1, mesh_port: 0")
         self.give_bundle(*(node.name for node in self.lab.plan.nodes))
 
-    def greets(self, source: str, address: str, own: str = "") -> bool:
-        """Whether the sshd at `address` greets somebody on the node `source`, who asks from `own` if that is given."""
+    def greets(self, source: str, address: str, own: str = "", own_port: int = 0) -> bool:
+        """Whether the sshd at `address` greets somebody on the node `source`, who asks from `own` and `own_port` if
+        these are given."""
         talk = (
-            "import socket, sys; s = socket.create_connection((sys.argv[1], 22), 3, (sys.argv[2], 0)); print(s.recv(4))"
+            "import socket, sys; _, address, own, port = sys.argv; "
+            "print(socket.create_connection((address, 22), 3, (own, int(port))).recv(4))"
         )
-        return "SSH-" in self.run(source, "python3", "-I", "-c", talk, address, own, check=False).stdout.decode()
+        argv = ("python3", "-I", "-c", talk, address, own, str(own_port))
+        return "SSH-" in self.run(source, *argv, check=False).stdout.decode()
 
     def peers(self, node: str) -> dict[str, set[str]]:
         """The peers of `node` by their key, each with what may come from it."""

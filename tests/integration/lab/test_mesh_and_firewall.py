@@ -146,11 +146,13 @@ def test_the_relay_hands_on_nothing_else(hosts: Meshed, source: str, target: str
 
 
 def test_nobody_speaks_under_the_address_of_another(hosts: Meshed) -> None:
-    with hosts.counting(RELAY, f'iifname "mesh0" ip saddr {MESH[HIDDEN]} tcp dport 22') as came:
+    # A port of its own: the agent at HIDDEN talks to the relay whenever it wants.
+    port = 1022
+    with hosts.counting(RELAY, f'iifname "mesh0" ip saddr {MESH[HIDDEN]} tcp sport {port} tcp dport 22') as came:
         with typed_by_its_root(hosts, REACHABLE, f"ip addr add {MESH[HIDDEN]}/32 dev mesh0"):
-            assert not hosts.greets(REACHABLE, MESH[RELAY], MESH[HIDDEN])
+            assert not hosts.greets(REACHABLE, MESH[RELAY], MESH[HIDDEN], port)
             assert int(came) == 0
-        assert hosts.greets(HIDDEN, MESH[RELAY])
+        assert hosts.greets(HIDDEN, MESH[RELAY], own_port=port)
         assert int(came) > 0, "this counts nothing"
 
 
