@@ -44,6 +44,9 @@ demo: ## a small territory on this machine loses nodes and gets everything back;
 deb: ## the package of a node, in build/deb/ (Debian's own tools; nothing happens when it is there)
 	@scripts/deb
 
+release: ## a tag, the packages, their checksums and the page of changes, in build/release/: make release VERSION=0.2.0
+	@scripts/release "$(VERSION)"
+
 lab: ## a territory of real hosts on this machine, as root: booted and provisioned, and what to type then
 	@[ "$$(id -u)" = 0 ] || { echo 'Real hosts need root: sudo make lab. As anybody: make demo' >&2; exit 2; }
 	@scripts/setup lab
@@ -86,4 +89,4 @@ clean: ## remove what was built, keep the Python environments
 setup-tests: setup
 	@$(if $(filter lock,$(PYTHON)),scripts/setup lock,:)
 
-.PHONY: help setup setup-tests lint test test-all test-rest unit demo deb lab bench soak molecule docs pictures lock clean
+.PHONY: help setup setup-tests lint test test-all test-rest unit demo deb release lab bench soak molecule docs pictures lock clean

@@ -12,22 +12,8 @@ import yaml
 
 from appliance import __version__
 from appliance.host.command import run
+from tests.integration.packaging.checkout import ROOT, copy_sources
 
-ROOT = Path(__file__).parents[3]
-BUILT_FROM = (
-    "appliance",
-    "appliance_lab",
-    "bin",
-    "debian",
-    "docs/runbooks",
-    "inventory",
-    "packages",
-    "scripts",
-    "systemd",
-    "pyproject.toml",
-    "README.md",
-    "LICENSE",
-)
 PYTHON = "usr/lib/python3/dist-packages"
 SYSTEMD = {"default-systemd", "systemd"}  # one of what debhelper asks for makes the accounts; it is there
 TOOLS = ("dpkg-buildpackage", "dh_python3", "lintian", "help2man")
@@ -40,12 +26,7 @@ pytestmark = [
 
 def build(place: Path) -> Path:
     """The package of this checkout's files, built in a copy of them at `place`."""
-    for name in BUILT_FROM:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, place / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, place / name)
+    copy_sources(place)
     run((str(place / "scripts/deb"),), timeout_seconds=240, check=True)
     [package] = (place / "build/deb").glob("*.deb")
     return package
