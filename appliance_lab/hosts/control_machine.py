@@ -123,6 +123,7 @@ def group_vars(lab: Lab, package: Path) -> str:
         "agent_deb": str(package),
         # A developer who changes our code brings it to a lab that is up by the next `make lab`.
         "agent_upgrade_anywhere": True,
+        "agent_downgrade": True,
         "storage_tang_servers": [node.name for node in lab.plan.nodes if node.name in TANG_SERVERS],
     }
     return "---\n" + "".join(f"{name}: {json.dumps(value)}\n" for name, value in settings.items())

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.ansible.control import Control, control_in
+from appliance.host.command import run
+from tests.integration.ansible.control import ROOT, Control, control_in
 
 
 def test_another_version_than_a_node_has_is_refused_unless_that_is_asked_for(
@@ -25,6 +26,86 @@ def test_another_version_than_a_node_has_is_refused_unless_that_is_asked_for(
     assert control.play(*words, "-e", "agent_upgrade_anywhere=true").exit_code == 0
     control.program("dpkg-query", "echo installed 1.3")
     assert control.play(*words).exit_code == 0
+
+
+PACKAGE = "Package: appliance\nVersion: {version}\nArchitecture: all\nMaintainer: a <a@b.invalid>\nDescription: none\n"
+INSTALLED = 'case "$*" in *--control-show*) echo "{sums}" ;; *) echo "installed {version}" ;; esac'
+VERSION = "0.1.0+20261201.100000.gabc1234"
+
+
+def package(control: Control, version: str, sums: str) -> str:
+    """Make a package of ours with this list of its files' hashes; the setting that names it."""
+    folder = control.folder / "package"
+    (folder / "DEBIAN").mkdir(parents=True)
+    (folder / "DEBIAN/control").write_text(PACKAGE.format(version=version))
+    (folder / "DEBIAN/md5sums").write_text(sums)
+    file = control.folder / f"appliance_{version}_all.deb"
+    run(("dpkg-deb", "--build", "--root-owner-group", str(folder), str(file)), timeout_seconds=30, check=True)
+    return f"agent_deb={file}"
+
+
+UPGRADES = [
+    pytest.param(VERSION, "one  f", VERSION, (), "", id="the_same"),
+    pytest.param(
+        *(VERSION, "two  f", VERSION, ()),
+        f"commune-b has version {VERSION} of our package with other files than ",
+        id="other_files_of_one_version",
+    ),
+    pytest.param("0.1.0+20261130.235959.gfff0000", "two  f", VERSION, (), "", id="an_older_one"),
+    pytest.param("0.1.0", "two  f", "0.4.0+20271201.100000.gabc1234", (), "", id="one_of_three_releases_ago"),
+    pytest.param(
+        *("0.1.0+20261201.100001.g0000000", "two  f", VERSION, ()),
+        f"of our package, and {VERSION} is older. If it is to go back, say -e agent_downgrade=true",
+        id="a_newer_one",
+    ),
+    pytest.param(
+        *("0.1.0+20261201.100001.g0000000", "two  f", VERSION, ("-e", "agent_downgrade=true")),
+        *("",),
+        id="a_newer_one_that_is_to_go_back",
+    ),
+    pytest.param(
+        *("0.0.9", "two  f", VERSION, ()),
+        f"and {VERSION} takes over from 0.1.0 or later. Upgrade it to 0.1.0 first: in a checkout of the tag "
+        "v0.1.0, make deb, and playbooks/upgrade.yml --limit commune-b",
+        id="one_too_old",
+    ),
+]
+
+
+@pytest.mark.parametrize(("there", "sums", "brought", "words", "why"), UPGRADES)
+def test_a_node_takes_later_versions_in_one_step_and_is_refused_other_ones_before_any_change(
+    there: str,
+    sums: str,
+    brought: str,
+    words: tuple[str, ...],
+    why: str,
+    control: Control,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    control.is_local("commune-b")
+    programs = control.program("dpkg-query", INSTALLED.format(sums=sums, version=there))
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    looked = control.folder / "looked.yaml"
+    looked.write_text((ROOT / "playbooks/upgrade.yml").read_text().partition("\n- name: Upgrade one node")[0])
+    chosen = ("--limit", "commune-b", "-e", package(control, brought, "one  f\n"), *words)
+    played = control.play(str(looked), *chosen)
+    said = " ".join((played.stdout + played.stderr).decode().split())
+    assert played.exit_code == (2 if why else 0), said
+    assert why in said
+    assert "changed=0" in said
+
+
+def test_a_package_that_is_none_is_told_before_any_change(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    control.is_local("commune-b")
+    programs = control.program("dpkg-query", INSTALLED.format(sums="one  f", version=VERSION))
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    file = control.folder / f"appliance_{VERSION}_all.deb"
+    file.write_text("cut short\n")
+    played = control.play("preflight.yml", "--limit", "commune-b", "-e", f"agent_deb={file}")
+    said = " ".join((played.stdout + played.stderr).decode().split())
+    assert played.exit_code == 2
+    assert f"{file} is no whole package, or dpkg-deb is missing here. Make it again: make deb" in said
+    assert "changed=0" in said
 
 
 REFUSED = {
