@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,11 @@ def processes_of(program: str) -> Iterator[Process]:
 def processes_running(script: str) -> Iterator[Process]:
     """The interpreters that run a file called `script`, wherever it lies and whichever interpreter it is."""
     return (it for it in _all() if any(os.path.basename(word) == script for word in it.argv[1:4]))
+
+
+def processes_given(words: Collection[str]) -> Iterator[Process]:
+    """The processes that were started with one of `words`."""
+    return (it for it in _all() if not set(words).isdisjoint(it.argv[1:]))
 
 
 def processes_working_in(folder: Path) -> Iterator[Process]:

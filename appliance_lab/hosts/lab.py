@@ -173,6 +173,7 @@ def down(paths: HostPaths, name: str, say: Say) -> None:
             state = read_state(paths.lab(name).state)
         except ApplianceError:
             state = None
+        shared.end_work(paths.lab(name))
         hang_up(paths.lab(name))
         impair.end_shuttles(name)
         machine.cut_all(name)

@@ -47,6 +47,11 @@ class LabPaths:
         return self.root / "shuttle.log"
 
     @property
+    def written_by_programs(self) -> tuple[Path, ...]:
+        """The folders that playbooks and the build of our package are given to write into."""
+        return self.root / "inventory", self.root / "packages"
+
+    @property
     def control_paths(self) -> Path:
         """Where playbooks keep connections to the nodes open."""
         return self.root / "ssh"

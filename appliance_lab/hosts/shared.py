@@ -4,22 +4,28 @@ for."""
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from appliance.config.load import territory_file
 from appliance.errors import ApplianceError, Busy, NotFound
+from appliance.host.command import descendants
 from appliance.host.files import locked, make_private_folder, write_atomic
+from appliance.host.processes import Process, process, processes_given
 from appliance_lab.hosts import base, network
-from appliance_lab.hosts.paths import HostPaths
+from appliance_lab.hosts.paths import HostPaths, LabPaths
 from appliance_lab.hosts.plan import Plan
 from appliance_lab.hosts.pool import Pool
 from appliance_lab.hosts.state import State, read_state, write_state
 
 WAIT_SECONDS_MAX = 3600.0  # another command may be making the base image or provisioning
 LOOK_EVERY_SECONDS = 0.05
+END_SECONDS_MAX = 5.0
+REMOVE_SECONDS_MAX = 10.0
 type Say = Callable[[str], None]
 
 
@@ -93,10 +99,42 @@ def resolver() -> str:
     return (direct if direct.exists() else Path("/etc/resolv.conf")).read_text()
 
 
+def end_work(own: LabPaths) -> None:
+    """End playbooks and builds that outlived the command that started them: they still write into the lab's folder."""
+    words = {str(folder) for folder in own.written_by_programs}
+    found = [it for it in processes_given(words) if it.pid != os.getpid()]
+    below = [it for one in found for pid in descendants(one.pid) if (it := process(pid)) is not None]
+    for it in found:
+        it.signal(signal.SIGTERM)
+    _wait_for(found)
+    for it in (*found, *below):
+        it.end()
+
+
+def _wait_for(found: Sequence[Process]) -> None:
+    deadline = time.monotonic() + END_SECONDS_MAX
+    for it in found:
+        it.wait_end(max(0.0, deadline - time.monotonic()))
+
+
+def _remove(folder: Path) -> None:
+    """Remove `folder`, also while something still writes there for a moment; raise ApplianceError when it goes on."""
+    deadline = time.monotonic() + REMOVE_SECONDS_MAX
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        if time.monotonic() > deadline:
+            raise ApplianceError(
+                "a program still writes into the folder of the lab.",
+                where=str(folder),
+                remedy="End it, then run this again; fuser or lsof name it.",
+            )
+        time.sleep(LOOK_EVERY_SECONDS)
+
+
 def forget(paths: HostPaths, name: str, pool: Pool, say: Say) -> None:
     """Forget the lab; with the last one, close the pool and give the machine its forwarding back."""
     with shared(paths, say):
-        shutil.rmtree(paths.lab(name).root)
+        _remove(paths.lab(name).root)
         if not paths.known_labs():
             base.sweep(paths.bases)
             pool.close()
