@@ -37,9 +37,11 @@ unit: setup-tests ## the fast tests only: tests/unit without those that are mark
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -q --hypothesis-profile=quick -m "not long" tests/unit $(ARGS)
 
 # exec: a shell in between would die of what ends make, and leave the demo running.
+# A folder's name goes to the shell as it is, whatever quotes, dollars or ends of lines are in it.
+demo: export DEMO_DATA := $(value DATA)
 demo: ## a small territory on this machine loses nodes and gets everything back; 40 s or so [DATA=/some/tree] [KEEP=1]
 	@scripts/setup run
-	@exec bin/appliance demo $(if $(DATA),--data "$(DATA)") $(if $(KEEP),--keep)
+	@exec bin/appliance demo $${DEMO_DATA:+--data="$$DEMO_DATA"} $(if $(KEEP),--keep)
 
 deb: ## the package of a node, in build/deb/ (Debian's own tools; nothing happens when it is there)
 	@scripts/deb

@@ -20,9 +20,12 @@ from pathlib import Path
 from appliance.errors import UsageError
 from appliance.host.command import run
 from appliance.secret import Secret
+from appliance.units import printable
 from appliance_lab.checkout import code_folder, inventories
 
 ACCOUNT = "appliance-demo"
+FOLDERS = Path("/var/tmp")
+"""Where the nodes of a demo of root live: no home that is closed to them is above it."""
 PRIVILEGE_SEPARATION = Path("/run/sshd")
 OTHER_OWNERS = (1, 8, 65534)
 NO_SHELLS = ("nologin", "false")
@@ -66,7 +69,7 @@ def check_shell(account: pwd.struct_passwd) -> None:
 
 def make_demo_folder() -> Path:
     """An empty folder outside any closed home."""
-    return Path(tempfile.mkdtemp(prefix="appliance-demo-", dir="/var/tmp"))
+    return Path(tempfile.mkdtemp(prefix="appliance-demo-", dir=FOLDERS))
 
 
 def furnish(folder: Path, account: pwd.struct_passwd) -> None:
@@ -90,7 +93,7 @@ def check_may_read(account: pwd.struct_passwd, data: Path) -> None:
     if run(words, timeout_seconds=30).exit_code != 0:
         raise UsageError(
             f"the account {account.pw_name}, which plays the steps for root, may not read this folder.",
-            where=str(data),
+            where=printable(str(data)),
             remedy="Play as the account whose documents they are, or name a folder that others may read.",
         )
 

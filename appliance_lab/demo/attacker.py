@@ -56,10 +56,10 @@ def steal(state: Path, to: Path) -> Path:
     return to
 
 
-def attack(stolen: Path, service: str, peers: tuple[str, ...]) -> tuple[str, ...]:
+def attack(stolen: Path, service: str, peers: tuple[str, ...], borg_seconds_max: float) -> tuple[str, ...]:
     """Every attempt against every peer; the refusals, in words. Raise Violated when a forbidden thing was accepted."""
     node = open_node(stolen)
-    told = [empty_and_push(Attacker(node, service, peers[0]), peers)]
+    told = [empty_and_push(Attacker(node, service, peers[0]), peers, borg_seconds_max)]
     for peer in peers:
         attacker = Attacker(node, service, peer)
         told += [f"{attempt.__name__.replace('_', ' ')}: {attempt(attacker)}" for attempt in ATTEMPTS]
@@ -116,7 +116,8 @@ def grant_itself_an_epoch(attacker: Attacker) -> str:
 
 def overfill(attacker: Attacker) -> str:
     """Announce more than the quota: nothing is taken, for sizes are reserved before the first byte."""
-    big = tuple(Entry(f"data/0/{number}", f"{number:064x}", 2**33) for number in range(1, 500))
+    size = max(2**33, attacker.node.bundle.territory.service(attacker.service).quota_bytes // 100)
+    big = tuple(Entry(f"data/0/{number}", f"{number:064x}", size) for number in range(1, 500))
     _must_refuse(attacker, lambda: _push_list(attacker, big, filler=b"\0"))
     return "refused"
 
@@ -149,7 +150,7 @@ ATTEMPTS: tuple[Callable[[Attacker], str], ...] = (
 )
 
 
-def empty_and_push(attacker: Attacker, peers: tuple[str, ...]) -> str:
+def empty_and_push(attacker: Attacker, peers: tuple[str, ...], borg_seconds_max: float) -> str:
     """The keys do allow this: forget every archive and push that as the next generation. It can only be added."""
     layout = attacker.node.service(attacker.service)
     env = {
@@ -163,7 +164,7 @@ def empty_and_push(attacker: Attacker, peers: tuple[str, ...]) -> str:
         ("delete", "-a", "*", str(layout.repository)),
         ("compact", "--threshold", "0", str(layout.repository)),
     ):
-        run(("borg", *words), timeout_seconds=120, env=env, check=True)
+        run(("borg", *words), timeout_seconds=borg_seconds_max, env=env, check=True)
     chain = attacker.chain
     sealed = seal(layout, chain, chain.grant(), layout.envelopes, attacker.node.signing_key, attacker.node.clock.now())
     for peer in peers:

@@ -15,7 +15,8 @@ from appliance.escrow import paper_key
 from appliance.host.files import write_atomic
 from appliance.secret import Secret
 from appliance_lab.checkout import code_folder
-from appliance_lab.demo.context import DOCUMENTS, ORIGIN, SERVICE, SPARE, TERRITORY, DemoContext, remove_all
+from appliance_lab.demo.context import ORIGIN, SERVICE, SPARE, DemoContext, remove_all
+from appliance_lab.demo.documents import DOCUMENTS, TERRITORY
 from appliance_lab.demo.pages import open_pages
 
 PIDS = "pids"

@@ -12,16 +12,27 @@ from pathlib import Path
 import click
 
 from appliance.errors import WARNINGS, UsageError
-from appliance.host.command import run
+from appliance.host.command import COPY_SECONDS_MAX, run
 from appliance.host.files import make_private_folder, write_atomic
 from appliance.secret import Secret
 from appliance.units import MIB, format_bytes, format_count
-from appliance_lab.checkers.tree_record import compare, take
+from appliance_lab.checkers.tree_record import take
 from appliance_lab.checkout import appliance_argv
 from appliance_lab.corpus import generate
 from appliance_lab.demo import account, steps
-from appliance_lab.demo.context import DOCUMENTS, ORIGIN, SERVICE, TERRITORY, make_context, remove_all, told_left_out
-from appliance_lab.demo.documents import check_documents
+from appliance_lab.demo.comparable import changed_since, differences, without_changed
+from appliance_lab.demo.context import (
+    CHANGED,
+    ORIGIN,
+    SERVICE,
+    DemoContext,
+    make_context,
+    remove_all,
+    told,
+    told_left_out,
+    told_times,
+)
+from appliance_lab.demo.documents import DOCUMENTS, TERRITORY, check_documents
 from appliance_lab.demo.interruption import end_what_is_left
 from appliance_lab.demo.kept import check_nobody_plays, is_kept, leave_up, link
 from appliance_lab.story import Story, load_story, require
@@ -57,7 +68,7 @@ def play(work: Path, data: Path | None, *, keep: bool, hand_over: HandOver = _to
     `hand_over` gets the key on the paper of a territory that is kept, when all is played.
     """
     if data is not None:
-        check_documents(data)
+        check_documents(data, account.FOLDERS if os.geteuid() == 0 else work)
     _check_work(work)
     remove_all(work / TERRITORY)
     if os.geteuid() == 0:
@@ -104,7 +115,7 @@ def play_steps(work: Path, data: Path, *, generated: bool, keep: bool, hand_over
             story.step(name, partial(step, context))
         story.write()
         if context.taken:
-            write_atomic(context.territory.root / LEFT_OUT, json.dumps(context.left_out).encode())
+            write_atomic(context.territory.root / LEFT_OUT, _for_root(context))
     finally:
         if keep:
             leave_up(context)
@@ -114,6 +125,11 @@ def play_steps(work: Path, data: Path, *, generated: bool, keep: bool, hand_over
             context.territory.stop()
             end_what_is_left()
     return story
+
+
+def _for_root(context: DemoContext) -> bytes:
+    """The facts about the documents that the comparison of root needs."""
+    return json.dumps({"left_out": context.left_out, "saved_ns": context.saved_ns}).encode()
 
 
 def _play_as_root(work: Path, data: Path | None, *, keep: bool, hand_over: HandOver) -> Story:
@@ -146,22 +162,25 @@ def _owners(folder: Path, documents: Path) -> str:
 
     Root sees more than the account that made the backups: what that one could not read was never promised.
     """
-    left_out = json.loads((folder / TERRITORY / LEFT_OUT).read_bytes())
+    known = json.loads((folder / TERRITORY / LEFT_OUT).read_bytes())
+    left_out: list[str] = known["left_out"]
     to = folder / "with-owners"
     state = folder / "territory" / "nodes" / ORIGIN
     words = ("restore", "all", "--service", SERVICE, "--from", "local", "--to", str(to))
-    done = run((*appliance_argv(), "--state", str(state), *words), timeout_seconds=300)
+    done = run((*appliance_argv(), "--state", str(state), *words), timeout_seconds=COPY_SECONDS_MAX)
     require(done.exit_code in (0, WARNINGS), f"restore all ended with {done.exit_code}: {done.tail()}")
     before = take(documents, as_root=True, without=left_out)
-    differences = compare(before, take(to / str(documents).lstrip("/"), as_root=True))
+    changed = changed_since(documents, known["saved_ns"]) if known["saved_ns"] else frozenset[str]()
+    before = without_changed(before, changed)
+    different = differences(before, take(to / str(documents).lstrip("/"), as_root=True), changed)
     require(
-        not differences,
-        f"{format_count(len(differences), 'difference')}, the first: {differences[0] if differences else ''}",
+        not different,
+        f"{format_count(len(different), 'difference')}, the first: {different[0] if different else ''}",
     )
     owners = {(entry.uid, entry.gid) for entry in before.entries.values()}
     devices = sum(entry.kind in ("char", "block") for entry in before.entries.values())
     return (
         f"{format_count(len(before.entries), 'entry', 'entries')} of {format_count(len(owners), 'owner')} and "
         f"{format_count(devices, 'device')} are identical, restored by root"
-        f"{told_left_out(left_out)}"
+        f"{told_left_out(left_out)}{told(changed, CHANGED)}{told_times(before)}"
     )

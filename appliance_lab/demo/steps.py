@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from appliance.backup.peers.fetch import read_held, short_name
 from appliance.backup.vault.replicas import replica_of
 from appliance.errors import ApplianceError
 from appliance.escrow.envelopes import open_envelope
+from appliance.host.files import locked
 from appliance.node.handle import open_node
 from appliance.secret import Secret
 from appliance.units import MIB, format_bytes, format_count
-from appliance_lab.checkers.tree_record import Difference, compare, take
+from appliance_lab.checkers.tree_record import Difference, take
 from appliance_lab.corpus import canaries, change
 from appliance_lab.counters import prove_counters
 from appliance_lab.demo.attacker import attack, steal
+from appliance_lab.demo.comparable import changed_since, differences, without_changed
 from appliance_lab.demo.context import (
     BLIND,
+    CHANGED,
+    COMMAND_SECONDS_MAX,
     OPERATOR,
     ORIGIN,
     SERVICE,
@@ -27,10 +32,12 @@ from appliance_lab.demo.context import (
     STANDBY,
     DemoContext,
     found_territory,
+    told,
     told_left_out,
+    told_times,
 )
-from appliance_lab.demo.documents import is_searchable
-from appliance_lab.demo.search import files_with, needles_of, prove_search
+from appliance_lab.demo.search import Needles, files_with, needles_of, prove_search, seen_in
+from appliance_lab.demo.wanted import a_file
 from appliance_lab.demo.whole import held_names, prove_whole
 from appliance_lab.story import Unknown, require, waiting
 
@@ -38,12 +45,17 @@ CORPUS_SEED = 1
 CHANGE_RATIO = 0.01
 NEW_RATIO_MAX, NEW_BYTES_MIN = 0.2, MIB
 """The part of all data that a push of a small change may send; for a few documents that is not even the headers."""
+BORG_SECONDS_MAX = 120.0
 OWNERS = "owners and devices, which only root can restore, are not compared in this step"
 
 
 def found(context: DemoContext) -> str:
     """Four nodes, their keys, the territory key, the bundle, the recovery sheet; agents and listeners."""
     found_territory(context)
+    if not context.generated:
+        own = needles_of(context.data)
+        peers = (context.node(peer).state for peer in (BLIND, SPARE))
+        context.seen_before = frozenset().union(*(seen_in(own, state) for state in peers))
     for node in context.territory.nodes.values():
         node.start_agent()
     return (
@@ -67,7 +79,7 @@ def first_backup(context: DemoContext) -> str:
 
 
 def _wait_until_safe(context: DemoContext) -> Mapping[str, Any]:
-    with waiting("the first safe backup", 120) as done:
+    with waiting("the first safe backup", context.patience(120)) as done:
         while True:
             shown = context.json(ORIGIN, "backup", "show", SERVICE)
             if done(bool(shown.get("generation")) and _is_safe(context, shown["safety"])):
@@ -84,6 +96,8 @@ def second_backup(context: DemoContext) -> str:
     """A day's work, then another backup: only what is new travels."""
     if context.generated:
         change(context.data, CHANGE_RATIO)
+    else:
+        context.saved_ns = time.time_ns()
     context.taken = take(context.data, as_root=False)
     run = context.json(ORIGIN, "backup", "run", SERVICE)
     require(_is_safe(context, run["safety"]), f"the second backup is not safe: {run['peers']}")
@@ -93,19 +107,27 @@ def second_backup(context: DemoContext) -> str:
     names = [os.path.relpath(item["path"], context.data) for item in run["left_out"]]
     silent = [path for path in context.left_out if path not in names and os.path.lexists(context.data / path)]
     require(not silent, f"the backup left out {', '.join(silent)} and does not say so.")
+    _note_changes(context)
     return (
         f"generation {run['generation']} safe at {' and '.join(run['safety']['counted'])}; {format_bytes(sent)} sent "
         f"to each for {format_count(run['files'], 'file')} of {format_bytes(run['original_bytes'])}"
-        f"{told_left_out(names)}"
+        f"{told_left_out(names)}{told(context.changed, CHANGED)}{told_times(context.record)}"
     )
+
+
+def _note_changes(context: DemoContext) -> None:
+    """Pass over what somebody changed of the documents since they were recorded: each backup since then has it."""
+    if not context.generated:
+        context.changed |= changed_since(context.data, context.saved_ns, context.record)
+        context.taken = without_changed(context.record, context.changed)
 
 
 def partial_backup(context: DemoContext) -> str:
     """A file that cannot be read makes a partial backup: all say so, and a restore takes it from the backup before."""
     if not context.generated:
         return "not played: one's own documents are only read"
-    wanted = _a_file(context)
-    path, archived = context.data / wanted, str(context.data / wanted).lstrip("/")
+    missed = a_file(context)
+    path, wanted, archived = missed.path, missed.name, missed.archived
     mode = path.stat().st_mode
     path.chmod(0)
     try:
@@ -115,14 +137,14 @@ def partial_backup(context: DemoContext) -> str:
     finally:
         path.chmod(mode)
     require(run["safety"]["held"] and not run["safety"]["safe"], f"a backup without {wanted} is called safe.")
-    told = {name: _partial_reason(context, name) for name in (STANDBY, BLIND)}
-    require(all(told.values()), f"not all holders say that the backup is partial: {told}.")
+    said = {name: _partial_reason(context, name) for name in (STANDBY, BLIND)}
+    require(all(said.values()), f"not all holders say that the backup is partial: {said}.")
     to = context.work / "territory" / "filled"
     words = ("restore", "folder", os.path.dirname(archived), "--service", SERVICE, "--to", str(to))
     done = context.json(STANDBY, *words)
     require([it["path"] for it in done["filled"]] == [archived], f"the restore filled {done['filled']}.")
     back = take((to / archived).parent, as_root=False).entries.get(os.path.basename(wanted))
-    require(back == context.record.entries[wanted], f"{wanted} did not come back as it was.")
+    require(back == missed.entry, f"{wanted} did not come back as it was.")
     whole = context.json(ORIGIN, "backup", "run", SERVICE)
     require(bool(whole["safety"]["safe"]), f"the backup is not safe although all can be read again: {whole['peers']}")
     return (
@@ -152,10 +174,7 @@ def peers_are_blind(context: DemoContext) -> str:
         # The first lines of OpenSSH's format are the same in every key, or public.
         b"\n".join((origin.layout.keys / "sign_ed25519").read_bytes().splitlines()[-3:-1]),
     ]
-    extra = canaries(CORPUS_SEED) if context.generated else ()
-    needles = needles_of(context.data, secrets, context.paper.typed().reveal(), extra)
-    prove_search(needles, context.data, origin.state)
-    context.needles = needles
+    needles = context.needles = _proven_needles(context, secrets)
     for peer in (BLIND, SPARE):
         _prove_blind(context, peer)
     return (
@@ -164,6 +183,21 @@ def peers_are_blind(context: DemoContext) -> str:
         f"{SPARE}; nor is the recovery key, which is on paper only and was found in a file made for this; no envelope "
         "there opens with what they have"
     )
+
+
+def _proven_needles(context: DemoContext, secrets: Sequence[bytes]) -> Needles:
+    """Everything that peers must not have; the search for it finds each of them at commune A."""
+    state, paper = context.node(ORIGIN).state, context.paper.typed().reveal()
+    if context.canary is None:
+        needles = needles_of(context.data, secrets, paper, canaries(CORPUS_SEED))
+        prove_search(needles, context.data, state)
+        return needles
+    needles = needles_of(context.canary.parent, secrets, paper)
+    prove_search(needles, context.canary.parent, state)
+    own = needles_of(context.data).without(context.seen_before).not_of(SERVICE)
+    if own.contents or own.names:
+        prove_search(own, context.data, state)
+    return needles.with_(own)
 
 
 def _prove_blind(context: DemoContext, peer: str) -> None:
@@ -190,8 +224,11 @@ def attacker_with_all_keys(context: DemoContext) -> str:
     peers = (STANDBY, BLIND)
     prove_counters(open_node(node.state) for node in context.territory.nodes.values())
     before = {peer: held_names(open_node(context.node(peer).state), SERVICE) for peer in peers}
-    stolen = steal(context.node(ORIGIN).state, context.work / "territory" / "stolen")
-    told = attack(stolen, SERVICE, peers)
+    origin = open_node(context.node(ORIGIN).state)
+    # A repository copied in the middle of a run would have that run's locks, and half of what it writes.
+    with locked(origin.service(SERVICE).lock, what=f"the service {SERVICE}", wait=True):
+        stolen = steal(origin.layout.root, context.work / "territory" / "stolen")
+    tried = attack(stolen, SERVICE, peers, context.patience(BORG_SECONDS_MAX))
     hashed = 0
     for peer in peers:
         hashed += prove_whole(open_node(context.node(peer).state), SERVICE, before[peer])
@@ -199,8 +236,9 @@ def attacker_with_all_keys(context: DemoContext) -> str:
     sentence = context.refused(ORIGIN, "backup", "run", SERVICE, exit_code=8)
     _continue_from(context, ORIGIN, str(good))
     continued = context.json(ORIGIN, "backup", "run", SERVICE)["generation"]
+    _note_changes(context)
     return (
-        f"{'; '.join(told)}; all {sum(map(len, before.values()))} generations sealed before are whole "
+        f"{'; '.join(tried)}; all {sum(map(len, before.values()))} generations sealed before are whole "
         f"({format_bytes(hashed)} hashed); commune A noticed ({_first_sentence(sentence)}) "
         f"and continues from {good} as {continued}"
     )
@@ -225,29 +263,18 @@ def _continue_from(context: DemoContext, name: str, generation: str = "", paper:
 def origin_lost(context: DemoContext) -> str:
     """The machine of A burns. One file is found by a part of its name and comes back through the standby."""
     context.node(ORIGIN).wipe()
-    wanted = _a_file(context)
-    term = os.path.basename(wanted)[:12]
-    hits = context.json(STANDBY, "restore", "find", term, "--service", SERVICE)["found"]
-    archived = str(context.data / wanted).lstrip("/")
-    require(archived in [hit["path"] for hit in hits], f'searching "{term}" at {STANDBY} does not find {wanted}.')
+    wanted = a_file(context)
+    hits = context.json(STANDBY, "restore", "find", wanted.term, "--service", SERVICE)["found"]
+    found = wanted.archived in [hit["path"] for hit in hits]
+    require(found, f'searching "{wanted.term}" at {STANDBY} does not find {wanted.name}.')
     to = context.work / "territory" / "one-file"
-    context.json(STANDBY, "restore", "file", archived, "--service", SERVICE, "--to", str(to))
-    back = take((to / archived).parent, as_root=False).entries.get(os.path.basename(wanted))
-    require(back is not None, f"{wanted} is not where it was restored to.")
-    require(back == context.record.entries[wanted], f"{wanted} came back different.")
-    return f'"{term}" finds {format_count(len(hits), "path")}; {wanted} is back from {STANDBY} and identical'
-
-
-def _a_file(context: DemoContext) -> str:
-    """A file in the middle of the record with a name long enough to search for, and one name only."""
-    names = sorted(
-        path
-        for path, entry in context.record.entries.items()
-        if entry.kind == "file" and is_searchable(path, links=bool(entry.links))
+    context.json(STANDBY, "restore", "file", wanted.archived, "--service", SERVICE, "--to", str(to))
+    back = take((to / wanted.archived).parent, as_root=False).entries.get(wanted.path.name)
+    require(back is not None, f"{wanted.name} is not where it was restored to.")
+    require(back == wanted.entry, f"{wanted.name} came back different.")
+    return (
+        f'"{wanted.term}" finds {format_count(len(hits), "path")}; {wanted.name} is back from {STANDBY} and identical'
     )
-    if not names:
-        raise Unknown("the documents have no file with a name to search for.")
-    return names[len(names) // 2]
 
 
 def standby_lost(context: DemoContext) -> str:
@@ -273,9 +300,10 @@ def standby_lost(context: DemoContext) -> str:
     context.node(BLIND).cli(*words, "--out", str(act))
     context.node(BLIND).cli("act", "accept", str(act))
     wanted = held_names(open_node(context.node(BLIND).state), SERVICE)
-    with waiting(f"every generation at {SPARE}", 90) as done:
+    with waiting(f"every generation at {SPARE}", context.patience(90)) as done:
         while not done(held_names(spare, SERVICE) == wanted):
-            context.node(BLIND).cli("vault", "replicate", SERVICE, "--to", SPARE, check=False)
+            limit = context.patience(COMMAND_SECONDS_MAX)
+            context.node(BLIND).cli("vault", "replicate", SERVICE, "--to", SPARE, timeout_seconds=limit, check=False)
     hashed = prove_whole(spare, SERVICE, wanted)
     _prove_blind(context, SPARE)
     return (
@@ -294,10 +322,10 @@ def replacement(context: DemoContext) -> str:
     context.node(ORIGIN).cli("act", "accept", str(context.territory.offline / "lost"))
     paper = context.paper.typed().reveal()
     fetched = _continue_from(context, ORIGIN, paper=paper)
-    differences, count = _restore_everything(context)
+    different, count = _restore_everything(context)
     require(
-        not differences,
-        f"{format_count(len(differences), 'difference')}, the first: {differences[0] if differences else ''}",
+        not different,
+        f"{format_count(len(different), 'difference')}, the first: {different[0] if different else ''}",
     )
     run = context.json(ORIGIN, "backup", "run", SERVICE)
     sent = max(peer["bytes_sent"] for peer in run["peers"])
@@ -308,7 +336,7 @@ def replacement(context: DemoContext) -> str:
     return (
         f"generation {fetched} came from {SPARE} and opened with the paper; "
         f"{format_count(count, 'entry is', 'entries are')} identical in bytes, modes, times, links, xattrs "
-        f"and ACLs; {OWNERS}{told_left_out(context.left_out)}; it continues the same repository as "
+        f"and ACLs; {OWNERS}{context.exceptions}; it continues the same repository as "
         f"{run['generation']}, sends only {format_bytes(sent)} for it, and tells the truth: "
         f"{len(run['safety']['counted'])} of {run['safety']['promised']} copies"
     )
@@ -336,7 +364,10 @@ def _restore_everything(context: DemoContext) -> tuple[tuple[Difference, ...], i
     to = context.work / "territory" / "everything"
     context.json(ORIGIN, "restore", "all", "--service", SERVICE, "--to", str(to))
     restored = to / str(context.data).lstrip("/")
-    differences = compare(context.record, take(restored, as_root=False))
+    found = differences(context.record, take(restored, as_root=False), context.changed)
     devices = {path for path, entry in context.record.entries.items() if entry.kind in ("char", "block")}
     compared = context.record.entries.keys() - devices - {*context.left_out}
-    return tuple(item for item in differences if item.path not in devices), len(compared)
+    if context.canary:
+        back = to / str(context.canary).lstrip("/")
+        require(back.read_bytes() == context.canary.read_bytes(), "the canary file came back different.")
+    return tuple(item for item in found if item.path not in devices), len(compared)

@@ -18,9 +18,11 @@ from appliance.escrow.age import generate
 from appliance.secret import Secret
 from appliance_lab.cli import demo_cmd
 from appliance_lab.demo.account import ACCOUNT, check_may_read, check_shell, make_account
-from appliance_lab.demo.context import TERRITORY, remove_all
+from appliance_lab.demo.context import remove_all
+from appliance_lab.demo.documents import TERRITORY
 from appliance_lab.demo.kept import NOTE, PIDS, check_nobody_plays, how_to_play, is_kept, link, show_paper
 from appliance_lab.story import Story
+from tests.unit.repository import ROOT
 
 
 def file_for_work(tmp_path: Path) -> str:
@@ -37,13 +39,31 @@ def test_a_folder_that_cannot_be_made_ends_with_3_and_a_sentence(
     assert "Name another folder with --work." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("data", ["nowhere", "empty"])
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("nowhere", "there is no such folder. Name another one."),
+        ("empty", "there are no documents to back up. Name a folder with files in it."),
+    ],
+)
 def test_without_documents_there_is_nothing_to_play_with(
-    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").mkdir()
     assert main.run(["demo", "--work", str(tmp_path / "work"), "--data", str(tmp_path / data)]) == 3
-    assert "there are no documents to back up. Name a folder with files in it." in capsys.readouterr().err
+    assert capsys.readouterr().err == f"{tmp_path / data}: {said}\n"
+
+
+@pytest.mark.parametrize("data", ['it\'s "mine" $HOME $$ `id` \\ ; & *[?] #', "two\nlines ", "-dash"])
+def test_make_hands_on_a_path_as_it_was_typed(data: str, tmp_path: Path) -> None:
+    for program, code in (("scripts/setup", ""), ("bin/appliance", 'printf "<%s>" "$@"')):
+        (tmp_path / program).parent.mkdir()
+        (tmp_path / program).write_text(f"#!/bin/sh\n{code}\n")
+        (tmp_path / program).chmod(0o755)
+    words = ("make", "--no-print-directory", "-C", str(tmp_path), "-f", str(ROOT / "Makefile"), "demo")
+    for given, said in (((f"DATA={data}",), f"<--data={data}>"), (("DATA=",), "<>"), ((), "<>")):
+        run = subprocess.run((*words, *given), capture_output=True, text=True, check=True)
+        assert run.stdout == f"<demo>{said}".removesuffix("<>")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")

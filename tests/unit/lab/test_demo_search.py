@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance_lab.demo.search import Needles, files_with, needles_of, prove_search
+from appliance_lab.demo import search
+from appliance_lab.demo.search import Needles, files_with, needles_of, prove_search, seen_in
 from appliance_lab.story import Unknown
 
 LINE = b"Registre des deliberations du conseil municipal, 2026"
@@ -75,3 +76,48 @@ def test_on_a_peer_contents_names_and_paper_are_seen(needles: Needles, tmp_path:
     assert files_with(needles.all, peer) == (f"{peer}/Conseil municipal",)
     (peer / "leak").write_bytes(b"\0\xff" + PAPER + b"\0")
     assert set(files_with(needles.all, peer)) == {f"{peer}/Conseil municipal", f"{peer}/leak"}
+
+
+def test_what_a_peer_had_before_shows_nothing_and_is_not_looked_for(
+    needles: Needles, data: Path, tmp_path: Path
+) -> None:
+    peer = tmp_path / "peer"
+    peer.mkdir()
+    (peer / "bundle").write_bytes(b"{" + LINE + b"}")
+    (peer / "deliberations-2026.txt").touch()
+    known = seen_in(needles, peer)
+    assert known == {LINE, b"deliberations-2026.txt"}
+    left = needles.without(known)
+    assert (len(left.contents), left.names) == (1, (b"Conseil municipal",))
+    prove_search(left, data, tmp_path / "keys")
+
+
+def test_a_name_that_nodes_give_to_files_of_the_service_is_not_looked_for(tmp_path: Path) -> None:
+    for name in ("docs-a.left-behind", "docs-annuels 2026.txt"):
+        (tmp_path / name).touch()
+    assert needles_of(tmp_path).not_of("docs-a").names == (b"docs-annuels 2026.txt",)
+
+
+def test_documents_without_any_long_name_have_pieces_and_the_other_way_round(tmp_path: Path, keys: Path) -> None:
+    (tmp_path / "pieces").mkdir()
+    (tmp_path / "pieces/a").write_bytes(LINE)
+    (tmp_path / "names").mkdir()
+    (tmp_path / "names/compte rendu du 3 mars.txt").touch()
+    for name, found in (("pieces", (1, 0)), ("names", (0, 1))):
+        some = needles_of(tmp_path / name)
+        assert (len(some.contents), len(some.names)) == found
+        prove_search(some, tmp_path / name, keys)
+
+
+def test_no_piece_is_taken_of_a_file_of_which_grep_could_not_keep_a_line(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(needles_of(data).contents) == 2
+    monkeypatch.setattr(search, "FILE_BYTES_MAX", len(LINE) - 1)
+    assert needles_of(data).contents == ()
+
+
+def test_a_pipe_and_a_link_to_one_are_passed_by(data: Path) -> None:
+    os.mkfifo(data / "a pipe of some program")
+    (data / "a link to that pipe").symlink_to("a pipe of some program")
+    assert len(needles_of(data).contents) == 2
