@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import Any
 
 import pytest
 
 from appliance.host.command import run
+from appliance_lab.processes.node import free_ports
 from tests.integration.ansible.control import ROOT, Control, control_in
 
 
@@ -93,6 +95,29 @@ def test_a_node_takes_later_versions_in_one_step_and_is_refused_other_ones_befor
     assert played.exit_code == (2 if why else 0), said
     assert why in said
     assert "changed=0" in said
+
+
+def test_a_node_that_is_off_is_left_out_of_an_upgrade_and_stops_no_other_one(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (port,) = free_ports("127.0.0.1", 1)
+    for node in ("hermitage", "commune-b", "commune-c"):
+        control.is_local(node)
+    control.change(("10.77.1.10, port: 22", f"127.0.0.1, port: {port}"))
+    programs = control.program("dpkg-query", INSTALLED.format(sums="one  f", version="0.1.0"))
+    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
+    looked = control.folder / "upgrade.yaml"
+    first = (ROOT / "playbooks/upgrade.yml").read_text().partition("\n- name: Upgrade one node")[0]
+    next_play = {"hosts": "nodes", "gather_facts": False, "serial": 1, "max_fail_percentage": 0, "tasks": [GOES_ON]}
+    looked.write_text(f"{first}\n- {json.dumps(next_play)}\n")
+    played = control.play(str(looked), "-e", package(control, VERSION, "one  f\n"))
+    said = (played.stdout + played.stderr).decode()
+    assert played.exit_code == 4, said
+    assert "commune-a could not be reached at: agent : Look which version of our package is there" in said
+    assert re.findall(r'"msg": "(\S+) goes on"', said) == ["hermitage", "commune-b", "commune-c"]
+
+
+GOES_ON = {"ansible.builtin.debug": {"msg": "{{ inventory_hostname }} goes on"}}
 
 
 def test_a_package_that_is_none_is_told_before_any_change(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
