@@ -7,16 +7,16 @@ request must end it in time. Where many PCs have many, the next ones get a page 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import logging
+import math
 import socket
 import time
-from weakref import WeakKeyDictionary
+from dataclasses import dataclass
 
-import h11
 from starlette.responses import PlainTextResponse
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from appliance.host.journal_limit import OncePerMinute
 
@@ -26,19 +26,111 @@ PER_ADDRESS_MAX = 100
 """A whole town hall may sit behind one address."""
 REQUEST_SECONDS = 30
 """For one of a megabyte, with a thousand ticks, over a slow line."""
+LOOK_SECONDS = 1.0
 FULL = (
     "Trop de personnes regardent ces pages en ce moment. Réessayez dans une minute.\n"
     "Too many people look at these pages at this moment. Try again in a minute.\n"
 )
 
 
-class Listener(socket.socket):
-    """Listens at `address`, as an IP address; raise OSError when that cannot be."""
+@dataclass(eq=False)
+class _Open:
+    """A connection of the PC `address`. Its request must be complete at `due`; `late`: it is one too many of all."""
 
-    def __init__(self, address: str, port: int) -> None:
+    made: socket.socket
+    address: str
+    due: float
+    late: bool
+    answers: int = 0
+
+
+class Connections:
+    """The open connections of one listener, in one event loop; `request_seconds` is how long a request may take to
+    arrive."""
+
+    def __init__(self, *, request_seconds: float = REQUEST_SECONDS) -> None:
+        self._request_seconds = request_seconds
+        self._look_seconds = min(LOOK_SECONDS, request_seconds / 4)
+        self._open: dict[tuple[str, int], _Open] = {}
+        self._looking = False
+
+    def admit(self, made: socket.socket, address: str, port: int) -> bool:
+        """Whether `made`, a connection from `address` and `port`, may stay open."""
+        self._forget_closed()
+        if sum(it.address == address for it in self._open.values()) >= PER_ADDRESS_MAX:
+            return False
+        loop = asyncio.get_running_loop()
+        late = len(self._open) >= CONCURRENT_MAX
+        self._open[address, port] = _Open(made, address, loop.time() + self._request_seconds, late)
+        if not self._looking:
+            self._looking = True
+            loop.call_later(self._look_seconds, self._look, loop)
+        return True
+
+    def answering(self, app: ASGIApp) -> ASGIApp:
+        """`app`, with a time limit for each request to arrive; its answer has none."""
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            it = self._open.get(scope["client"])  # none where the PC went away before uvicorn asked for its address
+            if it is None:
+                await app(scope, receive, send)
+            elif it.late:
+                await _full(scope, receive, send)
+            else:
+                await self._answer(it, app, scope, receive, send)
+
+        return answer
+
+    async def _answer(self, it: _Open, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        now = asyncio.get_running_loop().time
+        left, whole = it.due - now(), False
+
+        async def receive_in_time() -> Message:
+            """The next piece of the request, within the time that the pieces before it left."""
+            nonlocal left, whole
+            if whole:
+                return await receive()
+            due = it.due = now() + left
+            try:
+                message = await receive()
+            finally:
+                left, it.due = due - now(), math.inf
+            whole = not message.get("more_body", False)
+            return message
+
+        it.answers += 1
+        it.due = math.inf
+        try:
+            await app(scope, receive_in_time, send)
+        finally:
+            it.answers -= 1
+            # The next request of a browser may be under way before the application is done with this one.
+            if not it.answers:
+                it.due = now() + self._request_seconds
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Shut the connections whose request is overdue; their protocol then closes them as if the PC had."""
+        self._forget_closed()
+        now = loop.time()
+        for it in self._open.values():
+            if it.due <= now:
+                with contextlib.suppress(OSError):
+                    it.made.shutdown(socket.SHUT_RDWR)
+        self._looking = bool(self._open)
+        if self._looking:
+            loop.call_later(self._look_seconds, self._look, loop)
+
+    def _forget_closed(self) -> None:
+        self._open = {key: it for key, it in self._open.items() if it.made.fileno() >= 0}
+
+
+class Listener(socket.socket):
+    """Listens at `address`, as an IP address, for `connections`; raise OSError when that cannot be."""
+
+    def __init__(self, address: str, port: int, connections: Connections) -> None:
         version = ipaddress.ip_address(address).version
         super().__init__(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM)
-        self._open: WeakKeyDictionary[socket.socket, str] = WeakKeyDictionary()
+        self._connections = connections
         self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if version == 6:
             self.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -47,44 +139,10 @@ class Listener(socket.socket):
     def accept(self) -> tuple[socket.socket, tuple[str, int]]:
         """The next connection; raise ConnectionAbortedError for one too many of its address."""
         made, address = super().accept()
-        if sum(it.fileno() >= 0 and whose == address[0] for it, whose in self._open.items()) >= PER_ADDRESS_MAX:
+        if not self._connections.admit(made, *address[:2]):
             made.close()
             raise ConnectionAbortedError
-        self._open[made] = address[0]
         return made, address
-
-
-class Connection(H11Protocol):
-    """One connection of a browser."""
-
-    request_seconds: float = REQUEST_SECONDS
-    _patience: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > CONCURRENT_MAX:
-            self.app = _full
-        self._watch()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_watching()
-        super().connection_lost(exc)
-
-    def _watch(self) -> None:
-        """Have patience with a request from its begin to its end; before the next, uvicorn waits for a while itself."""
-        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self._stop_watching()
-        elif self._patience is None:
-            self._patience = self.loop.call_later(self.request_seconds, self.transport.abort)
-
-    def _stop_watching(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
 
 
 class Few(logging.Filter):

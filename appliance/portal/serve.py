@@ -21,7 +21,7 @@ from appliance.host.memory import give_back, share_one_heap
 from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.build import build
 from appliance.portal.certificates import PublicName
-from appliance.portal.connections import Connection, Few, Listener
+from appliance.portal.connections import Connections, Few, Listener
 
 QUIET_SECONDS = 5
 LAST_ANSWERS_SECONDS = 10
@@ -64,14 +64,15 @@ def serve(layout: NodeLayout, settings: ListenSettings, *, answer_seconds: float
     share_one_heap()
     names = (*settings.names, settings.public.name) if settings.public else settings.names
     app = build(layout, names=names, secure=settings.certificate is not None, answer_seconds=answer_seconds)
+    connections = Connections()
     config = uvicorn.Config(
-        app,
+        connections.answering(app),
         ssl_certfile=settings.certificate,
         ssl_keyfile=str(settings.key) if settings.key else None,
         ssl_version=ssl.PROTOCOL_TLS_SERVER,
         # Another loop would accept connections without asking the listener.
         loop="asyncio",
-        http=Connection,
+        http="h11",
         ws="none",
         lifespan="off",
         # A proxy would name the client in a header: there is none, and everybody may write that header.
@@ -89,7 +90,7 @@ def serve(layout: NodeLayout, settings: ListenSettings, *, answer_seconds: float
     if config.ssl is not None and settings.public is not None:
         config.ssl.sni_callback = settings.public.choose
     try:
-        listener = Listener(settings.address, settings.port)
+        listener = Listener(settings.address, settings.port, connections)
     except OSError as error:
         raise Busy(
             f"{settings.address}:{settings.port} is already in use or cannot be bound.",
