@@ -72,6 +72,7 @@ story-%: setup ## one promise shown end to end, for example make story-lab
 docs: setup ## write the pages that come from the code
 	@$(PY) -m appliance_lab.pages.commands >docs/reference/commands.md
 	@$(PY) -m appliance_lab.pages.territory >docs/reference/territory.md
+	@$(PY) -m appliance territory schema >inventory/territory.schema.json
 	@$(PY) -m appliance_lab.pages.failover >docs/reference/failover.md
 	@$(PY) -m appliance_lab.pages.grafana >docs/reference/grafana.json
 	@$(PY) -m appliance_lab.pages.limits >docs/reference/limits.md

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from appliance.config.explain import Path
 from appliance.config.parts import Parts, Placed
-from appliance.config.schema import ServicePart
+from appliance.config.service_schema import ServicePart
 from appliance.config.shares import check_moving_shares
 from appliance.territory.model import SITES
 

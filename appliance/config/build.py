@@ -8,6 +8,7 @@ from appliance.backup.chain.growth import default_quota
 from appliance.config import schema
 from appliance.config.parts import Parts, Placed
 from appliance.config.references import OUTSIDE
+from appliance.config.service_schema import ServicePart
 from appliance.territory import model
 
 MEGABIT = 1_000_000
@@ -74,7 +75,7 @@ def _node(it: Placed[schema.NodePart]) -> model.Node:
     )
 
 
-def _service(it: Placed[schema.ServicePart]) -> model.Service:
+def _service(it: Placed[ServicePart]) -> model.Service:
     part = it.part
     retention = model.Retention(**_tuples(part.retention))
     default = default_quota(part.size, part.change_per_day, part.lock, retention, part.schedule)

@@ -8,7 +8,7 @@ from itertools import combinations
 from appliance.config.explain import Path
 from appliance.config.parts import Parts, Placed
 from appliance.config.references import Finding
-from appliance.config.schema import ServicePart
+from appliance.config.service_schema import ServicePart
 from appliance.territory.domains import conflict, first_conflict
 from appliance.territory.model import Territory
 from appliance.territory.placement import possible_copies

@@ -1,4 +1,7 @@
-"""The kinds of value that `territory.yml` is written in, each refusing with one sentence of its own."""
+"""The kinds of value that `territory.yml` is written in, each refusing with one sentence of its own.
+
+Each also has the keywords of JSON Schema by which an editor checks it; those accept what is accepted here, and more.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ import ipaddress
 import re
 import struct
 import zoneinfo
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from appliance.config.explain import unknown
 from appliance.errors import UsageError
@@ -27,12 +32,61 @@ _SSH_KEYS = (
     "sk-ecdsa-sha2-nistp256@openssh.com",
     "ssh-rsa",
 )
+_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
+NAME_SENTENCE = "Use small letters, digits and hyphens, a letter first, 63 at most."
+_SSH_KEY = rf"(?:{'|'.join(_SSH_KEYS).replace('.', r'\.')}) .*"
 HOURS_MAX = 168
 # Signed documents hold 63-bit numbers; sums of sizes must stay within.
 NUMBER_MAX = 2**56
+# In Mbit/s, a thousand times more than any line of a town hall.
+RATE_MAX = 1_000_000
 # Samba and Windows keep these for themselves, in any case of letters.
 _SHARES_KEPT = ("global", "homes", "printers", "print$", "ipc$", "admin$")
 _NETWORK_BITS_MIN = 8
+
+
+def keywords(pattern: str, sentence: str = "", *kinds: str) -> JsonSchemaValue:
+    """The keywords of JSON Schema for values of `kinds` and, as text, of `pattern`; editors show `sentence`."""
+    said = {"patternErrorMessage": sentence} if sentence else {}
+    return {"type": list(kinds) if kinds[1:] else kinds[0], "pattern": f"^{pattern}$", **said}
+
+
+@dataclass(frozen=True, eq=False)
+class _Keywords:
+    """`keywords` in place of those that pydantic derives from the Python type."""
+
+    keywords: Mapping[str, object]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return dict(self.keywords)  # its own, since pydantic adds what a field says
+
+
+@dataclass(frozen=True)
+class _Known(AfterValidator):
+    """A check against a few words, which editors offer."""
+
+    words: tuple[str, ...]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "enum": list(self.words)}
+
+
+@dataclass(frozen=True)
+class _Matching(AfterValidator):
+    """A check against a pattern, which editors know. `sentence` is what they say in its place."""
+
+    pattern: str
+    sentence: str = ""
+    kinds: tuple[str, ...] = ("string",)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return keywords(f"(?:{self.pattern})", self.sentence, *self.kinds)
+
+
+@dataclass(frozen=True)
+class _Distinct(AfterValidator):
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "uniqueItems": True}
 
 
 def refuse(sentence: str) -> PydanticCustomError:
@@ -48,14 +102,19 @@ def one_of(*known: str) -> AfterValidator:
             raise refuse(unknown(value, known))
         return value
 
-    return AfterValidator(check)
+    return _Known(check, known)
+
+
+def spelled(known: tuple[str, ...]) -> str:
+    """The words of `one_of` for a page: `hot`, `sealed`."""
+    return ", ".join(f"`{word}`" for word in known)
 
 
 def name_problem(value: str) -> str:
     """Why `value` is not a name; "" when it is. Names stand in paths, user names and commands, hence so few signs."""
     if NAME.fullmatch(value):
         return ""
-    return f'"{value}" is not a name; use small letters, digits and hyphens, a letter first, 63 at most.'
+    return f'"{value}" is not a name; {NAME_SENTENCE[0].lower()}{NAME_SENTENCE[1:]}'
 
 
 def _name(value: str) -> str:
@@ -64,27 +123,39 @@ def _name(value: str) -> str:
     return value
 
 
-def _matching(pattern: str, sentence: str) -> AfterValidator:
+def _matching(pattern: str, sentence: str, *more_kinds: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
             raise refuse(f'"{value}" {sentence}')
         return value
 
-    return AfterValidator(check)
+    return _Matching(check, pattern, f"This {sentence}", ("string", *more_kinds))
 
 
-def _from_units(parse: Callable[[str], float]) -> BeforeValidator:
+def _from_units(parse: Callable[[str], float], *, least: int) -> BeforeValidator:
+    """The bounds are part of it, so that a sentence shows what stands in the file."""
+
     def read(value: Any) -> Any:
         if not isinstance(value, str):
             return value
         try:
-            return int(parse(value))
+            number = int(parse(value))
         except UsageError as error:
             raise refuse(str(error)) from error
         except OverflowError as error:
             raise refuse(f'"{value}" is larger than any disk or age.') from error
+        if number < least:
+            raise refuse(f"{value} is too small; the least is {least}.")
+        if number > NUMBER_MAX:
+            raise refuse(f"{value} is too large; the most is {NUMBER_MAX}.")
+        return number
 
     return BeforeValidator(read)
+
+
+def _quantity(unit: str, example: str, *, least: int) -> _Keywords:
+    sentence = f"Write a number and a unit, such as {example}."
+    return _Keywords({**keywords(rf"\s*\d+(?:\.\d+)?\s*{unit}\s*", sentence, "string", "number"), "minimum": least})
 
 
 def _address(value: str) -> str:
@@ -125,7 +196,7 @@ def _share(value: str) -> str:
 def _schedule(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    if re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+    if re.fullmatch(_TIME, value):
         return Schedule(daily_at=value)
     every = re.fullmatch(r"every (\d{1,3}) ?h", value)
     if every and 1 <= int(every[1]) <= HOURS_MAX:
@@ -157,8 +228,7 @@ def _timezone(value: str) -> str:
 
 
 def _hours(value: str) -> str:
-    one = r"([01]\d|2[0-3]):[0-5]\d"
-    if value != NEVER and (not re.fullmatch(f"{one}-{one}", value) or value[:5] == value[6:]):
+    if value != NEVER and (not re.fullmatch(f"{_TIME}-{_TIME}", value) or value[:5] == value[6:]):
         raise refuse(f'"{value}" is not a time range; write two local times such as {HAND_BACK}, or {NEVER}.')
     return value
 
@@ -170,27 +240,41 @@ def _without_repeats(values: list[str]) -> list[str]:
     return values
 
 
+_STRING = _Keywords({"type": "string"})
 Text = Annotated[str, Field(min_length=1, max_length=200)]
-Name = Annotated[str, AfterValidator(_name)]
-Size = Annotated[int, _from_units(parse_bytes), Field(ge=0, le=NUMBER_MAX)]
-Duration = Annotated[int, _from_units(parse_duration), Field(ge=1, le=NUMBER_MAX)]
-Address = Annotated[str, AfterValidator(_address)]
-MeshAddress = Annotated[str, AfterValidator(_mesh_address)]
-Network = Annotated[str, AfterValidator(_network)]
+Name = Annotated[str, _Matching(_name, NAME.pattern, NAME_SENTENCE)]
+Size = Annotated[
+    int, _from_units(parse_bytes, least=0), _quantity("[KMGTkmgt]?(?:[iI]?[bB])?", "200M or 1.5G", least=0)
+]
+Duration = Annotated[
+    int, _from_units(parse_duration, least=1), _quantity("(?:s|m|min|h|d|w)?", "15m, 4h or 30d", least=1)
+]
+Address = Annotated[str, AfterValidator(_address), _STRING]
+MeshAddress = Annotated[str, AfterValidator(_mesh_address), _STRING]
+Network = Annotated[str, AfterValidator(_network), _STRING]
 ShareName = Annotated[str, AfterValidator(_share)]
 GroupName = Annotated[
     str, _matching(GROUP.pattern, "is not a valid group: small letters, digits and hyphens, 24 at most.")
 ]
+Rate = Annotated[float, Field(gt=0, le=RATE_MAX)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 FolderOrFile = Annotated[str, _matching(r"/(?!.*(^|/)\.\.(/|$))[^\x00-\x1f]*", "is not an absolute path.")]
 Database = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_$-]{0,62}", "is not the name of a database.")]
 Insee = Annotated[
-    str, _matching(r"\d[\dAB]\d{3}", "is not the INSEE code of a commune: five characters such as 60025.")
+    str, _matching(r"\d[\dAB]\d{3}", "is not the INSEE code of a commune: five characters such as 60025.", "integer")
 ]
 Country = Annotated[str, _matching(r"[A-Z]{2}", "is not a country code: two capital letters, such as FR.")]
-LocalSchedule = Annotated[Schedule, BeforeValidator(_schedule)]
-SshKey = Annotated[str, AfterValidator(_ssh_key)]
-Timezone = Annotated[str, AfterValidator(_timezone)]
-Hours = Annotated[str, AfterValidator(_hours)]
-Distinct = AfterValidator(_without_repeats)
+LocalSchedule = Annotated[
+    Schedule,
+    BeforeValidator(_schedule),
+    _Keywords(
+        keywords(rf"(?:{_TIME}|every \d{{1,3}} ?h)", "Write a local time such as 21:30, or every 4 h.", "string")
+    ),
+]
+SshKey = Annotated[str, _Matching(_ssh_key, _SSH_KEY, "Paste the whole line of the .pub file.")]
+Timezone = Annotated[str, AfterValidator(_timezone), _STRING]
+Hours = Annotated[
+    str, _Matching(_hours, f"{_TIME}-{_TIME}|{NEVER}", f"Write two local times such as {HAND_BACK}, or {NEVER}.")
+]
+Distinct = _Distinct(_without_repeats)
 Names = Annotated[list[str], Distinct]

@@ -11,6 +11,7 @@ from appliance.config import schema
 from appliance.config.check import MAPPING_EXPECTED, check_part
 from appliance.config.explain import Path, Problems
 from appliance.config.fields import name_problem
+from appliance.config.service_schema import ServicePart
 from appliance.config.tree import Listing, Mapping, Scalar, Tree
 from appliance.territory.model import NAME
 
@@ -34,7 +35,7 @@ class Parts:
     links: list[Placed[schema.LinkPart]] = field(default_factory=list)
     sites: list[Placed[schema.SitePart]] = field(default_factory=list)
     nodes: list[Placed[schema.NodePart]] = field(default_factory=list)
-    services: list[Placed[schema.ServicePart]] = field(default_factory=list)
+    services: list[Placed[ServicePart]] = field(default_factory=list)
     people: list[Placed[schema.PersonPart]] = field(default_factory=list)
     external: list[Placed[schema.ExternalPart]] = field(default_factory=list)
     offline: list[Placed[schema.OfflinePart]] = field(default_factory=list)
@@ -67,7 +68,7 @@ def read_parts(root: Mapping, problems: Problems) -> Parts:
     parts.links = _section(parts, "links", schema.LinkPart, root, problems)
     parts.sites = _section(parts, "sites", schema.SitePart, root, problems)
     parts.nodes = list(_nodes(parts, root, problems))
-    parts.services = _section(parts, "services", schema.ServicePart, root, problems)
+    parts.services = _section(parts, "services", ServicePart, root, problems)
     parts.people = _section(parts, "people", schema.PersonPart, root, problems)
     parts.external = _section(parts, "external", schema.ExternalPart, root, problems)
     parts.offline = _section(parts, "offline", schema.OfflinePart, root, problems)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from appliance.config.addresses import check_served
 from appliance.config.explain import Path, unknown
 from appliance.config.parts import Parts, Placed
-from appliance.config.schema import NodePart, ServicePart
+from appliance.config.schema import NodePart
+from appliance.config.service_schema import ServicePart
 from appliance.config.shares import check_shares
 from appliance.territory.implicit import PREFIX, implicit_name
 from appliance.territory.model import NAME

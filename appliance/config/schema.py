@@ -7,181 +7,212 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.config.fields import (
+    RATE_MAX,
     Address,
     Country,
-    Database,
     Distinct,
     Duration,
-    FolderOrFile,
-    GroupName,
     Hours,
     Insee,
-    LocalSchedule,
     MeshAddress,
     Name,
     Names,
     Network,
     Port,
-    ShareName,
+    Rate,
     Size,
     SshKey,
     Text,
     Timezone,
     one_of,
+    spelled,
 )
 from appliance.territory.model import (
     HAND_BACK,
-    KEY_ACCESS,
     LEASE_SECONDS,
-    NAME,
     NODE_ROLES,
-    POLICIES,
-    SERVICE_KINDS,
     ZONE_KINDS,
-    Retention,
-    Schedule,
 )
 from appliance.trust.act import ACTS
-from appliance.units import DAY, HOUR
-
-COPIES_MAX = 9
-WAS = f"^({NAME.pattern})?$"
 
 
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Document(Strict):
-    """The whole file; the parts in it are checked one by one afterwards."""
+class Document(Strict, title="The file"):
+    """One mapping with these sections."""
 
-    territory: Any
-    defaults: Any = None
-    zones: Any = None
-    links: Any
-    sites: Any
-    services: Any = None
-    people: Any = None
-    external: Any = None
-    offline: Any = None
-    events: Any = None
-
-
-class TerritoryPart(Strict):
-    name: Name
-    title: Text
-    timezone: Timezone = "Europe/Paris"
-    own_backup: bool = True
-    lease_seconds: Annotated[int, Field(ge=3, le=60)] = LEASE_SECONDS
-    hand_back: Hours = HAND_BACK
-    contact: Annotated[str, Field(max_length=200)] = ""
+    territory: Any = Field(description="Name and general settings.")
+    defaults: Any = Field(None, description="Defaults of nodes and services.")
+    zones: Any = Field(None, description="Failure domains.")
+    links: Any = Field(description="Kinds of link.")
+    sites: Any = Field(description="Buildings and their nodes.")
+    services: Any = Field(None, description="Services to back up.")
+    people: Any = Field(None, description="People who may sign acts.")
+    external: Any = Field(None, description="Peers outside the territory.")
+    offline: Any = Field(None, description="Disks that are plugged in from time to time.")
+    events: Any = Field(None, description="Events.")
 
 
-class DefaultsPart(Strict):
-    """The values that every node and every service has unless it says otherwise."""
+class TerritoryPart(Strict, title="territory"):
+    """The name of the territory and its general settings."""
 
-    node: dict[str, Any] = {}
-    service: dict[str, Any] = {}
-
-
-class ZonePart(Strict):
-    kind: Annotated[str, one_of(*ZONE_KINDS)]
-    title: Text
-    warning: Duration = 0
-    tolerated: bool = False
-
-
-class LinkPart(Strict):
-    title: Text
-    up_mbit_per_second: Annotated[float, Field(gt=0)]
-    down_mbit_per_second: Annotated[float, Field(gt=0)]
-    metered: bool = False
-
-
-class SitePart(Strict):
-    title: Text
-    zones: Names = []
-    insee: Insee = ""
-    population: Annotated[int, Field(ge=0)] = 0
-    latitude: Annotated[float, Field(ge=-90, le=90)] = 0.0
-    longitude: Annotated[float, Field(ge=-180, le=180)] = 0.0
-    lan: Annotated[list[Network], Distinct] = []
-    nodes: Any = None
+    name: Name = Field(description="Its name in commands and files.")
+    title: Text = Field(description="Its name for people.")
+    timezone: Timezone = Field("Europe/Paris", description="Schedules are local to it; everything stored is UTC.")
+    own_backup: bool = Field(
+        True,
+        description="Whether each node also backs up its own state: its bundle, journal, acts and chains, never its "
+        "keys. That service is called `appliance-NODE`.",
+    )
+    lease_seconds: Annotated[int, Field(ge=3, le=60)] = Field(
+        LEASE_SECONDS,
+        description="How long the lease holder of a service may be silent before another node takes over; all other "
+        "timers of failover follow from it.",
+    )
+    hand_back: Hours = Field(
+        HAND_BACK,
+        description="The local hours in which a service is handed back to its origin automatically, once the origin "
+        "has been caught up for five minutes; `never` leaves it to `appliance failover handback`.",
+    )
+    contact: Annotated[str, Field(max_length=200)] = Field(
+        "",
+        description="The contact for people who cannot use one of the pages; the declaration of accessibility shows "
+        "it, as the law requires.",
+    )
 
 
-class NodePart(Strict):
-    name: Name
-    address: Address
-    port: Port = 22
-    disk: Size
-    offered: Size = 0
-    uplink: str
-    fallback: str = ""
-    push_mbit_per_second_max: Annotated[float, Field(ge=0)] = 0.0
-    mesh: MeshAddress = ""
-    mesh_port: Annotated[int, Field(ge=0, le=65535)] = 51820
-    broker_port: Port = 7412
-    roles: Annotated[list[Annotated[str, one_of(*NODE_ROLES)]], Distinct] = []
-    zones: Names = []
+class DefaultsPart(Strict, title="defaults"):
+    """Settings for all nodes and services; a node or a service may override each."""
+
+    node: dict[str, Any] = Field({}, description="Settings of a node.")
+    service: dict[str, Any] = Field({}, description="Settings of a service.")
 
 
-class RetentionPart(Strict):
-    hourly: Annotated[int, Field(ge=0)] = Retention.hourly
-    daily: Annotated[int, Field(ge=0)] = Retention.daily
-    weekly: Annotated[int, Field(ge=0)] = Retention.weekly
-    monthly: Annotated[int, Field(ge=0)] = Retention.monthly
-    yearly: Annotated[int, Field(ge=0)] = Retention.yearly
+class ZonePart(Strict, title="zones"):
+    """Failure domains by name: sites that may be lost together. Two copies are never placed in one, and none in one of
+    the origin's, unless the zone is `tolerated`."""
+
+    kind: Annotated[str, one_of(*ZONE_KINDS)] = Field(description=f"One of {spelled(ZONE_KINDS)}.")
+    title: Text = Field(description="Its name for people.")
+    warning: Duration = Field(0, description="How long ahead its loss is announced, such as a flood.")
+    tolerated: bool = Field(False, description="Two copies may be in it; placement only prefers to avoid that.")
 
 
-class ServicePart(Strict):
-    node: str
-    was: Annotated[str, Field(pattern=WAS)] = ""
-    kind: Annotated[str, one_of(*SERVICE_KINDS)] = "files"
-    title: str = ""
-    paths: Annotated[list[FolderOrFile], Distinct] = []
-    exclude: Annotated[list[Text], Distinct] = []
-    database: Database = ""
-    share: ShareName = ""
-    share_groups: Annotated[list[GroupName], Distinct] = []
-    address: MeshAddress = ""
-    copies: Annotated[int, Field(ge=1, le=COPIES_MAX)] = 2
-    standbys: Names = []
-    key_access: Annotated[str, one_of(*KEY_ACCESS)] = "hot"
-    policy: Annotated[str, one_of(*POLICIES)] = "local-first"
-    external: Names = []
-    offline: Names = []
-    size: Size
-    change_per_day: Size
-    quota: Size = 0
-    rpo: Duration = DAY
-    rto: Duration = 4 * HOUR
-    schedule: LocalSchedule = Schedule(daily_at="21:00")
-    lock: Duration = 30 * DAY
-    retention: RetentionPart = RetentionPart()
+class LinkPart(Strict, title="links"):
+    """Kinds of link by name; a name may begin with a digit here, such as `4g`."""
+
+    title: Text = Field(description="Its name for people.")
+    up_mbit_per_second: Rate = Field(
+        description="The upload rate of the contract, in Mbit/s; it gives the hours of a first seeding.",
+    )
+    down_mbit_per_second: Rate = Field(
+        description="*Later.* The download rate of the contract, in Mbit/s.",
+    )
+    metered: bool = Field(
+        False,
+        description="Whether traffic is charged by volume: `territory plan` proposes other nodes as voters first.",
+    )
 
 
-class PersonPart(Strict):
-    title: Text
-    keys: Annotated[list[SshKey], Distinct] = []
-    may: Annotated[list[Annotated[str, one_of(*ACTS)]], Distinct] = []
-    sites: Names = []
+class SitePart(Strict, title="sites"):
+    """Buildings by name. Two nodes of one site always share a failure domain."""
+
+    title: Text = Field(description="Its name for people.")
+    zones: Names = Field([], description="Its failure domains.")
+    insee: Insee = Field("", description="INSEE code of the commune, for maps and lists.")
+    population: Annotated[int, Field(ge=0)] = Field(0, description="Inhabitants, for maps and lists.")
+    latitude: Annotated[float, Field(ge=-90, le=90)] = Field(0.0, description="Degrees north, for maps.")
+    longitude: Annotated[float, Field(ge=-180, le=180)] = Field(0.0, description="Degrees east, for maps.")
+    lan: Annotated[list[Network], Distinct] = Field(
+        [],
+        description="Networks of its PCs, such as `192.168.1.0/24`: its shares can be reached only from there.",
+    )
+    nodes: Any = Field(None, description="Its machines.")
 
 
-class ExternalPart(Strict):
-    title: Text
-    country: Country
-    address: Address
-    port: Port = 22
-    territory_can_log_in: bool = False
+class NodePart(Strict, title="sites > SITE > nodes"):
+    """The machines of a site, a list."""
+
+    name: Name = Field(description="Its name, the same as in `appliance node init`.")
+    address: Address = Field(description="The address at which its peers reach it: IP address or host name.")
+    port: Port = Field(22, description="Port of its sshd, at `mesh` if it has one.")
+    disk: Size = Field(description="Size of its disk.")
+    offered: Size = Field(0, description="How much of it is offered to replicas of others; placement never exceeds it.")
+    uplink: str = Field(description="Its link, one of `links`.")
+    fallback: str = Field("", description="*Later.* Its second link, one of `links`.")
+    push_mbit_per_second_max: Annotated[float, Field(ge=0, le=RATE_MAX)] = Field(
+        0.0,
+        description="What one run may send in Mbit/s, to all its peers together, so that the town hall can use its "
+        "link while a first seeding lasts for days; 0 means no limit.",
+    )
+    mesh: MeshAddress = Field(
+        "",
+        description="Its IPv4 address inside the territory's WireGuard network; peers then reach its sshd there. "
+        "Either all nodes have one, or none.",
+    )
+    mesh_port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        51820,
+        description="The UDP port at `address` for WireGuard; 0 for a site behind a carrier's NAT, which others "
+        "reach through a relay.",
+    )
+    broker_port: Port = Field(
+        7412,
+        description="The TCP port of its broker, if it is a `voter`; at `mesh` if it has one.",
+    )
+    roles: Annotated[list[Annotated[str, one_of(*NODE_ROLES)]], Distinct] = Field(
+        [],
+        description=f"Any of {spelled(NODE_ROLES)}. `control` keeps a copy of the control folder and reaches every "
+        "node by SSH; `standby` is the preferred leader of the voters, and relays in the mesh between nodes behind "
+        "NAT; both may move any service; `voter`s record the lease holder of each service: none, 3 or 5, in distinct "
+        "failure domains; `monitor` watches all nodes and may ask every vault for its head, one or two at different "
+        "sites; `mirror`, on one node, provides Debian's packages to the others.",
+    )
+    zones: Names = Field([], description="Failure domains in addition to those of its site.")
 
 
-class OfflinePart(Strict):
-    title: Text
-    kept_at: str
-    every: Duration
+class PersonPart(Strict, title="people"):
+    """People who may sign acts, by name."""
+
+    title: Text = Field(description="Their name or office.")
+    keys: Annotated[list[SshKey], Distinct] = Field(
+        [],
+        description="SSH public keys of this person alone; hardware keys work.",
+    )
+    may: Annotated[list[Annotated[str, one_of(*ACTS)]], Distinct] = Field(
+        [],
+        description=f"The acts this person may sign, of {spelled(ACTS)}.",
+    )
+    sites: Names = Field([], description="*Later.* The sites for which this person may sign; all sites when empty.")
 
 
-class EventPart(Strict):
-    title: Text
-    zones: Names = []
-    nodes: Names = []
+class ExternalPart(Strict, title="external"):
+    """Peers outside the territory, by name. *Later.* `territory plan` lists them; nothing is sent there yet."""
+
+    title: Text = Field(description="Its name for people.")
+    country: Country = Field(description="Its country, two capital letters.")
+    address: Address = Field(description="IP address or host name.")
+    port: Port = Field(22, description="Port of its sshd.")
+    territory_can_log_in: bool = Field(
+        False,
+        description="With `yes`, it is lost with the control machine, and `territory plan` says so.",
+    )
+
+
+class OfflinePart(Strict, title="offline"):
+    """Disks that are plugged in from time to time, by name. *Later.* `territory plan` lists them; nothing is written
+    there yet."""
+
+    title: Text = Field(description="Its name for people.")
+    kept_at: str = Field(description="The site where it is kept, or `outside`.")
+    every: Duration = Field(description="How often it is plugged in at least, which bounds the age of its copy.")
+
+
+class EventPart(Strict, title="events"):
+    """Events, by name; `territory plan` says what each leaves of every service. The loss of each zone, site, node and
+    pair of nodes, the loss of the whole territory and a compromised control machine need no declaration."""
+
+    title: Text = Field(description="Its name for people.")
+    zones: Names = Field([], description="The failure domains that it destroys together.")
+    nodes: Names = Field([], description="Other nodes that it destroys.")

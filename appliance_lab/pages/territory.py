@@ -1,6 +1,6 @@
 """docs/reference/territory.md, written from the schema: run this module, its output is the page.
 
-Types and defaults are the schema's own; each setting has its sentence in `meanings`, and a test misses those without.
+Types, defaults and sentences are the schema's own; a test misses a setting without a sentence.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from appliance.config import fields
-from appliance.config.meanings import MEANINGS, SECTIONS
+from appliance.config.json_schema import PARTS
 from appliance.territory.model import Schedule
 from appliance.units import format_bytes, format_duration
 
@@ -19,6 +19,15 @@ HEAD = """# Settings of territory.yml
 
 Written from the schema by `make docs`; `appliance territory check` says what is wrong in a file, each mistake with its
 line. Two whole files: `inventory/demo/territory.yml`, `inventory/example/territory.yml`.
+
+An editor with a language server for YAML completes and checks the file and shows these meanings, if it names the schema
+in its first line. `inventory/territory.schema.json` is the one of this checkout; for a folder elsewhere, type
+`appliance territory schema >territory.schema.json` and write
+
+    # yaml-language-server: $schema=territory.schema.json
+
+An editor knows what a setting may be. `appliance territory check` also knows what belongs together, and says when the
+schema that a file names is of another version.
 
 - Names are small letters, digits and hyphens, a letter first, 63 characters at most.
 - Sizes are written `500G` or `1.5T`, in powers of 1024; durations `90s`, `15m`, `4h`, `30d`, `2w`.
@@ -51,13 +60,14 @@ KINDS = (
 
 def page() -> str:
     """The whole page, in Markdown."""
-    return HEAD + "".join(_section(part, title, words) for part, (title, words) in SECTIONS.items())
+    return HEAD + "".join(map(_section, PARTS))
 
 
-def _section(part: type[BaseModel], title: str, words: str) -> str:
+def _section(part: type[BaseModel]) -> str:
+    title, words = part.model_config["title"], " ".join((part.__doc__ or "").split())
     hints = get_type_hints(part, include_extras=True)
     rows = "".join(
-        f"| `{name}` | {_kind(hints[name])} | {_default(hints[name], field)} | {MEANINGS[part][name]} |\n"
+        f"| `{name}` | {_kind(hints[name])} | {_default(hints[name], field)} | {field.description} |\n"
         for name, field in part.model_fields.items()
     )
     return f"\n## {title}\n\n{words}\n\n| setting | is a | without it | meaning |\n| --- | --- | --- | --- |\n{rows}"

@@ -22,6 +22,11 @@ VERBS = {
         "plan",
         "Show where each service's copies go and why, what would move, what each service survives, and the voters.",
     ),
+    "schema": Entry(
+        "territory.look",
+        "schema",
+        "Print the JSON Schema of territory.yml, by which an editor completes and checks it.",
+    ),
     "show": Entry(
         "territory.look", "show", "Show nodes with their zones, services, and the acts that each person may sign."
     ),

@@ -1,4 +1,7 @@
-"""`appliance territory check`, `show`, `plan`: read `territory.yml` and say what is in it; nothing is written."""
+"""`appliance territory check`, `show`, `plan`: read `territory.yml` and say what is in it; nothing is written.
+
+`schema` says what may be in it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,12 @@ import click
 
 from appliance.backup.chain.growth import early_pruning_days
 from appliance.cli.arguments import read_file
-from appliance.cli.output import emit
+from appliance.cli.output import emit, say
 from appliance.cli.territory import text
 from appliance.cli.territory.before import beside, is_bundle, read_before
 from appliance.clock import SystemClock
+from appliance.config.editing import schema_text, stale_schema
+from appliance.config.json_schema import json_schema
 from appliance.config.load import load, territory_file
 from appliance.config.placement_errors import quota_places, with_lines_of
 from appliance.config.remember import Next, follow
@@ -36,6 +41,8 @@ def check(file: Path) -> None:
 
     If a bundle is beside it, what nodes still hold of removed services and copies counts as used space.
     """
+    if stale := stale_schema(file):
+        say(text.stale_text(stale))
     found, before = load(file), beside(file)
     with with_lines_of(file):
         next_up = follow(before, found, now=SystemClock().now()) if before else None
@@ -54,6 +61,12 @@ def check(file: Path) -> None:
     told += [text.kept_text(next_up.kept)] if next_up and next_up.kept else []
     kept = text.kept_json(next_up.kept if next_up else {})
     emit({**text.checked_json(name, found, verdicts), "bends": days, "kept": kept, "short": short}, "\n".join(told))
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of territory.yml, by which an editor completes and checks it."""
+    emit({"json_schema": json_schema()}, schema_text().rstrip("\n"))
 
 
 @click.command()

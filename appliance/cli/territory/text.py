@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from appliance.backup.chain.growth import day_of_refusal, quota_that_lasts, refuses
@@ -16,7 +17,7 @@ from appliance.territory.room import NOTHING_KEPT, Kept, asked_of_others
 from appliance.territory.survival import Verdict, planned_only
 from appliance.territory.voters import COUNTS, Voters
 from appliance.trust.former import Former
-from appliance.units import format_bytes, format_count, format_duration
+from appliance.units import as_typed, format_bytes, format_count, format_duration, printable
 
 SPARES_SHOWN = 3
 GONE_TOLD_MAX = 3
@@ -51,6 +52,13 @@ def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
         else:
             lines += [f"  {event}: {it.service} is lost. {it.why}" for it in gone]
     return "\n".join(lines)
+
+
+def stale_text(schema: Path) -> str:
+    return (
+        f"{printable(str(schema))} is not the schema of this version, so an editor checks the file by other rules. "
+        f"Write it again: `appliance territory schema >{as_typed(str(schema))}`."
+    )
 
 
 def short_quotas(territory: Territory, places: Mapping[str, str]) -> list[dict[str, Any]]:

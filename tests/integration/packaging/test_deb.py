@@ -105,6 +105,8 @@ def test_the_package_of_the_test_bench_adds_its_verbs_and_what_they_begin_from(
     assert files_in(added / PYTHON / "appliance_lab") == files_in(ROOT / "appliance_lab")
     for name in ("demo", "lab"):
         assert files_in(added / "usr/share/appliance-lab/inventory" / name) == files_in(ROOT / "inventory" / name)
+    schema = "inventory/territory.schema.json"  # by the name that they say to editors
+    assert (added / "usr/share/appliance-lab" / schema).read_bytes() == (ROOT / schema).read_bytes()
     shutil.copytree(unpacked / PYTHON, added / PYTHON, dirs_exist_ok=True)
     assert commands(added / PYTHON) >= {"lab", "demo", "restore"}
     assert "lose nodes" in run(argv_of(added / PYTHON, "demo"), timeout_seconds=60, check=True).stdout.decode()

@@ -6,18 +6,20 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from appliance.config import schema
-from appliance.config.meanings import MEANINGS, SECTIONS
+from appliance.config import schema, service_schema
+from appliance.config.json_schema import PARTS
 from appliance_lab.pages.territory import page
 
 PAGE = Path(__file__).parents[3] / "docs/reference/territory.md"
 
 
-def test_every_setting_has_its_sentence_and_no_sentence_is_left_of_one_that_went() -> None:
-    parts = {part for part in vars(schema).values() if isinstance(part, type) and issubclass(part, BaseModel)}
-    settings = {part: set(part.model_fields) for part in parts if part.model_fields}
-    assert {part: set(sentences) for part, sentences in MEANINGS.items()} == settings
-    assert set(SECTIONS) == set(settings)
+def test_every_part_is_on_the_page_and_every_setting_has_its_sentence() -> None:
+    known = [*vars(schema).values(), *vars(service_schema).values()]
+    parts = {it for it in known if isinstance(it, type) and issubclass(it, BaseModel) and it.model_fields}
+    assert set(PARTS) == parts
+    assert [
+        f"{part.__name__}.{name}" for part in PARTS for name, it in part.model_fields.items() if not it.description
+    ] == []
 
 
 def test_the_page_says_what_the_schema_says() -> None:
