@@ -55,25 +55,41 @@ def walk_internal() -> Iterator[tuple[tuple[str, ...], click.Command]]:
 
 
 def _section(words: tuple[str, ...], command: click.Command) -> str:
-    arguments = [f" {_metavar(argument)}" for argument in command.params if isinstance(argument, click.Argument)]
-    title = f"\n{'#' * min(len(words) + 1, 4)} `{PROGRAM} {' '.join(words)}{''.join(arguments)}`\n\n"
+    title = f"\n{'#' * min(len(words) + 1, 4)} `{' '.join((PROGRAM, *words, *arguments(command)))}`\n\n"
     text = cleandoc(command.help or "").replace("\b\n", "").replace("\f", "\n").strip()
-    common = {option.opts[0] for option in common_options()}
-    own = [option for option in command.params if isinstance(option, click.Option) and option.opts[0] not in common]
-    options = "".join(_option_line(option) for option in own if not option.hidden)
+    options = "".join(map(_option_line, own_options(command)))
     return title + text + "\n" + (f"\n{options}" if options else "")
 
 
-def _metavar(argument: click.Argument) -> str:
-    name = argument.metavar or (argument.name or "").upper()
-    return name if argument.required or name.startswith("[") else f"[{name}]"
+def arguments(command: click.Command) -> list[str]:
+    """Its arguments as help shows them, those that may be left out in brackets."""
+    shown = []
+    for argument in command.params:
+        if isinstance(argument, click.Argument):
+            name = argument.metavar or (argument.name or "").upper()
+            shown.append(name if argument.required or name.startswith("[") else f"[{name}]")
+    return shown
+
+
+def own_options(command: click.Command) -> list[click.Option]:
+    """The options of `command` that a person may type and that not every command has."""
+    common = {option.opts[0] for option in common_options()}
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    return [option for option in options if option.opts[0] not in common and not option.hidden]
+
+
+def takes(option: click.Option) -> str:
+    """The word for its value; "" for one that takes none."""
+    return "" if option.is_flag or option.count else option.metavar or (option.name or "").upper()
+
+
+def meaning(option: click.Option) -> str:
+    shown = option.show_default and option.default is not None and not callable(option.default)
+    return (option.help or "") + (f" Default: {option.default}." if shown else "")
 
 
 def _option_line(option: click.Option) -> str:
-    takes = "" if option.is_flag or option.count else f" {option.metavar or (option.name or '').upper()}"
-    shown = option.show_default and option.default is not None and not callable(option.default)
-    default = f" Default: {option.default}." if shown else ""
-    return f"- `{', '.join(option.opts)}{takes}`: {option.help or ''}{default}\n"
+    return f"- `{' '.join(filter(None, (', '.join(option.opts), takes(option))))}`: {meaning(option)}\n"
 
 
 if __name__ == "__main__":

@@ -90,6 +90,11 @@ def test_the_package_of_a_node_depends_on_what_pyproject_declares() -> None:
     assert set(relations("appliance", "Suggests")) >= in_debian(declared("control"))
 
 
+def test_the_package_is_built_with_the_libraries_that_the_commands_run_with() -> None:
+    needed = {it for it in relations("", "Build-Depends") if it.startswith("python3-")}
+    assert needed == in_debian(declared("dependencies")) | {"python3-all", "python3-setuptools"}
+
+
 def test_the_role_installs_what_the_package_of_a_node_depends_on() -> None:
     node = {it for it in relations("appliance", "Depends") if it[0] != "$"}
     role = yaml.safe_load((ROOT / "roles/agent/defaults/main.yml").read_text())["agent_packages"]
@@ -172,8 +177,9 @@ def setup_packages(section: str) -> list[str]:
 
 
 def relations(package: str, field: str) -> list[str]:
-    """The names in a field of debian/control, substitutions as they are, without versions."""
-    stanza = (ROOT / "debian/control").read_text().split(f"\nPackage: {package}\n")[1].split("\nPackage: ")[0]
+    """The names in a field of debian/control, of the source where no `package` is named; substitutions as they are."""
+    text = (ROOT / "debian/control").read_text()
+    stanza = (text.split(f"\nPackage: {package}\n")[1] if package else text).split("\nPackage: ")[0]
     lines = "\n".join(line for line in stanza.splitlines() if not line.startswith("#"))
     [text] = re.findall(rf"^{field}:((?:.*\n)(?: .*\n)*)", lines + "\n", re.MULTILINE)
     return [it.split()[0] for it in text.split(",") if it.strip()]

@@ -15,8 +15,9 @@ from appliance.host.command import run
 from tests.integration.packaging.checkout import ROOT, copy_sources
 
 PYTHON = "usr/lib/python3/dist-packages"
+MAN = "usr/share/man/man1"
 SYSTEMD = {"default-systemd", "systemd"}  # one of what debhelper asks for makes the accounts; it is there
-TOOLS = ("dpkg-buildpackage", "dh_python3", "lintian", "help2man")
+TOOLS = ("dpkg-buildpackage", "dh_python3", "lintian")
 
 pytestmark = [
     pytest.mark.skipif(not all(map(shutil.which, TOOLS)), reason="builds a Debian package: make setup"),
@@ -92,9 +93,9 @@ def test_a_node_gets_nothing_of_the_test_bench(unpacked: Path) -> None:
     assert "restore" in said
     assert not {"lab", "demo"} & said
     assert "check" not in commands(unpacked / PYTHON, "failover")
-    page = gzip.decompress((unpacked / "usr/share/man/man1/appliance.1.gz").read_bytes()).decode()
-    assert "restore" in page
-    assert "demo" not in page
+    pages = [gzip.decompress(it.read_bytes()).decode() for it in (unpacked / MAN).iterdir()]
+    assert sum("restore" in page for page in pages) > 1
+    assert not [page for page in pages if "demo" in page]
 
 
 def test_the_package_of_the_test_bench_adds_its_verbs_and_what_they_begin_from(
@@ -110,6 +111,17 @@ def test_the_package_of_the_test_bench_adds_its_verbs_and_what_they_begin_from(
     shutil.copytree(unpacked / PYTHON, added / PYTHON, dirs_exist_ok=True)
     assert commands(added / PYTHON) >= {"lab", "demo", "restore"}
     assert "lose nodes" in run(argv_of(added / PYTHON, "demo"), timeout_seconds=60, check=True).stdout.decode()
+
+
+def test_each_command_that_a_person_types_has_its_page_of_man(unpacked: Path, bench: Path, tmp_path: Path) -> None:
+    added = unpack(bench, tmp_path / "bench")
+    for folder, known in ((unpacked / MAN, commands(unpacked / PYTHON)), (added / MAN, {"lab", "demo"})):
+        pages = {it.name for it in folder.iterdir()} - {"appliance.1.gz"}
+        assert pages == {f"appliance-{name}.1.gz" for name in known}
+    page = str(unpacked / MAN / "appliance-backup.1.gz")
+    shown = run(("man", "--local-file", page), timeout_seconds=60, check=True, env={"PATH": "/usr/bin:/bin"})
+    assert f"appliance {__version__}" in shown.stdout.decode()
+    assert "appliance backup begin" in shown.stdout.decode()
 
 
 def files_in(folder: Path) -> set[Path]:
