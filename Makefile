@@ -74,6 +74,7 @@ docs: setup ## write the pages that come from the code
 	@$(PY) -m appliance_lab.pages.territory >docs/reference/territory.md
 	@$(PY) -m appliance territory schema >inventory/territory.schema.json
 	@$(PY) -m appliance_lab.pages.failover >docs/reference/failover.md
+	@$(PY) -m appliance_lab.pages.metrics >docs/reference/metrics.md
 	@$(PY) -m appliance_lab.pages.grafana >docs/reference/grafana.json
 	@$(PY) -m appliance_lab.pages.limits >docs/reference/limits.md
 	@$(PY) -m appliance.monitor.scrape >roles/monitoring/files/scrape.json

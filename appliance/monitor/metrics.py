@@ -169,6 +169,21 @@ POWER_ANSWERS = Metric(
     "power_answers", "1 when the declared UPS or plug answered at the last try, 0 when it did not", ("source",)
 )
 
+LABELS = {
+    "backup": "the service",
+    "peer": "the node that holds a copy",
+    "version": "the version of the software, with the date and the commit of its build where it has them",
+    "commune": "the title of the site",
+    "insee": "the INSEE code of the commune",
+    "site": "the site of the node",
+    "role": "of a node its roles; of a check the kind of thing that is judged",
+    "check": "the check, as `appliance doctor` lists it",
+    "subject": "the service, peer or node that is meant; empty for the node itself",
+    "kind": "the kind of work or of check",
+    "recipient": "a standby, or `recovery` for the recovery key",
+    "source": "`plug` or `ups`",
+}
+"""The meaning of each label of ours, which no server that scrapes adds."""
 METRICS: tuple[Metric, ...] = tuple(it for it in vars().values() if isinstance(it, Metric))
 ABOUT_OTHERS = (COUNTED, HOLDER_SILENT)
 """The metrics of a node about its peers: every other metric with the label `peer` comes from that peer alone."""
