@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
+from pathlib import Path
 
+import httpx
 import pytest
 
 from appliance.host.command import run
@@ -16,12 +19,14 @@ from appliance_lab.story import waiting
 from tests.integration.lab.meshed import MESH
 from tests.integration.lab.pc import Pc, let_in
 from tests.pace import LONG, in_time
+from tests.waiting import wait_until
 
 TLS = "/etc/prometheus/tls"
+SOCKET = "/run/appliance/prometheus.sock"
 EXPORTERS = (9100, 9470)
 NODE_EXPORTER = "prometheus-node-exporter"
 MAINTAINER = "regis.martin"
-WATCHES = ("/etc/appliance/outbox", "/etc/prometheus/appliance.rules")
+WATCHES = ("/etc/appliance/outbox", "/etc/appliance/prometheus", "/etc/prometheus/appliance.rules")
 MIRRORS = (
     "/etc/appliance/mirror.conf",
     "/etc/appliance/firewall.d/mirror.nft",
@@ -34,6 +39,7 @@ UNITS = (
     "prometheus-alertmanager.service",
     "prometheus-blackbox-exporter.service",
     "appliance-outbox.service",
+    "appliance-prometheus.socket",
     "appliance-mirror.service",
     "appliance-portal-work.service",
     "appliance-portal.service",
@@ -115,6 +121,28 @@ def test_every_rule_can_be_evaluated(context: StoryContext) -> None:
     rules = [rule for group in json.loads(text)["data"]["groups"] for rule in group["rules"]]
     assert code == 0
     assert {rule["health"] for rule in rules} == {"ok"}
+
+
+def test_an_operators_ssh_brings_a_grafana_elsewhere_to_prometheus_and_no_other_account_comes_in(
+    context: StoryContext, tmp_path: Path
+) -> None:
+    wait_for(context, 'up{job="prometheus"} == 1', {STANDBY})
+    here = tmp_path / "prometheus.sock"
+    config = str(context.paths.lab(context.name).ssh_config)
+    forward = ("ssh", "-F", config, "-N", "-o", "ExitOnForwardFailure=yes", "-L", f"{here}:{SOCKET}", STANDBY)
+    with subprocess.Popen(forward) as ssh:
+        try:
+            wait_until(here.exists, "ssh forwards")
+            transport = httpx.HTTPTransport(uds=str(here))
+            with httpx.Client(transport=transport, base_url="http://localhost", timeout=LONG * 20) as grafana:
+                answer = grafana.post("/api/v1/query", data={"query": "vector(42)"}).json()
+        finally:
+            ssh.terminate()
+    assert answer["data"]["result"][0]["value"][1] == "42"
+    other = f"setpriv --reuid=appliance --clear-groups socat -u UNIX-CONNECT:{SOCKET} STDOUT"
+    refused = context.ssh(STANDBY, other)
+    assert (refused.exit_code, b"Permission denied" in refused.stderr) == (1, True)
+    assert context.ssh(ORIGIN, "test", "-e", SOCKET).exit_code == 1
 
 
 @pytest.fixture(scope="module")
