@@ -70,6 +70,9 @@ def _explain(error: BaseException, argv: Sequence[str]) -> tuple[str, int]:
             return f"{name}: nothing can be stored there. Name a folder on a disk.", UsageError.exit_code
         case FileNotFoundError(filename=None) if not _has_working_folder():
             return "the current folder was removed. Type `cd`, then the command again.", NotFound.exit_code
+        case ModuleNotFoundError(name="fabric" | "paramiko" | "invoke" as name):
+            remedy = "Type it on the control machine, or: apt install python3-fabric python3-paramiko"
+            return f"this machine has no {name}, with which other nodes are asked. {remedy}", ApplianceError.exit_code
         case UnicodeEncodeError() if not _is_text(argv):
             return "the text that was typed is not valid UTF-8. Type it again.", UsageError.exit_code
         case _:

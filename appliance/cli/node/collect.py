@@ -71,12 +71,12 @@ def _rehearse(asked: dict[str, str], unmet: list[str], folder: Path) -> int:
     return WARNINGS if unmet else OK
 
 
-def _keep(folder: Path, name: str, answer: str | ApplianceError) -> Path | ApplianceError:
+def _keep(folder: Path, name: str, answer: bytes | ApplianceError) -> Path | ApplianceError:
     """Write what the node `name` answered, when these are its keys."""
     if isinstance(answer, ApplianceError):
         return answer
     try:
-        shown = read_collected(answer.encode(), name=name)
+        shown = read_collected(answer, name=name)
     except ApplianceError as error:
         return error
     if list(shown) != [name]:

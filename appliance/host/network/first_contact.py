@@ -151,17 +151,17 @@ def _fingerprint(key: paramiko.PKey) -> str:
 
 def _keys(identity: Path | None) -> Sequence[paramiko.PKey]:
     if identity:
-        return (_load(identity),)
+        return (load_key(identity),)
     files = (Path.home() / ".ssh" / name for name in OWN_KEYS)
     # A key under a passphrase is the agent's to use.
     found = []
     for file in files:
         with suppress(UsageError):
-            found.append(_load(file))
+            found.append(load_key(file))
     return (*paramiko.Agent().get_keys(), *found)
 
 
-def _load(path: Path) -> paramiko.PKey:
+def load_key(path: Path) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(path)
     except (OSError, ValueError, TypeError, paramiko.SSHException) as error:

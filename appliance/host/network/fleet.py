@@ -1,19 +1,38 @@
-"""Ask many machines the same, all at once, each known by the host key that was compared at first contact."""
+"""Ask many machines the same, all at once, each known by the host key that was compared at first contact.
+
+No machine holds the others: each has a deadline of its own, all together have one, and of no answer more than
+`bytes_max` is read. What they answer is the text of strangers, and is returned as bytes that nobody has read yet.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+import time
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
 
 import paramiko
-from fabric import Config, Connection, Result, ThreadingGroup  # type: ignore[import-untyped]
+from fabric import Config, Connection, Result  # type: ignore[import-untyped]
 from fabric.exceptions import GroupException  # type: ignore[import-untyped]
+from fabric.group import Group, GroupResult  # type: ignore[import-untyped]
+from fabric.runners import Remote  # type: ignore[import-untyped]
+from paramiko.ssh_exception import NoValidConnectionsError
 
-from appliance.errors import ApplianceError, Forbidden, Refused, Unreachable
+from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused, Unreachable
+from appliance.host.network.first_contact import load_key
+from appliance.units import KIB, MIB, format_duration, printable
 
 USER = "root"
-CONNECT_SECONDS = 10
+SAID_MAX = 200
+"""Letters of a machine's own words that a sentence repeats."""
+NO_KEY = "No authentication methods available"  # how paramiko says that there is none to try
+SWITCHED_ON = "Check that it is switched on and that its sshd runs."
 
 
 @dataclass(frozen=True)
@@ -25,76 +44,248 @@ class Machine:
     port: int
     host_key: str
 
+    @property
+    def place(self) -> str:
+        return f"{self.address}:{self.port}"
+
+    @property
+    def looked_up(self) -> str:
+        """The name under which paramiko looks a host key up."""
+        return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """`connect_seconds`: until a machine takes a connection. `machine_seconds`: until it has answered, from the moment
+    when it was its turn. `all_seconds`: until nobody is waited for any more. `at_once`: how many are asked at a time.
+    """
+
+    connect_seconds: float = 10.0
+    machine_seconds: float = 60.0
+    all_seconds: float = 300.0
+    bytes_max: int = 16 * MIB
+    at_once: int = 32
+
+
+class Late(Exception):
+    """A machine had not answered after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+class TooLong(Exception):
+    """An answer has more than the bytes that are read of one."""
+
+
+class BoundedRemote(Remote):  # type: ignore[misc]
+    """A command on a machine, of whose output at most `bytes_max` bytes are read."""
+
+    read_chunk_size = 64 * KIB  # fabric joins all that it has after each piece, and its own pieces are small
+
+    def __init__(self, *args: Any, bytes_max: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.bytes_left = bytes_max
+
+    def read_proc_stdout(self, num_bytes: int) -> bytes:
+        return self._counted(super().read_proc_stdout(num_bytes))
+
+    def read_proc_stderr(self, num_bytes: int) -> bytes:
+        return self._counted(super().read_proc_stderr(num_bytes))
+
+    def generate_result(self, **kwargs: Any) -> Result:
+        if self.bytes_left < 0:
+            raise TooLong
+        return super().generate_result(**kwargs)
+
+    def _counted(self, data: bytes) -> bytes:
+        """`data`, or the end of the output where that is too much; fabric would wrap an error of its reading thread."""
+        self.bytes_left -= len(data)
+        if self.bytes_left >= 0:
+            return data
+        self.channel.close()
+        return b""
+
+
+class BoundedGroup(Group):  # type: ignore[misc]
+    """fabric's ThreadingGroup, with deadlines: that one joins its threads, one a machine, for as long as each takes."""
+
+    bounds = Bounds()
+
+    def _do(self, method: str, *args: Any, **kwargs: Any) -> GroupResult:
+        bounds, begun = self.bounds, time.monotonic()
+        end = begun + bounds.all_seconds
+        waiting, asked, results = deque(self), dict[Connection, float](), GroupResult()
+        answers: SimpleQueue[tuple[Connection, Any]] = SimpleQueue()
+        while waiting or asked:
+            now = time.monotonic()
+            for connection in [it for it, since in asked.items() if min(since + bounds.machine_seconds, end) <= now]:
+                results[connection] = Late(now - asked.pop(connection))
+                connection.client.close()  # which ends its thread
+            if now >= end:
+                results.update((it, Late(bounds.all_seconds)) for it in waiting)
+                break
+            while waiting and len(asked) < bounds.at_once:
+                connection = waiting.popleft()
+                asked[connection] = now
+                words = (answers, connection, method, args, kwargs)
+                Thread(target=_ask, args=words, daemon=True).start()
+            if not asked:
+                continue
+            try:
+                connection, answer = answers.get(timeout=min(min(asked.values()) + bounds.machine_seconds, end) - now)
+            except Empty:
+                continue
+            if asked.pop(connection, None) is not None:
+                results[connection] = answer
+        if any(isinstance(it, BaseException) for it in results.values()):
+            raise GroupException(results)
+        return results
+
+
+def _ask(
+    answers: SimpleQueue[tuple[Connection, Any]],
+    connection: Connection,
+    method: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+) -> None:
+    try:
+        answers.put((connection, getattr(connection, method)(*args, **kwargs)))
+    except Exception as error:
+        answers.put((connection, error))
+
 
 def ask_all(
-    machines: Iterable[Machine], command: str, *, identity: Path | None = None
-) -> Mapping[str, str | ApplianceError]:
+    machines: Iterable[Machine],
+    command: str,
+    *,
+    identity: Path | None = None,
+    bounds: Bounds = Bounds(),
+    exit_codes: Collection[int] = (0,),
+) -> Mapping[str, bytes | ApplianceError]:
     """Return the output of `command` at each machine by its name, or why there is no answer.
 
-    `identity` is our private key; by default the agent's and those of ~/.ssh are tried.
+    `identity` is our private key; by default the agent's and those of ~/.ssh are tried. Raise UsageError when it cannot
+    be read. A command that exits with none of `exit_codes`, or says nothing, has failed.
     """
     asked = {machine.name: machine for machine in machines}
-    unmet = {name: _never_met(name) for name, machine in asked.items() if not machine.host_key}
-    connections = {_connection(asked[name], identity): name for name in asked if name not in unmet}
-    answers = {connections[connection]: _answer(found) for connection, found in _run(connections, command).items()}
-    return {name: unmet.get(name) or answers[name] for name in asked}
+    known = {name: _recorded(machine) for name, machine in asked.items()}
+    unmet = {name: it for name, it in known.items() if isinstance(it, ApplianceError)}
+    key = load_key(identity) if identity else None
+    names = {
+        _connection(asked[name], it, key, bounds): name
+        for name, it in known.items()
+        if not isinstance(it, ApplianceError)
+    }
+    found = {names[connection]: it for connection, it in _run(names, command, bounds).items()}
+    return {name: unmet.get(name) or _answer(found[name], machine, exit_codes) for name, machine in asked.items()}
 
 
-def _run(connections: Iterable[Connection], command: str) -> Mapping[Connection, Result | BaseException]:
-    group = ThreadingGroup.from_connections(connections)
-    if not group:
-        return {}
+def _run(connections: Iterable[Connection], command: str, bounds: Bounds) -> Mapping[Connection, Any]:
+    # paramiko logs what it raises as well, and a program that names no place for that has it on standard error.
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
+    group = BoundedGroup.from_connections(connections)
+    group.bounds = bounds
     try:
-        return dict(group.run(command, hide=True, in_stream=False))
+        # Latin-1 has a letter for each byte: fabric would read UTF-8 piece by piece, and spoil what stands on an edge.
+        return dict(group.run(command, hide=True, in_stream=False, warn=True, encoding="latin-1"))
     except GroupException as error:
         return dict(error.result)
     finally:
         group.close()
 
 
-def _connection(machine: Machine, identity: Path | None) -> Connection:
-    words = {"key_filename": str(identity), "look_for_keys": False, "allow_agent": False} if identity else {}
+def _recorded(machine: Machine) -> paramiko.PKey | ApplianceError:
+    """The host key that the machine must have, or why no machine can be known by what is recorded."""
+    met = f"appliance node trust-host-key {machine.name} --fingerprint SHA256:..."
+    if not machine.host_key:
+        return Refused("its host key was never recorded.", remedy=f"Read its fingerprint on its screen, then: {met}")
+    try:
+        entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{machine.looked_up} {machine.host_key}")
+    except (paramiko.SSHException, paramiko.hostkeys.InvalidHostKey, ValueError):
+        entry = None
+    if entry is None or entry.key is None:
+        return Refused("its recorded host key cannot be read.", remedy=f"Record it again: {met} --replace")
+    return entry.key
+
+
+def _connection(machine: Machine, host_key: paramiko.PKey, key: paramiko.PKey | None, bounds: Bounds) -> Connection:
+    words = {"pkey": key, "look_for_keys": False, "allow_agent": False} if key else {}
     # Somebody's ssh_config may lead elsewhere; playbooks are the same everywhere, and so is this.
-    config = Config(ssh_config=paramiko.SSHConfig())
+    config = Config(
+        ssh_config=paramiko.SSHConfig(),
+        overrides={"runners": {"remote": partial(BoundedRemote, bytes_max=bounds.bytes_max)}},
+    )
+    seconds = min(bounds.connect_seconds, bounds.machine_seconds, bounds.all_seconds)
     connection = Connection(
         machine.address,
         user=USER,
         port=machine.port,
         config=config,
-        connect_timeout=CONNECT_SECONDS,
-        connect_kwargs=words,
+        connect_timeout=seconds,
+        connect_kwargs={**words, "banner_timeout": bounds.machine_seconds, "auth_timeout": bounds.machine_seconds},
     )
     # fabric would take any host key.
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    kind, key = machine.host_key.split()[:2]
-    entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{_looked_up(machine)} {kind} {key}")
-    if entry is not None and entry.key is not None:
-        connection.client.get_host_keys().add(_looked_up(machine), kind, entry.key)
+    connection.client.get_host_keys().add(machine.looked_up, host_key.get_name(), host_key)
     return connection
 
 
-def _looked_up(machine: Machine) -> str:
-    """The name under which paramiko looks a host key up."""
-    return machine.address if machine.port == 22 else f"[{machine.address}]:{machine.port}"
-
-
-def _answer(found: Result | BaseException) -> str | ApplianceError:
+def _answer(found: Any, machine: Machine, exit_codes: Collection[int]) -> bytes | ApplianceError:
     if isinstance(found, Result):
-        return str(found.stdout)
-    if isinstance(found, paramiko.AuthenticationException):
-        return Forbidden("the machine accepts none of our keys.")
-    if isinstance(found, paramiko.SSHException):
-        return Refused(f"its host key is not the recorded one ({found}).")
-    if isinstance(found, OSError):
-        return Unreachable(f"no answer ({found.strerror or found}).")
-    return ApplianceError(f"the command failed there: {_end(found)}")
+        said = str(found.stdout).encode("latin-1")
+        return said if said and found.exited in exit_codes else _failed(found, machine)
+    return _reason(found, machine)
 
 
-def _end(error: BaseException) -> str:
-    result = getattr(error, "result", None)
-    return str(result.stderr).strip().splitlines()[-1] if result and result.stderr else type(error).__name__
+def _reason(error: BaseException, machine: Machine) -> ApplianceError:
+    """Why there is no answer, in one sentence with what to do."""
+    match error:
+        case Late():
+            what = f"no answer within {format_duration(error.seconds)}."
+            return Unreachable(what, where=machine.place, remedy=SWITCHED_ON)
+        case TooLong():
+            return IntegrityError("its answer is too long, and was not read to its end.", where=machine.place)
+        case paramiko.BadHostKeyException():
+            remedy = "If it is a new machine: appliance node trust-host-key --replace; else another one answers there."
+            return Refused(
+                "its host key is not the recorded one; nothing was sent.", where=machine.place, remedy=remedy
+            )
+        case paramiko.PasswordRequiredException():
+            remedy = "Add it to an agent: ssh-add."
+            return Forbidden("our private key needs its passphrase.", where=machine.place, remedy=remedy)
+        case paramiko.AuthenticationException():
+            return _no_right(machine)
+        case paramiko.SSHException() if str(error) == NO_KEY:
+            return _no_right(machine)
+        case NoValidConnectionsError():
+            return _silent(next(iter(error.errors.values())), machine)
+        case paramiko.SSHException() | EOFError():
+            return Unreachable(f"it began no SSH session ({_short(error)}).", where=machine.place, remedy=SWITCHED_ON)
+        case OSError():
+            return _silent(error, machine)
+        case _:
+            return ApplianceError(f"the connection broke ({type(error).__name__}).", where=machine.place)
 
 
-def _never_met(name: str) -> ApplianceError:
-    remedy = f"Read its fingerprint on its screen, then: appliance node trust-host-key {name} --fingerprint SHA256:..."
-    return Refused("its host key was never recorded.", remedy=remedy)
+def _silent(error: Exception, machine: Machine) -> Unreachable:
+    why = getattr(error, "strerror", None) or _short(error)
+    return Unreachable(f"no answer ({why}).", where=machine.place, remedy=SWITCHED_ON)
+
+
+def _no_right(machine: Machine) -> Forbidden:
+    remedy = "Give the operator's key: --identity FILE, or ssh-add FILE."
+    return Forbidden(f"it accepts none of our keys for {USER}.", where=machine.place, remedy=remedy)
+
+
+def _failed(found: Result, machine: Machine) -> ApplianceError:
+    lines = str(found.stderr).encode("latin-1").decode("utf-8", "replace").strip().splitlines()
+    said = f": {_short(lines[-1])}" if lines else ""
+    return ApplianceError(f"the command there exited with {found.exited}{said}", where=machine.place)
+
+
+def _short(said: object) -> str:
+    text = printable(str(said))
+    return text if len(text) <= SAID_MAX else f"{text[:SAID_MAX]}..."

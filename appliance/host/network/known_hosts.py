@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.errors import Refused
+from appliance.errors import Refused, UsageError
 from appliance.host.files import write_atomic
 
 FILE_NAME = "known_hosts"  # beside territory.yml
@@ -16,6 +16,9 @@ def read(path: Path) -> dict[str, str]:
         lines = path.read_text("utf-8").splitlines()
     except FileNotFoundError:
         return {}
+    except UnicodeDecodeError as error:
+        remedy = "Bring it back from the backup of the control folder, or compare the host keys again."
+        raise UsageError("this is not a file of host keys.", where=str(path), remedy=remedy) from error
     words = (line.partition(" ") for line in lines if not line.startswith("#"))
     return {name: key for name, _, key in words if key}
 

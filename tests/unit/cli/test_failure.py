@@ -39,6 +39,7 @@ CASES = [
     (FileExistsError(errno.EEXIST, "", "/no/such"), 2, "appliance: /no/such: this symbolic link points to not"),
     (OSError(errno.EROFS, "", "/srv/a"), 4, "appliance: /srv/a: read-only file system. See `journalctl -k`."),
     (OSError(errno.EIO, ""), 4, "appliance: a disk: input/output error."),
+    (ModuleNotFoundError("No module", name="fabric"), 4, "appliance: this machine has no fabric, with which other"),
     (click.Abort(), 130, "appliance: interrupted."),
 ]
 
