@@ -1,4 +1,4 @@
-"""`appliance territory`: check, show and plan `territory.yml`, and sign it. Only `sign` and `grant` write anything."""
+"""`appliance territory`: check, show, plan and sign `territory.yml`, and ask its nodes how they are."""
 
 from __future__ import annotations
 
@@ -35,10 +35,15 @@ VERBS = {
         "sign",
         "Sign PLAN (territory.yml or its folder) with the keys collected from its nodes, as their next bundle.",
     ),
+    "status": Entry(
+        "territory.status",
+        "status",
+        "Ask every node how it is, all at once, and show them on one page, the worst first.",
+    ),
 }
 
 territory = LazyGroup(
     "territory",
     entries=VERBS,
-    help="Check, plan and sign the territory: sites, services, failure domains, and where copies go.",
+    help="Check, plan and sign the territory: sites, services, failure domains, where copies go; show its nodes.",
 )

@@ -1,7 +1,7 @@
 """Ask many machines the same, all at once, each known by the host key that was compared at first contact.
 
 No machine holds the others: each has a deadline of its own, all together have one, and of no answer more than
-`bytes_max` is read. What they answer is the text of strangers, and is returned as bytes that nobody has read yet.
+`bytes_max` is read. Their answers are returned as bytes that nobody has checked yet.
 """
 
 from __future__ import annotations
