@@ -25,7 +25,7 @@ LATE_IMPORTS = {
     ("appliance/cli/escrow/paper.py", "appliance.escrow.paper_pdf"),
     ("appliance/cli/node/collect.py", "appliance.config.load.load"),
     ("appliance/cli/node/collect.py", "appliance.config.load.territory_file"),
-    ("appliance/cli/node/collect.py", "appliance.host.network.fleet.Machine"),
+    ("appliance/cli/node/collect.py", "appliance.config.machines.machines_of"),
     ("appliance/cli/node/collect.py", "appliance.host.network.fleet.ask_all"),
     ("appliance/cli/node/trust_host_key.py", "appliance.config.load.load"),
     ("appliance/cli/arguments.py", "appliance.trust.identity.load_territory"),

@@ -41,14 +41,15 @@ def collect(names: tuple[str, ...], folder: Path, identity: Path | None, dry_run
     """
     # Only control machines have fabric, and nodes need not pay for reading a territory.yml in every `node` verb.
     from appliance.config.load import load, territory_file
-    from appliance.host.network.fleet import Machine, ask_all
+    from appliance.config.machines import machines_of
+    from appliance.host.network.fleet import ask_all
 
     territory, control = load(folder), territory_file(folder).parent
     met = known_hosts.read(control / known_hosts.FILE_NAME)
     wanted = [territory.node(name) for name in names] or territory.nodes.values()
-    machines = [Machine(node.name, node.address, node.port, met.get(node.name, "")) for node in wanted]
+    machines = machines_of(territory, wanted, met)
     if dry_run:
-        asked = {it.name: f"{it.address}:{it.port}" for it in machines if it.host_key}
+        asked = {it.name: it.place for it in machines if it.host_key}
         return _rehearse(asked, [it.name for it in machines if not it.host_key], control / FOLDER)
     answers = ask_all(machines, ASK, identity=identity)
     kept = {name: _keep(control / FOLDER, name, answer) for name, answer in answers.items()}

@@ -12,9 +12,10 @@ from appliance.cli.output import emit
 from appliance.cli.status.text import EXIT_CODES
 from appliance.cli.territory.status_text import Row, status_json, status_text, worst_first
 from appliance.config.load import load, territory_file
+from appliance.config.machines import machines_of
 from appliance.errors import ApplianceError, UsageError
 from appliance.host.network import known_hosts
-from appliance.host.network.fleet import Bounds, Machine, ask_all
+from appliance.host.network.fleet import Bounds, ask_all
 from appliance.monitor.answered import BYTES_MAX, read_status
 from appliance.monitor.status import Status
 from appliance.units import parse_duration
@@ -48,8 +49,7 @@ def status(file: Path, identity: Path | None, everything: bool, node_deadline: s
     bounds = _bounds(_seconds("--node-deadline", node_deadline), _seconds("--deadline", deadline))
     territory, begun = load(file), time.monotonic()
     met = known_hosts.read(territory_file(file).with_name(known_hosts.FILE_NAME))
-    nodes = territory.nodes.values()
-    machines = [Machine(it.name, it.address, it.port, met.get(it.name, "")) for it in nodes]
+    machines = machines_of(territory, territory.nodes.values(), met)
     answers = ask_all(machines, ASK, identity=identity, bounds=bounds, exit_codes=set(EXIT_CODES.values()))
     rows = worst_first(
         Row(it, territory.sites[it.site].title, _read(answers[it.name], it.name)) for it in territory.nodes.values()

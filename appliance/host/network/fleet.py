@@ -26,6 +26,7 @@ from paramiko.ssh_exception import NoValidConnectionsError
 
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused, Unreachable
 from appliance.host.network.first_contact import load_key
+from appliance.host.network.machines import Machine
 from appliance.units import KIB, MIB, format_duration, printable
 
 USER = "root"
@@ -33,25 +34,6 @@ SAID_MAX = 200
 """Letters of a machine's own words that a sentence repeats."""
 NO_KEY = "No authentication methods available"  # how paramiko says that there is none to try
 SWITCHED_ON = "Check that it is switched on and that its sshd runs."
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a node answers, and its host key line "ssh-ed25519 AAAA..."; "" for one that was never met."""
-
-    name: str
-    address: str
-    port: int
-    host_key: str
-
-    @property
-    def place(self) -> str:
-        return f"{self.address}:{self.port}"
-
-    @property
-    def looked_up(self) -> str:
-        """The name under which paramiko looks a host key up."""
-        return self.address if self.port == 22 else f"[{self.address}]:{self.port}"
 
 
 @dataclass(frozen=True)
@@ -122,7 +104,7 @@ class BoundedGroup(Group):  # type: ignore[misc]
             now = time.monotonic()
             for connection in [it for it, since in asked.items() if min(since + bounds.machine_seconds, end) <= now]:
                 results[connection] = Late(now - asked.pop(connection))
-                connection.client.close()  # which ends its thread
+                _hang_up(connection)  # which ends its thread
             if now >= end:
                 results.update((it, Late(bounds.all_seconds)) for it in waiting)
                 break
@@ -142,6 +124,12 @@ class BoundedGroup(Group):  # type: ignore[misc]
         if any(isinstance(it, BaseException) for it in results.values()):
             raise GroupException(results)
         return results
+
+
+def _hang_up(connection: Connection) -> None:
+    connection.client.close()
+    if connection.gateway:
+        connection.gateway.client.close()
 
 
 def _ask(
@@ -171,14 +159,9 @@ def ask_all(
     be read. A command that exits with none of `exit_codes`, or says nothing, has failed.
     """
     asked = {machine.name: machine for machine in machines}
-    known = {name: _recorded(machine) for name, machine in asked.items()}
-    unmet = {name: it for name, it in known.items() if isinstance(it, ApplianceError)}
+    unmet = {name: error for name, machine in asked.items() if (error := _unmet(machine))}
     key = load_key(identity) if identity else None
-    names = {
-        _connection(asked[name], it, key, bounds): name
-        for name, it in known.items()
-        if not isinstance(it, ApplianceError)
-    }
+    names = {_connection(asked[name], key, bounds): name for name in asked if name not in unmet}
     found = {names[connection]: it for connection, it in _run(names, command, bounds).items()}
     return {name: unmet.get(name) or _answer(found[name], machine, exit_codes) for name, machine in asked.items()}
 
@@ -194,24 +177,32 @@ def _run(connections: Iterable[Connection], command: str, bounds: Bounds) -> Map
     except GroupException as error:
         return dict(error.result)
     finally:
-        group.close()
+        for connection in group:
+            _hang_up(connection)
 
 
-def _recorded(machine: Machine) -> paramiko.PKey | ApplianceError:
-    """The host key that the machine must have, or why no machine can be known by what is recorded."""
+def _unmet(machine: Machine) -> ApplianceError | None:
+    """Why no machine can be known by the host key that is recorded; None where one can."""
     met = f"appliance node trust-host-key {machine.name} --fingerprint SHA256:..."
     if not machine.host_key:
         return Refused("its host key was never recorded.", remedy=f"Read its fingerprint on its screen, then: {met}")
+    if _key(machine) is None:
+        return Refused("its recorded host key cannot be read.", remedy=f"Record it again: {met} --replace")
+    if machine.through and _unmet(machine.through):
+        what = f"ssh_config leads to it through {machine.through.name}, whose host key was never recorded."
+        return Refused(what, remedy="Name a node of the territory in ProxyJump, and record its host key.")
+    return None
+
+
+def _key(machine: Machine) -> paramiko.PKey | None:
     try:
         entry = paramiko.hostkeys.HostKeyEntry.from_line(f"{machine.looked_up} {machine.host_key}")
     except (paramiko.SSHException, paramiko.hostkeys.InvalidHostKey, ValueError):
-        entry = None
-    if entry is None or entry.key is None:
-        return Refused("its recorded host key cannot be read.", remedy=f"Record it again: {met} --replace")
-    return entry.key
+        return None
+    return entry.key if entry else None
 
 
-def _connection(machine: Machine, host_key: paramiko.PKey, key: paramiko.PKey | None, bounds: Bounds) -> Connection:
+def _connection(machine: Machine, key: paramiko.PKey | None, bounds: Bounds) -> Connection:
     words = {"pkey": key, "look_for_keys": False, "allow_agent": False} if key else {}
     # Somebody's ssh_config may lead elsewhere; playbooks are the same everywhere, and so is this.
     config = Config(
@@ -224,12 +215,14 @@ def _connection(machine: Machine, host_key: paramiko.PKey, key: paramiko.PKey | 
         user=USER,
         port=machine.port,
         config=config,
+        gateway=_connection(machine.through, key, bounds) if machine.through else None,
         connect_timeout=seconds,
         connect_kwargs={**words, "banner_timeout": bounds.machine_seconds, "auth_timeout": bounds.machine_seconds},
     )
     # fabric would take any host key.
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
-    connection.client.get_host_keys().add(machine.looked_up, host_key.get_name(), host_key)
+    if host_key := _key(machine):
+        connection.client.get_host_keys().add(machine.looked_up, host_key.get_name(), host_key)
     return connection
 
 

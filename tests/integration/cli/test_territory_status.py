@@ -252,6 +252,25 @@ def test_what_a_node_says_moves_no_cursor(control: ControlMachine) -> None:
         assert all(letter.isprintable() or letter == "\n" for letter in shown)
 
 
+@pytest.mark.parametrize("hands_on", [True, False])
+def test_a_node_behind_nat_is_asked_through_the_node_that_ssh_config_names(
+    control: ControlMachine, tmp_path: Path, hands_on: bool
+) -> None:
+    """`ssh -G` is a program of ours here, since it reads no settings but those of the account's own home."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f"#!/bin/sh\necho hostname {ADDRESS}\necho proxyjump root@hermitage\n")
+    ssh.chmod(0o755)
+    if hands_on:
+        keys = control.folder / "hermitage" / "authorized_keys"
+        keys.write_text(keys.read_text().replace("restrict,", ""))
+    port = control.ports["attichy"]
+    with elsewhere(control, "attichy", f"{port}, mesh_port: 0"):
+        code, shown = control.ask_json(path=f"{tmp_path}:{os.environ['PATH']}")
+    assert (code, shown["answered"], of(shown, "attichy")["answered"]) == (
+        (0, 21, True) if hands_on else (4, 20, False)
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "say"),
     [

@@ -12,9 +12,11 @@ from fabric.exceptions import GroupException  # type: ignore[import-untyped]
 
 from appliance.errors import Refused, UsageError
 from appliance.host.network import known_hosts
-from appliance.host.network.fleet import BoundedGroup, BoundedRemote, Bounds, Late, Machine, TooLong, ask_all
+from appliance.host.network.fleet import BoundedGroup, BoundedRemote, Bounds, Late, TooLong, ask_all
+from appliance.host.network.machines import Machine, read_way
 
 HOUR = 3600.0
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
 
 
 @dataclass(eq=False)
@@ -23,6 +25,8 @@ class Asked:
 
     answer: Callable[[], object]
     closed: threading.Event = field(default_factory=threading.Event)
+
+    gateway = None
 
     @property
     def client(self) -> Asked:
@@ -156,6 +160,22 @@ def test_a_machine_without_a_usable_host_key_is_never_asked(line: str, say: str)
     found = ask_all([Machine("a", "192.0.2.1", 22, line)], "true", bounds=Bounds(all_seconds=HOUR))["a"]
     assert isinstance(found, Refused)
     assert say in str(found)
+
+
+def test_a_machine_behind_one_that_nobody_met_is_not_asked() -> None:
+    behind = Machine("a", "10.64.0.9", 22, KEY, through=Machine("bastion", "192.0.2.9", 22, ""))
+    found = ask_all([behind], "true", bounds=Bounds(all_seconds=HOUR))["a"]
+    assert isinstance(found, Refused)
+    assert "ssh_config leads to it through bastion, whose host key was never recorded." in str(found)
+
+
+def test_the_way_to_a_machine_is_read_from_what_openssh_says() -> None:
+    assert read_way("host 10.77.4.10\nhostname 10.64.0.5\nproxyjump root@hermitage\nuser root\n", "10.77.4.10") == (
+        "10.64.0.5",
+        "root@hermitage",
+    )
+    assert read_way("hostname 10.77.4.10\nproxyjump none\n", "10.77.4.10") == ("10.77.4.10", "")
+    assert read_way("", "10.77.4.10") == ("10.77.4.10", "")
 
 
 def test_a_private_key_that_cannot_be_read_stops_all_before_anybody_is_asked(tmp_path: Path) -> None:
