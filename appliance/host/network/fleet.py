@@ -7,6 +7,7 @@ No machine holds the others: each has a deadline of its own, all together have o
 from __future__ import annotations
 
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
@@ -22,7 +23,6 @@ from fabric import Config, Connection, Result  # type: ignore[import-untyped]
 from fabric.exceptions import GroupException  # type: ignore[import-untyped]
 from fabric.group import Group, GroupResult  # type: ignore[import-untyped]
 from fabric.runners import Remote  # type: ignore[import-untyped]
-from paramiko.ssh_exception import NoValidConnectionsError
 
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, Refused, Unreachable
 from appliance.host.network.first_contact import load_key
@@ -88,6 +88,19 @@ class BoundedRemote(Remote):  # type: ignore[misc]
             return data
         self.channel.close()
         return b""
+
+
+class BoundedConnection(Connection):  # type: ignore[misc]
+    """A connection that must be taken within `connect_seconds`. fabric has one bound for that and for the handshake,
+    which takes a busy machine longer."""
+
+    connect_seconds = 0.0
+
+    def open(self) -> None:
+        if not self.gateway and not self.is_connected:
+            place = (self.host, self.port)
+            self.connect_kwargs["sock"] = socket.create_connection(place, self.connect_seconds)
+        super().open()
 
 
 class BoundedGroup(Group):  # type: ignore[misc]
@@ -209,16 +222,16 @@ def _connection(machine: Machine, key: paramiko.PKey | None, bounds: Bounds) -> 
         ssh_config=paramiko.SSHConfig(),
         overrides={"runners": {"remote": partial(BoundedRemote, bytes_max=bounds.bytes_max)}},
     )
-    seconds = min(bounds.connect_seconds, bounds.machine_seconds, bounds.all_seconds)
-    connection = Connection(
+    late = 2 * bounds.machine_seconds  # the group has ended it by then
+    connection = BoundedConnection(
         machine.address,
         user=USER,
         port=machine.port,
         config=config,
         gateway=_connection(machine.through, key, bounds) if machine.through else None,
-        connect_timeout=seconds,
-        connect_kwargs={**words, "banner_timeout": bounds.machine_seconds, "auth_timeout": bounds.machine_seconds},
+        connect_kwargs={**words, "banner_timeout": late, "auth_timeout": late},
     )
+    connection.connect_seconds = min(bounds.connect_seconds, bounds.machine_seconds, bounds.all_seconds)
     # fabric would take any host key.
     connection.client.set_missing_host_key_policy(paramiko.RejectPolicy())
     if host_key := _key(machine):
@@ -253,8 +266,6 @@ def _reason(error: BaseException, machine: Machine) -> ApplianceError:
             return _no_right(machine)
         case paramiko.SSHException() if str(error) == NO_KEY:
             return _no_right(machine)
-        case NoValidConnectionsError():
-            return _silent(next(iter(error.errors.values())), machine)
         case paramiko.SSHException() | EOFError():
             return Unreachable(f"it began no SSH session ({_short(error)}).", where=machine.place, remedy=SWITCHED_ON)
         case OSError():
@@ -263,9 +274,8 @@ def _reason(error: BaseException, machine: Machine) -> ApplianceError:
             return ApplianceError(f"the connection broke ({type(error).__name__}).", where=machine.place)
 
 
-def _silent(error: Exception, machine: Machine) -> Unreachable:
-    why = getattr(error, "strerror", None) or _short(error)
-    return Unreachable(f"no answer ({why}).", where=machine.place, remedy=SWITCHED_ON)
+def _silent(error: OSError, machine: Machine) -> Unreachable:
+    return Unreachable(f"no answer ({error.strerror or _short(error)}).", where=machine.place, remedy=SWITCHED_ON)
 
 
 def _no_right(machine: Machine) -> Forbidden:
