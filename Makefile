@@ -16,7 +16,7 @@ PYTEST := APPLIANCE_TEST_SEED=$(SEED) $(PY) -m pytest --hypothesis-seed=$(SEED)
 PLAY = $(PYTEST) -n $(WORKERS) --dist loadgroup --tb=short -rsfE
 
 help: ## list these commands
-	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z%-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='	' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
 
 setup: ## install what tests and linters need (Debian packages, two linters in .venv)
 	@scripts/setup develop
@@ -54,6 +54,10 @@ lab: ## a territory of real hosts on this machine, as root: booted and provision
 	@scripts/setup lab
 	@bin/appliance lab up
 	@bin/appliance lab provision
+
+acceptance: ## look at each host of an inventory after an installation, and change nothing: INVENTORY=inventory/valley [ARGS=]
+	@scripts/setup acceptance
+	@scripts/acceptance "$(INVENTORY)" $(ARGS)
 
 bench: setup ## measure the figures of docs/results, interleaved, medians of five
 	@bin/appliance lab bench $(ARGS)
@@ -93,4 +97,4 @@ clean: ## remove what was built, keep the Python environments
 setup-tests: setup
 	@$(if $(filter lock,$(PYTHON)),scripts/setup lock,:)
 
-.PHONY: help setup setup-tests lint test test-all test-rest unit demo deb release lab bench soak molecule docs pictures lock clean
+.PHONY: help setup setup-tests lint test test-all test-rest unit demo deb release lab acceptance bench soak molecule docs pictures lock clean

@@ -64,12 +64,18 @@ def test_the_tests_import_what_the_extra_for_developers_declares() -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "section", "besides"),
-    [("dependencies", "run", {"python3"}), ("control", "control", ()), ("dev", "develop", {"python3-samba"})],
+    ("group", "sections", "besides"),
+    [
+        ("dependencies", ["run"], {"python3"}),
+        ("control", ["control"], ()),
+        ("dev", ["develop", "acceptance"], {"python3-samba"}),
+    ],
 )
-def test_setup_installs_debians_package_of_each_library(group: str, section: str, besides: Collection[str]) -> None:
+def test_setup_installs_debians_package_of_each_library(
+    group: str, sections: Collection[str], besides: Collection[str]
+) -> None:
     needed = in_debian(declared(group)) | set(besides)
-    listed = set(setup_packages(section))
+    listed = {it for section in sections for it in setup_packages(section)}
     assert needed <= listed
     assert {it for it in listed - needed if it.startswith("python3") and it not in NO_LIBRARIES} == set()
 

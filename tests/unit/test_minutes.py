@@ -14,7 +14,7 @@ TEST_ALL_MINUTES, WORKERS = 75, 2  # 50 is the goal
 
 def test_every_suite_has_a_row_and_two_workers_can_do_them_in_time() -> None:
     suites = {suite_of(f"tests/{file.relative_to(TESTS)}") for file in TESTS.rglob("test_*.py")}
-    assert set(allowed()) == suites
+    assert set(allowed()) == suites - {"acceptance"}, "which is played on a real territory alone"
     assert sum(allowed().values()) <= WORKERS * TEST_ALL_MINUTES
 
 
