@@ -16,13 +16,13 @@ from appliance.provision import exporters
 from appliance_lab.processes.node import free_ports
 from tests.integration.coordination.authorities import DOMAIN, authority
 from tests.integration.coordination.worlds import NODES
-from tests.pace import PACE
+from tests.pace import LONG
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 LOOPBACK = "127.0.0.1"
 MONITOR, OTHER = NODES[:2]
-SECONDS_MAX = PACE * 20.0
+SECONDS_MAX = LONG * 20.0
 PROGRAMS = ("prometheus", "socat", "systemd-socket-activate")
 
 pytestmark = pytest.mark.skipif(not all(map(shutil.which, PROGRAMS)), reason="needs prometheus and socat: make setup")

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 from appliance.portal import connections
 from appliance.portal.connections import PER_ADDRESS_MAX, REQUEST_SECONDS, Connections, Few, Listener
 from tests.integration.portal.world import Visitor
-from tests.pace import PACE
+from tests.pace import LONG
 from tests.waiting import wait_until
 from tests.worlds.demo import LOOPBACK
 
@@ -56,7 +56,7 @@ def served(log_level: str = "error", *, request_seconds: float = REQUEST_SECONDS
 
 
 def connected(port: int, source: str, said: bytes) -> socket.socket:
-    made = socket.create_connection((LOOPBACK, port), timeout=PACE * 30, source_address=(source, 0))
+    made = socket.create_connection((LOOPBACK, port), timeout=LONG * 30, source_address=(source, 0))
     made.sendall(said)
     return made
 
