@@ -40,3 +40,12 @@ def test_what_is_no_module_of_a_package_is_installed_with_it() -> None:
     ours = [name(it) for it in files() if name(it).split("/")[0] in OURS and it.suffix != ".py" and it.name != README]
     assert f"{OURS[0]}/py.typed" in ours
     assert [it for it in ours if not any(fnmatch(it, pattern) for pattern in known)] == []
+
+
+def test_a_change_of_anything_that_is_built_makes_a_version_of_its_own() -> None:
+    """scripts/version names the last commit that changed a part; scripts/deb packs the parts."""
+    named = re.search(r"^parts='(.*)'$", (ROOT / "scripts/version").read_text(), re.MULTILINE)
+    packed = re.search(r"^    tar -c .*\\\n +(.*)$", (ROOT / "scripts/deb").read_text(), re.MULTILINE)
+    assert named
+    assert packed
+    assert set(named[1].split()) == {*packed[1].split(), "scripts/deb", "scripts/version"}
