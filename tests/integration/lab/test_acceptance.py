@@ -45,6 +45,8 @@ def lab(context: StoryContext) -> Lab:
 
 
 def written(context: StoryContext, node: str) -> list[str]:
+    """Asked once nothing there has failed or is unknown, as some things are right after a start."""
+    wait_until(lambda: context.ssh(node, "appliance", "status").exit_code in (0, 1), f"{node} is well")
     judged = context.json(node, "status")["judged"]
     return [it["subject"] for it in judged if it["role"] == "written"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -217,10 +216,3 @@ def test_a_build_that_fails_leaves_no_commit_no_tag_and_no_other_folder(checkout
     assert done.exit_code != 0
     assert checkout.seen() == before
     assert not os.path.exists(checkout.folder / "build")
-
-
-def test_what_is_built_is_what_makes_a_version() -> None:
-    """Both scripts list it: a file that only one of them knew would change a package and not its version."""
-    [parts] = re.findall(r"^parts='(.*)'$", (ROOT / "scripts/version").read_text(), re.MULTILINE)
-    [packed] = re.findall(r"^ +(appliance appliance_lab .*)$", (ROOT / "scripts/deb").read_text(), re.MULTILINE)
-    assert parts.split() == [*packed.split(), "scripts/deb", "scripts/version"]
