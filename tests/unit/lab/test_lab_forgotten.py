@@ -80,11 +80,13 @@ def test_a_file_that_comes_while_the_folder_goes_is_no_failure(paths: HostPaths)
     folder, ended = paths.lab("one").root / "ansible", threading.Event()
 
     def write() -> None:
-        for number in range(2000):
-            with contextlib.suppress(FileNotFoundError):
-                folder.mkdir(exist_ok=True, parents=True)
-                (folder / str(number)).touch()
-        ended.set()
+        try:
+            for number in range(2000):
+                with contextlib.suppress(FileNotFoundError, FileExistsError):  # the folder goes at that moment
+                    folder.mkdir(exist_ok=True, parents=True)
+                    (folder / str(number)).touch()
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=write)
     thread.start()
