@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from itertools import combinations
 
-from appliance.territory.domains import conflict, first_conflict, shared_zones
+from appliance.territory.domains import conflict, tolerated_zones_shared
 from appliance.territory.model import Service, Territory
 from appliance.territory.room import Room, copies_wanted
+
+type Order = Callable[[tuple[str, ...]], Callable[[str], tuple[float | str, ...]]]
+"""The sort key of a node beside the nodes chosen so far; what those have in common with it is counted once."""
 
 
 def choose_replica_nodes(
@@ -34,34 +37,31 @@ def complete(
     territory: Territory, service: Service, room: Room, chosen: tuple[str, ...], spares: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
     """`chosen` and the best nodes that make it whole, named `spares` before others; the longest set when none does."""
+    named = {node: index for index, node in enumerate(spares)}
 
-    def order(node: str, beside: tuple[str, ...]) -> tuple[int, int, float, str]:
-        named = spares.index(node) if node in spares else len(spares)
-        return named, *rank(territory, service, room, node, beside)
+    def order(beside: tuple[str, ...]) -> Callable[[str], tuple[float | str, ...]]:
+        rank = ranking(territory, service, room, beside)
+        return lambda node: (named.get(node, len(spares)), *rank(node))
 
     able = [node for node in territory.nodes if allowed(territory, service, node, room)]
     return extend(territory, chosen, able, copies_wanted(service), order)
 
 
 def extend(
-    territory: Territory,
-    chosen: tuple[str, ...],
-    able: Collection[str],
-    wanted: int,
-    order: Callable[[str, tuple[str, ...]], tuple[float | str, ...]],
+    territory: Territory, chosen: tuple[str, ...], able: Collection[str], wanted: int, order: Order
 ) -> tuple[str, ...]:
     """`chosen` and those of `able` that make `wanted` nodes in distinct failure domains; the most when so many are not
-    to be had. Among several sets it is the one whose nodes come first by `order`, which sorts a node beside those
-    chosen."""
+    to be had. Among several sets it is the one whose nodes come first by `order`."""
     if len(chosen) >= wanted:
         return chosen
-    left = [node for node in able if not first_conflict(territory, node, chosen)]
+    excluded = frozenset[str]().union(*map(territory.conflicting, chosen))
+    left = sorted((node for node in able if node not in excluded), key=order(chosen))
     best = chosen
-    for node in sorted(left, key=lambda node: order(node, chosen)):
-        best = max(best, extend(territory, (*chosen, node), left, wanted, order), key=len)
-        if len(best) >= wanted:
-            break
-        left.remove(node)  # all sets with it have been looked at
+    while left and len(best) < wanted:
+        best = max(best, extend(territory, (*chosen, left[0]), left, wanted, order), key=len)
+        # All sets with it have been looked at; a node that conflicts with the same nodes makes no longer one.
+        tried = territory.conflicting(left[0])
+        left = [node for node in left if territory.conflicting(node) != tried]
     return best
 
 
@@ -71,12 +71,12 @@ def allowed(territory: Territory, service: Service, node: str, room: Room) -> bo
     return known and not conflict(territory, node, service.node) and not room.lack(node, service)
 
 
-def rank(
-    territory: Territory, service: Service, room: Room, node: str, chosen: tuple[str, ...]
-) -> tuple[int, float, str]:
+def ranking(
+    territory: Territory, service: Service, room: Room, chosen: tuple[str, ...]
+) -> Callable[[str], tuple[int, float, str]]:
     """The sort key of a valid node, best first: tolerated zones shared, part of its offer it would use, name."""
-    near = sum(len(shared_zones(territory, node, other, tolerated=True)) for other in (service.node, *chosen))
-    return near, room.load(node, service.quota_bytes), node
+    near = tolerated_zones_shared(territory, (service.node, *chosen))
+    return lambda node: (near(node), room.load(node, service.quota_bytes), node)
 
 
 def _subsets(nodes: list[str], most: int) -> Iterator[tuple[str, ...]]:

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from itertools import combinations
 
 from appliance.territory.model import Territory
 
 
-def shared_zones(territory: Territory, one: str, other: str, *, tolerated: bool = False) -> tuple[str, ...]:
-    """Names, sorted, of the zones that both nodes lie in: the strict ones, or with `tolerated` the others."""
-    both = territory.zones_of(one) & territory.zones_of(other)
-    return tuple(sorted(name for name in both if territory.zones[name].tolerated is tolerated))
+def tolerated_zones_shared(territory: Territory, others: Iterable[str]) -> Callable[[str], int]:
+    """A function of a node: how many tolerated zones it shares with each of `others`, added up."""
+    of_others = Counter(zone for other in others for zone in territory.zones_of(other))
+    tolerated = {zone: count for zone, count in of_others.items() if territory.zones[zone].tolerated}
+    return lambda node: sum(tolerated.get(zone, 0) for zone in territory.zones_of(node))
 
 
 def conflict(territory: Territory, one: str, other: str) -> str:
     """Why two nodes cannot count as two: "shares zone flood-aisne with attichy" said of `one`; "" when they can."""
     if one == other:
         return f"is {other} itself"
-    zones = shared_zones(territory, one, other)
+    if other not in territory.conflicting(one):
+        return ""
+    both = territory.zones_of(one) & territory.zones_of(other)
+    zones = sorted(name for name in both if not territory.zones[name].tolerated)
     if zones:
         return f"shares zone{'s' if zones[1:] else ''} {' and '.join(zones)} with {other}"
-    if territory.nodes[one].site == territory.nodes[other].site:
-        return f"is at the same site as {other}"
-    return ""
+    return f"is at the same site as {other}"
 
 
 def first_conflict(territory: Territory, node: str, others: Iterable[str]) -> str:

@@ -277,6 +277,10 @@ class Territory:
         """Names of every zone of `node`: its site's and its own."""
         return self._zones_by_node[node]
 
+    def conflicting(self, node: str) -> frozenset[str]:
+        """Names of the nodes that share the site or a strict zone of `node`, itself included."""
+        return self._conflicting[node]
+
     def services_of(self, node: str) -> tuple[Service, ...]:
         """The services whose origin is `node`."""
         return tuple(service for service in self.services.values() if service.node == node)
@@ -293,6 +297,17 @@ class Territory:
     @cached_property
     def _zones_by_node(self) -> dict[str, frozenset[str]]:
         return {node.name: frozenset((*self.sites[node.site].zones, *node.zones)) for node in self.nodes.values()}
+
+    @cached_property
+    def _conflicting(self) -> dict[str, frozenset[str]]:
+        strict = {zone.name: self.nodes_in((zone.name,)) for zone in self.zones.values() if not zone.tolerated}
+        of_site: dict[str, set[str]] = {}
+        for node in self.nodes.values():
+            of_site.setdefault(node.site, set()).add(node.name)
+        return {
+            name: frozenset(of_site[self.nodes[name].site]).union(*(strict[zone] for zone in zones if zone in strict))
+            for name, zones in self._zones_by_node.items()
+        }
 
 
 def _named[Thing](things: Mapping[str, Thing], name: str, what: str) -> Thing:

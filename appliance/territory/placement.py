@@ -16,10 +16,9 @@ Weighted rendezvous hashing would need no memory of the last plan, but nobody at
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 from appliance.errors import Refused
-from appliance.territory.choice import choose_replica_nodes, complete
+from appliance.territory.choice import choose_replica_nodes, extend
 from appliance.territory.domains import first_conflict
 from appliance.territory.model import Placement, Reason, Service, Territory
 from appliance.territory.reasons import explain, refusal
@@ -73,8 +72,9 @@ def replacements(territory: Territory, placement: Placement, lost: Collection[st
 
 def possible_copies(territory: Territory, service: Service) -> int:
     """How many of the copies asked for find a failure domain of their own, if every node that offers had room."""
-    weightless = replace(service, quota_bytes=0)
-    return len(complete(territory, weightless, Room(territory), service.standbys))
+    conflicting = territory.conflicting(service.node)
+    able = [it.name for it in territory.nodes.values() if it.offered_bytes and it.name not in conflicting]
+    return len(extend(territory, service.standbys, able, copies_wanted(service), lambda _: lambda node: (node,)))
 
 
 def _order(territory: Territory, before: Mapping[str, Placement]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.territory.choice import rank
+from appliance.territory.choice import ranking
 from appliance.territory.domains import conflict
 from appliance.territory.model import Reason, Service, Territory
 from appliance.territory.room import Room, asked_of_others, takes_more_than_it_gives
@@ -17,6 +17,7 @@ def explain(
     `room` is what is left once everything is placed, `held` the holders of the last plan.
     """
     taken = [Reason(node, True, _why_replica_node(service, node, held, room)) for node in replica_nodes]
+    rank = ranking(territory, service, room, replica_nodes)
     spares, refused = [], []
     for node in sorted(set(territory.nodes) - set(replica_nodes)):
         why = refusal(territory, service, room, node, replica_nodes)
@@ -24,9 +25,8 @@ def explain(
             refused.append(Reason(node, False, why))
         else:
             conflicts = _conflicts(territory, node, replica_nodes)
-            order = (len(conflicts), rank(territory, service, room, node, replica_nodes))
-            spares.append((order, Reason(node, True, _why_spare(conflicts))))
-    ordered = [reason for _, reason in sorted(spares, key=lambda spare: spare[0])]
+            spares.append((len(conflicts), rank(node), Reason(node, True, _why_spare(conflicts))))
+    ordered = [reason for _, _, reason in sorted(spares, key=lambda spare: spare[:2])]
     return tuple(reason.node for reason in ordered), (*taken, *ordered, *refused)
 
 

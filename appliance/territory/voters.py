@@ -12,11 +12,11 @@ metered; fewer tolerated zones shared; fewer zones with which the node may fall.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from appliance.territory.choice import extend
-from appliance.territory.domains import first_conflict, shared_zones
+from appliance.territory.domains import first_conflict, tolerated_zones_shared
 from appliance.territory.model import Reason, Territory
 from appliance.territory.quorum import VOTER, majority
 from appliance.territory.survival import losses
@@ -46,11 +46,12 @@ def voters(territory: Territory, previous: Collection[str] = ()) -> Voters:
     """The voters of `territory`, `previous` being those of the last plan."""
     named = [node.name for node in territory.nodes.values() if VOTER in node.roles]
 
-    def order(node: str, chosen: tuple[str, ...]) -> tuple[float | str, ...]:
-        return _rank(territory, node, chosen, previous)
+    def order(chosen: tuple[str, ...]) -> Callable[[str], tuple[float | str, ...]]:
+        near = tolerated_zones_shared(territory, chosen)
+        return lambda node: _rank(territory, node, near(node), previous)
 
     if named:
-        nodes = tuple(sorted(named, key=lambda node: order(node, ())))
+        nodes = tuple(sorted(named, key=order(())))
     else:
         most = extend(territory, (), list(territory.nodes), max(COUNTS), order)
         nodes = most[: next((count for count in COUNTS if count <= len(most)), 0)]
@@ -58,12 +59,9 @@ def voters(territory: Territory, previous: Collection[str] = ()) -> Voters:
     return Voters(nodes, bool(named), reasons, _lost_by(territory, nodes))
 
 
-def _rank(
-    territory: Territory, node: str, chosen: tuple[str, ...], previous: Collection[str]
-) -> tuple[float | str, ...]:
-    """The sort key of a candidate beside those `chosen`, the best first."""
+def _rank(territory: Territory, node: str, near: int, previous: Collection[str]) -> tuple[float | str, ...]:
+    """The sort key of a candidate, the best first; `near` counts the tolerated zones shared with those chosen."""
     found = territory.nodes[node]
-    near = sum(len(shared_zones(territory, node, other, tolerated=True)) for other in chosen)
     return (
         node not in previous,
         STANDBY not in found.roles,
