@@ -20,10 +20,11 @@ type Advance = Callable[[int, int], None]
 """Called with what is done and the total, in any unit, as often as one likes."""
 
 
-def emit(data: Mapping[str, object], text: str) -> None:
-    """Print the result: `data` as one JSON object with its schema under --json, otherwise `text`."""
+def emit(data: Mapping[str, object] | Callable[[], Mapping[str, object]], text: str) -> None:
+    """Print the result: `data` as one JSON object with its schema under --json, otherwise `text`. Values that cost much
+    to make are given as a function, which is called under --json alone."""
     if options().json:
-        text = _json({"schema": SCHEMA, **data})
+        text = _json({"schema": SCHEMA, **(data() if callable(data) else data)})
     click.echo(text)
 
 

@@ -7,7 +7,7 @@ named, and nothing writes to them yet: a verdict says what they would be worth, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -52,13 +52,12 @@ class Verdict:
         return len(self.where)
 
 
-def prove(territory: Territory, placements: Mapping[str, Placement]) -> tuple[Verdict, ...]:
-    """A verdict for each event and service, events in the order of KINDS, services by name."""
-    return tuple(
-        judge(territory, territory.services[name], placements[name], loss)
-        for loss in losses(territory)
-        for name in sorted(territory.services)
-    )
+def prove(territory: Territory, placements: Mapping[str, Placement]) -> Iterator[Verdict]:
+    """A verdict for each event and service, events in the order of KINDS, services by name: 27 million for 300 towns.
+    `outcomes.py` counts the same without making them."""
+    for loss in losses(territory):
+        for name in sorted(territory.services):
+            yield judge(territory, territory.services[name], placements[name], loss)
 
 
 def losses(territory: Territory) -> tuple[Loss, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,6 +27,7 @@ from appliance.errors import IntegrityError, UsageError
 from appliance.territory.change import changes
 from appliance.territory.codec import placements_from_json, plain, to_json
 from appliance.territory.model import Placement
+from appliance.territory.outcomes import outcomes
 from appliance.territory.placement import place
 from appliance.territory.survival import prove
 from appliance.territory.voters import voters
@@ -49,9 +51,9 @@ def check(file: Path) -> None:
         held_back = next_up.held_back if next_up else {}
         found = next_up.territory if next_up and held_back else found
         placements = place(found)
-    verdicts = prove(found, placements)
+    proved = outcomes(found, placements)
     name = str(territory_file(file))
-    told = [text.checked_text(name, found, verdicts)]
+    told = [text.checked_text(name, found, proved)]
     is_pipe = not territory_file(file).is_file()  # which was read to its end
     short = text.short_quotas(found, {} if is_pipe else quota_places(file))
     told += [text.short_text(it) for it in short]
@@ -60,7 +62,7 @@ def check(file: Path) -> None:
     told += [text.early_pruning_text(days)] if days else []
     told += [text.kept_text(next_up.kept)] if next_up and next_up.kept else []
     kept = text.kept_json(next_up.kept if next_up else {})
-    emit({**text.checked_json(name, found, verdicts), "bends": days, "kept": kept, "short": short}, "\n".join(told))
+    emit({**text.checked_json(name, found, proved), "bends": days, "kept": kept, "short": short}, "\n".join(told))
 
 
 @click.command()
@@ -97,16 +99,19 @@ def plan(file: Path, old: Path | None, why: bool) -> None:
         next_up = follow(bundle, found, now=SystemClock().now()) if bundle else Next(found, place(found, before))
     found, placements = next_up.territory, next_up.placements
     moves = None if before is None else changes(found, before, placements)
-    verdicts = prove(found, placements)
     told = [] if moves is None else [text.moves_text(moves)]
     told += [text.former_text(next_up.former)] if next_up.former != NOBODY else []
     told.append(text.plan_text(found, placements, every_reason=why, kept=next_up.kept))
     told += [text.held_back_text(found, next_up.held_back)] if next_up.held_back else []
-    told.append(text.survival_text(found, verdicts))
+    told.append(text.survival_text(found, outcomes(found, placements)))
     voting = voters(found)
     told.append(text.voters_text(voting, every_reason=why))
-    values = text.plan_json(found, placements, verdicts, moves or (), voting)
-    emit({**values, "former": plain(next_up.former)}, "\n\n".join(told))
+
+    def values() -> dict[str, Any]:
+        shown = text.plan_json(found, placements, prove(found, placements), moves or (), voting)
+        return {**shown, "former": plain(next_up.former)}
+
+    emit(values, "\n\n".join(told))
 
 
 def _read_plan(old: Path) -> Mapping[str, Placement]:

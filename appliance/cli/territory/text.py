@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from appliance.clock import utc_text
 from appliance.config.remember import kept_until
 from appliance.territory.change import Move
 from appliance.territory.model import Node, Placement, Schedule, Service, Territory
+from appliance.territory.outcomes import Outcome
 from appliance.territory.room import NOTHING_KEPT, Kept, asked_of_others
 from appliance.territory.survival import Verdict, planned_only
 from appliance.territory.voters import COUNTS, Voters
@@ -27,7 +28,7 @@ SURVIVAL = ("EVENT", "SURVIVE", "LEAST", "GONE", "AS PLANNED")
 SUMMED = {"node": "each node lost", "pair": "each pair of nodes lost"}
 
 
-def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -> str:
+def checked_text(name: str, territory: Territory, outcomes: Sequence[Outcome]) -> str:
     """The text of `check` for a file without mistakes."""
     things = ((territory.sites, "site"), (territory.nodes, "node"), (territory.services, "service"))
     counts = ", ".join(format_count(len(found), thing) for found, thing in things)
@@ -36,14 +37,12 @@ def checked_text(name: str, territory: Territory, verdicts: Sequence[Verdict]) -
         lines.append(
             "Warning: no person in `people` who may sign acts has a key, so no loss can be signed. Add `keys`."
         )
-    events = {verdict.event for verdict in verdicts}
-    lost = [verdict for verdict in verdicts if not verdict.survives]
     lines += _planned_only(territory)
-    if not lost:
-        return "\n".join([*lines, f"Every service survives each of the {len(events)} events."])
-    lines.append(f"Not everything survives each of the {len(events)} events:")
-    for event in dict.fromkeys(it.event for it in lost):
-        gone = [it for it in lost if it.event == event]
+    taking = [it for it in outcomes if it.lost]
+    if not taking:
+        return "\n".join([*lines, f"Every service survives each of the {len(outcomes)} events."])
+    lines.append(f"Not everything survives each of the {len(outcomes)} events:")
+    for event, gone in ((it.loss.event, it.lost) for it in taking):
         if len(gone) > GONE_TOLD_MAX:
             lines.append(
                 f"  {event}: {len(gone)} of {len(territory.services)} services are lost, such as {gone[0].service}:"
@@ -110,15 +109,15 @@ def early_pruning_text(days: Mapping[str, int]) -> str:
     )
 
 
-def checked_json(name: str, territory: Territory, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def checked_json(name: str, territory: Territory, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     return {
         "file": name,
         "sites": len(territory.sites),
         "nodes": len(territory.nodes),
         "services": len(territory.services),
-        "events": len({verdict.event for verdict in verdicts}),
+        "events": len(outcomes),
         "planned_only": list(planned_only(territory)),
-        "lost": [asdict(verdict) for verdict in verdicts if not verdict.survives],
+        "lost": [asdict(verdict) for outcome in outcomes for verdict in outcome.lost],
     }
 
 
@@ -228,19 +227,30 @@ def former_text(former: Former) -> str:
     return "\n\n".join(told)
 
 
-def survival_text(territory: Territory, verdicts: Sequence[Verdict]) -> str:
+def survival_text(territory: Territory, outcomes: Sequence[Outcome]) -> str:
     """One row for each event, nodes and pairs summed up; `LEAST` is the fewest copies that any service is left with.
 
     Where copies are named that nothing writes yet, a sentence names them, and the last column counts them.
     """
-    groups: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
-        summed = verdict.survives and verdict.kind in SUMMED
-        groups.setdefault(SUMMED[verdict.kind] if summed else verdict.event, []).append(verdict)
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        for heading, part in _parts(outcome):
+            groups.setdefault(heading, []).append(part)
     planned = _planned_only(territory)
     columns = len(SURVIVAL) if planned else len(SURVIVAL) - 1
     rows = [_survival_row(event, group)[:columns] for event, group in groups.items()]
     return "\n".join((*planned, table(SURVIVAL[:columns], rows)))
+
+
+def _parts(outcome: Outcome) -> tuple[tuple[str, Outcome], ...]:
+    """The rows that tell of an event: services that survive the loss of a node or a pair are counted in one row for all
+    such events."""
+    event, summed = outcome.loss.event, SUMMED.get(outcome.loss.kind)
+    if not summed or not outcome.surviving:
+        return ((event, outcome),)
+    if not outcome.lost:
+        return ((summed, outcome),)
+    return (summed, replace(outcome, lost=())), (event, replace(outcome, surviving=0))
 
 
 def _planned_only(territory: Territory) -> tuple[str, ...]:
@@ -329,12 +339,15 @@ def _move(move: Move) -> str:
     )
 
 
-def _survival_row(event: str, verdicts: Sequence[Verdict]) -> tuple[str, ...]:
-    gone = sorted({verdict.service for verdict in verdicts if not verdict.survives})
+def _survival_row(heading: str, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    lost = [verdict for outcome in outcomes for verdict in outcome.lost]
+    gone = [verdict.service for verdict in lost]
+    surviving = sum(outcome.surviving for outcome in outcomes)
+    every = surviving + len(lost)
     return (
-        event,
-        f"{sum(verdict.survives for verdict in verdicts)} of {len(verdicts)}",
-        str(min(verdict.copies_left for verdict in verdicts)),
+        heading,
+        f"{surviving} of {every}",
+        str(0 if lost else min(outcome.fewest for outcome in outcomes)),
         (", ".join(gone) or "-") if len(gone) <= GONE_TOLD_MAX else f"{gone[0]} and {len(gone) - 1} more",
-        f"{sum(verdict.survives_as_planned for verdict in verdicts)} of {len(verdicts)}",
+        f"{surviving + sum(verdict.survives_as_planned for verdict in lost)} of {every}",
     )

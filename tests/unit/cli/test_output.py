@@ -23,6 +23,14 @@ def test_the_result_alone_goes_to_standard_output(capsys: pytest.CaptureFixture[
     assert capsys.readouterr() == ("two copies\n", "")
 
 
+def test_values_that_cost_much_are_made_for_json_only(capsys: pytest.CaptureFixture[str]) -> None:
+    def values() -> dict[str, object]:
+        raise AssertionError("nobody asked for JSON")
+
+    emit(values, "two copies")
+    assert capsys.readouterr().out == "two copies\n"
+
+
 def test_progress_off_a_terminal_is_a_line_now_and_then_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     times = iter([0.0, 10.0, 31.0, 40.0, 50.0])
     with progress("Sending", clock=lambda: next(times)) as advance:

@@ -12,8 +12,8 @@ from appliance.cli import main
 from appliance.cli.signed_bundle import signed_bundle
 from appliance.cli.territory.text import checked_text
 from appliance.config.load import load
+from appliance.territory.outcomes import outcomes
 from appliance.territory.placement import place
-from appliance.territory.survival import prove
 from appliance.trust.bundle import make_bundle
 from appliance.trust.keys import create_key, load_key
 
@@ -48,8 +48,8 @@ def test_check_says_of_the_example_what_only_planned_copies_would_survive(capsys
 
 def test_check_says_that_everything_survives_where_it_does() -> None:
     found = load(DEMO)
-    verdicts = [it for it in prove(found, place(found)) if it.survives]
-    assert checked_text("demo", found, verdicts).endswith("Every service survives each of the 14 events.")
+    surviving = [it for it in outcomes(found, place(found)) if not it.lost]
+    assert checked_text("demo", found, surviving).endswith("Every service survives each of the 14 events.")
 
 
 def test_plan_counts_planned_copies_in_a_column_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""The rules of placement, judged node by node.
+"""The rules of placement and of the survival table, judged node by node and verdict by verdict.
 
 This is how the code decided before it counted with sets. It is plain enough to be read, and takes minutes for a few
 hundred nodes: tests compare the code with it in territories that are drawn.
@@ -10,6 +10,9 @@ from collections.abc import Collection, Sequence
 
 from appliance.territory.model import Service, Territory
 from appliance.territory.room import Room
+from appliance.territory.survival import Verdict
+
+SUMMED = {"node": "each node lost", "pair": "each pair of nodes lost"}
 
 
 def shared_zones(here: Territory, one: str, other: str, *, tolerated: bool = False) -> list[str]:
@@ -57,3 +60,24 @@ def choose(
         return best
 
     return extended(chosen, able(here, service, room))
+
+
+def survival_rows(verdicts: Sequence[Verdict]) -> list[list[str]]:
+    """The rows of the table by column: event, survivors, fewest copies, services that are gone, survivors as planned.
+    Of each event, services that survive come first."""
+    groups: dict[str, list[Verdict]] = {}
+    events = list(dict.fromkeys(it.event for it in verdicts))
+    for it in sorted(verdicts, key=lambda it: (events.index(it.event), not it.survives)):
+        groups.setdefault(SUMMED.get(it.kind, it.event) if it.survives else it.event, []).append(it)
+    return [_row(event, group) for event, group in groups.items()]
+
+
+def _row(event: str, verdicts: Sequence[Verdict]) -> list[str]:
+    gone = sorted({it.service for it in verdicts if not it.survives})
+    return [
+        event,
+        f"{sum(it.survives for it in verdicts)} of {len(verdicts)}",
+        str(min(it.copies_left for it in verdicts)),
+        (", ".join(gone) or "-") if len(gone) <= 3 else f"{gone[0]} and {len(gone) - 1} more",
+        f"{sum(it.survives_as_planned for it in verdicts)} of {len(verdicts)}",
+    ]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.cli.territory.text import survival_text
 from appliance.territory.choice import complete
 from appliance.territory.domains import conflict, tolerated_zones_shared
-from appliance.territory.model import Event, ExternalPeer, OfflineDisk, Service, Territory
+from appliance.territory.model import Event, ExternalPeer, OfflineDisk, Placement, Service, Territory
+from appliance.territory.outcomes import outcomes
 from appliance.territory.placement import possible_copies
 from appliance.territory.room import Room, copies_wanted
+from appliance.territory.survival import prove
 from appliance.units import DAY, HOUR
 from tests.unit.territory import pair_by_pair
 from tests.worlds.drawn import territories
@@ -46,6 +50,15 @@ def _outside(draw: st.DrawFn, it: Service) -> Service:
     return replace(it, external=external, offline=offline, key_access=draw(st.sampled_from(["hot", "sealed"])))
 
 
+def holders(draw: st.DrawFn, here: Territory) -> dict[str, Placement]:
+    """Any nodes hold a service, none or many: what is left of it is no question of whether that is a good placement."""
+    return {
+        name: Placement(name, tuple(draw(st.lists(st.sampled_from(others), max_size=3, unique=True))))
+        for name, it in here.services.items()
+        if (others := sorted(here.nodes.keys() - {it.node}))
+    }
+
+
 @quick
 @given(full_of_everything())
 def test_two_nodes_conflict_for_the_same_reason(here: Territory) -> None:
@@ -77,6 +90,33 @@ def test_the_same_number_of_copies_is_possible(here: Territory) -> None:
         small = replace(it, quota_bytes=0)
         found = pair_by_pair.choose(here, small, Room(here), copies_wanted(it), it.standbys, ())
         assert possible_copies(here, it) == len(found)
+
+
+@quick
+@given(full_of_everything(), st.data())
+def test_each_event_takes_the_services_that_its_verdicts_say(here: Territory, data: st.DataObject) -> None:
+    placements = holders(data.draw, here)
+    verdicts = list(prove(here, placements))
+    found = outcomes(here, placements)
+    assert [it for outcome in found for it in outcome.lost] == [it for it in verdicts if not it.survives]
+    for outcome in found:
+        left = [it.copies_left for it in verdicts if it.event == outcome.loss.event and it.survives]
+        assert (outcome.surviving, outcome.fewest) == (len(left), min(left, default=0))
+
+
+@quick
+@given(full_of_everything(), st.data())
+def test_the_table_of_events_has_the_rows_of_all_verdicts(here: Territory, data: st.DataObject) -> None:
+    placements = holders(data.draw, here)
+    shown = survival_text(here, outcomes(here, placements)).splitlines()
+    rows = [re.split(r" {2,}", line) for line in shown if not line.startswith(("Warning", "EVENT"))]
+    planned = 5 if any(it.external or it.offline for it in here.services.values()) else 4
+    assert rows == [row[:planned] for row in pair_by_pair.survival_rows(list(prove(here, placements)))]
+
+
+def test_a_territory_without_services_has_no_outcome() -> None:
+    here = territory([node("a"), node("b")])
+    assert outcomes(here, {}) == tuple(prove(here, {})) == ()
 
 
 def test_nodes_that_conflict_with_the_same_nodes_are_not_tried_one_by_one() -> None:
