@@ -15,6 +15,7 @@ from appliance_lab.bench.names import names
 from appliance_lab.bench.outage import outage
 from appliance_lab.bench.pages import pages
 from appliance_lab.bench.parcel import cut, memory
+from appliance_lab.bench.planning import planning
 from appliance_lab.bench.provisioning import playbooks
 from appliance_lab.bench.resting import agent_at_rest
 from appliance_lab.bench.restoring import one_file, whole_service
@@ -40,6 +41,7 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "compaction": compaction,
     "file": one_file,
     "names": names,
+    "territory": planning,
     "portal": pages,
     "takeover": takeover,
     "leaderless": leaderless,
