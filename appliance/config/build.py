@@ -78,11 +78,13 @@ def _node(it: Placed[schema.NodePart]) -> model.Node:
 def _service(it: Placed[ServicePart]) -> model.Service:
     part = it.part
     retention = model.Retention(**_tuples(part.retention))
-    default = default_quota(part.size, part.change_per_day, part.lock, retention, part.schedule)
+    size, change = part.size, part.change_per_day
+    default = default_quota(size.bytes, change.bytes, part.lock, retention, part.schedule)
     return model.Service(
         it.name,
-        size_bytes=part.size,
-        change_bytes_per_day=part.change_per_day,
+        size_bytes=size.bytes,
+        change_bytes_per_day=change.bytes,
+        guessed=tuple(name for name, it in (("size", size), ("change_per_day", change)) if it.guessed),
         quota_bytes=part.quota or default,
         rpo_seconds=part.rpo,
         rto_seconds=part.rto,

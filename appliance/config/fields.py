@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, PlainValidator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -43,6 +43,16 @@ RATE_MAX = 1_000_000
 # Samba and Windows keep these for themselves, in any case of letters.
 _SHARES_KEPT = ("global", "homes", "printers", "print$", "ipc$", "admin$")
 _NETWORK_BITS_MIN = 8
+_BYTES = "[KMGTkmgt]?(?:[iI]?[bB])?"
+GUESS = "~"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A size that somebody declares of their data; `guessed` where it is written with a GUESS before it."""
+
+    bytes: int
+    guessed: bool = False
 
 
 def keywords(pattern: str, sentence: str = "", *kinds: str) -> JsonSchemaValue:
@@ -133,29 +143,34 @@ def _matching(pattern: str, sentence: str, *more_kinds: str) -> AfterValidator:
 
 
 def _from_units(parse: Callable[[str], float], *, least: int) -> BeforeValidator:
+    return BeforeValidator(lambda value: _in_units(parse, value, least) if isinstance(value, str) else value)
+
+
+def _in_units(parse: Callable[[str], float], value: str, least: int) -> int:
     """The bounds are part of it, so that a sentence shows what stands in the file."""
-
-    def read(value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            number = int(parse(value))
-        except UsageError as error:
-            raise refuse(str(error)) from error
-        except OverflowError as error:
-            raise refuse(f'"{value}" is larger than any disk or age.') from error
-        if number < least:
-            raise refuse(f"{value} is too small; the least is {least}.")
-        if number > NUMBER_MAX:
-            raise refuse(f"{value} is too large; the most is {NUMBER_MAX}.")
-        return number
-
-    return BeforeValidator(read)
+    try:
+        number = int(parse(value))
+    except UsageError as error:
+        raise refuse(str(error)) from error
+    except OverflowError as error:
+        raise refuse(f'"{value}" is larger than any disk or age.') from error
+    if number < least:
+        raise refuse(f"{value} is too small; the least is {least}.")
+    if number > NUMBER_MAX:
+        raise refuse(f"{value} is too large; the most is {NUMBER_MAX}.")
+    return number
 
 
-def _quantity(unit: str, example: str, *, least: int) -> _Keywords:
+def _declared(value: Any) -> Declared:
+    if not isinstance(value, str):
+        raise refuse("must be one size, such as 80G, or ~80G for a guess.")
+    return Declared(_in_units(parse_bytes, value.removeprefix(GUESS), least=0), guessed=value.startswith(GUESS))
+
+
+def _quantity(unit: str, example: str, *, least: int, mark: str = "") -> _Keywords:
     sentence = f"Write a number and a unit, such as {example}."
-    return _Keywords({**keywords(rf"\s*\d+(?:\.\d+)?\s*{unit}\s*", sentence, "string", "number"), "minimum": least})
+    pattern = rf"{mark}\s*\d+(?:\.\d+)?\s*{unit}\s*"
+    return _Keywords({**keywords(pattern, sentence, "string", "number"), "minimum": least})
 
 
 def _address(value: str) -> str:
@@ -243,8 +258,11 @@ def _without_repeats(values: list[str]) -> list[str]:
 _STRING = _Keywords({"type": "string"})
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 Name = Annotated[str, _Matching(_name, NAME.pattern, NAME_SENTENCE)]
-Size = Annotated[
-    int, _from_units(parse_bytes, least=0), _quantity("[KMGTkmgt]?(?:[iI]?[bB])?", "200M or 1.5G", least=0)
+Size = Annotated[int, _from_units(parse_bytes, least=0), _quantity(_BYTES, "200M or 1.5G", least=0)]
+DeclaredSize = Annotated[
+    Declared,
+    PlainValidator(_declared),
+    _quantity(_BYTES, "200M, or ~200M for a guess", least=0, mark=f"{GUESS}?"),
 ]
 Duration = Annotated[
     int, _from_units(parse_duration, least=1), _quantity("(?:s|m|min|h|d|w)?", "15m, 4h or 30d", least=1)

@@ -55,7 +55,7 @@ _NUMBER = r"\s*[+-]?\.?\d[\d._]*(?:[eE][+-]?\d+)?\s*"
 def json_schema() -> dict[str, Any]:
     """The whole schema, as JSON holds it."""
     _, made = models_json_schema([(part, "validation") for part in PARTS], schema_generator=_Generator)
-    parts: dict[str, Any] = made["$defs"]
+    parts = {part.__name__: made["$defs"][part.__name__] for part in PARTS}
     for part in PARTS:
         _describe(part, parts[part.__name__])
     file = parts.pop(schema.Document.__name__)

@@ -161,8 +161,8 @@ def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
             (*path, "copies"),
             f"is {part.copies}, fewer than the {len(part.standbys)} standbys, which all hold a copy.",
         )
-    if part.quota and part.quota < part.size:
-        yield (*path, "quota"), f"is {format_bytes(part.quota)}, less than the size, {format_bytes(part.size)}."
+    if part.quota and part.quota < part.size.bytes:
+        yield (*path, "quota"), f"is {format_bytes(part.quota)}, less than the size, {format_bytes(part.size.bytes)}."
 
 
 def _people(parts: Parts) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from appliance.config.fields import (
     Database,
+    DeclaredSize,
     Distinct,
     Duration,
     FolderOrFile,
@@ -98,9 +99,13 @@ class ServicePart(Strict, title="services"):
     )
     external: Names = Field([], description="*Later.* Names of `external` peers that must hold it.")
     offline: Names = Field([], description="*Later.* Names of `offline` disks that must hold it.")
-    size: Size = Field(description="Its size: for quota, seeding and the limits of its replica nodes.")
-    change_per_day: Size = Field(
-        description="How much usually changes in a day; a replica node accepts five times that, at least 1 GiB.",
+    size: DeclaredSize = Field(
+        description="Its size: for quota, seeding and the limits of its replica nodes. With `~` before it, such as "
+        "`~80G`, it is a guess.",
+    )
+    change_per_day: DeclaredSize = Field(
+        description="How much usually changes in a day; a replica node accepts five times that, at least 1 GiB. With "
+        "`~` before it, it is a guess.",
     )
     quota: Size = Field(
         0,

@@ -148,7 +148,8 @@ class Service:
     trusted with the key and hold the first copies; `copies` counts them too, never the origin. `share` is what PCs call
     its one folder, "" when it is no share; `share_groups` may enter, everybody when there are none. `address` is its
     own IPv4 address in the mesh, which goes where it is served; "" for what moves between nodes by hand alone. `called`
-    is its name in territory.yml where that was changed; "" where `name` is that.
+    is its name in territory.yml where that was changed; "" where `name` is that. `guessed` are the settings, `size` and
+    `change_per_day`, that territory.yml marks as guesses: it is for the person who plans, and is not signed.
     """
 
     name: str
@@ -176,6 +177,7 @@ class Service:
     lock_seconds: int = 30 * DAY
     retention: Retention = Retention()
     called: str = field(default="", metadata={"apart": True})
+    guessed: tuple[str, ...] = field(default=(), compare=False, metadata={"apart": True})
 
     @property
     def label(self) -> str:

@@ -58,11 +58,14 @@ def check(file: Path) -> None:
     short = text.short_quotas(found, {} if is_pipe else quota_places(file))
     told += [text.short_text(it) for it in short]
     told += [text.held_back_text(found, held_back)] if held_back else []
+    guessed = text.guesses(found)
+    told += [text.guesses_text(guessed)] if guessed else []
     days = early_pruning_days(found)
     told += [text.early_pruning_text(days)] if days else []
     told += [text.kept_text(next_up.kept)] if next_up and next_up.kept else []
     kept = text.kept_json(next_up.kept if next_up else {})
-    emit({**text.checked_json(name, found, proved), "bends": days, "kept": kept, "short": short}, "\n".join(told))
+    values = {"bends": days, "kept": kept, "short": short, "guessed": guessed}
+    emit({**text.checked_json(name, found, proved), **values}, "\n".join(told))
 
 
 @click.command()

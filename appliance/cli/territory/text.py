@@ -100,6 +100,27 @@ def short_text(it: Mapping[str, Any]) -> str:
     )
 
 
+def guesses(territory: Territory) -> list[dict[str, Any]]:
+    """The figures that territory.yml marks as guesses, a row each."""
+    return [
+        {"service": service.label, "setting": setting}
+        for service in territory.services.values()
+        for setting in service.guessed
+    ]
+
+
+def guesses_text(found: Sequence[Mapping[str, Any]]) -> str:
+    """The services by what is guessed of them."""
+    settings: dict[str, list[str]] = {}
+    for it in found:
+        settings.setdefault(it["service"], []).append(it["setting"])
+    services: dict[str, list[str]] = {}
+    for service, names in settings.items():
+        services.setdefault(" and ".join(names), []).append(service)
+    rows = (f"  {names} of {', '.join(of)}" for names, of in services.items())
+    return "\n".join([f"{format_count(len(found), 'figure')} marked ~ as a guess:", *rows])
+
+
 def early_pruning_text(days: Mapping[str, int]) -> str:
     """When shares become full enough for early pruning: the day of each service that does, of one at least."""
     first = min(days, key=lambda name: (days[name], name))

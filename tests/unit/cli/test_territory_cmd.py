@@ -97,6 +97,23 @@ def test_check_says_from_which_day_on_less_of_old_history_is_kept(capsys: pytest
     assert f"the first of docs-a on day {days['docs-a']}" in out
 
 
+def test_check_lists_the_figures_that_are_marked_as_guesses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "guess" not in run(capsys, "check", DEMO)[1]
+    file = changed(tmp_path, "change_per_day: 1M", "change_per_day: ~1M")
+    code, out, err = run(capsys, "check", file)
+    assert (code, err) == (0, "")
+    assert "1 figure marked ~ as a guess:\n  change_per_day of docs-a\n" in f"{out}\n"
+    guessed = json.loads(run(capsys, "check", file, "--json")[1])["guessed"]
+    assert guessed == [{"service": "docs-a", "setting": "change_per_day"}]
+
+
+def test_check_groups_the_guesses_of_a_new_territory(capsys: pytest.CaptureFixture[str]) -> None:
+    """The example is what a new maintenance team copies, and all its figures are invented."""
+    lines = run(capsys, "check", EXAMPLE)[1].splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("52 figures marked ~ as a guess"))
+    assert lines[at + 1].startswith("  size and change_per_day of docs-hermitage, docs-cuise-la-motte, ")
+
+
 def test_check_warns_when_nobody_could_sign_an_act(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "has a key, so no loss can be signed" in run(capsys, "check", DEMO)[1]
     line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB+vfhyFblf1H6zkC7yKPK4iUfj6MY0iBB+af1R2+l7F"

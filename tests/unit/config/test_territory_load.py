@@ -35,6 +35,16 @@ def example() -> Territory:
     return load(EXAMPLE)
 
 
+def test_a_guess_is_read_as_its_figure_and_is_not_signed(good: Territory) -> None:
+    """An older node reads the bundle of a territory with guesses, and a figure that was measured changes no service."""
+    text = GOOD.read_text("utf-8").replace("size: 80G", "size: ~80G").replace("day: 1G", 'day: "~ 1 GiB"')
+    guessed = parse(text.encode(), name="territory.yml")
+    assert guessed.services["docs-attichy"].guessed == ("size", "change_per_day")
+    assert good.services["docs-attichy"].guessed == ()
+    assert guessed == good
+    assert to_json(guessed) == to_json(good)
+
+
 def test_a_time_of_day_is_no_sexagesimal_number(good: Territory) -> None:
     assert good.services["docs-attichy"].schedule == Schedule(daily_at="21:30")
     assert good.services["civil-attichy"].schedule == Schedule(every_hours=4)

@@ -42,6 +42,7 @@ TEXTS = (
     "no",
     "500G",
     "1.5 GiB",
+    "~ 1.5 GiB",
     "4096",
     "15m",
     "30 d",
@@ -149,6 +150,8 @@ def test_a_text_that_the_loader_takes_is_one_that_an_editor_takes(part: type[Bas
         ("metered: yes", "metered: no"),
         ("metered: yes", "metered: true"),
         ("size: 80G", "size: 85899345920"),
+        ("size: 80G", "size: ~80G"),
+        ("change_per_day: 1G", "change_per_day: '~ 1 GiB'"),
     ],
 )
 def test_another_way_to_write_a_value_is_none_to_mark(old: str, new: str) -> None:
@@ -164,6 +167,9 @@ def test_another_way_to_write_a_value_is_none_to_mark(old: str, new: str) -> Non
         ("change_per_day: 1G", "change_per_dya: 1G", "services/docs-attichy"),
         ("size: 80G", "size: 80 gigas", "services/docs-attichy/size"),
         ("size: 80G", "size: -1", "services/docs-attichy/size"),
+        ("size: 80G", "size: ~", "services/docs-attichy/size"),
+        ("size: 80G", "size: 80G~", "services/docs-attichy/size"),
+        ("disk: 1T", "disk: ~1T", "defaults/node/disk"),
         ("copies: 2", "copies: 12", "defaults/service/copies"),
         ("copies: 2", "copies: two", "defaults/service/copies"),
         ("schedule: 21:30", "schedule: 25:30", "services/docs-attichy/schedule"),
