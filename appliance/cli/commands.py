@@ -45,6 +45,9 @@ COMMANDS = {
     "restore": Entry(
         "restore.group", "restore", "Find a file by name; restore it, a folder or everything; undo a restore."
     ),
+    "survey": Entry(
+        "survey", "survey", "Measure folders: their size and what changes in a day, as territory.yml asks for them."
+    ),
     "territory": Entry("territory.group", "territory", "Check, show, plan and sign the territory; grant epochs."),
     "node": Entry("node.group", "node", "Make a node, show it and its keys, give it its bundle and its sshd."),
     "act": Entry("act", "act", "Sign, accept and list acts of operators, such as a loss."),

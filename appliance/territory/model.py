@@ -180,6 +180,11 @@ class Service:
     guessed: tuple[str, ...] = field(default=(), compare=False, metadata={"apart": True})
 
     @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders that it backs up as they lie there; a database has none."""
+        return self.paths if self.kind == "files" else ()
+
+    @property
     def label(self) -> str:
         """How people are told of it: by its present name, with the first one, which is that of its history."""
         return f"{self.called} ({self.name})" if self.called else self.name

@@ -32,7 +32,7 @@ schema that a file names is of another version.
 - Names are small letters, digits and hyphens, a letter first, 63 characters at most.
 - Sizes are written `500G` or `1.5T`, in powers of 1024; durations `90s`, `15m`, `4h`, `30d`, `2w`.
 - `size` and `change_per_day` of a service may have a `~` before them, such as `~80G`: the figure is a guess. Nothing
-  else differs; `territory check` lists the guesses.
+  else differs; `territory check` lists the guesses, and [`appliance survey`](../how-to/survey.md) measures them.
 - What is not known is refused, and so are aliases (`*x`) and tags (`!x`). Text stays text: `21:30` is a time.
 - No text holds a line break, another control character, or a sign that turns the direction of writing; nodes refuse
   such a bundle, too.

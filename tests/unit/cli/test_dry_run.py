@@ -25,6 +25,7 @@ lab check; lab console; lab probe; lab status
 """They look, and print what they see; a copy that is opened to be read is kept, and nothing of a service changes."""
 
 WITHOUT = {
+    "survey": "without --days or --record it changes nothing, and prints the same",
     "internal agent": "it runs for good, and each thing that it does has a verb with --dry-run",
     "internal failover run": "it runs for good; `failover table` is what it would do",
     "internal failover broker": "it runs for good",

@@ -101,6 +101,7 @@ MOST = {
     **dict.fromkeys(GROUPS, 175),
     ("internal", "node", "keys"): 275,
     ("status",): 235,
+    ("survey",): 190,
     ("restore", "find"): 210,
 }
 

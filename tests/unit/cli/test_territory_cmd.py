@@ -99,19 +99,25 @@ def test_check_says_from_which_day_on_less_of_old_history_is_kept(capsys: pytest
 
 def test_check_lists_the_figures_that_are_marked_as_guesses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "guess" not in run(capsys, "check", DEMO)[1]
-    file = changed(tmp_path, "change_per_day: 1M", "change_per_day: ~1M")
+    file = changed(tmp_path, "change_per_day: 1M", "change_per_day: ~1M\n    exclude: ['*.tmp', cache/*]")
+    survey = "appliance survey --exclude '*.tmp' --exclude 'cache/*' /srv/docs-a"
     code, out, err = run(capsys, "check", file)
     assert (code, err) == (0, "")
-    assert "1 figure marked ~ as a guess:\n  change_per_day of docs-a\n" in f"{out}\n"
+    assert (
+        f"1 figure marked ~ as a guess, to be measured where the files are:\n  {survey}\n    change_per_day of docs-a\n"
+    ) in f"{out}\n"
     guessed = json.loads(run(capsys, "check", file, "--json")[1])["guessed"]
-    assert guessed == [{"service": "docs-a", "setting": "change_per_day"}]
+    assert guessed == [{"service": "docs-a", "setting": "change_per_day", "survey": survey}]
 
 
 def test_check_groups_the_guesses_of_a_new_territory(capsys: pytest.CaptureFixture[str]) -> None:
     """The example is what a new maintenance team copies, and all its figures are invented."""
     lines = run(capsys, "check", EXAMPLE)[1].splitlines()
     at = next(number for number, line in enumerate(lines) if line.startswith("52 figures marked ~ as a guess"))
-    assert lines[at + 1].startswith("  size and change_per_day of docs-hermitage, docs-cuise-la-motte, ")
+    assert lines[at + 1] == "  appliance survey /srv/partages"
+    assert lines[at + 2].startswith("    size and change_per_day of docs-hermitage, docs-cuise-la-motte, ")
+    assert lines[at + 3] == "  (of a database, a dump shows the size)"
+    assert lines[at + 4].startswith("    size and change_per_day of etat-civil-cuise-la-motte, ")
 
 
 def test_check_warns_when_nobody_could_sign_an_act(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
