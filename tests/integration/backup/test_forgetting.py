@@ -18,6 +18,7 @@ from appliance.host.command import run
 from appliance.host.layout import ServiceLayout
 from appliance.secret import Secret
 from appliance.territory.model import Retention
+from tests.worlds.repositories import copy_whole
 
 SERVICE = "docs-a"
 TWO_DAYS = Retention(hourly=0, daily=2, weekly=0, monthly=0)
@@ -28,16 +29,27 @@ def name(sequence: int) -> str:
     return f"{SERVICE}-1.{sequence}-2026-11-{sequence:02d}T21:00:00Z-{sequence:06d}"
 
 
-@pytest.fixture
-def borg(tmp_path: Path) -> Borg:
-    """A repository with an archive of each of four evenings, and a branch."""
-    made = Borg(Repository(tmp_path / "repository", tmp_path / "borg", Secret(b"phrase")), lock_wait_seconds=1)
+def borg_in(folder: Path) -> Borg:
+    return Borg(Repository(folder / "repository", folder / "borg", Secret(b"phrase")), lock_wait_seconds=1)
+
+
+@pytest.fixture(scope="session")
+def four_evenings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with an archive of each of four evenings, and a branch. Each test gets a copy."""
+    folder = tmp_path_factory.mktemp("four-evenings")
+    made = borg_in(folder)
     made.init()
-    (tmp_path / "acte.txt").write_text("acte")
+    (folder / "acte.txt").write_text("acte")
     for sequence in (1, 2, 3, 4):
-        made.create(name(sequence), ["acte.txt"], cwd=tmp_path, timestamp=f"2026-11-{sequence:02d}T21:00:00")
-    made.create(BRANCH, ["acte.txt"], cwd=tmp_path)
-    return made
+        made.create(name(sequence), ["acte.txt"], cwd=folder, timestamp=f"2026-11-{sequence:02d}T21:00:00")
+    made.create(BRANCH, ["acte.txt"], cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def borg(tmp_path: Path, four_evenings: Path) -> Borg:
+    copy_whole(four_evenings, tmp_path)
+    return borg_in(tmp_path)
 
 
 def leave_unfinished(borg: Borg, archive: str, folder: Path) -> str:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
+import shutil
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from appliance.borg.client import Borg
-from appliance.borg.model import Repository
 from appliance.host.layout import RequestFolders
 from appliance.restore.process import RestoreEnv, process
 from appliance.restore.request import Kind, RestoreRequest, Status, place_request
-from appliance.secret import Secret
+from tests.worlds.repositories import borg_at, copy_whole
 
 NOW = 1_795_600_000.0
 MOMENT = 1_795_417_200.0  # monday, 8 h in Paris
@@ -22,33 +21,39 @@ SHARE = "srv/shares/docs"
 BUDGET = f"{SHARE}/Finances/budget 2026.ods"
 
 
-@pytest.fixture
-def live(tmp_path: Path) -> Path:
-    """Monday is saved; on Tuesday the budget is another and a folder is gone."""
-    root = tmp_path / "live"
+@pytest.fixture(scope="session")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Monday is saved; on Tuesday the budget is another and a folder is gone. Each test gets a copy."""
+    made = tmp_path_factory.mktemp("saved")
+    live, borg = made / "live", borg_at(made)
     for path, text in (
         ("Finances/budget 2026.ods", "monday's budget"),
         ("Finances/factures/a:b.pdf", "an invoice"),
         ("Finances/factures/facture\udce9.pdf", "another"),
         ("Conseil/ordre du jour.odt", "the agenda"),
     ):
-        (root / SHARE / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / SHARE / path).write_text(text)
-        (root / SHARE / path).chmod(0o444)
-    os.symlink("/etc/passwd", root / SHARE / "Finances/lien")
-    os.mkfifo(root / SHARE / "Finances/tube")
-    return root
+        (live / SHARE / path).parent.mkdir(parents=True, exist_ok=True)
+        (live / SHARE / path).write_text(text)
+        (live / SHARE / path).chmod(0o444)
+    os.symlink("/etc/passwd", live / SHARE / "Finances/lien")
+    os.mkfifo(live / SHARE / "Finances/tube")
+    borg.init()
+    borg.create("monday", [SHARE], cwd=live, timestamp="2026-11-23T07:00:00Z")
+    (live / BUDGET).chmod(0o644)
+    (live / BUDGET).write_text("a wrong budget")
+    shutil.rmtree(live / SHARE / "Conseil")
+    return made
 
 
 @pytest.fixture
-def borg(tmp_path: Path, live: Path) -> Borg:
-    made = Borg(Repository(tmp_path / "state/repository", tmp_path / "state/borg", Secret(b"phrase")))
-    made.init()
-    made.create("monday", [SHARE], cwd=live, timestamp="2026-11-23T07:00:00Z")
-    (live / BUDGET).chmod(0o644)
-    (live / BUDGET).write_text("a wrong budget")
-    subprocess.run(("rm", "-r", str(live / SHARE / "Conseil")), check=True)
-    return made
+def borg(tmp_path: Path, saved: Path) -> Borg:
+    copy_whole(saved, tmp_path)
+    return borg_at(tmp_path)
+
+
+@pytest.fixture
+def live(tmp_path: Path, borg: Borg) -> Path:
+    return tmp_path / "live"
 
 
 @pytest.fixture

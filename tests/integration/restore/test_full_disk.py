@@ -26,7 +26,7 @@ pytestmark = pytest.mark.root
 
 SIZE_BYTES = 96 * MIB
 """A restore wants 64 MiB to stay free."""
-STEPS = 6
+STEPS = 4
 
 
 @pytest.fixture(params=["one disk", "state full", "share full"])
