@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +13,17 @@ from appliance.backup.peers.fetched_key import open_key
 from appliance.backup.writer import writer
 from appliance.errors import NotFound
 from appliance.secret import Secret
+from appliance.trust.keys import create_key
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
+from tests.worlds.demo import running_territory
 
 ODD = "Conseil/facture \udcff\u202e.odt"
 
 
-@pytest.fixture
-def saved(territory: ProcessTerritory, documents: Path) -> ProcessTerritory:
-    """Two days: a file of which the name is not UTF-8 is written, then another replaced and one deleted."""
+def save_two_days(territory: ProcessTerritory) -> None:
+    """A file of which the name is not UTF-8 is written, then another replaced and one deleted."""
+    documents = Path(territory.territory.services[SERVICE].paths[0])
     (documents / "Conseil").mkdir(exist_ok=True)
     (documents / ODD).write_text("the invoice")
     (documents / "budget.ods").write_text("the budget")
@@ -28,7 +32,28 @@ def saved(territory: ProcessTerritory, documents: Path) -> ProcessTerritory:
     (documents / "deleted.odt").unlink()
     (documents / "budget.ods").write_text("a wrong budget")
     writer.run(territory.open("commune-a"), SERVICE)
+
+
+@pytest.fixture
+def saved(territory: ProcessTerritory) -> ProcessTerritory:
+    save_two_days(territory)
     return territory
+
+
+@pytest.fixture(scope="module")
+def kept(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessTerritory]:
+    """The same for all tests that change nothing of it."""
+    place = tmp_path_factory.mktemp("kept")
+    shutil.copytree(corpus, place / "documents", symlinks=True)
+    create_key(place / "maintenance_ed25519")
+    with running_territory(place / "territory", place / "documents", place / "maintenance_ed25519") as made:
+        save_two_days(made)
+        yield made
+
+
+@pytest.fixture
+def kept_documents(kept: ProcessTerritory) -> Path:
+    return Path(kept.territory.services[SERVICE].paths[0])
 
 
 def archived(documents: Path, name: str) -> str:
@@ -97,41 +122,45 @@ def test_everything_of_a_node_comes_back_to_folders_or_in_place(
     assert "Give either" in type_at(saved, "commune-a", "restore", "node", code=2)
 
 
-def test_a_search_tells_that_more_exist_than_it_shows(saved: ProcessTerritory) -> None:
-    answer = type_at(saved, "commune-a", "restore", "find", "o", "--limit", "2")
+def test_a_search_tells_that_more_exist_than_it_shows(kept: ProcessTerritory) -> None:
+    answer = type_at(kept, "commune-a", "restore", "find", "o", "--limit", "2")
     assert (len(answer["found"]), answer["more"]) == (2, True)
-    told = saved.nodes["commune-a"].cli("restore", "find", "o", "--limit", "2").stderr.decode()
+    told = kept.nodes["commune-a"].cli("restore", "find", "o", "--limit", "2").stderr.decode()
     assert "2 shown, there are more: --limit 40" in told
-    nothing = saved.nodes["commune-a"].cli("restore", "find", "no-such-name").stderr.decode()
+    nothing = kept.nodes["commune-a"].cli("restore", "find", "no-such-name").stderr.decode()
     assert "restore find PART" in nothing
 
 
-def test_what_was_deleted_is_listed_and_comes_back(saved: ProcessTerritory, documents: Path, tmp_path: Path) -> None:
-    (found,) = type_at(saved, "commune-a", "restore", "find", "--deleted")["found"]
-    assert found["path"] == archived(documents, "deleted.odt")
+def test_what_was_deleted_is_listed_and_comes_back(
+    kept: ProcessTerritory, kept_documents: Path, tmp_path: Path
+) -> None:
+    (found,) = type_at(kept, "commune-a", "restore", "find", "--deleted")["found"]
+    assert found["path"] == archived(kept_documents, "deleted.odt")
     assert found["deleted_since"]
-    done = type_at(saved, "commune-a", "restore", "file", found["path"], "--to", str(tmp_path / "back"))
+    done = type_at(kept, "commune-a", "restore", "file", found["path"], "--to", str(tmp_path / "back"))
     assert Path(done["restored"]).read_text() == "deleted on tuesday"
 
 
 def test_a_name_that_is_not_utf_8_is_exact_in_json_and_harmless_on_a_terminal(
-    saved: ProcessTerritory, documents: Path, tmp_path: Path
+    kept: ProcessTerritory, kept_documents: Path, tmp_path: Path
 ) -> None:
-    (found,) = type_at(saved, "commune-a", "restore", "find", "facture", "conseil", ".odt")["found"]
-    assert found["path"] == archived(documents, ODD)
-    shown = saved.nodes["commune-a"].cli("restore", "find", "facture", "conseil", ".odt").stdout.decode()
+    (found,) = type_at(kept, "commune-a", "restore", "find", "facture", "conseil", ".odt")["found"]
+    assert found["path"] == archived(kept_documents, ODD)
+    shown = kept.nodes["commune-a"].cli("restore", "find", "facture", "conseil", ".odt").stdout.decode()
     assert "facture \\xff\\u202e.odt" in shown
-    done = type_at(saved, "commune-a", "restore", "file", found["path"], "--to", str(tmp_path / "back"))
+    done = type_at(kept, "commune-a", "restore", "file", found["path"], "--to", str(tmp_path / "back"))
     assert Path(os.fsdecode(os.fsencode(done["restored"]))).read_text() == "the invoice"
 
 
-def test_a_folder_comes_back_and_a_file_is_no_folder(saved: ProcessTerritory, documents: Path, tmp_path: Path) -> None:
-    path = archived(documents, "Conseil")
-    refused = type_at(saved, "commune-a", "restore", "file", path, "--to", str(tmp_path / "back"), code=2)
+def test_a_folder_comes_back_and_a_file_is_no_folder(
+    kept: ProcessTerritory, kept_documents: Path, tmp_path: Path
+) -> None:
+    path = archived(kept_documents, "Conseil")
+    refused = type_at(kept, "commune-a", "restore", "file", path, "--to", str(tmp_path / "back"), code=2)
     assert "appliance restore folder" in refused
-    done = type_at(saved, "commune-a", "restore", "folder", path, "--to", str(tmp_path / "back"))
+    done = type_at(kept, "commune-a", "restore", "folder", path, "--to", str(tmp_path / "back"))
     assert (Path(done["restored"]) / Path(ODD).name).read_text() == "the invoice"
-    again = type_at(saved, "commune-a", "restore", "folder", path, "--to", str(tmp_path / "back"), code=2)
+    again = type_at(kept, "commune-a", "restore", "folder", path, "--to", str(tmp_path / "back"), code=2)
     assert "is not empty" in again
 
 
@@ -162,16 +191,16 @@ def test_without_an_envelope_for_it_the_paper_is_refused_in_a_sentence(
         open_key(territory.open("commune-a"), SERVICE, tmp_path, Secret(b"typed"))
 
 
-def test_a_paper_that_is_not_needed_is_not_read_and_that_is_said(saved: ProcessTerritory) -> None:
-    told = saved.nodes["commune-a"].cli("restore", "find", "budget", "--recovery-sheet", stdin=b"").stderr.decode()
+def test_a_paper_that_is_not_needed_is_not_read_and_that_is_said(kept: ProcessTerritory) -> None:
+    told = kept.nodes["commune-a"].cli("restore", "find", "budget", "--recovery-sheet", stdin=b"").stderr.decode()
     assert "the recovery key is not needed and was not read" in told
 
 
-def test_a_blind_peer_opens_nothing_whatever_it_is_given(saved: ProcessTerritory) -> None:
+def test_a_blind_peer_opens_nothing_whatever_it_is_given(kept: ProcessTerritory) -> None:
     words = ("restore", "find", "budget", "--service", SERVICE, "--recovery-sheet", "--from", "standby")
-    refused = type_at(saved, "commune-b", *words, code=8)
+    refused = type_at(kept, "commune-b", *words, code=8)
     assert "does not trust commune-b" in refused
     assert "the recovery key opens it on a replacement machine (docs/how-to/replace-a-node.md)" in refused
-    refused = type_at(saved, "commune-b", "restore", "find", "budget", "--recovery-sheet", code=3)
+    refused = type_at(kept, "commune-b", "restore", "find", "budget", "--recovery-sheet", code=3)
     assert "by hand with this disk (docs/recovery-by-hand.md)" in refused
-    assert not saved.open("commune-b").service(SERVICE).root.exists()
+    assert not kept.open("commune-b").service(SERVICE).root.exists()
