@@ -34,7 +34,7 @@ from tests.integration.faults.world import (
 )
 
 KILLED = -signal.SIGKILL
-SAMPLE = 6
+SAMPLE = 4
 """Steps of each sweep in the daily run; the soak takes them all."""
 STEPS_OF_TIDYING = {"": 3, "delete": 60, "compact": 35}
 """As many as our own process, and each borg that it starts, has at least: the daily run draws one of each."""

@@ -31,7 +31,7 @@ from tests.integration.faults.results import Results, runs_wanted
 from tests.integration.faults.world import BLIND, ORIGIN, SERVICE, STANDBY, FaultWorld, put_cut_borg, remove_borg
 from tests.waiting import wait_until
 
-SAMPLE = 6
+SAMPLE = 4
 STEPS_MAX = 95
 """A little more than a run of ours, or a borg, has: a fault that comes too late is a run like another."""
 TIDYING_STEPS_MAX = {"": 4, "delete": 90, "compact": 50}

@@ -15,7 +15,7 @@ from appliance.portal.build import make_web_app, routes
 from appliance.portal.lookup import Lookup
 from tests.integration.portal.world import NODE, Visitor, World
 
-TRIES = 12
+TRIES = 8
 ODD = (
     b"",
     b"0",
