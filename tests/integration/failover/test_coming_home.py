@@ -20,7 +20,8 @@ from appliance.coordination.keys import new_lease
 from appliance.coordination.port import Claim
 from appliance.failover.status import failover_lock
 from appliance.host.journal import Journal
-from appliance_lab.processes.failover import FailoverWorld
+from appliance.voter.etcd_admin import EtcdAdmin
+from appliance_lab.processes.failover import VOTERS, FailoverWorld
 from appliance_lab.processes.faults import heal, inject
 from appliance_lab.processes.run import save
 from tests.integration.failover.conftest import LEASE_SECONDS, SERVICE, Begin, files, violated
@@ -52,6 +53,7 @@ def test_a_service_goes_home_by_itself_at_night_once_its_home_has_been_ready_for
 
 
 def test_a_person_hands_it_back_once_its_home_has_been_ready_for_twenty_leases(begin: Begin) -> None:
+    """By then brokers have seen to their voters, which they do once a minute."""
     world = begin("exclusive")
     ready = replaced_and_ready(world)
     assert hand_back(world, "--dry-run") is None
@@ -65,6 +67,28 @@ def test_a_person_hands_it_back_once_its_home_has_been_ready_for_twenty_leases(b
     assert hand_back(world) is not None
     assert world.add(102) == HOME
     assert violated(world) == {}
+    assert_brokers_see_to_their_voters(world)
+
+
+def assert_brokers_see_to_their_voters(world: FailoverWorld) -> None:
+    """Each has copied its store and said how it is; the lead is where the territory wants it."""
+    for name in VOTERS:
+        care = world.node(name).layout.voter_maintenance
+        world.wait(lambda care=care: list(care.glob("*.snapshot")), f"{name} has copied its store")  # type: ignore[misc]
+        world.wait((care / "care.json").exists, f"{name} has said how its voter is")
+    # A broker looks once a minute, and gives a lead that it has just got at its next look.
+    world.wait(lambda: asyncio.run(leader(world)) == STANDBY, "the lead is handed over", seconds=180)
+    answers = json.loads(world.node(STANDBY).cli("--json", "doctor", check=False).stdout)
+    (voter,) = (it for it in answers["checks"] if it["check"] == "voter")
+    assert voter["state"] == "ok"
+
+
+async def leader(world: FailoverWorld) -> str:
+    admin = EtcdAdmin(world.etcd.addresses[0])
+    numbers = {number: name for name, number in (await admin.members()).items()}
+    status = await admin.status()
+    await admin.close()
+    return numbers.get(status.leader, "")
 
 
 def hand_back(world: FailoverWorld, *more: str) -> dict[str, Any] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import threading
 
 import pytest
@@ -29,7 +28,6 @@ from appliance.node.current import files_of
 from appliance.node.handle import Node
 from appliance.trust.grant import make_request, read_request
 from appliance.trust.keys import load_key, public_line
-from appliance.voter.etcd_admin import EtcdAdmin
 from appliance_lab.processes.failover import VOTERS, FailoverWorld
 from appliance_lab.processes.faults import heal, inject
 from tests.integration.failover.conftest import HOME, LEASE_SECONDS, SERVICE, STANDBY, Begin, violated
@@ -145,27 +143,6 @@ def test_the_others_go_on_when_a_voter_is_revoked(begin: Begin) -> None:
     world.wait_for(STANDBY, "ACTIVE")
     assert world.add(100) == STANDBY
     assert violated(world) == {}
-
-
-def test_brokers_see_to_their_voters_and_the_lead_is_where_the_territory_wants_it(begin: Begin) -> None:
-    world = begin("exclusive")
-    for name in VOTERS:
-        care = world.node(name).layout.voter_maintenance
-        world.wait(lambda care=care: list(care.glob("*.snapshot")), f"{name} has copied its store")  # type: ignore[misc]
-        world.wait((care / "care.json").exists, f"{name} has said how its voter is")
-    # A broker looks once a minute, and gives a lead that it has just got at its next look.
-    world.wait(lambda: asyncio.run(_leader(world)) == STANDBY, "the lead is handed over", seconds=180)
-    answers = json.loads(world.node(STANDBY).cli("--json", "doctor", check=False).stdout)
-    (voter,) = (it for it in answers["checks"] if it["check"] == "voter")
-    assert voter["state"] == "ok"
-
-
-async def _leader(world: FailoverWorld) -> str:
-    admin = EtcdAdmin(world.etcd.addresses[0])
-    numbers = {number: name for name, number in (await admin.members()).items()}
-    status = await admin.status()
-    await admin.close()
-    return numbers.get(status.leader, "")
 
 
 def test_a_local_first_home_goes_on_without_voters_and_its_standby_serves_a_dated_copy_when_it_dies(
