@@ -65,6 +65,8 @@ class FailoverWorld:
     operator_key: Path | None = None
     """The key of `maintenance`, where acts can be signed."""
     acts: itertools.count[int] = field(default_factory=itertools.count)
+    issuer: certificates.Issuer | None = None
+    """The issuer of the nodes' certificates."""
 
     @property
     def candidates(self) -> tuple[str, ...]:
@@ -188,6 +190,26 @@ class FailoverWorld:
             node.start_watchdog()
         node.start_failover()
 
+    def replace(self, name: str) -> None:
+        """Another machine stands where `name` stood, which is dead: an empty disk, keys of its own, in the next bundle;
+        nothing of it is started."""
+        assert self.issuer is not None
+        self.lines += self.node(name).layout.failover_history.read_text().splitlines()
+        self.node(name).wipe()
+        self.territory.add_node(name)
+        self.territory.sign()
+        certificates.give(self.territory, self.issuer)
+        self.put_program(name)
+
+    def put_program(self, name: str) -> None:
+        """Tell the candidate `name` by which program it serves."""
+        port, copy_port = self.ports[name]
+        argv = [sys.executable, "-m", "appliance_lab.processes.writer"]
+        programs = {self.service: {"argv": argv, "port": port, "copy_port": copy_port}}
+        layout = self.node(name).layout
+        layout.machine.mkdir()
+        (layout.root / "programs.json").write_text(json.dumps(programs))
+
     def agent(self, name: str) -> Any:
         """The process that runs the services of `name`."""
         return self.node(name).processes[-1]
@@ -288,16 +310,12 @@ def _begin(world: FailoverWorld) -> None:
         if name in world.clocks and found is not None:
             world.clocks[name].set_off(0)
             node.environment = world.clocks[name].environment(found)
-    issuer = certificates.begin(made.territory.domain)
-    made.ca = pki.fingerprint_of(issuer.root)
+    world.issuer = certificates.begin(made.territory.domain)
+    made.ca = pki.fingerprint_of(world.issuer.root)
     made.sign()
-    certificates.give(made, issuer)
-    argv = [sys.executable, "-m", "appliance_lab.processes.writer"]
-    for name, (port, copy_port) in world.ports.items():
-        layout = made.nodes[name].layout
-        layout.machine.mkdir()
-        programs = {world.service: {"argv": argv, "port": port, "copy_port": copy_port}}
-        (layout.root / "programs.json").write_text(json.dumps(programs))
+    certificates.give(made, world.issuer)
+    for name in world.candidates:
+        world.put_program(name)
     made.begin_services()
     _tell_begin(world)
     for name in made.nodes:
