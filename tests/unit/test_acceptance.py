@@ -39,6 +39,7 @@ def test_the_tests_send_no_command_but_those_of_the_list() -> None:
     assert sent == {"conftest.py: .run(words, capture_output=True, check=False)"}, "that one ends our own connections"
 
 
+@pytest.mark.long
 def test_without_hosts_nothing_of_it_is_collected() -> None:
     argv = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--collect-only", "-q", "tests/acceptance")
     found = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
@@ -58,6 +59,7 @@ def test_an_inventory_that_is_none_is_refused_before_anybody_is_asked(words: tup
     assert found.stderr.startswith(say)
 
 
+@pytest.mark.long
 def test_a_territory_with_a_mistake_is_refused_with_its_line(tmp_path: Path) -> None:
     text = (ROOT / "inventory/lab/territory.yml").read_text()
     (tmp_path / "territory.yml").write_text(text.replace("zones: [heights]", "zones: [depths]"))

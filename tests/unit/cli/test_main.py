@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import click
@@ -56,22 +57,24 @@ def test_the_commands_page_says_what_help_says() -> None:
     assert (ROOT / "docs/reference/commands.md").read_text() == page(), "write it again: make docs"
 
 
-def helped(*words: str) -> tuple[list[str], str]:
-    """Return the output of --help after `words`, and the modules of commands and the slow ones that were imported for
-    it."""
+@cache
+def helped(*words: str) -> tuple[list[str], str, int]:
+    """Return the output of --help after `words`, the modules of commands and the slow ones that were imported for it,
+    and how many modules of all."""
     code = (
         f"import sys; from appliance.cli.main import run; run([*{words!r}, '--help']);"
-        f"print(*[m for m in sys.modules if m in {MODULES} or m.split('.')[0] in ('pydantic', 'rich', 'asyncio')])"
+        f"print(*[m for m in sys.modules if m in {MODULES} or m.split('.')[0] in ('pydantic', 'rich', 'asyncio')]);"
+        "print(len(sys.modules))"
     )
     told = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )
-    *help_lines, imported = told.stdout.splitlines()
-    return help_lines, imported
+    *help_lines, imported, count = told.stdout.splitlines()
+    return help_lines, imported, int(count)
 
 
 def test_help_lists_every_command_without_importing_any() -> None:
-    help_lines, imported = helped()
+    help_lines, imported, _ = helped()
     assert imported == ""
     for name in main.root.listed:
         assert any(line.split()[:1] == [name] for line in help_lines)
@@ -79,7 +82,7 @@ def test_help_lists_every_command_without_importing_any() -> None:
 
 @pytest.mark.parametrize("words", GROUPS, ids=" ".join)
 def test_the_help_of_a_group_lists_its_verbs_without_importing_any(words: tuple[str, ...]) -> None:
-    help_lines, imported = helped(*words)
+    help_lines, imported, _ = helped(*words)
     assert imported == main.root.entries[words[0]].full_module
     for name in GROUPS[words].listed:
         assert any(line.split()[:1] == [name] for line in help_lines)
@@ -92,7 +95,7 @@ def test_a_group_says_of_a_verb_what_the_verb_says_of_itself(words: tuple[str, .
 
 
 def test_a_verb_of_a_group_imports_no_other() -> None:
-    _, imported = helped("internal", "node", "keys")
+    _, imported, _ = helped("internal", "node", "keys")
     assert imported.split() == ["appliance.cli.internal.group", "appliance.cli.internal.node.keys"]
 
 
@@ -110,11 +113,7 @@ MOST = {
 def test_a_start_loads_little(words: tuple[str, ...], most: int) -> None:
     """The modules that it loads make a start slow, and they can be counted; seconds are the benchmark's, row
     `start`."""
-    code = f"import sys; from appliance.cli.main import run; run([*{words!r}, '--help']); print(len(sys.modules))"
-    told = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
-    )
-    assert int(told.stdout.splitlines()[-1]) <= most
+    assert helped(*words)[2] <= most
 
 
 def test_no_command_shows_the_help() -> None:

@@ -29,6 +29,7 @@ GOOD = (ROOT / "tests/cases/territory/good.yml").read_text("utf-8")
 FOLDERS = "    paths: [/srv/partages]\n"
 NAMES = {"SITE", "SHARE", "DATABASE", "ALL"}
 """The names of forms in `territory/service_forms.py`."""
+KIND_OR_FORM = re.compile(r"\b(kind|form|service_forms)\b")
 MAY_NAME_A_KIND = {
     "appliance/failover/forms/": "the forms themselves",
     "appliance/territory/": "what of them stands in a territory",
@@ -114,13 +115,15 @@ def test_code_that_decides_by_the_name_of_a_form_or_kind_is_found(code: str) -> 
 
 def decided_by_kind(code: str) -> Iterator[str]:
     """Yield the names of forms and kinds that `code` imports, compares with, or looks up by."""
+    if not KIND_OR_FORM.search(code):
+        return
     for node in ast.walk(ast.parse(code)):
         match node:
             case ast.ImportFrom(module="appliance.territory.service_forms"):
                 yield from (it.name for it in node.names if it.name in NAMES)
             case ast.Compare() | ast.Match() | ast.Call(func=ast.Attribute(value=ast.Dict())):
                 line, literals = ast.unparse(node), _literals(node)
-                if literals & {*FORMS, *SERVICE_KINDS} and re.search(r"\b(kind|form)\b", line):
+                if literals & {*FORMS, *SERVICE_KINDS} and KIND_OR_FORM.search(line):
                     yield line.partition("\n")[0]
 
 
