@@ -14,6 +14,7 @@ from appliance.backup.survey.estimate import COVERED_DAYS_MIN, Draft, covered_da
 from appliance.backup.survey.looks import Look
 from appliance.backup.survey.walk import Scope, Seen, look, open_folders
 from appliance.cli.output import LINE_EVERY_SECONDS, emit, say
+from appliance.cli.territory.guesses import survey_line
 from appliance.clock import Clock, SystemClock, utc_seconds
 from appliance.errors import OK, WARNINGS, UsageError
 from appliance.units import DAY, HOUR, as_typed, format_count, format_duration, printable
@@ -195,6 +196,4 @@ def _for_cron(run: Run) -> list[str]:
 
 def _again(run: Run, *options: str, quiet: bool = False) -> str:
     """The command for the same files with `options`."""
-    program = ("appliance", "--quiet") if quiet else ("appliance",)
-    exclude = [word for pattern in run.scope.exclude for word in ("--exclude", pattern)]
-    return as_typed(*program, "survey", *options, *exclude, *run.scope.folders)
+    return survey_line(run.scope.folders, run.scope.exclude, *options, quiet=quiet)

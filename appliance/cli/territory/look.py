@@ -17,6 +17,7 @@ from appliance.cli.arguments import read_file
 from appliance.cli.output import emit, say
 from appliance.cli.territory import text
 from appliance.cli.territory.before import beside, is_bundle, read_before
+from appliance.cli.territory.guesses import guesses, guesses_text
 from appliance.clock import SystemClock
 from appliance.config.editing import schema_text, stale_schema
 from appliance.config.json_schema import json_schema
@@ -58,8 +59,8 @@ def check(file: Path) -> None:
     short = text.short_quotas(found, {} if is_pipe else quota_places(file))
     told += [text.short_text(it) for it in short]
     told += [text.held_back_text(found, held_back)] if held_back else []
-    guessed = text.guesses(found)
-    told += [text.guesses_text(guessed)] if guessed else []
+    guessed = guesses(found)
+    told += [guesses_text(guessed)] if guessed else []
     days = early_pruning_days(found)
     told += [text.early_pruning_text(days)] if days else []
     told += [text.kept_text(next_up.kept)] if next_up and next_up.kept else []
@@ -71,7 +72,7 @@ def check(file: Path) -> None:
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of territory.yml, by which an editor completes and checks it."""
-    emit({"json_schema": json_schema()}, schema_text().rstrip("\n"))
+    emit(lambda: {"json_schema": json_schema()}, schema_text().rstrip("\n"))
 
 
 @click.command()

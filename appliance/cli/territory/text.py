@@ -25,7 +25,6 @@ GONE_TOLD_MAX = 3
 BALANCE = ("NODE", "OFFERS", "HOLDS", "NEEDS OF OTHERS", "HELD OF REMOVED SERVICES")
 SURVIVAL = ("EVENT", "SURVIVE", "LEAST", "GONE", "AS PLANNED")
 # A row each would be hundreds of lines that all say the same; those that fail are always named.
-NO_SURVEY = "(of a database, a dump shows the size)"
 SUMMED = {"node": "each node lost", "pair": "each pair of nodes lost"}
 
 
@@ -99,37 +98,6 @@ def short_text(it: Mapping[str, Any]) -> str:
         f"nodes refuse backups from day {it['lasts_days']} on, counted from the first backup; "
         f"{format_bytes(it['would_do_bytes'])} would be enough."
     )
-
-
-def guesses(territory: Territory) -> list[dict[str, Any]]:
-    """The figures that territory.yml marks as guesses, a row each; `survey` measures them, "" for a database."""
-    return [
-        {"service": service.label, "setting": setting, "survey": survey_of(service)}
-        for service in territory.services.values()
-        for setting in service.guessed
-    ]
-
-
-def survey_of(service: Service) -> str:
-    """The command that measures `service` on the machine that has its files; "" for a database."""
-    if not service.folders:
-        return ""
-    exclude = [word for pattern in service.exclude for word in ("--exclude", pattern)]
-    return as_typed("appliance", "survey", *exclude, *service.folders)
-
-
-def guesses_text(found: Sequence[Mapping[str, Any]]) -> str:
-    """The commands that measure what is guessed, each with the settings and services that it is for."""
-    settings: dict[tuple[str, str], list[str]] = {}
-    for it in found:
-        settings.setdefault((it["survey"] or NO_SURVEY, it["service"]), []).append(it["setting"])
-    surveys: dict[str, dict[str, list[str]]] = {}
-    for (survey, service), names in settings.items():
-        surveys.setdefault(survey, {}).setdefault(" and ".join(names), []).append(service)
-    told = [f"{format_count(len(found), 'figure')} marked ~ as a guess, to be measured where the files are:"]
-    for survey, rows in surveys.items():
-        told += [f"  {survey}", *(f"    {names} of {', '.join(services)}" for names, services in rows.items())]
-    return "\n".join(told)
 
 
 def early_pruning_text(days: Mapping[str, int]) -> str:
