@@ -78,6 +78,12 @@ FILE_TYPE = click.Path(path_type=Path, readable=False)
 SHORT_COMMAND = re.compile(r"(Type|here:) `appliance (?!--state |territory )")
 
 service_argument = click.argument("service", type=SERVICE_TYPE)
+identity_option = click.option(
+    "--identity",
+    metavar="FILE",
+    type=FILE_TYPE,
+    help="The private key to use; by default those of the SSH agent and ~/.ssh.",
+)
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 
 

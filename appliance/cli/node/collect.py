@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option
+from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option, identity_option
 from appliance.cli.output import emit, say, table
 from appliance.clock import SystemClock, utc_text
 from appliance.config.collected import DATE, read_collected
@@ -26,12 +26,7 @@ FOLDER = "keys"
 @click.option(
     "--territory", "folder", metavar="DIR", default=".", type=FILE_TYPE, help="The folder of territory.yml and keys/."
 )
-@click.option(
-    "--identity",
-    metavar="FILE",
-    type=FILE_TYPE,
-    help="The private key to use; by default those of the SSH agent and ~/.ssh.",
-)
+@identity_option
 @dry_run_option
 def collect(names: tuple[str, ...], folder: Path, identity: Path | None, dry_run: bool) -> int:
     """Collect the public keys of the nodes, by default all, into DIR/keys.

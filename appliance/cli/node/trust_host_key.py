@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.arguments import FILE_TYPE, dry_run_option, read_file
+from appliance.cli.arguments import FILE_TYPE, dry_run_option, identity_option, read_file
 from appliance.cli.output import emit, say
 from appliance.errors import NotFound, UsageError
 from appliance.host.network import known_hosts
@@ -41,12 +41,7 @@ PUBLIC_KEY_KINDS = ("ssh-ed25519 ", "ecdsa-sha2-", "ssh-rsa ", "sk-ssh-", "sk-ec
     type=FILE_TYPE,
     help="Install this public key, with a password that is asked for or read from standard input.",
 )
-@click.option(
-    "--identity",
-    metavar="FILE",
-    type=FILE_TYPE,
-    help="The private key to use; by default those of the SSH agent and ~/.ssh.",
-)
+@identity_option
 @click.option("--replace", is_flag=True, help="The machine is new and replaces one whose key was recorded before.")
 @dry_run_option
 def trust_host_key(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.arguments import FILE_TYPE
+from appliance.cli.arguments import FILE_TYPE, identity_option
 from appliance.cli.output import emit
 from appliance.cli.status.text import EXIT_CODES
 from appliance.cli.territory.status_text import Row, status_json, status_text, worst_first
@@ -27,12 +27,7 @@ CONNECT_SECONDS_MAX = 2.0
 
 @click.command()
 @click.argument("file", metavar="[FILE|DIR]", default=".", type=FILE_TYPE)
-@click.option(
-    "--identity",
-    metavar="FILE",
-    type=FILE_TYPE,
-    help="The private key to use; by default those of the SSH agent and ~/.ssh.",
-)
+@identity_option
 @click.option("--all", "everything", is_flag=True, help="Show every reason of each node, not only the three worst.")
 @click.option(
     "--node-deadline", metavar="DURATION", default="10s", show_default=True, help="Wait for a node for so long."
