@@ -32,18 +32,13 @@ def status_json(status: Status) -> dict[str, Any]:
     return {
         "node": status.node,
         "state": status.state,
-        "judged": [
-            {
-                "subject": it.subject,
-                "role": it.role,
-                "state": it.state,
-                "summary": it.summary,
-                "reasons": [reason_json(reason) for reason in it.reasons],
-                **it.facts,
-            }
-            for it in status.judged
-        ],
+        "judged": [*map(judged_json, status.judged)],
     }
+
+
+def judged_json(it: Judged) -> dict[str, Any]:
+    shown = {"subject": it.subject, "role": it.role, "state": it.state, "summary": it.summary}
+    return {**shown, "reasons": [reason_json(reason) for reason in it.reasons], **it.facts}
 
 
 def reason_json(it: Reason) -> dict[str, Any]:

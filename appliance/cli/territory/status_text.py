@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.cli.status.text import ROLES, reason_json
+from appliance.cli.status.text import ROLES, judged_json
 from appliance.errors import ApplianceError
 from appliance.monitor.states import ORDER, Judged, Reason, State
 from appliance.monitor.status import Status
@@ -67,13 +67,8 @@ def _row_json(row: Row) -> dict[str, Any]:
         "state": row.state,
         "answered": not said["error"],
         **said,
-        "judged": [*map(_judged_json, row.judged)],
+        "judged": [*map(judged_json, row.judged)],
     }
-
-
-def _judged_json(it: Judged) -> dict[str, Any]:
-    shown = {"subject": it.subject, "role": it.role, "state": it.state, "summary": it.summary}
-    return {**shown, "reasons": [reason_json(reason) for reason in it.reasons], **it.facts}
 
 
 def status_text(rows: Sequence[Row], seconds: float, *, every_reason: bool) -> str:
