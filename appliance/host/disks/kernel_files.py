@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from appliance.host.disks.mounts import mount_rows
+
 
 def made_by_the_kernel(folder: str, device: int) -> bool:
     """Whether `folder`, on the device `device` (`st_dev`), is of a file system that stores nothing.
@@ -16,9 +18,4 @@ def made_by_the_kernel(folder: str, device: int) -> bool:
 def _kind_of(device: int) -> str:
     """The kind of file system that is mounted as `device`; "" when it is not in mountinfo, as a subvolume is not."""
     number = f"{os.major(device)}:{os.minor(device)}"
-    with open("/proc/self/mountinfo", errors="surrogateescape") as file:
-        for line in file:
-            words = line.split(" ")
-            if words[2] == number:
-                return words[words.index("-") + 1]
-    return ""
+    return next((words[words.index("-") + 1] for words in mount_rows() if words[2] == number), "")

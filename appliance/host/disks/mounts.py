@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.host.command import run
@@ -9,15 +10,16 @@ from appliance.host.command import run
 TIMEOUT_SECONDS = 60.0
 
 
+def mount_rows() -> Iterator[list[str]]:
+    """The words of each mount, as in proc_pid_mountinfo(5), the earliest first."""
+    with open("/proc/self/mountinfo", errors="surrogateescape") as file:
+        yield from map(str.split, file)
+
+
 def mounts_below(folder: Path) -> list[Path]:
     """The mount points at and below `folder`, the innermost and latest first."""
-    found = []
-    with open("/proc/self/mountinfo", errors="surrogateescape") as file:
-        for line in file:
-            place = Path(_unescaped(line.split()[4]))
-            if place.is_relative_to(folder):
-                found.append(place)
-    return found[::-1]
+    found = [Path(_unescaped(words[4])) for words in mount_rows()]
+    return [place for place in reversed(found) if place.is_relative_to(folder)]
 
 
 def unmount_below(folder: Path) -> None:

@@ -162,6 +162,7 @@ def _keys(identity: Path | None) -> Sequence[paramiko.PKey]:
 
 
 def load_key(path: Path) -> paramiko.PKey:
+    """The private key in the file `path`; raise UsageError when it cannot be read, or is under a passphrase."""
     try:
         return paramiko.PKey.from_path(path)
     except (OSError, ValueError, TypeError, paramiko.SSHException) as error:
