@@ -26,6 +26,7 @@ from appliance.trust.keys import create_key
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.processes.node import free_ports
 from tests.pace import PACE
+from tests.worlds.listeners import full
 from tests.worlds.sshds import ADDRESS, host_key, lets_in, sshd, wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -123,19 +124,6 @@ def elsewhere(control: ControlMachine, node: str, port: int | str) -> Iterator[N
 
 
 @contextmanager
-def black_hole() -> Iterator[int]:
-    """A port at which a connection is never taken, as when packets are dropped: its queue is full."""
-    with socket.socket() as listener, ExitStack() as stack:
-        listener.bind((ADDRESS, 0))
-        listener.listen(0)
-        for _ in range(3):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-
-
-@contextmanager
 def mute() -> Iterator[int]:
     """A port that takes connections and never says a word, as a machine that hangs."""
     with socket.create_server((ADDRESS, 0)) as listener:
@@ -171,7 +159,7 @@ def test_twenty_one_nodes_are_shown_within_three_seconds_with_one_of_them_off(
 
 
 def test_a_machine_that_drops_packets_is_given_up_after_two_seconds(control: ControlMachine) -> None:
-    with black_hole() as port, elsewhere(control, "attichy", port):
+    with full() as port, elsewhere(control, "attichy", port):
         code, shown = control.ask_json()
     assert (code, shown["state"], shown["answered"]) == (4, "unknown", 20)
     assert of(shown, "attichy")["error"] == f"{ADDRESS}:{port}: no answer (timed out)."

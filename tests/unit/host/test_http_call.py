@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -17,6 +17,7 @@ from appliance.errors import IntegrityError
 from appliance.host.network import http_call
 from appliance.trust import pki
 from tests.pace import LONG
+from tests.worlds.listeners import full
 
 LOOPBACK, DOMAIN, NODE = "127.0.0.1", "test.internal", "commune-b"
 SECONDS_MAX, BYTES_MAX = 0.6, 10_000
@@ -287,16 +288,3 @@ def test_what_is_read_in_pieces_has_a_silence_and_an_end_of_its_own() -> None:
         pieces(lambda line: (line.sendall(length(9)), silent(line)), 20, 0.2)
     with pytest.raises(OSError, match=r"within 0.3 s"):
         pieces(drips(length(99_999)), 0.3, 20)
-
-
-@contextmanager
-def full() -> Iterator[int]:
-    """The port of a server whose queue is full: a connection to it is neither taken nor refused."""
-    with socket.socket() as server, ExitStack() as stack:
-        server.bind((LOOPBACK, 0))
-        server.listen(0)
-        for _ in range(3):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(server.getsockname())
-        yield server.getsockname()[1]
