@@ -125,6 +125,7 @@ def _everywhere(territory: Territory, folder: Path) -> Mapping[str, object]:
         "ansible_control_path_dir": f"{CONTROL_PATHS}-{sha256(str(folder).encode()).hexdigest()[:8]}",
         "appliance_territory": head,
         "appliance_inventory": str(folder),
+        "appliance_root_keys": [f"{key} {it.name}" for it in territory.people.values() for key in it.root_keys],
     }
 
 

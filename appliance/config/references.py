@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from appliance.config.addresses import check_served
 from appliance.config.explain import Path, unknown
 from appliance.config.parts import Parts, Placed
-from appliance.config.schema import NodePart
+from appliance.config.schema import NodePart, PersonPart
 from appliance.config.service_schema import ServicePart
 from appliance.config.shares import check_shares
 from appliance.territory.implicit import PREFIX, implicit_name
@@ -168,12 +168,20 @@ def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
 def _people(parts: Parts) -> Iterator[Finding]:
     for person in parts.people:
         yield from _names(person.part.sites, parts.names["sites"], (*person.path, "sites"))
-    keys = (
-        (key, (*person.path, "keys", index)) for person in parts.people for index, key in enumerate(person.part.keys)
-    )
-    yield from _twice(
-        keys, lambda _key, first: f"is already a key of {first[1]}; each person must have their own keys."
-    )
+        yield from _keys_of_others(person, parts.people)
+
+
+def _keys_of_others(person: Placed[PersonPart], people: list[Placed[PersonPart]]) -> Iterator[Finding]:
+    """One key may sign acts and log in, if it is one person's: the journal and sshd name that person."""
+    earlier = people[: people.index(person)]
+    owners = {key: it.name for it in reversed(earlier) for key in (*it.part.keys, *it.part.root_keys)}
+    for name, keys in (("keys", person.part.keys), ("root_keys", person.part.root_keys)):
+        for index, key in enumerate(keys):
+            if key in owners:
+                yield (
+                    (*person.path, name, index),
+                    f"is already a key of {owners[key]}; each person must have their own keys.",
+                )
 
 
 def _outside(parts: Parts) -> Iterator[Finding]:

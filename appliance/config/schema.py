@@ -185,6 +185,11 @@ class PersonPart(Strict, title="people"):
         description=f"The acts this person may sign, of {spelled(ACTS)}.",
     )
     sites: Names = Field([], description="*Later.* The sites for which this person may sign; all sites when empty.")
+    root_keys: Annotated[list[SshKey], Distinct] = Field(
+        [],
+        description="SSH public keys of this person alone that log in as root on every node; `site.yml` installs and "
+        "removes them.",
+    )
 
 
 class ExternalPart(Strict, title="external"):

@@ -202,13 +202,15 @@ class Service:
 
 @dataclass(frozen=True)
 class Person:
-    """`keys`: SSH public keys without comment; `may`: the acts this person may sign; `sites`: where, all when empty."""
+    """`keys`: SSH public keys without comment; `may`: the acts this person may sign; `sites`: where, all when empty.
+    `root_keys`: those that log in as root, which playbooks install, so that no bundle is signed again for them."""
 
     name: str
     title: str
     keys: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()
+    root_keys: tuple[str, ...] = field(default=(), metadata={"apart": True})
 
 
 @dataclass(frozen=True)

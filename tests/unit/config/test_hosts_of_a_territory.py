@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from appliance.config.hosts import GROUPS, Host, read_hosts
+from appliance.config.load import load
 from appliance.errors import NotFound, UsageError
+from appliance.territory.codec import to_json
 
 LAB = Path(__file__).parents[2] / "cases" / "hosts"
 GOOD = (LAB / "territory.yml").read_text("utf-8")
@@ -143,3 +145,19 @@ def test_every_role_is_a_reserved_name() -> None:
 def test_a_folder_without_a_territory_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"territory\.yml"):
         read_hosts(tmp_path)
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+
+
+def test_people_with_root_keys_are_named_behind_them_on_every_node(tmp_path: Path) -> None:
+    folder = changed(tmp_path, ("    keys: []\n", f"    keys: [{KEY} me@pc]\n    root_keys: [{KEY} me@pc]\n"))
+    assert read_hosts(folder).variables["appliance_root_keys"] == [f"{KEY} maintenance"]
+    assert read_hosts(LAB).variables["appliance_root_keys"] == []
+
+
+def test_who_is_root_is_no_part_of_the_bundle(tmp_path: Path) -> None:
+    """An operator comes or goes without the key holder, and nodes of an earlier version read the bundle."""
+    folder = changed(tmp_path, ("    keys: []\n", f"    keys: []\n    root_keys: [{KEY}]\n"))
+    assert to_json(load(folder)) == to_json(load(LAB))
+    assert load(folder).people["maintenance"].root_keys == (KEY,)
