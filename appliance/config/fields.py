@@ -36,6 +36,7 @@ _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 NAME_SENTENCE = "Use small letters, digits and hyphens, a letter first, 63 at most."
 _SSH_KEY = rf"(?:{'|'.join(_SSH_KEYS).replace('.', r'\.')}) .*"
 HOURS_MAX = 168
+MINUTES_MIN = 15
 # Signed documents hold 63-bit numbers; sums of sizes must stay within.
 NUMBER_MAX = 2**56
 # In Mbit/s, a thousand times more than any line of a town hall.
@@ -213,11 +214,13 @@ def _schedule(value: Any) -> Any:
         return value
     if re.fullmatch(_TIME, value):
         return Schedule(daily_at=value)
-    every = re.fullmatch(r"every (\d{1,3}) ?h", value)
-    if every and 1 <= int(every[1]) <= HOURS_MAX:
-        return Schedule(every_hours=int(every[1]))
+    every = re.fullmatch(r"every (\d{1,5}) ?(h|min)", value)
+    minutes = int(every[1]) * (60 if every[2] == "h" else 1) if every else 0
+    if MINUTES_MIN <= minutes <= HOURS_MAX * 60:
+        return Schedule.of_minutes(minutes)
     raise refuse(
-        f'"{value}" is not a schedule; write a local time such as 21:30, or every 4 h ({HOURS_MAX} h at most).'
+        f'"{value}" is not a schedule; write a local time such as 21:30, every 4 h ({HOURS_MAX} h at most) '
+        f"or every 15 min ({MINUTES_MIN} min at least)."
     )
 
 
@@ -286,7 +289,11 @@ LocalSchedule = Annotated[
     Schedule,
     BeforeValidator(_schedule),
     _Keywords(
-        keywords(rf"(?:{_TIME}|every \d{{1,3}} ?h)", "Write a local time such as 21:30, or every 4 h.", "string")
+        keywords(
+            rf"(?:{_TIME}|every \d{{1,5}} ?(?:h|min))",
+            "Write a local time such as 21:30, every 4 h or every 15 min.",
+            "string",
+        )
     ),
 ]
 SshKey = Annotated[str, _Matching(_ssh_key, _SSH_KEY, "Paste the whole line of the .pub file.")]

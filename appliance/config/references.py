@@ -13,7 +13,7 @@ from appliance.config.shares import check_shares
 from appliance.territory.implicit import PREFIX, implicit_name
 from appliance.territory.model import NAME
 from appliance.trust.act import ANY_SERVICE
-from appliance.units import DAY, HOUR, format_bytes, format_duration
+from appliance.units import DAY, format_bytes, format_duration
 
 Finding = tuple[Path, str]
 OUTSIDE = "outside"
@@ -131,9 +131,9 @@ def _service_references(parts: Parts, service: Placed[ServicePart]) -> Iterator[
 def _schedule_and_age(part: ServicePart, path: Path) -> Iterator[Finding]:
     """A backup that comes less often than its newest one may be old would be told as late between any two."""
     schedule = part.schedule
-    interval = schedule.every_hours * HOUR if schedule.every_hours else DAY
+    interval = schedule.span_seconds or DAY
     if interval > part.rpo:
-        how_often = f"every {schedule.every_hours} h" if schedule.every_hours else f"once a day at {schedule.daily_at}"
+        how_often = f"once a day at {schedule}" if schedule.daily_at else str(schedule)
         what = f"is {how_often}, but the rpo allows an age of at most {format_duration(part.rpo)}"
         yield (*path, "schedule"), f"{what}; back it up more often, or set rpo to {format_duration(interval)} or more."
 

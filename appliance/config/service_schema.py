@@ -125,7 +125,8 @@ class ServicePart(Strict, title="services"):
     )
     schedule: LocalSchedule = Field(
         Schedule(daily_at="21:00"),
-        description="When to back it up: a local time such as `21:30`, or `every 4 h` (at most 168 h).",
+        description="When to back it up: a local time such as `21:30`, `every 4 h` (at most 168 h) or `every 15 min` "
+        "(no less).",
     )
     lock: Duration = Field(
         30 * DAY,

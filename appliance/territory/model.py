@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from appliance.errors import NotFound
-from appliance.units import DAY, HOUR
+from appliance.units import DAY, HOUR, MINUTE
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 GROUP = re.compile(r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,23}")
@@ -123,10 +123,31 @@ class Node:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When a backup runs: each day at `daily_at` ("HH:MM" in the territory's time zone) or `every_hours` hours."""
+    """When a backup runs: each day at `daily_at` ("HH:MM" in the territory's time zone), or some time after the last.
+
+    `every_minutes` goes before `every_hours`, which then is what a version that knows no minutes keeps to.
+    """
 
     daily_at: str = ""
     every_hours: int = 0
+    every_minutes: int = field(default=0, metadata={"apart": True})
+
+    @classmethod
+    def of_minutes(cls, minutes: int) -> Schedule:
+        """One of whole hours has no minutes, so every version keeps to it as it is."""
+        hours, more = divmod(minutes, 60)
+        return cls(every_hours=hours + 1, every_minutes=minutes) if more else cls(every_hours=hours)
+
+    @property
+    def span_seconds(self) -> int:
+        """From one run to the next; 0 for a time of day."""
+        return self.every_minutes * MINUTE if self.every_minutes else self.every_hours * HOUR
+
+    def __str__(self) -> str:
+        """As in territory.yml."""
+        if self.every_minutes:
+            return f"every {self.every_minutes} min"
+        return f"every {self.every_hours} h" if self.every_hours else self.daily_at
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import read_at_once, write_atomic
-from appliance.territory import codec
+from appliance.territory import codec, minute_schedules
 from appliance.territory.domains import counting_replica_nodes
 from appliance.territory.model import Node, Placement, Service, Territory
 from appliance.trust import former as formers
@@ -238,6 +238,7 @@ def make_bundle(
         **unconfirmed_terms.to_json(unconfirmed),
         **former_voting.to_json(former_voters),
         **formers.to_json(former),
+        **minute_schedules.to_json(territory.services.values()),
         **renamed_services.to_json((*territory.services.values(), *(it.service for it in former.services.values()))),
     }
     return signed.make(TYPE, fields, key)
@@ -259,7 +260,8 @@ def read_bundle(raw: bytes, territory_key: str, *, in_force: bool = False) -> Bu
     try:
         fields = {**document.fields, **(_legible(document.fields) if in_force else {})}
         names = renamed_services.from_json(fields)
-        territory = renamed_services.with_called(codec.from_json(fields["territory"]), names)
+        declared_terms = minute_schedules.with_minutes(codec.from_json(fields["territory"]), fields)
+        territory = renamed_services.with_called(declared_terms, names)
         bundle = Bundle(
             serial=document.number("serial", least=1),
             issued=document.text("issued"),

@@ -130,4 +130,4 @@ def _ages_at_a_replica_node(lock_days: int, *, early: bool) -> Iterator[int]:
 
 
 def _interval_days(schedule: Schedule) -> float:
-    return schedule.every_hours / 24 if schedule.every_hours else 1.0
+    return schedule.span_seconds / DAY if schedule.span_seconds else 1.0

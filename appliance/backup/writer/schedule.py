@@ -1,8 +1,8 @@
 """When is a backup due? Pure: the clock's answers are arguments, and asking often costs and changes nothing.
 
-A daily schedule is a moment of each local day, an hourly one a span since the last run. A missed run (a machine asleep,
-an agent stopped) is made up for once, at once, not once for each time missed. The wall clock may be wrong: a last run
-that lies in the future says nothing, so it is ignored rather than waited for.
+A daily schedule is a moment of each local day, one of hours or minutes a span since the last run. A missed run (a
+machine asleep, an agent stopped) is made up for once, at once, not once for each time missed. The wall clock may be
+wrong: a last run that lies in the future says nothing, so it is ignored rather than waited for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from appliance.clock import SKEW_SECONDS_MAX, utc_text
 from appliance.errors import UsageError
 from appliance.territory.model import Schedule
-from appliance.units import HOUR, format_duration
+from appliance.units import format_duration
 
 
 @dataclass(frozen=True)
@@ -43,18 +43,18 @@ def due(schedule: Schedule, last_run_utc: float | None, now_utc: float, zone: st
         return Due(now_utc, "there was no run yet")
     if last_run_utc > now_utc + SKEW_SECONDS_MAX:
         return Due(now_utc, f"the last run is dated {utc_text(last_run_utc)}, in the future, so it is ignored")
-    if schedule.every_hours:
-        return _by_span(schedule.every_hours * HOUR, last_run_utc, now_utc)
+    if schedule.span_seconds:
+        return _by_span(schedule, last_run_utc, now_utc)
     if not schedule.daily_at:
-        raise UsageError("a schedule needs a time of day or a number of hours.")
+        raise UsageError("a schedule needs a time of day or a number of hours or minutes.")
     return _by_day(time.fromisoformat(schedule.daily_at), last_run_utc, now_utc, ZoneInfo(zone))
 
 
-def _by_span(span_seconds: int, last_run_utc: float, now_utc: float) -> Due | NotDue:
-    at = last_run_utc + span_seconds
+def _by_span(schedule: Schedule, last_run_utc: float, now_utc: float) -> Due | NotDue:
+    at = last_run_utc + schedule.span_seconds
     if now_utc >= at:
         return Due(at, f"the last run started {format_duration(now_utc - last_run_utc)} ago")
-    return NotDue(at, f"every {span_seconds // HOUR} h, and the last run started at {utc_text(last_run_utc)}")
+    return NotDue(at, f"{schedule}, and the last run started at {utc_text(last_run_utc)}")
 
 
 def _by_day(at: time, last_run_utc: float, now_utc: float, zone: ZoneInfo) -> Due | NotDue:

@@ -318,7 +318,7 @@ def _service_row(service: Service) -> tuple[str, ...]:
 
 
 def _schedule(schedule: Schedule) -> str:
-    return f"every {schedule.every_hours} h" if schedule.every_hours else f"at {schedule.daily_at}"
+    return f"at {schedule}" if schedule.daily_at else str(schedule)
 
 
 def _first(spares: Sequence[str]) -> str:

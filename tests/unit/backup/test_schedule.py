@@ -29,7 +29,8 @@ def cases(name: str) -> list[Any]:
 
 def schedule_of(text: str) -> Schedule:
     if text.startswith("every "):
-        return Schedule(every_hours=int(text.split()[1]))
+        count, unit = text.split()[1:]
+        return Schedule.of_minutes(int(count) * (60 if unit == "h" else 1))
     return Schedule(daily_at=text)
 
 
@@ -104,9 +105,9 @@ def test_each_local_day_has_at_most_one_run_and_what_was_missed_is_made_up_for(
     assert now - last < 26 * HOUR
 
 
-@given(hours=st.integers(1, 100), last=moments, now=moments)
-def test_an_answer_of_not_yet_is_kept_at_the_moment_it_names(hours: int, last: float, now: float) -> None:
-    for schedule in (Schedule(every_hours=hours), Schedule(daily_at="02:30")):
+@given(minutes=st.integers(15, 6000), last=moments, now=moments)
+def test_an_answer_of_not_yet_is_kept_at_the_moment_it_names(minutes: int, last: float, now: float) -> None:
+    for schedule in (Schedule.of_minutes(minutes), Schedule(daily_at="02:30")):
         answer = due(schedule, last, now)
         if isinstance(answer, NotDue):
             assert isinstance(due(schedule, last, answer.next_utc_seconds), Due)

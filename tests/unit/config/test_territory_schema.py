@@ -48,6 +48,7 @@ TEXTS = (
     "30 d",
     "21:30",
     "every 4 h",
+    "every 15 min",
     "22:00-05:00",
     "never",
     "name-1",

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.errors import ApplianceError, IntegrityError, NotFound, Refused
-from appliance.territory.model import Placement, Service
+from appliance.territory.model import Placement, Schedule, Service
 from appliance.trust import bundle as bundles
 from appliance.trust import former as formers
 from appliance.trust import signed
@@ -121,6 +121,22 @@ def test_a_name_given_later_that_is_none_or_another_ones_is_refused(
 ) -> None:
     monkeypatch.setattr(bundles.renamed_services, "to_json", lambda services: {"called": called})
     with pytest.raises(IntegrityError, match='"called" is malformed'):
+        read_bundle(_make(), PUBLIC)
+
+
+def test_a_schedule_of_minutes_is_apart_from_what_earlier_versions_read() -> None:
+    docs = replace(PLAN.services["docs"], schedule=Schedule.of_minutes(15))
+    read = read_bundle(_make(territory=replace(PLAN, services={"docs": docs})), PUBLIC)
+    assert read.terms("docs").service.schedule == Schedule.of_minutes(15)
+    (said,) = read.document.fields["territory"]["services"]
+    assert said["schedule"] == {"daily_at": "", "every_hours": 1}
+    assert "minutes" not in read_bundle(_make(), PUBLIC).document.fields
+
+
+@pytest.mark.parametrize("minutes", [[], {"x": 15}, {"docs": "15"}, {"docs": 0}, {"docs": True}, {"docs": 10081}])
+def test_minutes_that_are_none_or_of_no_service_are_refused(monkeypatch: pytest.MonkeyPatch, minutes: object) -> None:
+    monkeypatch.setattr(bundles.minute_schedules, "to_json", lambda services: {"minutes": minutes})
+    with pytest.raises(IntegrityError, match='"minutes" is malformed'):
         read_bundle(_make(), PUBLIC)
 
 
