@@ -7,13 +7,14 @@ files, no pool walked. A thorough one, for status and metrics, counts bytes and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from appliance.accounts.service import AccountService
 from appliance.agent.machine import see_machine
 from appliance.agent.memory import Memory
+from appliance.agent.observe_envelopes import inherited_envelopes, made_envelopes
 from appliance.agent.observe_former_services import former_services, generation_of, held_of_former, newest_held
 from appliance.agent.observe_restores import restored_services, unended_restores
 from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, as_known, back_from, missing_of, newest_whole, older_held
@@ -43,6 +44,7 @@ from appliance.backup.writer.schedule import due
 from appliance.backup.writer.source_sizes import load_shrunken
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
+from appliance.escrow.envelopes import RECOVERY
 from appliance.failover.kept_acts import JudgedActs
 from appliance.failover.replaced_trees import put_aside
 from appliance.failover.status import programs_of, see_failover
@@ -201,6 +203,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
     if newest and older:
         safe, unsafe_since = _safe_newest(node, service, chain, older)
     aims = targets(node.bundle, service, node.name, lost) if ours else ()
+    made = made_envelopes(node.service(service).envelopes) if thorough else {}
     return Written(
         service=service,
         schedule=terms.service.schedule,
@@ -216,7 +219,9 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         safe_newest=safe,
         unsafe_since=unsafe_since,
         rto_seconds=terms.service.rto_seconds,
-        envelopes=_envelopes(node.service(service).envelopes) if thorough else {},
+        envelopes=made,
+        inherited_envelopes=inherited_envelopes(chain) if thorough and newest and RECOVERY not in made else frozenset(),
+        has_recovery_key=bool(node.bundle.recovery),
         overtaken=_overtaken(node, service),
         orphaned=orphaned_notice(node, service),
         put_aside=tuple(it.name for it in replaced_repositories(node.service(service))) if thorough else (),
@@ -241,11 +246,6 @@ def _accounts_changed(node: Node, service: Service) -> float:
         with suppress(OSError):
             return node.layout.accounts.stat().st_mtime
     return 0.0
-
-
-def _envelopes(folder: Path) -> Mapping[str, float]:
-    """A key is sealed once to each recipient, so the age of the file is that of the envelope."""
-    return {path.stem: path.stat().st_mtime for path in sorted(folder.glob("*.age"))} if folder.is_dir() else {}
 
 
 def _grant(node: Node, service: str, chain: Chain) -> Grant | None:

@@ -28,16 +28,24 @@ NO_UPDATES = Reason("unknown", "the date of its last security updates is not kno
 
 def envelope_reasons(written: Written, now: Now) -> Iterator[Reason]:
     """Whether the paper opens it, and which envelope nobody has renewed for long. The first backup makes them."""
-    if written.newest is not None and PAPER not in written.envelopes:
-        remedy = (
-            "Run `appliance escrow create-key`, print the sheet, have the territory signed; the next backup makes the "
-            "envelope."
-        )
-        yield Reason("warning", "the recovery key cannot open it.", remedy, "paper")
+    if written.newest is not None and PAPER not in {*written.envelopes, *written.inherited_envelopes}:
+        yield _unopened(written)
     for recipient, made in written.envelopes.items():
         if now.wall - made > ENVELOPE_SECONDS_MAX:
             what = f"its envelope for {recipient} is {format_duration(now.wall - made)} old."
             yield Reason("warning", what, "Test it: `appliance escrow verify`. See how keys are renewed.", "envelope")
+
+
+def _unopened(written: Written) -> Reason:
+    """A territory that has a recovery key needs no other one: the next backup makes what is missing."""
+    if written.has_recovery_key:
+        what = "its newest backup has no envelope for the recovery key; the next one makes it."
+        return Reason("warning", what, f"Type `appliance backup run {written.service}`.", "paper")
+    remedy = (
+        "Run `appliance escrow create-key`, print the sheet, have the territory signed; the next backup makes the "
+        "envelope."
+    )
+    return Reason("warning", "the recovery key cannot open it.", remedy, "paper")
 
 
 def machine_lacks(machine: Machine) -> tuple[Reason, ...]:

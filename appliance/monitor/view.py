@@ -97,6 +97,11 @@ class Written:
     rto_seconds: int = 0
     envelopes: Mapping[str, float] = field(default_factory=dict)
     """When its key was sealed to each recipient, UTC seconds; looked for in a thorough view only."""
+    inherited_envelopes: frozenset[str] = frozenset()
+    """The recipients of the envelopes in `newest` where another writer or a former disk of this node made it; looked
+    for in a thorough view, and only while this node has made no envelope for the recovery key itself."""
+    has_recovery_key: bool = False
+    """Whether the bundle names a recovery key: each backup then makes the envelope for it that is missing."""
     overtaken: tuple[str, str] = ("", "")
     """Why a peer knows more of it than this node, and what to type; empty when that was not found."""
     orphaned: tuple[str, str] = ("", "")

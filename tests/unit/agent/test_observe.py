@@ -15,12 +15,13 @@ from appliance.backup.vault.replicas import replica_of
 from appliance.config.load import load
 from appliance.failover import kept_acts
 from appliance.host.files import locked, make_private_folder
-from appliance.monitor.view import AgentSeen, View
+from appliance.monitor.view import AgentSeen, View, Written
 from appliance.monitor.view import Grant as Told
 from appliance.node.handle import Node
 from appliance.territory.implicit import with_implicit
 from appliance.territory.model import Schedule
 from appliance.trust.act import make_act
+from appliance.trust.generation import NO_PARENT, Entry, make_header, read_header, render_list
 from appliance.trust.grant import Grant, make_request
 from appliance.trust.keys import create_key, load_key
 from appliance_lab.processes.territory import ProcessTerritory
@@ -89,6 +90,29 @@ def granted(made: ProcessTerritory, writer: str, known: int) -> Grant:
     asked = {"service": SERVICE, "repository": "0" * 64, "writer": writer, "known_epoch": known, "reason": "a test"}
     request = make_request(load_key(node.signing_key), **asked)  # type: ignore[arg-type]
     return node.bundle.granters.read(made.grant(request, writer))
+
+
+def test_the_envelopes_of_the_writer_before_count_until_the_first_backup_here(made: ProcessTerritory) -> None:
+    """A node that took over, or replaced a machine, has made no envelope itself yet."""
+    standby, chain = made.open("hermitage"), chain_of(made.open("hermitage"), SERVICE)
+    assert standby.bundle.recovery == ""
+    writer, grant = load_key(made.open("commune-a").signing_key), granted(made, "commune-a", 0)
+    entries = tuple(Entry(f"envelopes/{name}.age", "ab" * 32, 5) for name in ("hermitage", "recovery"))
+    listing = render_list(entries)
+    sealed = {"service": SERVICE, "epoch": 2, "sequence": 1, "previous": NO_PARENT, "time": "2026-11-25T08:00:00Z"}
+    header = make_header(writer, **sealed, listing=listing, entries=entries)  # type: ignore[arg-type]
+    for known in (grant, granted(made, "hermitage", 2)):
+        chain.add_grant(known)
+    chain.add(read_header(header, grant.writer_key), listing)
+    assert written_at(standby).inherited_envelopes == {"hermitage", "recovery"}
+    (make_private_folder(standby.service(SERVICE).envelopes) / "recovery.age").write_bytes(b"made here")
+    assert written_at(standby).inherited_envelopes == frozenset(), "its own is there by now"
+    assert list(written_at(standby).envelopes) == ["recovery"]
+
+
+def written_at(node: Node) -> Written:
+    (found,) = (it for it in look(node).written if it.service == SERVICE)
+    return found
 
 
 def test_a_schedule_that_makes_no_sense_hides_no_other(made: ProcessTerritory) -> None:

@@ -55,9 +55,10 @@ def partial(moment: Now, words: Mapping[str, Any]) -> tuple[Missing, ...]:
 
 def written(moment: Now, words: Mapping[str, Any]) -> Written:
     """`words`: service, every or daily, sequence and sealed (how long ago), at (peers that have it), grant,
-    epoch (of the grant; generations are of epoch 2), envelopes (how long ago each was made), overtaken (the sentence
-    and the remedy), accounts (how long ago they were changed), shrunken (the sentence),
-    partial (paths that the newest lacks), put_aside (folders), trees
+    epoch (of the grant; generations are of epoch 2), envelopes (how long ago each was made), inherited (recipients in
+    the newest), recovery_key (whether the bundle names one), overtaken (the sentence and the remedy), accounts (how
+    long ago they were changed), shrunken (the sentence), partial (paths that the newest lacks), put_aside (folders),
+    trees
     (fields of each)."""
     every = 0 if "daily" in words else words.get("every", 1)
     sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
@@ -81,6 +82,8 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         safe_newest=safe,
         unsafe_since=before(moment, words["unsafe"]) if "unsafe" in words else 0.0,
         envelopes={name: before(moment, made) for name, made in words.get("envelopes", {"recovery": "10d"}).items()},
+        inherited_envelopes=frozenset(words.get("inherited", ())),
+        has_recovery_key=words.get("recovery_key", False),
         overtaken=tuple(words.get("overtaken", ("", ""))),
         orphaned=tuple(words.get("orphaned", ("", ""))),
         accounts_changed=before(moment, words["accounts"]) if "accounts" in words else 0.0,
