@@ -32,12 +32,15 @@ BY_PROMETHEUS = ("__name__", "job", "instance", "node", "site")
 """Labels that come from the server that scrapes; labels of an answer under these names become `exported_...`."""
 BY_RULES = ("alertname", "alertstate", "severity", "public")
 """Labels that rules add: an answer that has them makes two alerts of one."""
+PRESENCE, ANSWERED = "presence", "probe_success"
+"""The job that asks each machine every few seconds, and the one thing that is taken of it."""
 OTHERS: Mapping[str, tuple[str, ...]] = {
     "node": ("node", "smartmon", "nvme", "apt", "network_ups_tools"),
     "prometheus": ("prometheus", "process", "go", "net"),
     "alertmanager": ("alertmanager", "process", "go", "net"),
     "blackbox": ("blackbox", "process", "go"),
     "services": ("probe",),
+    PRESENCE: ("probe",),
 }
 """How the names of other programs begin; what node_exporter reads from our own files comes besides."""
 SELF = "__tmp_self"
@@ -53,6 +56,7 @@ def jobs() -> Mapping[str, Mapping[str, object]]:
     plug = _names(it.full_name for it in OF_A_PLUG)
     for job, prefixes in OTHERS.items():
         names = f"(?:{'|'.join(prefixes)})_.+" + (f"|{plug}" if job == "node" else "")
+        names = ANSWERED if job == PRESENCE else names
         taken[job] = (_keep_names(names), _drop_labels_of_ours())
     return {job: {**LIMITS, "metric_relabel_configs": list(rules)} for job, rules in taken.items()}
 

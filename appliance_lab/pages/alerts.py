@@ -29,7 +29,7 @@ THRESHOLDS = {it.__name__.rpartition(".")[2]: it for it in (held, readings, reas
 
 def rules() -> str:
     groups = yaml.safe_load(SOURCE.read_text("utf-8"))
-    made = [{"name": it["name"], "rules": [_rule(rule) for rule in it["rules"]]} for it in groups]
+    made = [{**it, "rules": [_rule(rule) for rule in it["rules"]]} for it in groups]
     return HEAD + yaml.safe_dump({"groups": made}, allow_unicode=True, sort_keys=False, width=10_000)
 
 

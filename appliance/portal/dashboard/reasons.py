@@ -23,6 +23,7 @@ NAMES: dict[int, State] = {STATES[name]: name for name in ORDER}
 SILENT, MUTE, STOPPED = "SiteInjoignable", "MesuresMuettes", "AgentArrete"
 OF_SEVERITY: dict[str, State] = {"critical": "failed", "warning": "warning", "digest": "ok"}
 _FAMILIES = (
+    (SILENT, "MairieInjoignable"),
     ("SauvegardeEnRetard", "SauvegardeTresEnRetard", "SauvegardeJamaisSure"),
     ("QuotaPresquePlein", "QuotaPlein"),
     ("TestRestaurationEnRetard", "TestRestaurationEchoue"),
@@ -141,8 +142,8 @@ def of_alert(alert: Alert) -> Reason:
 
 
 def subject_of(alert: Alert) -> str:
-    """The service that an alert is about, else the node, else nothing."""
-    return next((alert.labels[it] for it in ("backup", "subject", "node") if alert.labels.get(it)), "")
+    """The service that an alert is about, else the node, else the site, else nothing."""
+    return next((alert.labels[it] for it in ("backup", "subject", "node", "site") if alert.labels.get(it)), "")
 
 
 def site_of(territory: Territory, subject: str, nodes: Iterable[str] = ()) -> str:

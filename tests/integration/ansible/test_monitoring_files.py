@@ -15,6 +15,7 @@ from tests.integration.coordination.authorities import authority
 from tests.worlds.towns import bundle, town
 
 ROOT = Path(__file__).parents[3]
+RULES = ROOT / "roles/monitoring/files/alerts.rules"
 CASE = ROOT / "tests/cases/hosts/territory.yml"
 TLS = {"root.pem": "root.pem", "certificate.pem": "hermitage.pem", "key.pem": "hermitage.key"}
 PLAY = """
@@ -86,7 +87,7 @@ def test_alertmanager_takes_it(made: Path) -> None:
 
 
 def test_what_keeps_an_alert_quiet_is_an_alert_and_so_is_what_is_kept_quiet(made: Path) -> None:
-    rules = yaml.safe_load((ROOT / "roles/monitoring/files/alerts.rules").read_text())
+    rules = yaml.safe_load(RULES.read_text())
     alerts = {rule["alert"] for group in rules["groups"] for rule in group["rules"] if "alert" in rule}
     for inhibited in yaml.safe_load((made / "alertmanager.yml").read_text())["inhibit_rules"]:
         for matcher in (*inhibited["source_matchers"], *inhibited["target_matchers"]):
@@ -100,6 +101,7 @@ def test_what_keeps_an_alert_quiet_is_an_alert_and_so_is_what_is_kept_quiet(made
         ("alertname=Watchdog severity=none", "veille"),
         ("alertname=RecapitulatifHebdomadaire severity=digest", "recapitulatif"),
         ("alertname=FauxSucces severity=critical", "astreinte"),
+        ("alertname=MairieInjoignable severity=critical site=a", "astreinte"),
         ("alertname=Surchauffe severity=warning", "regie"),
         ("alertname=RepliqueEnRetard severity=warning", "regie"),
     ],
@@ -117,6 +119,7 @@ def test_every_node_is_asked_under_its_name_and_each_site_watches_the_other(made
     assert named["prometheus"] == named["alertmanager"] == ["commune-a", "hermitage"]
     assert named["services"] == named["node"]
     assert named["outbox"] == named["blackbox"] == ["hermitage"], "who tells and who looks are asked themselves"
+    assert named["presence"] == named["node"], "and every machine is pinged, the own one too"
     for job in ("appliance", "node", "prometheus", "alertmanager"):
         assert jobs[job]["scheme"] == "https"
         assert jobs[job]["tls_config"]["ca_file"].endswith("root.pem")
@@ -124,6 +127,17 @@ def test_every_node_is_asked_under_its_name_and_each_site_watches_the_other(made
     arguments = (made / "arguments").read_text()
     assert "--storage.tsdb.retention.size=5GB" in arguments
     assert "--cluster.peer=" in arguments
+
+
+def test_a_machine_is_pinged_every_five_seconds_under_the_name_of_its_town(made: Path) -> None:
+    """The bound on a letter about a dark town, and what a short cut may last, are counted from these five seconds."""
+    config = yaml.safe_load((made / "prometheus.yml").read_text())
+    [job] = [it for it in config["scrape_configs"] if it["job_name"] == "presence"]
+    assert (job["scrape_interval"], job["scrape_timeout"]) == ("5s", "4s")
+    labels = {it["labels"]["town"]: it["labels"]["module"] for it in job["static_configs"]}
+    assert labels["L'Hermitage"] == "icmp"
+    [group] = [it for it in yaml.safe_load(RULES.read_text())["groups"] if it["name"] == "presence"]
+    assert group["interval"] == "5s"
 
 
 def test_both_sites_send_every_alert_to_both_alertmanagers_and_nothing_in_an_alert_says_which_sent_it(

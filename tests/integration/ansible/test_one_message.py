@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[3]
 RULES = yaml.safe_load((ROOT / "roles/monitoring/files/alerts.rules").read_text())
 SEVERITIES = {it["alert"]: it["labels"] for group in RULES["groups"] for it in group["rules"] if "alert" in it}
 DEAD = {"node": "commune-b", "site": "commune-b"}
+DARK = {"node": "commune-d-2", "site": "commune-d"}
 OF_A_DEAD_NODE = (
     {"alertname": "SiteInjoignable", **DEAD},
     # The rules tell none of these four while nothing of the machine answers; one that began before must not be told.
@@ -35,7 +36,12 @@ OF_A_DEAD_NODE = (
         {"alertname": "RepliqueEnRetard", "node": f"commune-{it}", "peer": f"commune-{it}", "backup": "b"}
         for it in "ac"
     ),
+    # A town of two machines is dark.
+    {"alertname": "MairieInjoignable", "site": "commune-d", "town": "Commune D"},
+    {"alertname": "SiteInjoignable", **DARK},
+    {"alertname": "MesuresMuettes", "job": "node", **DARK},
 )
+SUPPRESSED = ["MesuresMuettes", "PairMuet", "ServiceEnPanne", "ServiceEnPanne", "SiteInjoignable", "SurveillanceMuette"]
 
 
 @contextmanager
@@ -93,13 +99,13 @@ def messages(catcher: Catcher, status: str) -> list[tuple[str, int]]:
 
 
 @pytest.mark.skipif(not Path("/usr/bin/prometheus-alertmanager").exists(), reason="Alertmanager is not installed")
-def test_a_node_that_dies_is_one_message_and_so_are_the_services_that_lack_a_copy_by_it(tmp_path: Path) -> None:
-    expected = [("CopiesInsuffisantes", 6), ("RepliqueEnRetard", 2), ("SiteInjoignable", 1)]
+def test_a_dead_node_and_a_dark_town_are_one_message_each_and_so_is_each_that_follows(tmp_path: Path) -> None:
+    expected = [("CopiesInsuffisantes", 6), ("MairieInjoignable", 1), ("RepliqueEnRetard", 2), ("SiteInjoignable", 1)]
     count = len(expected)
     with Catcher() as catcher, alertmanager(tmp_path, catcher.url) as address:
         wait_until(lambda: is_ready(address), "Alertmanager is there")
         tell(address, ended=False)
-        wait_until(lambda: len(suppressed(address)) == 4, "what follows from the dead node is kept quiet")
+        wait_until(lambda: suppressed(address) == SUPPRESSED, "what follows from both is kept quiet")
         wait_until(lambda: len(messages(catcher, "firing")) >= count, "all was told")
         tell(address, ended=True)
         wait_until(lambda: len(messages(catcher, "resolved")) >= count, "the end of all was told")

@@ -66,19 +66,24 @@ def curl(context: StoryContext, at: str, cert_of: str, host: str, port: int, pat
 
 
 def query(context: StoryContext, expression: str) -> dict[str, float]:
-    """Return the answer of Prometheus to `expression`, by the node that it is about; {} while it only starts."""
+    """Return the answer of Prometheus to `expression`, by the node or site it is about; {} while it only starts."""
     words = ("--data-urlencode", f"query={expression}")
     code, text = curl(context, STANDBY, STANDBY, STANDBY, 9090, "/api/v1/query", *words)
     if code == CURL_REFUSED_BY_HTTP:
         return {}
     assert code == 0, (code, text)
-    return {it["metric"]["node"]: float(it["value"][1]) for it in json.loads(text)["data"]["result"]}
+    found = json.loads(text)["data"]["result"]
+    return {it["metric"].get("node") or it["metric"]["site"]: float(it["value"][1]) for it in found}
 
 
 def wait_for(context: StoryContext, expression: str, nodes: set[str], seconds_max: float = SCRAPES_SECONDS_MAX) -> None:
     with waiting(f"{expression} at {', '.join(nodes)}", seconds_max) as done:
         while not done(nodes <= query(context, expression).keys()):
             pass
+
+
+def test_every_machine_answers_the_pings_of_the_monitoring_node(context: StoryContext) -> None:
+    wait_for(context, 'probe_success{job="presence"} == 1', set(MESH))
 
 
 @pytest.mark.parametrize("job", ["appliance", "node"])
@@ -180,4 +185,4 @@ def test_a_node_that_is_off_is_told_within_a_minute(context: StoryContext, codes
     assert "Que faire" in page
     assert in_time(time.monotonic() - begun, SHOWN_SECONDS_MAX)
     wait_for(context, 'up{job="appliance"} == 0', {SPARE}, LONG * SHOWN_SECONDS_MAX)
-    wait_for(context, 'ALERTS{alertname="SiteInjoignable"}', {SPARE}, LONG * SHOWN_SECONDS_MAX)
+    wait_for(context, 'ALERTS{alertname="MairieInjoignable"}', {SPARE}, LONG * SHOWN_SECONDS_MAX)

@@ -59,8 +59,9 @@ def expected(case: dict[str, Any]) -> dict[str, Any]:
     name = case["alert"]
     rule = ALERTS[name]
     tests: list[dict[str, Any]] = []
-    if "quiet" in case:
-        tests.append({"eval_time": case["quiet"], "alertname": name, "exp_alerts": []})
+    quiet = case.get("quiet", [])
+    for moment in quiet if isinstance(quiet, list) else [quiet]:
+        tests.append({"eval_time": moment, "alertname": name, "exp_alerts": []})
     if "fires" in case:
         annotations = {
             "summary": case["says"],

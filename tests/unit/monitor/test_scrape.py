@@ -42,7 +42,7 @@ def test_no_job_of_another_program_tells_what_the_agent_tells() -> None:
 
 def test_every_job_of_the_template_has_bounds() -> None:
     named = re.findall(r"bounds\((.+?)\)", (ROLE / "templates/prometheus.yml.j2").read_text())
-    assert named == ["job", "job", "'outbox'", "'blackbox'", "'services'"]
+    assert named == ["job", "job", "'outbox'", "'blackbox'", "'presence'", "'services'"]
     assert {it["sample_limit"] for it in jobs().values()} == {SAMPLES_MAX}
 
 
