@@ -13,10 +13,10 @@ from appliance.host import confined
 from appliance.host.disks import health
 from appliance.host.layout import NodeLayout
 from appliance.host.network import time_sources
+from appliance.host.network.certificate_fields import end_of
 from appliance.monitor.states import Reason, State
 from appliance.monitor.view import Machine
 from appliance.node.handle import Node
-from appliance.trust import pki
 from appliance.trust.keys import PURPOSES
 from appliance.units import DAY, format_duration
 from appliance.voter import checks
@@ -63,8 +63,8 @@ def _modified(file: Path) -> float | None:
 
 def _certificate_ends(file: Path) -> float | None:
     try:
-        return pki.read_certificates(file.read_bytes())[0].not_valid_after_utc.timestamp()
-    except (OSError, ApplianceError, IndexError):
+        return end_of(file.read_bytes())
+    except (OSError, ApplianceError):
         return None
 
 

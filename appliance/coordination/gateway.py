@@ -1,7 +1,8 @@
-"""Calls to etcd's JSON gateway over httpx: one voter after the other, each call within a total deadline.
+"""Calls to etcd's JSON gateway over httpcore: one voter after the other, each call within a total deadline.
 
-httpx counts connecting, writing and each piece that is read apart; a voter that sends a byte a second would hold a call
-for ever. So each try and each call have a deadline of their own around all of it. Any failure, and a call that was
+httpx is the same connections, with a command line and its colours loaded beside them: nine megabytes of a broker.
+httpcore counts connecting, writing and each piece that is read apart; a voter that sends a byte a second would hold a
+call for ever. So each try and each call have a deadline of their own around all of it. Any failure, and a call that was
 cancelled, moves on to the next voter: the next call never begins at one that is dead.
 """
 
@@ -9,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
-import httpx
+import httpcore
 
 from appliance.coordination.answers import Answer, Rejected, parse
 from appliance.coordination.deadlines import CONNECT_SECONDS_MAX, TRY_SECONDS_MAX
@@ -21,8 +23,19 @@ from appliance.coordination.requests import Body
 from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageError
 
 ANSWER_BYTES_MAX = 1024 * 1024
-HAS_LEADER = {"Grpc-Metadata-hasleader": "true"}
+HEADERS: dict[bytes | str, bytes | str] = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+HAS_LEADER: dict[bytes | str, bytes | str] = {"Grpc-Metadata-hasleader": "true"}
 """Without it a watch at a voter that lost its majority stays silent for as long as that lasts."""
+
+FAILURES = (
+    httpcore.ConnectionNotAvailable,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    # TLS 1.3 refuses a client after the handshake, in the middle of a read, where httpcore lets that error through.
+    OSError,
+)
 
 
 @dataclass(frozen=True)
@@ -46,13 +59,13 @@ class Gateway:
             raise UsageError("there are no voters.", remedy="Give nodes of territory.yml the role `voter`.")
         self._voters = tuple(voters)
         self._next = 0
-        self._headers = HAS_LEADER if needs_leader else {}
-        # Neither proxies nor authorities from the environment; a context without any believes no https at all.
-        self._http = httpx.AsyncClient(
-            verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            trust_env=False,
-            headers={"Accept-Encoding": "identity"},
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=60.0),
+        self._headers = HEADERS | (HAS_LEADER if needs_leader else {})
+        # A context without any authorities believes no https at all.
+        self._http = httpcore.AsyncConnectionPool(
+            tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
+            max_connections=None,
+            max_keepalive_connections=8,
+            keepalive_expiry=60.0,
         )
 
     async def close(self) -> None:
@@ -81,7 +94,7 @@ class Gateway:
         """
         async with self._open(path, body, quiet_seconds_max) as response:
             rest = b""
-            async for piece in response.aiter_raw():
+            async for piece in response.aiter_stream():
                 *lines, rest = (rest + piece).split(b"\n")
                 _check_size(rest)
                 for line in filter(None, lines):
@@ -92,7 +105,7 @@ class Gateway:
             async with asyncio.timeout(TRY_SECONDS_MAX), self._open(path, body, TRY_SECONDS_MAX) as response:
                 answer = b""
                 # Read to its end, or the connection could not serve another call.
-                async for piece in response.aiter_raw():
+                async for piece in response.aiter_stream():
                     answer += piece
                     _check_size(answer)
                 # A keepalive is answered by a stream of one line.
@@ -101,21 +114,17 @@ class Gateway:
             raise Unreachable(f"no answer came within {TRY_SECONDS_MAX} s.") from error
 
     @contextlib.asynccontextmanager
-    async def _open(self, path: str, body: Body, read_seconds_max: float | None) -> AsyncIterator[httpx.Response]:
+    async def _open(self, path: str, body: Body, read_seconds_max: float | None) -> AsyncIterator[httpcore.Response]:
         voter = self._voters[self._next]
-        request = self._http.build_request(
-            "POST",
-            voter.url + path,
-            json=body,
-            headers=self._headers,
-            timeout=httpx.Timeout(TRY_SECONDS_MAX, connect=CONNECT_SECONDS_MAX, read=read_seconds_max),
-            extensions={"sni_hostname": voter.name} if voter.name else None,
-        )
+        limits = {"connect": CONNECT_SECONDS_MAX, "read": read_seconds_max, "write": TRY_SECONDS_MAX}
+        extensions = {"timeout": limits, **({"sni_hostname": voter.name} if voter.name else {})}
+        asked, url = json.dumps(body).encode(), voter.url + path
         try:
-            async with contextlib.aclosing(await self._http.send(request, stream=True)) as response:
+            async with self._http.stream(
+                "POST", url, headers=self._headers, content=asked, extensions=extensions
+            ) as response:
                 yield response
-        # TLS 1.3 refuses a client after the handshake, in the middle of a read, where httpx lets that error through.
-        except (httpx.HTTPError, OSError) as error:
+        except FAILURES as error:
             self._leave(voter)
             raise Unreachable(f"{voter.url}: {error or type(error).__name__}.") from error
         except (ApplianceError, asyncio.CancelledError):

@@ -36,6 +36,7 @@ from appliance.failover.ports import Copies, Network, Services, Watchdog
 from appliance.failover.routes import follow_writers
 from appliance.failover.status import failover_lock
 from appliance.host.files import locked, make_private_folder, mark_of, write_atomic
+from appliance.host.network.certificate_fields import public_key_in
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify, watchdog_seconds
 from appliance.host.stopping import stop_asked
 from appliance.node.acts import note_act
@@ -43,7 +44,6 @@ from appliance.node.current import Current, files_of
 from appliance.node.failover_status import path_of
 from appliance.node.handle import Node
 from appliance.node.movable_services import read_movable
-from appliance.trust import pki
 from appliance.trust.bundle import Bundle
 from appliance.trust.holder_answer import make_holder_answer
 from appliance.trust.keys import load_key
@@ -80,7 +80,7 @@ def brokers_of(bundle: Bundle) -> dict[str, Broker]:
 def _broker(bundle: Bundle, name: str) -> Broker:
     node, keys = bundle.territory.nodes[name], bundle.member(name).keys
     certified = f"{name}.{bundle.territory.domain}"
-    return Broker(node.reach, node.broker_port, certified, lambda certificate: pki.public_in(certificate) == keys.tls)
+    return Broker(node.reach, node.broker_port, certified, lambda certificate: public_key_in(certificate) == keys.tls)
 
 
 async def _serve(current: Current, say: Callable[[str], None]) -> None:

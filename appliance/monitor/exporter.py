@@ -14,48 +14,25 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socket import socket
 from typing import Any
 
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.registry import Collector, CollectorRegistry
-
 from appliance.errors import UsageError
-from appliance.monitor import measures_file
+from appliance.host.network.certificate_fields import public_key_in
+from appliance.monitor import exposition, measures_file
 from appliance.monitor.bounded import Bounded
 from appliance.monitor.metrics import METRICS
-from appliance.trust import pki
 
 PATH = "/metrics"
 PER_ADDRESS_MAX = 8
 
 
-class SheetCollector(Collector):
-    """Every metric with the samples that the sheet has for it; one without samples is not told at all."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        samples = measures_file.load(self._path)
-        for metric in METRICS:
-            family = GaugeMetricFamily(metric.full_name, metric.help, labels=metric.labels)
-            for sample in samples:
-                if sample.metric == metric.name:
-                    family.add_metric(sample.labels, sample.value)
-            if family.samples:
-                yield family
-
-
 def render(path: Path) -> bytes:
-    """The measures in the sheet `path` in the text format of Prometheus."""
-    registry = CollectorRegistry()
-    registry.register(SheetCollector(path))
-    return generate_latest(registry)
+    """The measures in the sheet `path` in the text format of Prometheus; a metric without samples is not told."""
+    return exposition.render(METRICS, measures_file.load(path))
 
 
 class Certificates:
@@ -72,7 +49,7 @@ class Certificates:
 
     def admits(self, connection: ssl.SSLSocket) -> bool:
         shown = connection.getpeercert(binary_form=True)
-        return shown is not None and pki.public_in(shown) in self._keys
+        return shown is not None and public_key_in(shown) in self._keys
 
     def _context(self) -> ssl.SSLContext:
         changed = (self._folder / "certificate.pem").stat().st_mtime
@@ -113,7 +90,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def _send(self, text: bytes) -> None:
         self.send_response(200)
-        self.send_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.send_header("Content-Type", exposition.CONTENT_TYPE)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)

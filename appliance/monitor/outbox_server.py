@@ -17,12 +17,9 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
-
 from appliance import strict_json
 from appliance.errors import ApplianceError, UsageError
-from appliance.monitor import letter, metrics, post
+from appliance.monitor import exposition, letter, metrics, post
 from appliance.monitor.bounded import Bounded
 from appliance.monitor.outbox import Delay, Outbox, addressees_of, deliver
 
@@ -82,16 +79,13 @@ class Queue(Bounded):
         super().shutdown()
 
     def measures(self) -> bytes:
-        registry = CollectorRegistry()
-        _gauge(metrics.OUTBOX_WAITING, registry).set(self.outbox.count())
-        _gauge(metrics.OUTBOX_ASIDE, registry).set(self.outbox.count_aside())
+        found: dict[metrics.Metric, float] = {
+            metrics.OUTBOX_WAITING: self.outbox.count(),
+            metrics.OUTBOX_ASIDE: self.outbox.count_aside(),
+        }
         if waiting := self.outbox.first_of_each():
-            _gauge(metrics.OUTBOX_OLDEST, registry).set(min(it.time for it in waiting))
-        return generate_latest(registry)
-
-
-def _gauge(metric: metrics.Metric, registry: CollectorRegistry) -> Gauge:
-    return Gauge(metric.full_name, metric.help, registry=registry)
+            found[metrics.OUTBOX_OLDEST] = min(it.time for it in waiting)
+        return exposition.render(found, (metrics.Sample(it.name, (), value) for it, value in found.items()))
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -99,7 +93,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/metrics":
-            self._end(200, self.server.measures(), CONTENT_TYPE_LATEST)
+            self._end(200, self.server.measures(), exposition.CONTENT_TYPE)
         else:
             self._end(404)
 

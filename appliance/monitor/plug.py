@@ -19,12 +19,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
-
 from appliance.errors import ApplianceError, IntegrityError, Unreachable, UsageError
 from appliance.host.files import write_atomic
 from appliance.host.network import http_call
-from appliance.monitor.metrics import POWER, POWER_ANSWERS
+from appliance.monitor import exposition
+from appliance.monitor.metrics import POWER, POWER_ANSWERS, Sample
 
 SECONDS_MAX = 10.0
 BYTES_MAX = 65536
@@ -69,12 +68,9 @@ def watts(kind: str, address: str) -> float:
 
 def render(power: float | None) -> bytes:
     """Return the content of FILE; None for a plug that does not answer."""
-    registry = CollectorRegistry()
     found = ((POWER, power), (POWER_ANSWERS, float(power is not None)))
-    for metric, value in found:
-        if value is not None:
-            Gauge(metric.full_name, metric.help, metric.labels, registry=registry).labels("plug").set(value)
-    return generate_latest(registry)
+    samples = [Sample(metric.name, ("plug",), value) for metric, value in found if value is not None]
+    return exposition.render((POWER, POWER_ANSWERS), samples)
 
 
 def _is_of_the_site(address: str) -> bool:

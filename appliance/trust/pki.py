@@ -74,11 +74,6 @@ def public_of(thing: Certificate | x509.CertificateSigningRequest) -> str:
     return base64.b64encode(der).decode()
 
 
-def public_in(der: bytes) -> str:
-    """The public key in the certificate `der`, which a partner in TLS showed, as the bundle has it."""
-    return public_of(x509.load_der_x509_certificate(der))
-
-
 def fingerprint_of(certificate: Certificate) -> str:
     """SHA-256 of the whole certificate in hex, as `openssl x509 -fingerprint -sha256` shows it without colons."""
     return certificate.fingerprint(hashes.SHA256()).hex()

@@ -22,12 +22,12 @@ from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.failover.documents import SignedDocuments
 from appliance.failover.kept_acts import KeptActs
 from appliance.host.identity import machine_id
+from appliance.host.network.certificate_fields import public_key_in
 from appliance.host.notify import READY, STOPPING, WATCHDOG, notify
 from appliance.host.stopping import stop_asked
 from appliance.node.current import Current
 from appliance.node.handle import Node
 from appliance.territory.voters import voters
-from appliance.trust import pki
 from appliance.trust.granters import Granters
 from appliance.trust.keys import load_key
 from appliance.voter.etcd_admin import EtcdAdmin
@@ -147,7 +147,7 @@ def make_state(current: Current) -> BrokerState:
 def has_key(node: Node, caller: str, certificate: bytes) -> bool:
     """Whether `certificate` (DER) is of the TLS key that the bundle names for `caller` now."""
     member = node.bundle.members.get(caller)
-    return member is not None and pki.public_in(certificate) == member.keys.tls
+    return member is not None and public_key_in(certificate) == member.keys.tls
 
 
 def services_of(node: Node, caller: str) -> int:

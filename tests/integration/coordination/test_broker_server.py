@@ -17,7 +17,7 @@ from appliance.coordination import wire
 from appliance.coordination.port import Alive, Coordination, Ended
 from appliance.coordination.remote import Broker, Remote
 from appliance.errors import Busy, Forbidden, IntegrityError, Refused, Unreachable, UsageError
-from appliance.trust import pki
+from appliance.host.network.certificate_fields import public_key_in
 from appliance.voter import server as broker_server
 from appliance.voter.broker import Acts, Brokered
 from appliance.voter.server import CONVERSATIONS_MAX, Server
@@ -90,7 +90,7 @@ async def test_a_broker_with_the_certificate_of_a_stolen_voter_is_asked_nothing(
         good = client("hermitage", context(papers, papers))
         [broker] = good._brokers
         for key, believed in ((key_of(papers, "hermitage"), True), (key_of(papers, "commune-a"), False)):
-            pinned = replace(broker, is_of=lambda certificate, key=key: pki.public_in(certificate) == key)
+            pinned = replace(broker, is_of=lambda certificate, key=key: public_key_in(certificate) == key)
             remote = Remote((pinned,), SimulatedClock(), context(papers, papers))
             with contextlib.nullcontext() if believed else pytest.raises(Unreachable, match="not have its present key"):
                 assert (await remote.read("docs", seconds_max=2.0)).owner is None
