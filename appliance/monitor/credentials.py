@@ -33,7 +33,8 @@ def envelope_reasons(written: Written, now: Now) -> Iterator[Reason]:
     for recipient, made in written.envelopes.items():
         if now.wall - made > ENVELOPE_SECONDS_MAX:
             what = f"its envelope for {recipient} is {format_duration(now.wall - made)} old."
-            yield Reason("warning", what, "Test it: `appliance escrow verify`. See how keys are renewed.", "envelope")
+            remedy = "Test it: `appliance escrow verify --envelope FILE`. See how keys are renewed."
+            yield Reason("warning", what, remedy, "envelope")
 
 
 def _unopened(written: Written) -> Reason:
@@ -42,8 +43,8 @@ def _unopened(written: Written) -> Reason:
         what = "its newest backup has no envelope for the recovery key; the next one makes it."
         return Reason("warning", what, f"Type `appliance backup run {written.service}`.", "paper")
     remedy = (
-        "Run `appliance escrow create-key`, print the sheet, have the territory signed; the next backup makes the "
-        "envelope."
+        "Run `appliance escrow create-key --territory DIR --out paper.pdf`, print the sheet, have the territory "
+        "signed; the next backup makes the envelope."
     )
     return Reason("warning", "the recovery key cannot open it.", remedy, "paper")
 

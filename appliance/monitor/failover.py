@@ -29,7 +29,7 @@ UNSERVED_SECONDS_MAX = 5 * MINUTE
 """A start that fails once, as when a peer that has the newest is called too early, goes well by itself."""
 PAUSED_SECONDS_MAX = HOUR
 """No pause lasts longer; somebody asks for one after the other."""
-UNTOLD = Reason("unknown", "its lease holder is not known here.", "Type: appliance failover status", "holder")
+UNTOLD = Reason("unknown", "its lease holder is not known here.", "Type `appliance failover status`.", "holder")
 LACKS = tuple(
     Reason("unknown", "no service that could be taken over or handed back has a program here.", check=check)
     for check in ("failover", "majority")
@@ -74,8 +74,10 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
     seen = view.failover
     for name, operator in seen.quarantined:
         who = f"by {operator}'s act" if operator else "by a signed act"
-        ends = f"appliance act sign quarantine {name} --days 0"
-        remedy = f"Once it is clean, {ends} ends the quarantine. To revoke its keys: appliance node revoke"
+        ends = f"`appliance act sign quarantine {name} --days 0 --reason WHY --operator NAME --key FILE --out FILE`"
+        revokes = f"`appliance node revoke {name} --reason WHY --key FILE`"
+        found = f"Find out what is wrong with it. Once it is clean, {ends} ends the quarantine."
+        remedy = f"{found} To revoke its keys: {revokes}."
         yield Reason("failed", f"{name} is in quarantine {who}: it serves nothing that can move.", remedy, "quarantine")
     if seen.unread:
         remedy = "Repair that file; until then nothing is taken over or handed back."
@@ -96,10 +98,10 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
 
 def _decided_by(service: ServiceView, epoch: int) -> str:
     if service.is_merged:
-        return f"Look first: appliance failover merge {service.service} --branch {epoch} --dry-run"
+        return f"Look first: `appliance failover merge {service.service} --branch {epoch} --dry-run`."
     return (
-        "Two histories of a database are never merged: compare its dump there with the backups. Then: "
-        f"appliance failover merge {service.service} --branch {epoch} --leave"
+        "Two histories of a database are never merged: compare its dump there with the backups. Once that is done: "
+        f"`appliance failover merge {service.service} --branch {epoch} --leave`."
     )
 
 
@@ -124,7 +126,8 @@ def _service_reasons(service: ServiceView, now: Now) -> Iterator[Reason]:
     if _lasts(service.vacant_since, VACANT_SECONDS_MAX, now):
         since = format_duration(now.wall - (service.vacant_since or 0.0))
         remedy = (
-            f"See why: `appliance failover status`. If its origin is lost: appliance failover promote {name} --act FILE"
+            "See why: `appliance failover status`. If its origin is lost, at a standby: "
+            f"`appliance failover promote {name} --act FILE`."
         )
         yield Reason("failed", f"it has had no lease holder for {since}.", remedy, "holder")
     if service.unserved and _lasts(service.unserved_since, UNSERVED_SECONDS_MAX, now):
@@ -140,7 +143,7 @@ def _service_reasons(service: ServiceView, now: Now) -> Iterator[Reason]:
         since = format_duration(now.wall - (service.away_since or 0.0))
         remedy = f"See at {service.origin} why it is not handed back: `appliance failover status`. At once: "
         what = f"{service.holder} has held it for {since} in place of its origin, {service.origin}."
-        yield Reason("warning", what, f"{remedy}appliance failover handback {name}", "home")
+        yield Reason("warning", what, f"{remedy}`appliance failover handback {name}`.", "home")
     if _lasts(service.paused_since, PAUSED_SECONDS_MAX, now):
         since = format_duration(now.wall - (service.paused_since or 0.0))
         what = f"{service.paused_by} has kept it paused for {since}: no node takes it over meanwhile."

@@ -143,7 +143,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         yield from _exchange_reasons(held, view, now)
         yield from failures((*UPKEEP, "people", "ready"), held.service, view)
     yield from _late(
-        READ_AGAIN, held.service, view, now, "See whether the agent is busy here: appliance status", "reread"
+        READ_AGAIN, held.service, view, now, "See whether the agent is busy here: `appliance status`.", "reread"
     )
     yield from (reason for node in held.targets for reason in failures(("replicate",), held.service, view, peer=node))
 
@@ -247,11 +247,11 @@ def _proof_reasons(readable: Readable, view: View, now: Now) -> Iterator[Reason]
     behind = now.wall - readable.newest.time
     if not _names_known(readable, view) and behind > NAMES_LATE_SECONDS:
         what = f"the names of its newest generation, {format_duration(behind)} old, are not in the catalogue yet."
-        yield Reason("warning", what, "See whether the agent is busy here: appliance status", "catalogue")
+        yield Reason("warning", what, "See whether the agent is busy here: `appliance status`.", "catalogue")
     for kind, interval in PROOFS.items():
         yield from failures((kind,), readable.service, view)
         attempt = view.last(kind, readable.service)
-        remedy = f"Type: appliance backup {kind} {readable.service}"
+        remedy = f"Type `appliance backup {kind} {readable.service}`."
         for alarm in attempt.alarms if attempt else ():
             yield Reason("failed", alarm, remedy, kind)
         yield from _late({kind: interval}, readable.service, view, now, remedy, kind)

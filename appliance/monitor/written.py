@@ -83,7 +83,7 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
         yield failed(attempt, "the last backup", "backup-run")
     if attempt is not None:
         yield from _left_out_reasons(written, attempt)
-        remedy = f"It is retried within a week. At once, with the remedy: appliance backup run {written.service}"
+        remedy = f"It is retried within a week. At once, with the remedy: `appliance backup run {written.service}`."
         yield from (Reason("warning", alarm, remedy, "left-out") for alarm in attempt.alarms)
     yield from map(_unsaved_reason, (it for it in written.trees if it.unsaved))
     yield from failures(("tidy",), written.service, view)

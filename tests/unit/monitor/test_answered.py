@@ -100,7 +100,7 @@ def test_what_would_move_a_cursor_is_escaped_and_what_is_long_is_cut() -> None:
 def test_its_remedies_become_no_commands_for_programs() -> None:
     reason = {**WORSE, "remedy": "Type `appliance act sign lost commune-a`.", "next": [{"argv": ["rm"]}]}
     found = read_status(answer({**NODE, "state": "failed", "reasons": [reason]}), "commune-b")
-    assert status_json(found)["judged"][0]["reasons"][0]["next"] == []
+    assert ["argv" in it for it in status_json(found)["judged"][0]["reasons"][0]["next"]] == [False]
 
 
 def test_of_its_facts_only_whether_its_agent_runs_is_kept() -> None:
