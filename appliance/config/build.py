@@ -9,7 +9,7 @@ from appliance.config import schema
 from appliance.config.parts import Parts, Placed
 from appliance.config.references import OUTSIDE
 from appliance.config.service_schema import ServicePart
-from appliance.territory import model
+from appliance.territory import duty, model
 
 MEGABIT = 1_000_000
 
@@ -33,6 +33,7 @@ def build(parts: Parts, head: schema.TerritoryPart) -> model.Territory:
         external={it.name: model.ExternalPeer(it.name, **_tuples(it.part)) for it in parts.external},
         offline={it.name: _disk(it) for it in parts.offline},
         events={it.name: model.Event(it.name, **_tuples(it.part)) for it in parts.events},
+        duty=_roster(parts.duty.part) if parts.duty else duty.Roster(),
     )
 
 
@@ -97,3 +98,14 @@ def _service(it: Placed[ServicePart]) -> model.Service:
 def _disk(it: Placed[schema.OfflinePart]) -> model.OfflineDisk:
     kept_at = "" if it.part.kept_at == OUTSIDE else it.part.kept_at
     return model.OfflineDisk(it.name, it.part.title, kept_at, every_seconds=it.part.every)
+
+
+def _roster(part: schema.DutyPart) -> duty.Roster:
+    return duty.Roster(
+        rotation=tuple(part.rotation),
+        since=part.since,
+        weeks={week: tuple(persons) for week, persons in sorted(part.weeks.items())},
+        changes_at=part.changes_at,
+        urgent_after_seconds=part.next_after,
+        other_after_seconds=part.next_after_warning,
+    )

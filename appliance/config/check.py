@@ -40,7 +40,8 @@ def check_part[Part: BaseModel](schema: type[Part], tree: Tree, problems: Proble
 
 
 def _explain(schema: type[BaseModel], finding: Mapping[str, Any], tree: Tree, problems: Problems) -> None:
-    place = place_of(tree, finding["loc"])
+    # Of a key that is wrong, pydantic says that it is one, after the key itself.
+    place = place_of(tree, tuple(step for step in finding["loc"] if step != "[key]"))
     if finding["type"] == "extra_forbidden":
         sentence = unknown(str(finding["loc"][-1]), _known_fields(schema, finding["loc"][:-1]))
         problems.add_line(place.line, place.path[:-1], sentence)

@@ -21,6 +21,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 
 from appliance.config.explain import unknown
 from appliance.errors import UsageError
+from appliance.territory.duty import WEEK, monday
 from appliance.territory.model import GROUP, HAND_BACK, NAME, NEVER, Schedule
 from appliance.units import parse_bytes, parse_duration
 
@@ -251,6 +252,22 @@ def _hours(value: str) -> str:
     return value
 
 
+def _local_time(value: str) -> str:
+    if not re.fullmatch(_TIME, value):
+        raise refuse(f'"{value}" is not a local time such as 08:00.')
+    return value
+
+
+def _week(value: str) -> str:
+    try:
+        if WEEK.fullmatch(value):
+            monday(value)
+            return value
+    except ValueError:
+        pass
+    raise refuse(f'"{value}" is not an ISO week such as 2026-W49.')
+
+
 def _without_repeats(values: list[str]) -> list[str]:
     repeated = next((value for index, value in enumerate(values) if value in values[:index]), None)
     if repeated is not None:
@@ -301,5 +318,7 @@ Timezone = Annotated[str, AfterValidator(_timezone), _STRING]
 Hours = Annotated[
     str, _Matching(_hours, f"{_TIME}-{_TIME}|{NEVER}", f"Write two local times such as {HAND_BACK}, or {NEVER}.")
 ]
+LocalTime = Annotated[str, _Matching(_local_time, _TIME, "Write a local time such as 08:00.")]
+Week = Annotated[str, _Matching(_week, WEEK.pattern, "Write an ISO week such as 2026-W49.")]
 Distinct = _Distinct(_without_repeats)
 Names = Annotated[list[str], Distinct]

@@ -33,6 +33,7 @@ PARTS: tuple[type[BaseModel], ...] = (
     ServicePart,
     RetentionPart,
     schema.PersonPart,
+    schema.DutyPart,
     schema.ExternalPart,
     schema.OfflinePart,
     schema.EventPart,
@@ -62,6 +63,7 @@ def json_schema() -> dict[str, Any]:
     sections = file["properties"]
     sections["territory"] |= _ref(schema.TerritoryPart)
     sections["defaults"] |= _ref(schema.DefaultsPart)
+    sections["duty"] |= _ref(schema.DutyPart)
     for name, part in BY_NAME.items():
         sections[name] |= _by_name(part, _LINK_NAME if name == "links" else NAME.pattern)
     nodes = {"type": "array", "items": _ref(schema.NodePart)}

@@ -40,6 +40,7 @@ class Parts:
     external: list[Placed[schema.ExternalPart]] = field(default_factory=list)
     offline: list[Placed[schema.OfflinePart]] = field(default_factory=list)
     events: list[Placed[schema.EventPart]] = field(default_factory=list)
+    duty: Placed[schema.DutyPart] | None = None
     names: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -70,6 +71,9 @@ def read_parts(root: Mapping, problems: Problems) -> Parts:
     parts.nodes = list(_nodes(parts, root, problems))
     parts.services = _section(parts, "services", ServicePart, root, problems)
     parts.people = _section(parts, "people", schema.PersonPart, root, problems)
+    if (duty := root.entries.get("duty")) is not None and not _is_empty(duty):
+        found = check_part(schema.DutyPart, duty, problems)
+        parts.duty = Placed("duty", ("duty",), found) if found else None
     parts.external = _section(parts, "external", schema.ExternalPart, root, problems)
     parts.offline = _section(parts, "offline", schema.OfflinePart, root, problems)
     parts.events = _section(parts, "events", schema.EventPart, root, problems)
@@ -116,9 +120,13 @@ def _section_entries(section: str, root: Mapping, problems: Problems) -> dict[st
     tree = root.entries.get(section)
     if isinstance(tree, Mapping):
         return tree.entries
-    if tree is not None and not (isinstance(tree, Scalar) and tree.text is None):
+    if tree is not None and not _is_empty(tree):
         problems.add_line(tree.place.line, tree.place.path, MAPPING_EXPECTED)
     return {}
+
+
+def _is_empty(tree: Tree) -> bool:
+    return isinstance(tree, Scalar) and tree.text is None
 
 
 def _nodes(parts: Parts, root: Mapping, problems: Problems) -> Iterator[Placed[schema.NodePart]]:

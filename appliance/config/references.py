@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from appliance.config.addresses import check_served
+from appliance.config.duty import check_duty
 from appliance.config.explain import Path, unknown
 from appliance.config.parts import Parts, Placed
 from appliance.config.schema import NodePart, PersonPart
@@ -32,6 +33,7 @@ def check_references(parts: Parts) -> Iterator[Finding]:
         yield from _service_references(parts, service)
         yield from _service_sense(service)
     yield from check_shares(parts)
+    yield from check_duty(parts)
     yield from check_served(parts)
     yield from _people(parts)
     yield from _outside(parts)
@@ -168,6 +170,8 @@ def _service_sense(service: Placed[ServicePart]) -> Iterator[Finding]:
 def _people(parts: Parts) -> Iterator[Finding]:
     for person in parts.people:
         yield from _names(person.part.sites, parts.names["sites"], (*person.path, "sites"))
+        boxes = (*parts.names["sites"], *parts.names["nodes"])
+        yield from _names(person.part.touches, boxes, (*person.path, "touches"))
         yield from _keys_of_others(person, parts.people)
 
 

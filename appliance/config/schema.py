@@ -14,6 +14,7 @@ from appliance.config.fields import (
     Duration,
     Hours,
     Insee,
+    LocalTime,
     MeshAddress,
     Name,
     Names,
@@ -24,9 +25,11 @@ from appliance.config.fields import (
     SshKey,
     Text,
     Timezone,
+    Week,
     one_of,
     spelled,
 )
+from appliance.territory.duty import CHANGES_AT
 from appliance.territory.model import (
     HAND_BACK,
     LEASE_SECONDS,
@@ -34,6 +37,10 @@ from appliance.territory.model import (
     ZONE_KINDS,
 )
 from appliance.trust.act import ACTS
+from appliance.units import DAY, HOUR, MINUTE
+
+AFTER_SECONDS_MIN, AFTER_SECONDS_MAX = 5 * MINUTE, DAY
+"""Alertmanager looks at a group every five minutes, and tells it again after a week; six persons are called before."""
 
 
 class Strict(BaseModel):
@@ -49,7 +56,8 @@ class Document(Strict, title="The file"):
     links: Any = Field(description="Kinds of link.")
     sites: Any = Field(description="Buildings and their nodes.")
     services: Any = Field(None, description="Services to back up.")
-    people: Any = Field(None, description="People who may sign acts.")
+    people: Any = Field(None, description="People who may sign acts, and who answer alerts.")
+    duty: Any = Field(None, description="The person who answers alerts, week by week.")
     external: Any = Field(None, description="Peers outside the territory.")
     offline: Any = Field(None, description="Disks that are plugged in from time to time.")
     events: Any = Field(None, description="Events.")
@@ -173,7 +181,7 @@ class NodePart(Strict, title="sites > SITE > nodes"):
 
 
 class PersonPart(Strict, title="people"):
-    """People who may sign acts, by name."""
+    """People who may sign acts, and who answer alerts, by name."""
 
     title: Text = Field(description="Their name or office.")
     keys: Annotated[list[SshKey], Distinct] = Field(
@@ -189,6 +197,48 @@ class PersonPart(Strict, title="people"):
         [],
         description="SSH public keys of this person alone that log in as root on every node; `site.yml` installs and "
         "removes them.",
+    )
+    addressees: Annotated[Names, Field(max_length=8)] = Field(
+        [],
+        description="The names in `monitoring_addressees` under which this person gets alerts in their duty weeks. "
+        "It is not signed.",
+    )
+    touches: Names = Field(
+        [],
+        description="The sites and nodes whose boxes this person can touch; all when empty. An alert about another "
+        "box goes first to somebody who can touch it. It is not signed.",
+    )
+
+
+class DutyPart(Strict, title="duty"):
+    """The persons who answer alerts, week by week. *Later.* `territory check` and `territory duty` read it, and alerts
+    go to everybody. It is not signed: a change of weeks does not need the territory key."""
+
+    rotation: Names = Field(
+        [],
+        description="Persons who take a week each in turn.",
+    )
+    since: Week = Field(
+        "",
+        description="The ISO week in which the first person of `rotation` begins, such as `2026-W49`.",
+    )
+    weeks: Annotated[dict[Week, Names], Field(max_length=1000)] = Field(
+        {},
+        description="The persons of single weeks, such as `2026-W52: [alice, bob]`, who count before `rotation`; "
+        "the first is called first.",
+    )
+    changes_at: LocalTime = Field(
+        CHANGES_AT,
+        description="The local time on Monday at which a duty week begins.",
+    )
+    next_after: Duration = Field(
+        30 * MINUTE,
+        description="How long after one person the next one is called for an urgent alert, unless somebody "
+        "acknowledged it.",
+    )
+    next_after_warning: Duration = Field(
+        8 * HOUR,
+        description="The same for every other alert.",
     )
 
 

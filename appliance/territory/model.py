@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from appliance.errors import NotFound
+from appliance.territory.duty import Roster
 from appliance.units import DAY, HOUR, MINUTE
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
@@ -224,7 +225,11 @@ class Service:
 @dataclass(frozen=True)
 class Person:
     """`keys`: SSH public keys without comment; `may`: the acts this person may sign; `sites`: where, all when empty.
-    `root_keys`: those that log in as root, which playbooks install, so that no bundle is signed again for them."""
+    `root_keys`: those that log in as root, which playbooks install, so that no bundle is signed again for them.
+
+    `addressees` are the names under which the role monitoring knows how to reach this person, and `touches` the sites
+    and nodes whose boxes they can touch, all when empty. Neither is signed: see `duty.py`.
+    """
 
     name: str
     title: str
@@ -232,6 +237,8 @@ class Person:
     may: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()
     root_keys: tuple[str, ...] = field(default=(), metadata={"apart": True})
+    addressees: tuple[str, ...] = field(default=(), compare=False, metadata={"apart": True})
+    touches: tuple[str, ...] = field(default=(), compare=False, metadata={"apart": True})
 
 
 @dataclass(frozen=True)
@@ -271,7 +278,8 @@ class Territory:
     """`own_backup`: whether each node also backs itself up (`implicit.with_implicit`). `lease_seconds`: for how long a
     lease holder may be silent before another takes over; brokers and lease holders must agree on it, so it is signed.
     `hand_back`: between which local times a service goes back to its origin by itself, or "never". `contact`: the
-    person or office that people write to, as pages show it, "" for none."""
+    person or office that people write to, as pages show it, "" for none. `duty`: who answers alerts in which week; it
+    is not signed."""
 
     name: str
     title: str
@@ -289,6 +297,7 @@ class Territory:
     external: Mapping[str, ExternalPeer] = field(default_factory=dict)
     offline: Mapping[str, OfflineDisk] = field(default_factory=dict)
     events: Mapping[str, Event] = field(default_factory=dict)
+    duty: Roster = field(default=Roster(), compare=False, metadata={"apart": True})
 
     @property
     def domain(self) -> str:

@@ -12,6 +12,7 @@ VERBS = {
         "List every mistake in FILE, or in territory.yml of DIR, with its line; then the events that destroy all "
         "copies.",
     ),
+    "duty": Entry("territory.duty", "duty", "Show who answers alerts this week and in the next ones."),
     "grant": Entry(
         "territory.grant",
         "grant",

@@ -18,6 +18,7 @@ from appliance.cli.output import emit, say
 from appliance.cli.territory import text
 from appliance.cli.territory.before import beside, is_bundle, read_before
 from appliance.cli.territory.guesses import guesses, guesses_text
+from appliance.cli.territory.roster_text import holes_text, this_week
 from appliance.clock import SystemClock
 from appliance.config.editing import schema_text, stale_schema
 from appliance.config.json_schema import json_schema
@@ -64,8 +65,10 @@ def check(file: Path) -> None:
     days = early_pruning_days(found)
     told += [text.early_pruning_text(days)] if days else []
     told += [text.kept_text(next_up.kept)] if next_up and next_up.kept else []
+    holes = found.duty.holes(this_week(found, SystemClock().now()))
+    told += [holes_text(name, found.duty, holes)] if holes else []
     kept = text.kept_json(next_up.kept if next_up else {})
-    values = {"bends": days, "kept": kept, "short": short, "guessed": guessed}
+    values = {"bends": days, "kept": kept, "short": short, "guessed": guessed, "duty_holes": list(holes)}
     emit({**text.checked_json(name, found, proved), **values}, "\n".join(told))
 
 

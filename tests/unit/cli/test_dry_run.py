@@ -11,7 +11,7 @@ CHANGE_NOTHING = """
 status; doctor; completion
 backup list; backup show; backup verify
 restore detect-attack; restore find; restore jobs; restore versions
-territory check; territory plan; territory schema; territory show; territory status
+territory check; territory duty; territory plan; territory schema; territory show; territory status
 internal node keys; node leave; node show
 act list; account list
 failover status; failover history; failover table

@@ -120,6 +120,50 @@ def test_check_groups_the_guesses_of_a_new_territory(capsys: pytest.CaptureFixtu
     assert lines[at + 4].startswith("    size and change_per_day of etat-civil-cuise-la-motte, ")
 
 
+def with_duty(tmp_path: Path, duty: str) -> Path:
+    file = changed(tmp_path, "  maintenance:\n", "  maintenance:\n    addressees: [mail]\n")
+    file.write_text(f"{file.read_text('utf-8')}duty:\n{duty}", "utf-8")
+    return file
+
+
+def test_check_and_duty_name_the_weeks_without_a_person_and_what_to_write(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.clock.SystemClock.now", lambda _: 1796342400.0)  # Friday 2026-12-04
+    file = with_duty(tmp_path, "  weeks: {2026-W49: [maintenance], 2026-W51: [maintenance]}\n")
+    code, out, err = run(capsys, "check", file)
+    assert (code, err) == (0, "")
+    assert f"{file}: nobody is on duty in these weeks, and everybody of the roster is called. Write below" in out
+    assert "\n  2026-W50: [maintenance]  # 2026-12-07 to 2026-12-13\n" in out
+    assert f"(1 more: appliance territory duty {file} --weeks 104)" in out
+    shown = json.loads(run(capsys, "duty", file, "--weeks", "3", "--json")[1])
+    assert [it["persons"] for it in shown["weeks"]] == [["maintenance"], [], ["maintenance"]]
+    assert shown["holes"] == ["2026-W50"]
+
+
+def test_a_rotation_has_no_hole_and_duty_names_each_person(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.clock.SystemClock.now", lambda _: 1796342400.0)
+    file = with_duty(tmp_path, "  rotation: [maintenance]\n  since: 2026-W40\n")
+    assert "on duty" not in run(capsys, "check", file)[1]
+    code, out, err = run(capsys, "duty", file, "--weeks", "1")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split() == [
+        "2026-W49",
+        "2026-11-30",
+        "to",
+        "2026-12-06",
+        "maintenance",
+        "(Régie",
+        "(démonstration))",
+    ]
+
+
+def test_duty_says_what_happens_where_there_is_no_roster(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "There is no roster: every alert goes to everybody" in run(capsys, "duty", DEMO)[1]
+
+
 def test_check_warns_when_nobody_could_sign_an_act(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "has a key, so no loss can be signed" in run(capsys, "check", DEMO)[1]
     line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB+vfhyFblf1H6zkC7yKPK4iUfj6MY0iBB+af1R2+l7F"

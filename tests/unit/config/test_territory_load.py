@@ -45,6 +45,19 @@ def test_a_guess_is_read_as_its_figure_and_is_not_signed(good: Territory) -> Non
     assert to_json(guessed) == to_json(good)
 
 
+def test_a_roster_is_read_and_is_not_signed(good: Territory) -> None:
+    """An older node reads the bundle of a territory with duty weeks, and a change of weeks needs no new one."""
+    text = GOOD.read_text("utf-8").replace("    sites: [tracy]\n", "    sites: [tracy]\n    addressees: [mail]\n")
+    weeks = "duty:\n  rotation: [maintenance]\n  since: 2026-W49\n  weeks: {2026-W52: [maintenance]}\n"
+    found = parse((text + weeks + "  next_after: 15m\n").encode(), name="territory.yml")
+    assert (found.duty.rotation, found.duty.since) == (("maintenance",), "2026-W49")
+    assert found.duty.weeks == {"2026-W52": ("maintenance",)}
+    assert (found.duty.urgent_after_seconds, found.duty.changes_at) == (15 * 60, "08:00")
+    assert found.people["maintenance"].addressees == ("mail",)
+    assert found == good
+    assert to_json(found) == to_json(good)
+
+
 def test_a_time_of_day_is_no_sexagesimal_number(good: Territory) -> None:
     assert good.services["docs-attichy"].schedule == Schedule(daily_at="21:30")
     assert good.services["civil-attichy"].schedule == Schedule(every_hours=4)
