@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -26,6 +25,7 @@ from appliance.host.network import http_call
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.web_app import Visit
 from appliance.portal.page_context import PageContext
+from appliance.portal.pages.silent_places import Place, SilentPlaces
 from appliance.territory.model import Service
 from appliance.territory.service_forms import SITE, copy_port, form_of, moving
 
@@ -36,8 +36,6 @@ UNDER_WAY_MAX, UNDER_WAY_PER_ADDRESS_MAX = 64, 32
 """Files on their way to browsers, of which each has six, and a town hall stands behind one address."""
 QUIET_SECONDS = 5.0
 SECONDS_MAX = 120.0
-SILENT_SECONDS = 30.0
-"""So long the address of a site that did not answer is not waited for again: a page has many files."""
 PIECE_BYTES = 65536
 SANDBOX = (
     "sandbox allow-downloads allow-popups; default-src 'self' data: 'unsafe-inline'; script-src 'none'; "
@@ -85,8 +83,8 @@ class Published:
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(AT_ONCE))
     under_way: Counter[str] = field(default_factory=Counter)
     """Answers on their way, by the address that they go to."""
-    silent: dict[str, float] = field(default_factory=dict)
-    """Until when, by the monotonic clock, the address of a service is passed over."""
+    silent: SilentPlaces = field(default_factory=lambda: SilentPlaces(is_answered))
+    """Where nobody answered: the first visitor waited for that, and no other one does."""
 
     def routes(self) -> Iterable[Route]:
         page = self.context.web_app.page
@@ -131,15 +129,13 @@ class Published:
     def _ask(self, service: Service, path: str) -> http_call.Answer:
         """The answer of the node that serves it, else of one that shows a copy of it; raise PageFailure when nobody
         answers."""
-        places = [(service.address, self.port), *self._copies(service)]
-        if self.silent.get(service.name, 0.0) > time.monotonic():
-            places = places[1:]
-        for address, port in places:
-            try:
-                return _asked(address, port, path)
-            except OSError:
-                if address == service.address:
-                    self.silent[service.name] = time.monotonic() + SILENT_SECONDS
+        places = ((service.address, self.port), *self._copies(service))
+        for place in places:
+            if place not in self.silent:
+                try:
+                    return _asked(*place, path)
+                except OSError:
+                    self.silent.add(place)
         raise PageFailure(504)
 
     def _copies(self, service: Service) -> Iterator[tuple[str, int]]:
@@ -174,6 +170,15 @@ def _asked(address: str, port: int, path: str) -> http_call.Answer:
     answer = http_call.call(url, seconds_max=QUIET_SECONDS, bytes_max=math.inf, headers={"Host": address})
     answer.extend(SECONDS_MAX + QUIET_SECONDS, silence_seconds_max=QUIET_SECONDS)
     return answer
+
+
+def is_answered(place: Place) -> bool:
+    """Whether somebody answers at `place`, whatever it says of the first page."""
+    try:
+        _asked(*place, "/").close()
+    except OSError:
+        return False
+    return True
 
 
 class _PassedOn(StreamingResponse):

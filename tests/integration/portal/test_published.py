@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,6 +26,7 @@ from appliance.portal.lookup import Lookup
 from appliance.portal.page_context import PageContext
 from appliance.portal.pages import published
 from appliance.portal.pages.published import Published
+from appliance.portal.pages.silent_places import Place, SilentPlaces
 from appliance.units import MIB
 from appliance_lab.processes.node import free_ports
 from appliance_lab.processes.territory import ProcessTerritory
@@ -203,15 +203,52 @@ def test_while_its_address_is_silent_a_copy_is_shown_and_its_own_files_again_lat
 ) -> None:
     (tmp_path / "été").mkdir()
     (tmp_path / "index.html").write_text("la copie")
-    port, silent = free_ports(LOOPBACK, 1)[0], dict[str, float]()
+    port, answers, asked = free_ports(LOOPBACK, 1)[0], threading.Event(), list[Place]()
+
+    def is_answered(place: Place) -> bool:
+        asked.append(place)
+        return answers.is_set() and published.is_answered(place)
+
+    silent = SilentPlaces(is_answered, again_seconds=0.01)
     with serving(partial(Quiet, directory=tmp_path), MESH, COPY_PORT), pages.read(port, silent=silent) as client:
         assert client.get("/publies/horaires/").text == "la copie"
         assert client.get("/publies/horaires/été").headers["Location"] == "/publies/horaires/%C3%A9t%C3%A9/"
-        assert silent["horaires"] > time.monotonic(), "its next files wait for nobody"
         with serving(partial(Quiet, directory=pages.folder), port=port):
-            assert client.get("/publies/horaires/").text == "la copie"
-            silent.clear()
-            assert client.get("/publies/horaires/").text == PAGE
+            assert client.get("/publies/horaires/").text == "la copie", "its next files wait for nobody"
+            answers.set()
+            wait_until(lambda: client.get("/publies/horaires/").text == PAGE, "its own files are shown again")
+        assert client.get("/publies/horaires/").text == "la copie", "its home is cut off a second time"
+    assert set(asked) == {(ADDRESS, port)}
+
+
+def test_only_the_first_visitor_waits_for_a_home_that_says_nothing(
+    pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was asked again by a visitor each half minute, who waited for five seconds."""
+    monkeypatch.setattr(published, "QUIET_SECONDS", 0.2)
+    calls = list[tuple[str, str]]()
+    really = published.http_call.call
+    monkeypatch.setattr(
+        published.http_call,
+        "call",
+        lambda url, **more: (calls.append((url, threading.current_thread().name)), really(url, **more))[1],
+    )
+    with (
+        socket.create_server((ADDRESS, 0)) as listener,
+        serving(partial(Quiet, directory=pages.folder), MESH, COPY_PORT),
+    ):
+        port = listener.getsockname()[1]
+        silent = SilentPlaces(published.is_answered, again_seconds=0.01)
+        with pages.read(port, silent=silent) as client:
+            wait_until(
+                lambda: (client.get("/publies/horaires/").text == PAGE) and len(_probes(calls)) > 2, "it is asked again"
+            )
+    home = [thread for url, thread in calls if f":{port}/" in url]
+    assert [it for it in home if it != "silent-places"] == home[:1], "one visitor waited"
+
+
+def _probes(calls: list[tuple[str, str]]) -> list[str]:
+    return [url for url, thread in calls if thread == "silent-places"]
 
 
 def test_a_site_that_says_nothing_is_not_waited_for_long(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
