@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.chain.chain import Chain
 from appliance.backup.vault.limits import CURRENT_EPOCH_QUOTA
-from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Created, Item
 from appliance.borg.names import branch_name, branch_of
@@ -95,9 +94,12 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def common_archive(chain: Chain, borg: Borg, epoch: int) -> Archive | None:
-    """The archive from which the writer after `epoch` went on; None when it is not known any more."""
+    """The archive from which the writer after `epoch` went on; None when it is not known any more.
+
+    A header tells whole seconds: an archive that was begun and sealed within one began before its generation, too.
+    """
     moment = _common_moment(chain, epoch)
-    before = [it for it in borg.archives() if moment is not None and it.start_utc_seconds <= moment]
+    before = [it for it in borg.archives() if moment is not None and int(it.start_utc_seconds) <= moment]
     return max(before, key=lambda it: it.start_utc_seconds) if before else None
 
 
@@ -110,18 +112,6 @@ def _common_moment(chain: Chain, epoch: int) -> float | None:
     previous = chain.header(later).previous
     before = (chain.header(name) for name in names if name[-16:] == previous[:16])
     return next((utc_seconds(it.time) for it in before if it.id.digest == previous), None)
-
-
-def is_known(borg: Borg, archive: str, folder: Path, paths: Sequence[str]) -> bool:
-    """Whether `folder` has just the files and links at `paths` that `archive` has, each of the same size and time: then
-    nothing was written here alone. False where a name is not known exactly."""
-    below = [path.lstrip("/") for path in paths]
-    listed = (it for it in borg.items(archive, exact=False) if any(is_below(it.path, path) for path in below))
-    items = {it.path: it for it in listed if it.kind in ("file", "hardlink", "symlink")}
-    if any("?" in it.path for it in items.values()):
-        return False
-    here = {str(path.relative_to(folder)) for path in walk(folder)}
-    return here == items.keys() and all(is_same(items, it, folder / it.path) for it in items.values())
 
 
 def is_same(items: Mapping[str, Item], item: Item, path: Path) -> bool:

@@ -40,12 +40,12 @@ from appliance.branches.archive import (
     SECONDS_MAX,
     added_bytes,
     common_archive,
-    is_known,
     leaving,
     room_for,
     save_branch,
     saved_branches,
 )
+from appliance.branches.known import is_known
 from appliance.branches.store import Branch, Settled, branches, settle
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy, NoSpace, Postponed
@@ -86,7 +86,7 @@ def _save_branches(run: _Run, done: Run, wanted: Sequence[Branch], again: bool, 
         if at is None:
             return []
         failures, due = at.due(wanted, again)
-        due = [it for it in due if not at.settle_known(it)]
+        due = [it for it in due if not at.settle_known(it, done.created.archive)]
         if not due:
             return failures
         compare(run.node, run.service, at.chain, run.lines)
@@ -184,11 +184,14 @@ class _At:
         lacking = [(it, self._refused(it, again)) for it in wanted if it.epoch not in there]
         return [Failure(_name(it), why) for it, why in lacking if why], [it for it, why in lacking if not why]
 
-    def settle_known(self, branch: Branch) -> bool:
-        """Note that nothing was written here alone, where it is so: nobody has to decide about what all have."""
+    def settle_known(self, branch: Branch, served: str) -> bool:
+        """Note that nothing of it is here alone, where it is so: nobody has to decide about what all have. `served`:
+        the archive that was just made."""
         service = self.node.bundle.terms(self.service).service
-        base = common_archive(self.chain, self.borg, branch.epoch) if service.paths else None
-        if base is None or not is_known(self.borg, base.name, branch.folder, service.paths):
+        if not service.paths:
+            return False
+        base = common_archive(self.chain, self.borg, branch.epoch)
+        if not is_known(self.borg, base.name if base else "", served, branch.folder, service.paths):
             return False
         settle(branch, Settled(merged=True, known=True), self.node.clock.now(), self.node.journal)
         return True

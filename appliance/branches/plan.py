@@ -67,8 +67,8 @@ def compare(node: Node, branch: Branch) -> Compared:
     return Compared(branch, plan, archive)
 
 
-def merge(node: Node, branch: Branch) -> tuple[Compared, Path]:
-    """Compare and carry that out; what was done, and where what it replaced is kept.
+def merge(node: Node, branch: Branch) -> tuple[Compared, Path | None]:
+    """Compare and carry that out; what was done, and where what it replaced is kept, None where it brought nothing.
 
     Cut anywhere, the next call goes on from what is there then.
     """
@@ -81,8 +81,9 @@ def merge(node: Node, branch: Branch) -> tuple[Compared, Path]:
         make_private_folder(stage)
         for path, name in compared.merge.brings.items():
             _stage(branch.folder, path, stage, name, live)
-        kept = make_private_folder(free_name(rooms / "replaced-files" / f"merge-{branch.epoch}"))
+        kept = None
         if compared.merge.brings:
+            kept = make_private_folder(free_name(rooms / "replaced-files" / f"merge-{branch.epoch}"))
             changes = survey(stage, live)
             keep_all(live, changes, kept)
             sync(rooms)

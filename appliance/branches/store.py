@@ -30,7 +30,7 @@ class Branch:
 
     @property
     def is_left(self) -> bool:
-        """Whether nothing of it is wanted: a person said so, or others went on from all of it."""
+        """Whether nothing of it is wanted: a person said so, or others have all of it."""
         return self.settled is not None and (self.settled.get("merged") is False or self.settled.get("known") is True)
 
     @property
@@ -52,7 +52,7 @@ def branches(layout: NodeLayout, service: str) -> tuple[Branch, ...]:
 @dataclass(frozen=True)
 class Settled:
     """The decision about a branch: with `merged`, all of it is where it belongs, `taken` of its files in place and
-    `both` beside what is there; `known`: it is what others went on from."""
+    `both` beside what is there; `known`: others went on from all of it, or have it."""
 
     merged: bool
     taken: int = 0

@@ -48,7 +48,10 @@ def merge(service: str, branch: int | None, left: bool, dry_run: bool) -> None:
         emit({**told(compared), "dry_run": True}, text_of(compared, dry_run=True))
         return
     done, kept = carry_out(node, chosen)
-    emit({**told(done), "kept": str(kept)}, text_of(done, dry_run=False))
+    emit({**told(done), "kept": str(kept or "")}, text_of(done, dry_run=False))
+    if kept is None:
+        say(f"Nothing was replaced, and nobody is asked about it any more; the branch is still in {chosen.folder}.")
+        return
     say(f"What was replaced is in {kept}; the branch itself is still in {chosen.folder}.")
     say(f"Next: {command('backup', 'run', service)}")
 

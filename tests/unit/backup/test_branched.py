@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,8 +17,11 @@ from appliance.borg import argv
 from appliance.borg.client import Borg
 from appliance.borg.model import Archive, Item, Repository
 from appliance.borg.names import is_checkpoint
-from appliance.branches.archive import SECONDS_MAX, Room, added_bytes, is_known, room_for, save_branch
+from appliance.branches import known as known_branch
+from appliance.branches.archive import SECONDS_MAX, Room, added_bytes, common_archive, room_for, save_branch
+from appliance.branches.known import is_known
 from appliance.branches.store import Branch, branches
+from appliance.clock import utc_seconds
 from appliance.errors import NoSpace, UsageError
 from appliance.host.command import CommandTimeout
 from appliance.host.files import make_private_folder
@@ -24,15 +30,19 @@ from appliance.units import DAY, GIB, MIB
 from tests.worlds.demo import signed_territory
 
 MOMENT = 1_800_000_000.0
+SERVED = "docs-a-3.9"
 BRANCH = Branch("docs-a", 2, Path("/var/branches/2"))
 
 
 class Known(Borg):
     """A repository whose newest archive has these files."""
 
-    def __init__(self, *items: Item) -> None:
+    def __init__(self, *items: Item, served: Sequence[Item] | None = None, hashes: Mapping[str, str] = {}) -> None:
+        """`served`: the items of the archive that was just made, those of the newest one by default."""
         super().__init__(Repository(Path("/r"), Path("/b")))
         self._known = items
+        self._served = items if served is None else served
+        self._hashes = hashes
 
     def archives(self, *, branches: bool = False) -> tuple[Archive, ...]:
         return (Archive("docs-a-2.1", "1", MOMENT),)
@@ -40,7 +50,10 @@ class Known(Borg):
     def items(
         self, archive: str, under: str | None = None, *, with_above: bool = False, exact: bool = True
     ) -> Iterator[Item]:
-        yield from self._known
+        yield from self._served if archive == SERVED else self._known
+
+    def sha256_of(self, archive: str, paths: Sequence[str]) -> dict[str, str]:
+        return {path: self._hashes[path] for path in paths if path in self._hashes}
 
 
 def item(path: str, size: int) -> Item:
@@ -64,8 +77,8 @@ def test_only_files_that_the_newest_archive_does_not_have_are_counted(tmp_path: 
     assert added_bytes(Known(), tmp_path) - 4 * 128 == 15_000
 
 
-def known(folder: Path, *items: Item) -> bool:
-    return is_known(Known(*items), "docs-a-2.1", folder, ("/srv/docs",))
+def known(folder: Path, *items: Item, base: str = "docs-a-2.1", **more: Any) -> bool:
+    return is_known(Known(*items, **more), base, SERVED, folder, ("/srv/docs",))
 
 
 def test_a_branch_is_known_when_it_has_just_what_the_archive_has(tmp_path: Path) -> None:
@@ -93,6 +106,56 @@ def test_a_branch_is_known_when_it_has_just_what_the_archive_has(tmp_path: Path)
         (*whole, replace(file, path="srv/docs/?")),
     ):
         assert not known(tmp_path, *other), other
+
+
+def test_a_branch_is_known_when_what_is_served_has_what_the_common_archive_lacks(tmp_path: Path) -> None:
+    """A merge of it would bring nothing: each file is in one of the two, and what others wrote since does not count."""
+    for name, size in (("same", 10), ("changed-since", 20), ("written-twice", 30)):
+        write(tmp_path / f"srv/docs/{name}", size)
+    same, since, twice = (
+        item("srv/docs/same", 10),
+        item("srv/docs/changed-since", 20),
+        item("srv/docs/written-twice", 30),
+    )
+    new = item("srv/docs/by-others", 5)
+    assert known(tmp_path, same, since, served=(same, replace(since, size=21), twice, new))
+    assert not known(tmp_path, same, since, served=(same, since, new)), "only the branch has the third"
+    gone = item("srv/docs/removed-here", 7)
+    assert not known(tmp_path, same, since, twice, gone, served=(same, since, twice, gone)), "it is still served"
+    assert known(tmp_path, same, since, twice, gone, served=(same, since, twice)), "both sides removed it"
+    assert known(tmp_path, base="", served=(same, since, twice, gone)), "what was removed cannot be told any more"
+
+
+def test_content_is_read_where_only_the_time_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "srv/docs/a", 10, MOMENT + 60)
+    file, alike = item("srv/docs/a", 10), hashlib.sha256(b"x" * 10).hexdigest()
+    assert known(tmp_path, file, hashes={"srv/docs/a": alike})
+    assert not known(tmp_path, file, hashes={"srv/docs/a": "0" * 64})
+    assert not known(tmp_path, replace(file, size=11), hashes={"srv/docs/a": alike})
+    monkeypatch.setattr(known_branch, "READ_BYTES_MAX", 9)
+    assert not known(tmp_path, file, hashes={"srv/docs/a": alike}), "it would take long, and nothing moves meanwhile"
+
+
+def test_an_archive_that_was_begun_and_sealed_within_a_second_is_the_common_one() -> None:
+    """A header tells whole seconds, an archive parts of them: the archive before was taken for what both have."""
+
+    class Chained:
+        def names(self) -> tuple[str, ...]:
+            return "00002.0000000001.aaaaaaaaaaaaaaaa", "00003.0000000001.bbbbbbbbbbbbbbbb"
+
+        def header(self, name: str) -> Any:
+            first = name.startswith("00002")
+            digest, previous = ("a" * 64, "0" * 64) if first else ("b" * 64, "a" * 64)
+            return SimpleNamespace(previous=previous, time="2026-11-25T10:00:00Z", id=SimpleNamespace(digest=digest))
+
+    class Archived(Known):
+        def archives(self, *, branches: bool = False) -> tuple[Archive, ...]:
+            sealed = utc_seconds("2026-11-25T10:00:00Z")
+            return tuple(Archive(name, name, sealed + at) for name, at in (("old", -60), ("common", 0.4), ("after", 1)))
+
+    found = common_archive(Chained(), Archived(), 2)  # type: ignore[arg-type]
+    assert found is not None
+    assert found.name == "common"
 
 
 @pytest.mark.parametrize(
