@@ -9,7 +9,7 @@ from appliance.cli.arguments import command
 from appliance.cli.output import emit, say
 from appliance.cli.restore import text
 from appliance.cli.restore.options import LIMIT_MAX, typed_source
-from appliance.cli.restore.source import catalogue_of, known_versions, only_service, open_source, openable
+from appliance.cli.restore.source import catalogue_of, known_versions, open_source, openable, service_of
 from appliance.cli.this_node import this_node
 from appliance.errors import WARNINGS, ApplianceError
 from appliance.restore import search
@@ -57,7 +57,7 @@ def find(term: str, service: str | None, limit: int, source: str, *, only_delete
 def versions(path: str, service: str | None, source: str, *, paper: bool) -> None:
     """Print every version of `path`."""
     node = this_node()
-    name = service or only_service(node)
+    name = service or service_of(node, path)
     opened = open_source(node, name, source, paper=paper)
     path = path.strip("/")
     again = typed_source(source, paper=paper)

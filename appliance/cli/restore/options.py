@@ -11,7 +11,9 @@ from appliance.cli.renamed import RenamedOption
 LIMIT_MAX = 10_000
 
 service_option = click.option(
-    "--service", type=SERVICE_TYPE, help="Required if this node may open more than one service."
+    "--service",
+    type=SERVICE_TYPE,
+    help="Needed where this node may open more than one service and no path tells which.",
 )
 source_option = click.option(
     "--from",

@@ -24,7 +24,7 @@ from appliance.cli.restore.bring import (
     words_of_place,
 )
 from appliance.cli.restore.options import paper_option, service_option, source_option, typed_source
-from appliance.cli.restore.source import catalogue_of, known_versions, only_service, open_source
+from appliance.cli.restore.source import catalogue_of, known_versions, only_service, open_source, service_of
 from appliance.cli.this_layout import this_layout
 from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock
@@ -192,7 +192,7 @@ def _restore_path(
         raise UsageError("both a version and an archive were given.", remedy="Give --version or --archive, not both.")
     path = path.strip("/")
     node = this_node()
-    name = service or only_service(node)
+    name = service or service_of(node, path)
     opened = open_source(node, name, source, paper=paper)
     which = (*(("--version", str(number)) if number else ()), *(("--archive", archive) if archive else ()))
     place = (*which, "--service", name, *words_of_place(to), *typed_source(source, paper=paper))

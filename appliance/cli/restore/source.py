@@ -12,6 +12,7 @@ from appliance.backup.chain.fetched_size import held_by_anybody
 from appliance.backup.peers.fetch import short_name, survey_all
 from appliance.backup.peers.openable import WITH_PAPER, OpenedSource, open_best
 from appliance.backup.writer.filling import unread_in
+from appliance.borg.answers import is_below
 from appliance.borg.client import Borg
 from appliance.cli.arguments import command
 from appliance.cli.output import progress, say
@@ -103,3 +104,11 @@ def only_service(node: Node) -> str:
     if len(found) > 1:
         raise UsageError("no service was named.", remedy=f"Give --service; known: {', '.join(found)}.")
     return found[0]
+
+
+def service_of(node: Node, path: str) -> str:
+    """The service that has `path`, by the paths that the bundle declares; else the only one there is."""
+    found = openable(node)
+    declared = {name: node.bundle.last_terms(name).service.paths for name in found}
+    having = [name for name, paths in declared.items() if any(is_below(path.strip("/"), it) for it in paths)]
+    return having[0] if len(having) == 1 else only_service(node)
