@@ -1,12 +1,13 @@
 """When the last safe copy of a share was made, as those who hold it have signed.
 
-At the writer the receipts are its own memory's. A standby has its own, and the last one that each other holder showed.
+At the writer the receipts are its own memory's. A standby has its own, and the last one that each other holder showed;
+by these it also dates what was safe before it took the service over itself.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -64,26 +65,33 @@ def freshness(node: Node, services: tuple[str, ...]) -> dict[str, Freshness]:
 
 
 def _of(node: Node, view: View, service: str) -> Freshness | None:
+    held = next((it for it in view.held if it.service == service), None)
     for written in view.written:
         if written.service == service and written.ours:
-            safe = written.safe_newest
+            safe = written.safe_newest.time if written.safe_newest else _held_safe_seconds(node, held)
             safety = written.safety
-            found = Freshness(safe.time if safe else None, len(safety.counted), safety.promised, written.rpo_seconds)
+            found = Freshness(safe, len(safety.counted), safety.promised, written.rpo_seconds)
             without = tuple((it.path, float(it.since), float(it.on)) for it in written.accepted)
             return replace(found, whole=safety.whole, partial=_pairs(written.partial), without=without)
-    held = next((it for it in view.held if it.service == service), None)
     return _of_held(node, held) if held else None
+
+
+def _held_safe_seconds(node: Node, held: Held | None) -> float | None:
+    """When the newest copy was made that was safe before this node wrote the service: its chain has none of those
+    receipts, its vault has its own and the others'."""
+    found = _of_held(node, held) if held else None
+    return found.safe_seconds if found else None
 
 
 def _of_held(node: Node, held: Held) -> Freshness | None:
     if held.newest is None:
         return None
     replica = replica_of(node, held.service)
-    shown = shown_receipts(node, held.service)
+    shown, bound = shown_receipts(node, held.service), node.bundle.terms(held.service).replica_nodes
 
     def safety_of(name: str, epoch: int) -> Safety:
         writer = stored_grant(replica, node.bundle, epoch).writer
-        holders = {node.name, *_holding(shown, name)}
+        holders = {node.name, *_holding(shown, name, bound)}
         whole = read_stored_header(node, replica, name).whole
         return judge(node.bundle, held.service, writer, holders, held.lost, whole=whole)
 
@@ -99,5 +107,9 @@ def _pairs(partial: tuple[Missing, ...]) -> tuple[tuple[str, float | None], ...]
     return tuple((it.path, it.last) for it in partial)
 
 
-def _holding(shown: Mapping[str, str], generation: str) -> tuple[str, ...]:
-    return tuple(peer for peer, newest in shown.items() if newest >= generation)
+def _holding(shown: Mapping[str, str], generation: str, bound: Collection[str]) -> tuple[str, ...]:
+    """The peers whose receipt shows that they hold `generation`: that one, or a later one of the same epoch. The nodes
+    `bound` to hold the service all along have that of an earlier epoch too; a spare may have begun with its own."""
+    epoch = generation.split(".")[0]
+    later = {peer for peer, newest in shown.items() if newest >= generation}
+    return tuple(peer for peer in later if peer in bound or shown[peer].startswith(f"{epoch}."))
