@@ -40,6 +40,9 @@ PAUSED_AGAIN_SECONDS = 10 * MINUTE
 """A pause ends by itself within the hour; one that is asked for soon after another goes on."""
 UNSERVED_AGAIN_SECONDS = 10 * MINUTE
 """Two nodes of which neither can start a service take it in turns."""
+PROBES_EVERY_RENEWALS = 3
+"""A service that answers is asked at each third renewal: a question wakes the service, and a share or a database starts
+a process for it. One that was just started, or failed to answer, is asked at each."""
 OPENING = frozenset({Action.START, Action.ADD_ADDRESS, Action.PROBE, Action.SERVE_COPY})
 ADOPTING = "record a grant of the territory key"
 PULLING = frozenset({Action.PULL})
@@ -206,7 +209,7 @@ class Keeper:
         """Ask a service that runs whether it still answers."""
         ctx = self.ctx
         while True:
-            if ctx.healthy and is_due(ctx, Action.PROBE, ctx.node.timers.renew):
+            if ctx.healthy and is_due(ctx, Action.PROBE, self._probe_every()):
                 ctx.last[Action.PROBE] = ctx.node.clock.boottime()
                 try:
                     await ctx.probe()
@@ -215,6 +218,11 @@ class Keeper:
                 if not ctx.healthy:
                     self.wake()
             await asyncio.sleep(ctx.node.timers.renew)
+
+    def _probe_every(self) -> float:
+        ctx, renew = self.ctx, self.ctx.node.timers.renew
+        answered = ctx.answered_at > 0 and ctx.answered_at >= ctx.started_at
+        return PROBES_EVERY_RENEWALS * renew if answered else renew
 
     def _show(self, seen: Seen, decision: Decision) -> None:
         """Write the status that monitoring and `appliance failover status` read, when it changes. A row that is met for

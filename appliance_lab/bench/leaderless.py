@@ -46,6 +46,7 @@ def leaderless(bench: Bench) -> tuple[Figure, ...]:
             lease_seconds=LEASE_SECONDS,
             bound_seconds=BOUND_SECONDS,
             heartbeat_milliseconds=Member.heartbeat_milliseconds,
+            election_beats=Member.election_beats,
         ) as world:
             world.wait_for(ORIGIN, "ACTIVE")
             for _ in bench.runs("the voters' leader killed while a service is written"):

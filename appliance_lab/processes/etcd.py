@@ -86,6 +86,7 @@ class EtcdProcesses:
     folder: Path
     count: int = 1
     heartbeat_milliseconds: int = 100
+    election_beats: int = 10
     certificates: Certificates | None = None
     server_name: str = ""
     tls: ssl.SSLContext | None = None
@@ -115,6 +116,7 @@ class EtcdProcesses:
                 members,
                 certificates=self.certificates,
                 heartbeat_milliseconds=self.heartbeat_milliseconds,
+                election_beats=self.election_beats,
                 syncs=False,
             )
             namespace = self.places[name][0] if name in self.places else None

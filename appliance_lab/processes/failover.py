@@ -245,6 +245,7 @@ def failover_world(
     bound_seconds: float = BOUND_SECONDS,
     operator_key: Path | None = None,
     heartbeat_milliseconds: int = 50,
+    election_beats: int = 10,
 ) -> Iterator[FailoverWorld]:
     """`plan` under `root` with three voters, `service` begun, saved once and served at its home.
 
@@ -259,8 +260,14 @@ def failover_world(
         made = ProcessTerritory(root / "territory", plan)
         made.create()
         places = {name: (lines.namespace(name), lines.address(name)) for name in VOTERS} if lines else {}
-        beat = heartbeat_milliseconds
-        voters = EtcdProcesses(root / "etcd", len(VOTERS), heartbeat_milliseconds=beat, names=VOTERS, places=places)
+        voters = EtcdProcesses(
+            root / "etcd",
+            len(VOTERS),
+            heartbeat_milliseconds=heartbeat_milliseconds,
+            election_beats=election_beats,
+            names=VOTERS,
+            places=places,
+        )
         etcd = stack.enter_context(voters)
         ports = _program_ports(plan.trusted(service))
         world = FailoverWorld(

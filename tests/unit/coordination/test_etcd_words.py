@@ -148,7 +148,7 @@ def test_a_voter_listens_to_its_agent_and_to_the_voters_and_starts_the_same_each
     assert words["--listen-client-urls"] == words["--advertise-client-urls"] == "https://127.0.0.1:2379"
     assert words["--listen-peer-urls"] == SERVERS["a"]
     assert words["--initial-cluster"] == "a=https://10.64.0.1:2380,b=https://10.64.0.2:2380"
-    assert (words["--heartbeat-interval"], words["--election-timeout"]) == ("100", "1000")
+    assert (words["--heartbeat-interval"], words["--election-timeout"]) == ("250", "1250")
     assert {"--client-cert-auth", "--peer-client-cert-auth"} < set(argv)
     assert words["--client-crl-file"] == words["--peer-crl-file"] == "revoked.pem"
     assert "--unsafe-no-fsync" not in argv

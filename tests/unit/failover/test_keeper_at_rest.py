@@ -42,6 +42,14 @@ def test_what_lasts_between_renewals_is_told(world: World) -> None:
     ]
 
 
+def test_a_service_that_answered_is_asked_at_each_third_renewal_and_a_started_one_at_each(world: World) -> None:
+    keeper, timers = serving(world), world.node.timers
+    assert keeper._probe_every() == 3 * timers.renew
+    world.clock.advance(1.0)
+    world.ctx.started_at = world.clock.boottime()
+    assert keeper._probe_every() == timers.renew
+
+
 def test_whatever_wakes_a_holder_it_looks_again_when_a_renewal_is_due(world: World) -> None:
     keeper, timers = serving(world), world.node.timers
     assert keeper._left() == pytest.approx(timers.renew)
