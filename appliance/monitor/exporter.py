@@ -5,8 +5,9 @@
 
 MEASURES is the file that the agent writes (`measures_file.py`). TLS is a folder with certificate.pem, key.pem and
 root.pem; a client must have a certificate from that root for one of the public keys KEY, written as in the bundle: what
-was issued for a stolen box's key is good for weeks. The agent is not asked: it is never kept waiting, and when it
-stops, its last measures stay, with the moment at which they were taken.
+what was issued for a stolen box's key is good for weeks. The agent is not asked: it is never kept waiting, and when it
+stops, its last measures stay, with the moment at which they were taken. One thing the exporter sees for itself: a file
+beside MEASURES that `systemd/announce-restart` leaves when the machine restarts.
 """
 
 from __future__ import annotations
@@ -24,15 +25,20 @@ from appliance.errors import UsageError
 from appliance.host.network.certificate_fields import public_key_in
 from appliance.monitor import exposition, measures_file
 from appliance.monitor.bounded import Bounded
-from appliance.monitor.metrics import METRICS
+from appliance.monitor.metrics import METRICS, RESTARTS, Sample
 
 PATH = "/metrics"
 PER_ADDRESS_MAX = 8
+RESTARTING = "restarting"
+"""The file beside the sheet that is there from the announcement of a restart until the machine stops; on a host the
+folder is one of this boot."""
 
 
 def render(path: Path) -> bytes:
     """The measures in the sheet `path` in the text format of Prometheus; a metric without samples is not told."""
-    return exposition.render(METRICS, measures_file.load(path))
+    restarts = Sample(RESTARTS.name, (), path.with_name(RESTARTING).exists())
+    written = (it for it in measures_file.load(path) if it.metric != RESTARTS.name)
+    return exposition.render(METRICS, (restarts, *written))
 
 
 class Certificates:

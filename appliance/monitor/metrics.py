@@ -50,6 +50,9 @@ LACKING = -1
 BUILD = Metric("build_info", "Version of the appliance software; always 1", ("version",))
 COMMUNE = Metric("commune_info", "Static facts about the node; always 1", ("commune", "insee", "site", "role"))
 LOOKED = Metric("agent_looked_timestamp_seconds", "When the agent last examined the node and wrote these metrics")
+RESTARTS = Metric(
+    "restart_announced", "1 while the node says that it restarts, which is believed for five minutes; else 0"
+)
 CHECK = Metric(
     "check_state",
     "Answer of a check of appliance doctor: 0 ok, 1 warning, 2 unknown, 3 failed, -1 the machine has nothing to check",

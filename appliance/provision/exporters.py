@@ -20,7 +20,7 @@ TLS = "/etc/prometheus/tls"
 WEB = "/etc/prometheus/web.yml"
 WORDS, NODE_WORDS = "/etc/appliance/exporter", "/etc/appliance/prometheus-node-exporter"
 UNIT, NODE_UNIT = "appliance-exporter.service", "prometheus-node-exporter.service"
-UNITS = (UNIT, NODE_UNIT, "appliance-probe.timer")
+UNITS = (UNIT, NODE_UNIT, "appliance-probe.timer", "appliance-announce.service")
 
 
 def monitors(bundle: Bundle) -> tuple[Node, ...]:

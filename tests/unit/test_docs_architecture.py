@@ -17,7 +17,7 @@ WORDS_MAX = 1000
 CODE = re.compile(r"`([^`]+)`")
 PORT = re.compile(r"(?:TCP|UDP)\b.*")
 MODULE = re.compile(r"-m appliance\.([\w.]+)|dist-packages/(appliance/[\w/]+\.py)")
-SCRIPT = re.compile(r"/usr/lib/appliance/(serve-\w+|ups-measures)")
+SCRIPT = re.compile(r"/usr/lib/appliance/(announce-restart|serve-\w+|ups-measures)")
 MOVE = re.compile(r'data-from="([^"]+)" data-to="([^"]+)"')
 IMPORT = re.compile(r"^from appliance\.([\w.]+) import (.+)$", re.MULTILINE)
 
@@ -83,7 +83,7 @@ def test_the_socket_is_that_of_the_unit(program: Program) -> None:
 
 @of_each_program
 def test_the_entry_file_is_what_the_unit_starts(program: Program) -> None:
-    command = " ".join(_values(program.unit, "ExecStart"))
+    command = " ".join((*_values(program.unit, "ExecStart"), *_values(program.unit, "ExecStop")))
     if module := MODULE.search(command):
         path = ROOT / (module[2] or f"appliance/{module[1].replace('.', '/')}")
         started = path if path.suffix else path / "__main__.py" if path.is_dir() else path.with_suffix(".py")

@@ -20,11 +20,12 @@ import pytest
 from appliance.errors import UsageError
 from appliance.monitor import measures_file
 from appliance.monitor.bounded import LINE_BYTES_MAX
-from appliance.monitor.exporter import PER_ADDRESS_MAX, Certificates, Exporter, make
+from appliance.monitor.exporter import PER_ADDRESS_MAX, RESTARTING, Certificates, Exporter, make
 from appliance.monitor.metrics import METRICS, Sample
 from appliance.trust import pki
 from tests.integration.coordination.authorities import authority, context, key_of
 
+ANNOUNCE = Path(__file__).parents[3] / "systemd/announce-restart"
 FILES = {"root.pem": "root.pem", "key.pem": "commune-b.key", "certificate.pem": "commune-b.pem"}
 """The files of the folder tls/ of a node, and their names where they were issued."""
 
@@ -86,9 +87,10 @@ def test_what_is_written_anew_is_told_at_the_next_scrape_and_what_is_not_known_i
     with serving(written) as address:
         measures_file.save(written, (Sample("backup_copies", ("docs-a",), 2.0),))
         told = [line for line in get(f"{address}/metrics").splitlines() if not line.startswith("#")]
-        assert told == ['appliance_backup_copies{backup="docs-a"} 2.0']
+        assert told == ["appliance_restart_announced 0.0", 'appliance_backup_copies{backup="docs-a"} 2.0']
         written.unlink()
-        assert get(f"{address}/metrics") == ""
+        told = [line for line in get(f"{address}/metrics").splitlines() if not line.startswith("#")]
+        assert told == ["appliance_restart_announced 0.0"]
 
 
 def test_there_is_nothing_else_to_read(written: Path) -> None:
@@ -225,3 +227,33 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def test_a_restart_is_told_from_its_announcement_on_whatever_the_sheet_says_of_it(written: Path) -> None:
+    with serving(written) as address:
+        assert "\nappliance_restart_announced 0.0\n" in get(f"{address}/metrics")
+        (written.parent / RESTARTING).touch()
+        assert "\nappliance_restart_announced 1.0\n" in get(f"{address}/metrics")
+
+
+@pytest.mark.parametrize(
+    ("jobs", "announced"),
+    [
+        ("  2312 reboot.target start waiting\n  2313 smbd.service stop running", True),
+        ("  2312 soft-reboot.target start waiting", True),
+        ("  2312 kexec.target start waiting", True),
+        ("  2312 poweroff.target start waiting\n  2313 smbd.service stop running", False),
+        ("  2312 appliance-announce.service restart running", False),
+        ("", False),
+    ],
+)
+def test_a_restart_is_announced_and_nothing_else_that_stops_the_announcement(
+    tmp_path: Path, jobs: str, announced: bool
+) -> None:
+    """`jobs` is what systemctl of systemd 257 lists; a machine of tests has no systemd to ask."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/systemctl").write_text(f"#!/bin/sh\ncat <<'end'\n{jobs}\nend\n")
+    (tmp_path / "bin/systemctl").chmod(0o755)
+    path = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"}
+    subprocess.run((str(ANNOUNCE), str(tmp_path / RESTARTING), "0"), env=path, check=True, timeout=20)
+    assert (tmp_path / RESTARTING).exists() == announced
