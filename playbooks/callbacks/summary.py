@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
+from ansible import context
 from ansible.plugins.callback import CallbackBase
 
 DOCUMENTATION = """
@@ -23,6 +24,8 @@ description:
 """
 
 SLOWEST = 12
+AGAIN = "requests/again"
+"""Beside territory.yml: the playbook that waits for signatures, as it was typed; `cli/territory/again.py` reads it."""
 WHOLE = ("remove_node", "upgrade")
 """Playbooks that are run again as they were typed: what is left is not to be done on the refused node alone."""
 
@@ -89,10 +92,23 @@ class CallbackModule(CallbackBase):
 
     def _say_next(self, stats):
         lines = dict.fromkeys(line for custom in stats.custom.values() for line in custom.get("next", []))
+        self._note_again(stats, lines)
         if lines:
             self._display.display("Next, the key holder types the lines below; then run this again:")
         for line in lines:
             self._display.display(f"  {line}")
+
+    def _note_again(self, stats, lines):
+        """Leave what was typed beside what waits for a signature: the key holder's command prints it as the next step.
+        The same line takes it away once nothing waits."""
+        typed = f"{shlex.join(('ansible-playbook', *sys.argv[1:]))}\n"
+        for folder in map(Path, () if context.CLIARGS["check"] else context.CLIARGS["inventory"]):
+            file = (folder if folder.is_dir() else folder.parent) / AGAIN
+            if lines and (file.parents[1] / "territory.yml").exists():
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(typed)
+            elif not stats.failures and not stats.dark and file.exists() and file.read_text() == typed:
+                file.unlink()
 
     def _say_rerun(self, hosts):
         self._display.display("")

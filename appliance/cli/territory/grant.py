@@ -22,6 +22,7 @@ from appliance.cli.arguments import (
 from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say
 from appliance.cli.signed_bundle import key_option, signed_bundle
+from appliance.cli.territory.again import noted_in, say_again
 from appliance.errors import Refused, UsageError
 from appliance.trust import signed
 from appliance.trust.bundle import Bundle
@@ -37,7 +38,10 @@ from appliance.units import as_typed, printable
 @click.option("--bundle", required=True, metavar="FILE", type=FILE_TYPE, help="The bundle in force.")
 @key_option
 @click.option(
-    "--out", required=True, metavar="FILE|DIR", type=FILE_TYPE, help="Where to write the grant; a DIR for several."
+    "--out",
+    required=True,
+    metavar="FILE|DIR",
+    help="Where to write the grant; a DIR for several, which DIR/ makes where it is missing.",
 )
 @click.option(
     "--take-from",
@@ -53,7 +57,7 @@ def grant(
     requests: tuple[Path, ...],
     bundle: Path,
     key: Path,
-    out: Path,
+    out: str,
     taken: tuple[str, ...],
     yes: bool,
     dry_run: bool,
@@ -64,20 +68,20 @@ def grant(
     that names another node as serving it needs --take-from; `appliance failover handback` loses nothing. Each of
     several requests is confirmed separately, and DIR gets a file SERVICE.grant for each.
     """
-    single = len(requests) == 1 and not out.is_dir()
-    check_writable(out) if single else check_folder(out)
+    place, single = _place(out, len(requests))
     territory_key = load_key(key)
     in_force = signed_bundle(bundle, territory_key)
     asked = _read_requests(requests, in_force)
     granted = Granted(key)
     answers = [granted.grant(territory_key, it, above=in_force.passed_epoch(it.service)) for it in asked]
-    files = [out if single else out / f"{it.service}.grant" for it in answers]
+    files = [place if single else place / f"{it.service}.grant" for it in answers]
     shown = [_asked(it, answer, in_force) for it, answer in zip(asked, answers, strict=True)]
     if not dry_run:
         for it in asked:
             _check_taking(it, taken)
         for answer, file, words in zip(answers, files, shown, strict=True):
             confirm(words, "Sign this grant?", yes=yes, what="a grant")
+            file.parent.mkdir(exist_ok=True)
             granted.save()
             write_file(file, answer.document.raw)
     values = [
@@ -86,9 +90,23 @@ def grant(
     ]
     said = shown if dry_run else [f"{it['out']}: {it['writer']} may write {it['service']}." for it in values]
     emit(values[0] if single else {"grants": values}, "\n".join(said))
-    if not dry_run:
-        for told in values:
-            _say_next(told)
+    if dry_run:
+        return
+    if line := noted_in(requests[0].parent):
+        say_again(line)
+        return
+    for told in values:
+        _say_next(told)
+
+
+def _place(out: str, requests: int) -> tuple[Path, bool]:
+    """Where grants are written, and whether that is one file. The folder may be missing when "/" ends its name: an
+    empty one is lost where a folder travels by git or by mail."""
+    place = Path(out)
+    single = requests == 1 and not place.is_dir() and not out.endswith("/")
+    to_make = out.endswith("/") and not place.exists()
+    check_writable(place) if single or to_make else check_folder(place)
+    return place, single
 
 
 def _grant_json(answer: Grant, file: Path, dry_run: bool) -> dict[str, Any]:

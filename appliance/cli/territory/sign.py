@@ -13,6 +13,7 @@ from appliance.cli.confirm import confirm
 from appliance.cli.output import emit, say
 from appliance.cli.signed_bundle import bundle_to_follow, keep_beside_key, key_option, signed_bundle
 from appliance.cli.territory import text as territory_text
+from appliance.cli.territory.again import FOLDER, noted_in, say_again
 from appliance.cli.territory.confirm import (
     collected_in,
     confirmed_after,
@@ -27,6 +28,7 @@ from appliance.config.load import load, territory_file
 from appliance.config.placement_errors import with_lines_of
 from appliance.errors import WARNINGS, ApplianceError, Refused, UsageError
 from appliance.escrow.age import check_recipient
+from appliance.host.network import known_hosts
 from appliance.territory import codec
 from appliance.trust.bundle import make_bundle, read_bundle
 from appliance.trust.keys import load_key, public_line
@@ -149,8 +151,19 @@ def sign(
     text = "\n".join(filter(None, (far, *carried, _text(new, out, dry_run), *confirming_text(confirming))))
     emit({**_json(new, confirming), "out": str(out), "written": not dry_run}, text)
     if not dry_run:
-        say(f"Next, on every node: {as_typed('appliance', 'node', 'accept', str(out))}")
+        _say_next(plan, out)
     return WARNINGS if new.without_keys or not new.recovery else None
+
+
+def _say_next(plan: Path, out: Path) -> None:
+    """Playbooks bring a bundle to hosts; the folder of their control machine has the host keys that were compared."""
+    folder = territory_file(plan).parent
+    if line := noted_in(folder / FOLDER):
+        say_again(line)
+    elif (folder / known_hosts.FILE_NAME).exists():
+        say_again(as_typed("ansible-playbook", "-i", str(plan), "playbooks/site.yml"))
+    else:
+        say(f"Next, on every node: {as_typed('appliance', 'node', 'accept', str(out))}")
 
 
 def _check_follows(out: Path, new: Draft, *, follows: bool, public: str) -> None:

@@ -35,7 +35,7 @@ def test_what_takes_the_paper_is_named_with_the_request_and_again_while_it_was_n
     control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     control.is_local("commune-b")
-    for name in ("there", "grants", "requests"):
+    for name in ("there", "requests"):
         (control.folder / name).mkdir()
     (control.folder / "play.yaml").write_text(PLAY)
     program = APPLIANCE.replace("FOLDER", str(control.folder)).replace("OWN", OWN).replace("REASON", REASON)
@@ -49,6 +49,7 @@ def test_what_takes_the_paper_is_named_with_the_request_and_again_while_it_was_n
     said = played(0)
     assert f"{OWN} takes the paper, too. On commune-b: {PAPER}" in said
     assert f"{OWN}.request --bundle" in said
+    assert f"--out {control.folder}/grants/" in said
     (control.folder / f"grants/{OWN}.grant").write_text("granted\n")
     said = played(2)
     assert f"{REASON} If it takes the paper, on commune-b: {PAPER}. Then run this again." in said

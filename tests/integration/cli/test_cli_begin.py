@@ -9,7 +9,9 @@ import pytest
 
 from appliance.config.load import load
 from appliance.escrow.age import generate
+from appliance.host.command import run
 from appliance.territory.implicit import with_implicit
+from appliance_lab.checkout import appliance_argv, code_folder
 from tests.integration.cli.typed import Typed
 from tests.worlds.demo import INVENTORY, signed_territory
 
@@ -57,3 +59,27 @@ def test_all_that_begins_at_a_node_is_requested_granted_and_accepted_at_once(typ
 def test_one_service_is_named_or_all_of_them(typed: Typed) -> None:
     for words in (("begin", "--out", "x"), ("begin", DOCS, "--all", "--out", "x"), ("accept", DOCS)):
         assert "or --all" in typed(NODE, "backup", *words, code=2)
+
+
+def test_the_printed_line_makes_the_folder_of_grants_and_leads_back_to_the_playbook(typed: Typed) -> None:
+    """One line is next, not one for each service, with paths of a machine that the nodes do not know."""
+    folder = typed.desk / "requests"
+    folder.mkdir()
+    typed(NODE, "backup", "begin", DOCS, "--out", str(folder / f"{DOCS}.request"))
+    again = "ansible-playbook -i inventory/vallee playbooks/bootstrap.yml"
+    (folder / "again").write_text(f"{again}\n")
+    words = ("territory", "grant", f"requests/{DOCS}.request", "--bundle", "bundle", "--key", "territory", "--yes")
+    argv = (*appliance_argv(), *words, "--out", "grants/")
+    said = run(argv, timeout_seconds=120, cwd=typed.desk, env={"PYTHONPATH": str(code_folder())}, check=True)
+    told = (said.stdout + said.stderr).decode()
+    assert [line for line in told.splitlines() if line.startswith("Next")] == [f"Next, on the control machine: {again}"]
+    assert [it.name for it in (typed.desk / "grants").iterdir()] == [f"{DOCS}.grant"]
+
+
+def test_a_folder_that_is_named_and_missing_is_made_by_nothing_else(typed: Typed) -> None:
+    typed(NODE, "backup", "begin", DOCS, "--out", f"{typed.desk}/{DOCS}.request")
+    grant = ("territory", "grant", f"{DOCS}.request", "--bundle", "bundle", "--key", "territory", "--yes")
+    assert "there is no such folder" in typed.at_desk(*grant, "--out", "no/grants/", code=3)
+    (shown,) = typed.at_desk(*grant, "--out", "grants/", "--dry-run")["grants"]
+    assert shown["written"] is False
+    assert not (typed.desk / "grants").exists()
