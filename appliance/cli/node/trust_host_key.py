@@ -12,6 +12,7 @@ from appliance.cli.arguments import FILE_TYPE, dry_run_option, identity_option, 
 from appliance.cli.output import emit, say
 from appliance.errors import NotFound, UsageError
 from appliance.host.network import known_hosts
+from appliance.host.network.route import route_to
 from appliance.secret import Secret
 from appliance.territory.model import Node, Territory
 
@@ -42,6 +43,12 @@ PUBLIC_KEY_KINDS = ("ssh-ed25519 ", "ecdsa-sha2-", "ssh-rsa ", "sk-ssh-", "sk-ec
     help="Install this public key, with a password that is asked for or read from standard input.",
 )
 @identity_option
+@click.option(
+    "--ssh-config",
+    metavar="FILE",
+    type=FILE_TYPE,
+    help="Settings of ssh in the place of ~/.ssh/config: ProxyJump, ProxyCommand, HostName and identities are obeyed.",
+)
 @click.option("--replace", is_flag=True, help="The machine is new and replaces one whose key was recorded before.")
 @dry_run_option
 def trust_host_key(
@@ -50,13 +57,15 @@ def trust_host_key(
     folder: Path,
     install_key: Path | None,
     identity: Path | None,
+    ssh_config: Path | None,
     replace: bool,
     dry_run: bool,
 ) -> None:
     """Compare the host key of NODE with the fingerprint on its screen; then log in and record the key.
 
     When they differ, nothing is sent, not even a name, and the command exits with 5. From then on playbooks accept only
-    the recorded key for that node. With --dry-run the key is compared, without login.
+    the recorded key for that node. The connection and the keys are those that ssh would use, by ~/.ssh/config. With
+    --dry-run the key is compared, without login.
     """
     # Only control machines have paramiko, and nodes need not pay for reading a territory.yml in every `node` verb.
     from appliance.config.load import load, territory_file
@@ -67,19 +76,20 @@ def trust_host_key(
     line = _public_line(install_key) if install_key else None
     known = territory_file(folder).with_name(known_hosts.FILE_NAME)
     data = {"node": node.name, "address": node.address, "fingerprint": fingerprint, "known_hosts": str(known)}
+    route = route_to(node.address, node.port, USER, ssh_config)
     if dry_run:
-        with first_contact.met(node.address, node.port, fingerprint) as transport:
+        with first_contact.met(route, fingerprint) as transport:
             again = known_hosts.knows(known, node.name, first_contact.host_key_line(transport), replace=replace)
         emit({**data, "known": again, "dry_run": True}, _would(node, known, again, install_key))
         return
-    with first_contact.met(node.address, node.port, fingerprint) as transport:
+    with first_contact.met(route, fingerprint) as transport:
         # Before logging in: what is refused here must not have sent a password either.
         again = known_hosts.remember(known, node.name, first_contact.host_key_line(transport), replace=replace)
         if line:
             first_contact.log_in_by_password(transport, USER, _password(node))
             first_contact.install_key(transport, line)
         else:
-            first_contact.log_in_by_key(transport, USER, identity)
+            first_contact.log_in_by_key(transport, USER, identity, route)
     told = "was known before" if again else "is met"
     emit({**data, "known": again, "key_installed": bool(line)}, f"{node.name} {told}: {known} has its host key.")
     say(f"Next: ansible-playbook -i {folder} playbooks/bootstrap.yml --limit {node.name}")

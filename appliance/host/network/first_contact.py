@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import re
 import socket
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ import paramiko
 from paramiko.ssh_exception import IncompatiblePeer  # type: ignore[attr-defined]  # the stubs have forgotten it
 
 from appliance.errors import ApplianceError, Forbidden, IntegrityError, Unreachable, UsageError
+from appliance.host.network.route import Route, open_command
 from appliance.secret import Secret
 
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
@@ -25,7 +27,6 @@ CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 30.0
 # A machine has a key of each kind, and a person who reads the fingerprint on its screen may read any of them.
 KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512")
-OWN_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 # Adds the line on standard input, once. The key is not in the arguments, which everybody on the machine may read.
 ADD_KEY = (
     "umask 077 && mkdir -p .ssh && IFS= read -r line && "
@@ -44,14 +45,14 @@ def check_fingerprint(text: str) -> str:
 
 
 @contextmanager
-def met(address: str, port: int, fingerprint: str) -> Iterator[paramiko.Transport]:
-    """A connection to the machine whose host key has `fingerprint`; nobody is logged in yet.
+def met(route: Route, fingerprint: str) -> Iterator[paramiko.Transport]:
+    """A connection to the machine at `route` whose host key has `fingerprint`; nobody is logged in yet.
 
     Raise IntegrityError, with nothing sent, when the machine there has no such key; Unreachable when nothing answers.
     """
     seen = []
     for kind in KINDS:
-        transport = _shake_hands(address, port, kind)
+        transport = _shake_hands(route, kind)
         if transport is None:
             continue
         with transport:
@@ -60,10 +61,10 @@ def met(address: str, port: int, fingerprint: str) -> Iterator[paramiko.Transpor
                 yield transport
                 return
     if not seen:
-        raise IntegrityError("the machine has no host key of an accepted type.", where=f"{address}:{port}")
+        raise IntegrityError("the machine has no host key of an accepted type.", where=route.place)
     raise IntegrityError(
         f"that machine has the host key {seen[0]}, not {fingerprint}. Nothing was sent.",
-        where=f"{address}:{port}",
+        where=route.place,
         remedy="Read it again on the machine's own screen; if it differs, another machine answers in its place.",
     )
 
@@ -74,12 +75,12 @@ def host_key_line(transport: paramiko.Transport) -> str:
     return f"{key.get_name()} {key.get_base64()}"
 
 
-def log_in_by_key(transport: paramiko.Transport, user: str, identity: Path | None) -> None:
-    """Log in with the key in the file `identity`, by default with those of the agent and of this account's ~/.ssh.
+def log_in_by_key(transport: paramiko.Transport, user: str, identity: Path | None, route: Route) -> None:
+    """Log in with the key in the file `identity`, by default with those that OpenSSH would use on `route`.
 
     Raise Forbidden when the machine takes none of them.
     """
-    for key in _keys(identity):
+    for key in _keys(identity, route):
         with suppress(paramiko.AuthenticationException):
             transport.auth_publickey(user, key)
             return
@@ -118,9 +119,11 @@ def run(transport: paramiko.Transport, command: str, *, stdin: bytes = b"") -> b
         return answer
 
 
-def _shake_hands(address: str, port: int, kind: str) -> paramiko.Transport | None:
+def _shake_hands(route: Route, kind: str) -> paramiko.Transport | None:
     """A connection over a host key of `kind`; None when the machine has none."""
-    transport = paramiko.Transport(_connect(address, port))
+    # paramiko logs what it raises as well, with a traceback, which lands on the terminal.
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
+    transport = paramiko.Transport(_connect(route))
     try:
         transport.get_security_options().key_types = (kind,)
         transport.start_client(timeout=ANSWER_SECONDS)
@@ -130,35 +133,45 @@ def _shake_hands(address: str, port: int, kind: str) -> paramiko.Transport | Non
     except (paramiko.SSHException, EOFError, OSError) as error:
         transport.close()
         raise Unreachable(
-            f"the program that answers there is not an SSH server ({error}).", where=f"{address}:{port}"
+            f"the program that answers there is not an SSH server ({error}).", where=route.place
         ) from error
     return transport
 
 
-def _connect(address: str, port: int) -> socket.socket:
+def _connect(route: Route) -> socket.socket:
+    if route.command:
+        return open_command(route)
     try:
-        return socket.create_connection((address, port), CONNECT_SECONDS)
+        return socket.create_connection((route.address, route.port), CONNECT_SECONDS)
     except OSError as error:
         remedy = "Check that it is switched on and that its sshd runs."
-        raise Unreachable(
-            f"no answer ({error.strerror or error}).", where=f"{address}:{port}", remedy=remedy
-        ) from error
+        raise Unreachable(f"no answer ({error.strerror or error}).", where=route.place, remedy=remedy) from error
 
 
 def _fingerprint(key: paramiko.PKey) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("=")
 
 
-def _keys(identity: Path | None) -> Sequence[paramiko.PKey]:
+def _keys(identity: Path | None, route: Route) -> Sequence[paramiko.PKey]:
     if identity:
         return (load_key(identity),)
-    files = (Path.home() / ".ssh" / name for name in OWN_KEYS)
     # A key under a passphrase is the agent's to use.
-    found = []
-    for file in files:
+    found: list[paramiko.PKey] = []
+    for file in route.identities:
         with suppress(UsageError):
             found.append(load_key(file))
-    return (*paramiko.Agent().get_keys(), *found)
+    return (*(_of_the_agent(route) if route.agent else ()), *found)
+
+
+def _of_the_agent(route: Route) -> Iterator[paramiko.PKey]:
+    public = "".join(it.read_text(errors="replace") for it in map(_public_half, route.identities) if it.is_file())
+    for key in paramiko.Agent().get_keys():
+        if not route.identities_only or key.get_base64() in public:
+            yield key
+
+
+def _public_half(file: Path) -> Path:
+    return file.with_name(f"{file.name}.pub")
 
 
 def load_key(path: Path) -> paramiko.PKey:

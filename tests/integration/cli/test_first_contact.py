@@ -237,3 +237,65 @@ def _public_key(folder: Path) -> Path:
     if not (folder / "operator").exists():
         create_key(folder / "operator")
     return folder / "operator.pub"
+
+
+def test_a_server_that_is_no_ssh_server_is_one_sentence_without_a_traceback(control: ControlMachine) -> None:
+    with socket.create_server((ADDRESS, control.port)) as listener:
+        threading.Thread(target=_greet, args=(listener,), daemon=True).start()
+        result = control.meet("commune-a", "--fingerprint", OTHER)
+    assert result.exit_code == 7
+    assert len(result.stderr.decode().splitlines()) == 1, result.stderr.decode()
+
+
+def _greet(listener: socket.socket) -> None:
+    with contextlib.suppress(OSError), listener.accept()[0] as connection:
+        connection.sendall(b"220 mail.example.org\r\n" * 200)
+
+
+HANDS_OVER = """
+import socket, sys
+there = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+socket.send_fds(socket.socket(fileno=1), [b"x"], [there.fileno()])
+"""
+
+
+@pytest.mark.parametrize("passes_socket", [False, True])
+def test_the_way_and_the_key_of_ssh_config_are_taken(control: ControlMachine, sshd: Path, passes_socket: bool) -> None:
+    """As in a lab: no route leads to the node's address, and its key is in no ~/.ssh."""
+    port, away = control.port, "192.0.2.1"
+    text = (control.folder / "territory.yml").read_text("utf-8")
+    (control.folder / "territory.yml").write_text(text.replace(f"address: {ADDRESS}, port: {port}", f"address: {away}"))
+    (control.folder / "hands_over.py").write_text(HANDS_OVER)
+    program = f"hands_over.py {port}" if passes_socket else f"pipe.py {port}"
+    (control.folder / "pipe.py").write_text(PIPES)
+    config = control.folder / "config"
+    config.write_text(
+        f"Host {away}\n    IdentityFile {control.folder}/operator\n    IdentityAgent none\n"
+        f"    ProxyCommand python3 {control.folder}/{program}\n    ProxyUseFdpass {'yes' if passes_socket else 'no'}\n"
+    )
+    mark = fingerprint(sshd.with_name("host_ed25519.pub").read_text().strip())
+    met = control.meet("commune-a", "--fingerprint", mark, "--ssh-config", str(config))
+    assert met.exit_code == 0, met.tail()
+    assert control.known_hosts.read_text().startswith("commune-a ssh-ed25519 ")
+    config.write_text(config.read_text().replace("python3", "false python3"))
+    refused = control.meet("commune-a", "--fingerprint", mark, "--ssh-config", str(config))
+    assert (refused.exit_code, len(refused.stderr.decode().splitlines())) == (7, 1)
+
+
+PIPES = """
+import os, socket, sys, threading
+there = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def back():
+    while data := there.recv(65536):
+        os.write(1, data)
+threading.Thread(target=back, daemon=True).start()
+while data := os.read(0, 65536):
+    there.sendall(data)
+"""
+
+
+def test_a_wrong_ssh_config_is_named(control: ControlMachine) -> None:
+    config = control.folder / "config"
+    config.write_text("Nonsense yes\n")
+    refused = control.meet("commune-a", "--fingerprint", OTHER, "--ssh-config", str(config))
+    assert (refused.exit_code, str(config) in refused.tail()) == (2, True)
