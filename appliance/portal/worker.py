@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sqlite3
 import sys
@@ -50,7 +51,7 @@ class Worker:
         self._opened: dict[str, Opened] = {}
         self._due: dict[str, float] = {}
         self._next_look = self._next_restore = 0.0
-        self._asked: dict[Path, int] = {}
+        self._asked: dict[str, int] = {}
         self._acts = 0
         # Held open, by inode: a page that may only read finds SQLite's shared memory as long as somebody has it open.
         self._held: dict[tuple[Path, int], sqlite3.Connection] = {}
@@ -138,18 +139,27 @@ class Worker:
         save(PortalPaths.of(node.layout).opened, told)
 
 
-def _asked(state: Path) -> dict[Path, int]:
+def _asked(state: Path) -> dict[str, int]:
     """When something was last asked for, asked again or to be undone, or another process left an order: each changes a
-    folder of an order."""
+    folder of an order. This is done twice a second for years, so it makes no objects of paths."""
     layout = NodeLayout(state)
-    folders = (it for parts in (layout.portal, layout.portal_work) for it in parts.glob("orders/*/*/"))
-    return {folder: _changed(folder) for folder in folders}
+    people = (it for parts in (layout.portal, layout.portal_work) for it in _folders_in(f"{parts}/orders"))
+    return {order.path: _changed(order.path) for person in people for order in _folders_in(person.path)}
 
 
-def _changed(folder: Path) -> int:
+def _folders_in(folder: str) -> list[os.DirEntry[str]]:
+    """The folders in `folder`; none where it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return [it for it in entries if it.is_dir()]
+    except FileNotFoundError:
+        return []
+
+
+def _changed(folder: str | Path) -> int:
     """When something came into `folder` or went, in nanoseconds; 0 for one that is not there."""
     try:
-        return folder.stat().st_mtime_ns
+        return os.stat(folder).st_mtime_ns
     except FileNotFoundError:
         return 0
 
