@@ -57,6 +57,7 @@ COMMANDS = {
         "failover.group", "failover", "Move services between nodes after a failure, a flood warning or by hand."
     ),
     "portal": Entry("portal.group", "portal", "Show the journal of the pages on which people restore their files."),
+    "monitor": Entry("monitor.group", "monitor", "Try the messages that a monitoring node sends."),
     "pki": Entry(
         "pki.group",
         "pki",

@@ -11,6 +11,8 @@ from appliance.errors import IntegrityError
 
 SUBJECT_LENGTH_MAX = 150
 FIRING = "firing"
+TRIAL = "test"
+"""The severity of a message that says nothing but that messages arrive."""
 BESIDE_PROMETHEUS = "/user/"
 RUNBOOKS = "/territoire/fiches/"
 """Where the pages of a monitoring node show runbooks to the maintenance team."""
@@ -33,7 +35,8 @@ def write(notification: Mapping[str, Any]) -> Letter:
 def _write(notification: Mapping[str, Any]) -> Letter:
     alerts = notification["alerts"]
     urgent = any(it["status"] == FIRING and it["labels"].get("severity") == "critical" for it in alerts)
-    word = "Fin" if notification["status"] != FIRING else "URGENT" if urgent else "Alerte"
+    trial = all(it["labels"].get("severity") == TRIAL for it in alerts)
+    word = "Fin" if notification["status"] != FIRING else "URGENT" if urgent else "Essai" if trial else "Alerte"
     first = alerts[0]["annotations"].get("summary", alerts[0]["labels"]["alertname"])
     more = f" (et {len(alerts) - 1} de plus)" if len(alerts) > 1 else ""
     subject = " ".join(f"[{word}] {first}{more}".split())[:SUBJECT_LENGTH_MAX]

@@ -1,0 +1,1 @@
+"""The verbs of `appliance monitor`, one module each; `group.py` lists them."""
