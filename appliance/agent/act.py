@@ -126,9 +126,9 @@ def _replicate(node: Node, work: Replicate) -> Outcome:
     from appliance.backup.peers.replicate import replicate
     from appliance.backup.vault.replicas import replica_of
     from appliance.node.acts import load_acts
+    from appliance.trust.in_force import in_force
 
-    now = node.clock.now()
-    acts = [act for act in load_acts(node.layout.acts, node.bundle) if act.act == "lost" and act.in_force(now)]
+    acts = in_force(load_acts(node.layout.acts, node.bundle, "lost"), node.clock.now())
     done = replicate(node, work.service, work.to, acts)
     newest = replica_of(node, work.service).newest_held()
     return Outcome(mark=newest.name if newest else "", peers={work.to: ""}, figures={"generations": len(done.taken)})

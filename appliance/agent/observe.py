@@ -25,9 +25,9 @@ from appliance.backup.chain.rollback import is_given_away
 from appliance.backup.chain.rollback import load as load_rollback
 from appliance.backup.chain.shrink_check import BackupSize
 from appliance.backup.peers.elsewhere import comes_back, moves
-from appliance.backup.peers.last_seen import absent_nodes, load_last_seen
+from appliance.backup.peers.last_seen import absent_nodes, declared_lost, load_last_seen
 from appliance.backup.peers.safety import judge
-from appliance.backup.peers.targets import lost_nodes, targets
+from appliance.backup.peers.targets import targets
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.maintenance import damage, early_pruning
@@ -92,7 +92,7 @@ class Observer:
         stood_for: list[OriginSeen] = []
         programs, _ = programs_of(node)
         for service in node.bundle.territory.services:
-            lost = lost_nodes(acts, service, now.wall) | absent_nodes(node, service) | node.bundle.revoked_nodes
+            lost = declared_lost(node, service, acts) | absent_nodes(node, service) | node.bundle.revoked_nodes
             writing = _kept(unread, service, _written, node, service, lost, thorough=thorough)
             ours = writing is not None and writing.ours
             holding = _kept(unread, service, _held, node, service, lost, ours=ours, thorough=thorough)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from appliance.backup.peers.last_seen import heard_times
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -19,14 +20,17 @@ from appliance.cli.arguments import (
 )
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
-from appliance.clock import SystemClock, utc_text
-from appliance.errors import ApplianceError, NotFound, UsageError
+from appliance.clock import SKEW_SECONDS_MAX, SystemClock, utc_text
+from appliance.errors import ApplianceError, NotFound, Refused, UsageError
 from appliance.node.acts import accept_act, load_acts
-from appliance.trust.act import ACTS, ANY_SERVICE, Act, act_line, check_operator, claim, make_act, read_act
+from appliance.node.handle import Node
+from appliance.trust.act import ACTS, ANY_SERVICE, TAKEN_BACK, Act, act_line, check_operator, claim, make_act, read_act
 from appliance.trust.bundle import Bundle
 from appliance.trust.generation import GENERATION_NAME
 from appliance.trust.in_force import in_force, takes_back
 from appliance.units import DAY, as_typed, format_bytes, format_count, parse_bytes, printable
+
+OF_NO_USE_LATER = ("lost", "quarantine", "quota", "promote", "rewind")
 
 
 @click.group()
@@ -61,7 +65,7 @@ def act() -> None:
     metavar="FILE",
     multiple=True,
     type=FILE_TYPE,
-    help="For `quarantine` with --days 0, on a machine that is not a node: the act to end; may be repeated.",
+    help="For `quarantine` and `lost` with --days 0, on a machine that is not a node: the act to end; may be repeated.",
 )
 @click.option("--reason", required=True, help="The reason; the act and the journals of nodes that keep it contain it.")
 @click.option(
@@ -69,7 +73,8 @@ def act() -> None:
     type=click.IntRange(0, 366),
     default=14,
     show_default=True,
-    help="How long it is in force; with 0, `quarantine` ends the earlier ones of that node that are kept here.",
+    help="How long it is in force; with 0, `quarantine` and `lost` end the earlier ones of that node that are stored "
+    "here.",
 )
 @click.option("--operator", required=True, type=NAME_TYPE, help="The signing operator, as named in territory.yml.")
 @click.option(
@@ -98,8 +103,9 @@ def sign(
     the --state of a node is given.
     """
     details = {**_named(what, generation), **_raised(what, size, per_day)}
-    if (days == 0 or taken_back) and (what, days) != ("quarantine", 0):
-        raise UsageError("--days 0 and --takes-back are for `quarantine` only, which then ends earlier ones.")
+    if (days == 0 or taken_back) and (days or what not in TAKEN_BACK):
+        kinds = " and ".join(f"`{it}`" for it in TAKEN_BACK)
+        raise UsageError(f"--days 0 and --takes-back are for {kinds} only, which then end earlier ones.")
     check_writable(out)
     if not key.is_file():
         raise NotFound("there is no such key.", where=str(key))
@@ -117,7 +123,7 @@ def sign(
         "start": utc_text(now),
         "end": utc_text(now + days * DAY),
         **details,
-        **(_taken_back(subject, service, taken_back, now) if days == 0 else {}),
+        **(_taken_back(what, subject, service, taken_back, now) if days == 0 else {}),
     }
     if dry_run:
         act_line(fields)
@@ -152,12 +158,28 @@ def accept(file: Path, dry_run: bool) -> None:
     with naming(file, "an act"):
         found = read_act(raw, node.bundle.operators)
     _check_names(node.bundle, found.act, found.subject, found.service)
+    now = node.clock.now()
+    check_useful(node, found, now)
     if not dry_run:
         accept_act(node, raw)
-    now = node.clock.now()
     emit(_json(found, found.in_force(now)), _sentence(found, now))
     if not dry_run:
         say(f"Next: {command('act', 'list')}")
+
+
+def check_useful(node: Node, found: Act, now: float) -> None:
+    """Raise Refused for an act that nothing would obey: it came too late, or its node is back. Of the other kinds some
+    effects outlast their end."""
+    if takes_back(found):
+        return
+    if found.act in OF_NO_USE_LATER and found.end <= now:
+        remedy = f"If it is still right, sign it again: {command('act', 'sign', found.act, found.subject)} ..."
+        raise Refused(f'this act "{found.act}" of {found.subject} ended on {utc_text(found.end)}.', remedy=remedy)
+    concerned = [it for it in node.bundle.territory.services if found.service in (ANY_SERVICE, it)]
+    heard = max((heard_times(node, it).get(found.subject, 0.0) for it in concerned), default=0.0)
+    if found.act == "lost" and heard > found.start + SKEW_SECONDS_MAX:
+        what = f"{found.subject} is not lost: it answered {node.name} on {utc_text(heard)}, after this act was signed."
+        raise Refused(what, remedy="If it was lost since, sign the act again.")
 
 
 @act.command("list")
@@ -211,18 +233,16 @@ def _raised(what: str, size: str, per_day: str) -> dict[str, str | int]:
     return {name: parse_bytes(text) for name, text in (("bytes", size), ("daily", per_day)) if text}
 
 
-def _taken_back(subject: str, service: str, files: tuple[Path, ...], now: float) -> dict[str, str | int]:
-    """The quarantines that one of `subject` takes back: those in `files`, and those kept at the node at hand."""
+def _taken_back(what: str, subject: str, service: str, files: tuple[Path, ...], now: float) -> dict[str, str | int]:
+    """The acts `what` that one of `subject` takes back: those in `files`, and those kept at the node at hand."""
     found = [_claimed(file) for file in files]
     if _bundle_at_hand():
         node = this_node()
-        found += [it for it in load_acts(node.layout.acts, node.bundle, "quarantine") if it.end > now]
-    ended = [
-        it for it in found if it.act == "quarantine" and it.subject == subject and service in (ANY_SERVICE, it.service)
-    ]
+        found += [it for it in load_acts(node.layout.acts, node.bundle, what) if it.end > now]
+    ended = [it for it in found if it.act == what and it.subject == subject and service in (ANY_SERVICE, it.service)]
     if not ended or (files and len(ended) < len(files)):
         raise UsageError(
-            f"a quarantine with --days 0 names the quarantines of {subject} that it ends, and none is stored here.",
+            f"`{what}` with --days 0 names the acts of {subject} that it ends, and none is stored here.",
             remedy="Sign it at a node that stores them (`appliance act list`), or name their files: --takes-back FILE.",
         )
     return {"takes_back": " ".join(sorted({it.document.line_digest for it in ended}))}
@@ -283,7 +303,9 @@ def _sentence(found: Act, now: float) -> str:
 
 def taken_back_text(found: Act) -> str:
     count = len(found.taken_back)
-    return f"{format_count(count, 'quarantine') if count else 'each earlier quarantine'} of {found.subject}"
+    if found.act == "quarantine":
+        return f"{format_count(count, 'quarantine') if count else 'each earlier quarantine'} of {found.subject}"
+    return f"{format_count(count, 'act')} `{found.act}` of {found.subject}"
 
 
 def _reason(found: Act) -> str:

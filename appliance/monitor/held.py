@@ -133,7 +133,11 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     yield from shrink_reasons(held, now)
     if held.lost:
         what = f"{', '.join(held.lost)} is lost, by a signed act or because no node has seen it for two weeks."
-        yield Reason("warning", what, "Replace it, then let the act expire.", "lost-holder")
+        remedy = (
+            "Replace it: this ends once it answers. If it is not lost, sign the act `lost` of it once more, with "
+            "`--days 0`, at a node that keeps it."
+        )
+        yield Reason("warning", what, remedy, "lost-holder")
     if held.frozen:
         remedy = "Find out why; an act `unfreeze` ends it."
         yield Reason("warning", f"nothing of it is pruned: {held.frozen}", remedy, "frozen")

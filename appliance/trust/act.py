@@ -25,6 +25,8 @@ PROTECTING = ("quarantine", "hold", "freeze")
 """The acts that only keep somebody from something. Each is signed to begin at once, so a clock by which it has not
 begun is behind, as after a power cut on a board whose battery is dead; it counts there too."""
 OBEYED_BY_FAILOVER = ("promote", "quarantine", "lost")
+TAKEN_BACK = ("quarantine", "lost")
+"""The acts that another one of the kind, which ends as it begins, takes back."""
 ANY_SERVICE = "any"
 BYTES_MAX = 16384
 LINE_BYTES_MAX = 8192  # the rest is for the signature, which of the longest RSA key has 6 kB
@@ -61,8 +63,8 @@ class Act:
     daily_bytes: int = 0
     """For `quota`: the bytes that may come in a day; 0 where the act does not raise it."""
     taken_back: frozenset[str] = frozenset()
-    """For a `quarantine` that ends as it begins: the SHA-256 of the signed line of each act that it takes back. None in
-    an act of an earlier version: see `in_force`."""
+    """For one of TAKEN_BACK that ends as it begins: the SHA-256 of the signed line of each act that it takes back. None
+    in an act of an earlier version: see `in_force`."""
 
     def in_force(self, now: float) -> bool:
         begun = self.start <= now or (self.act in PROTECTING and self.start < self.end)
@@ -82,8 +84,8 @@ def act_line(fields: Mapping[str, str | int]) -> bytes:
     """The line to sign for `fields` (act, subject, service, operator, reason, start, end); raise UsageError or Refused
     for what nobody would accept.
 
-    `continue` has a `generation` too, `promote` may have one, `quota` has `bytes`, `daily` or both, and a `quarantine`
-    that ends as it begins `takes_back`.
+    `continue` has a `generation` too, `promote` may have one, `quota` has `bytes`, `daily` or both, and one of
+    TAKEN_BACK that ends as it begins `takes_back`.
     """
     if fields.get("act") not in ACTS:
         raise UsageError(f'"{fields.get("act")}" is not an act; known: {", ".join(ACTS)}.')
@@ -135,10 +137,10 @@ def _raised(document: Document) -> tuple[int, int]:
 
 
 def _taken_back(document: Document) -> frozenset[str]:
-    if document.fields.get("act") != "quarantine" or "takes_back" not in document.fields:
+    if document.fields.get("act") not in TAKEN_BACK or "takes_back" not in document.fields:
         return frozenset()
     if _seconds(document, "start") < _seconds(document, "end"):
-        raise IntegrityError(f'{TYPE}: only a quarantine that ends when it starts has a field "takes_back".')
+        raise IntegrityError(f'{TYPE}: only an act that ends when it starts has a field "takes_back".')
     return frozenset(document.text("takes_back", DIGESTS).split(" "))
 
 

@@ -155,6 +155,7 @@ KEPT: dict[str, tuple[Record[Any], Any]] = {
         Proofs(Round("t", "p", 1, 2, 0.5, (Damaged("a", "p", "r"),)), None, DRILLED, DRILLED, None),
     ),
     "scrubbed": (scrub.CURSOR, {"after": "pool ab"}),
+    "docs-a.heard": (last_seen.HEARD, {"commune-b": last_seen.Seen(7, "2026-01-01T00:00:00Z")}),
     "sight": (
         last_seen.LAST_SEEN,
         last_seen.LastSeen({"commune-b": last_seen.Seen(7, "2026-01-01T00:00:00Z")}, ("statement",)),

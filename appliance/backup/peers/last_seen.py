@@ -1,6 +1,8 @@
 """The nodes of a service that this node has seen, its statements about those it has not, and the statements of others.
 
-    sight/SERVICE   when each node of the service last answered or pushed, by this node's ageing clock; the statements
+    sight/SERVICE         when each node of the service last answered or pushed, by this node's ageing clock; the
+                          statements
+    sight/SERVICE.heard   when each last did so, of those that ever did: it ends an act `lost`
 
 It is apart from what is held: an origin, which holds nothing, observes too. Statements are signed again whenever heads
 are exchanged and shown with the own head, so each party has them all, and hands them to a spare with a relay.
@@ -19,13 +21,14 @@ from appliance.backup.vault.evidence import read_own_receipt
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import RELAY
 from appliance.backup.vault.stored_grants import stored_grant
-from appliance.clock import utc_text
+from appliance.clock import utc_seconds, utc_text
 from appliance.errors import ApplianceError
 from appliance.host.files import make_private_folder
 from appliance.host.records import Record
 from appliance.node.acts import load_acts
 from appliance.node.handle import Node
 from appliance.trust.absence import Absence, make_absence, read_absence
+from appliance.trust.act import Act
 from appliance.trust.keys import load_key
 
 STATEMENTS_MAX = 64
@@ -57,12 +60,17 @@ LAST_SEEN = Record(LastSeen, mode=0o644)
 """The vault shows it with its head."""
 
 
+HEARD = Record(dict[str, Seen], mode=0o644)
+"""Apart from what was seen, where a node counts as seen as soon as it is watched: that is no sign of life."""
+
+
 def record(node: Node, service: str, answers: Mapping[str, Sequence[str]]) -> frozenset[str]:
     """Remember the nodes that answered now, with the statements that each showed; sign again; return the nodes that are
     unseen by the rule."""
     before = load_last_seen(node, service)
     seen = _seen(node, service, before, answers)
     own = _own_statements(node, service, seen)
+    _note_heard(node, service, {**_pushed(node, service), **{name: seen[name] for name in answers if name in seen}})
     _save(node, service, LastSeen(seen, (*own.values(), *_learned(node, service, before, answers))))
     _tell(node, service, _stated(node, service, before), own, seen)
     return absent_nodes(node, service)
@@ -129,6 +137,30 @@ def _pushed(node: Node, service: str) -> dict[str, Seen]:
     return {writer: Seen(receipt.age_seconds, receipt.time)}
 
 
+def _note_heard(node: Node, service: str, heard: Mapping[str, Seen]) -> None:
+    path = make_private_folder(_path(node, service).parent) / f"{service}.heard"
+    before = HEARD.load_or(path, {})
+    newer = {name: it for name, it in heard.items() if name not in before or before[name].age < it.age}
+    if newer:
+        HEARD.save(path, before | newer)
+
+
+def heard_times(node: Node, service: str) -> dict[str, float]:
+    """When each other node of `service` last answered this one or pushed to it, UTC seconds; nobody's word, and no
+    later than either clock of this node says: the wall clock may have been ahead then."""
+    now, age, found = node.clock.now(), node.ageing.now(), dict[str, float]()
+    for name, it in HEARD.load_or(_path(node, service).with_name(f"{service}.heard"), {}).items():
+        with contextlib.suppress(ValueError):
+            found[name] = min(utc_seconds(it.time), now - max(0, age - it.age))
+    return found
+
+
+def declared_lost(node: Node, service: str, acts: Iterable[Act]) -> frozenset[str]:
+    """The nodes that `acts`, kept here, say are lost for `service` and that this node did not hear since."""
+    lost = [it for it in acts if it.act == "lost"]
+    return lost_nodes(lost, service, node.clock.now(), heard_times(node, service)) if lost else frozenset()
+
+
 def _own_statements(node: Node, service: str, seen: Mapping[str, Seen]) -> dict[str, str]:
     """Return the present statements of this node, by the node it misses; a node that is no party has nothing to
     state."""
@@ -174,7 +206,8 @@ def _path(node: Node, service: str) -> Path:
 
 def lost_now(node: Node, service: str) -> frozenset[str]:
     """The nodes that acts in force here call lost, and those that were revoked."""
-    return lost_nodes(load_acts(node.layout.acts, node.bundle), service, node.clock.now()) | node.bundle.revoked_nodes
+    acts = load_acts(node.layout.acts, node.bundle, "lost")
+    return declared_lost(node, service, acts) | node.bundle.revoked_nodes
 
 
 def current_targets(node: Node, service: str) -> tuple[Target, ...]:

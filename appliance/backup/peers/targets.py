@@ -3,11 +3,14 @@ Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import math
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from appliance.clock import SKEW_SECONDS_MAX
 from appliance.trust.act import Act
 from appliance.trust.bundle import Bundle
+from appliance.trust.in_force import in_force
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ def targets(bundle: Bundle, service: str, writer: str, lost: Collection[str]) ->
     return tuple(chosen)
 
 
-def lost_nodes(acts: Iterable[Act], service: str, now: float) -> frozenset[str]:
-    """The nodes that an act in force says are lost for `service`."""
-    return frozenset(act.subject for act in acts if act.concerns("lost", act.subject, service, now))
+def lost_nodes(acts: Iterable[Act], service: str, now: float, heard: Mapping[str, float]) -> frozenset[str]:
+    """The nodes that an act in force says are lost for `service`, and that did not answer since. `heard`: when each
+    last answered this node itself, UTC seconds; the clock of the one who signed may be behind."""
+    lost = (act for act in in_force(acts, now) if act.concerns("lost", act.subject, service, now))
+    return frozenset(it.subject for it in lost if heard.get(it.subject, -math.inf) <= it.start + SKEW_SECONDS_MAX)

@@ -17,9 +17,11 @@ from appliance.backup.vault.offer import Offer
 from appliance.backup.vault.store import BUCKET, RELAY, Replica
 from appliance.errors import IntegrityError, Refused
 from appliance.host.files import write_atomic
+from appliance.node.acts import load_acts
 from appliance.node.handle import Node
 from appliance.trust.act import Act, claim, read_act
 from appliance.trust.generation import GenerationId
+from appliance.trust.in_force import in_force
 from appliance.trust.receipt import Receipt, read_receipt
 from appliance.units import DAY
 
@@ -77,10 +79,13 @@ def _check_loss(call: Call) -> None:
 
 def _is_signed_lost(call: Call, others: Collection[str], now: float) -> bool:
     """Whether an act of the request says that one of `others` is lost. Each check of a signature is a process, and a
-    frame holds thousands of acts: only what would count is checked, once, and the first that is good is enough."""
+    frame holds thousands of acts: only what would count is checked, once, and the first that is good is enough. One
+    that was taken back here does not count."""
+    kept = load_acts(call.node.layout.acts, call.node.bundle, "lost")
     said = dict.fromkeys(raw.encode() for raw in call.texts("acts"))
     count = (raw for raw in said if (it := claim(raw)).subject in others and _is_about(it, call.terms.name, now))
-    return any(_is_about(read_act(raw, call.node.bundle.operators), call.terms.name, now) for raw in count)
+    good = (read_act(raw, call.node.bundle.operators) for raw in count)
+    return any(_is_about(it, call.terms.name, now) and it in in_force((it, *kept), now) for it in good)
 
 
 def _is_about(act: Act, service: str, now: float) -> bool:

@@ -28,6 +28,14 @@ def naming(start: float, *acts: Act) -> Act:
     return replace(again(start, start), taken_back=frozenset(it.document.line_digest for it in acts))
 
 
+def found_again(start: float, *acts: Act) -> Act:
+    """It takes back just `acts`, which call the node lost."""
+    return replace(act("lost", HOME, "any", start, start), taken_back=frozenset(it.document.line_digest for it in acts))
+
+
+GONE, GONE_AGAIN = act("lost", HOME, "any"), act("lost", HOME, "any", 4600, 9000)
+
+
 @pytest.mark.parametrize(
     ("acts", "obeyed", "told"),
     [
@@ -50,6 +58,11 @@ def naming(start: float, *acts: Act) -> Act:
         pytest.param((SICK, naming(AHEAD, SICK), LATER), [2], [1, 2], id="sick again, the first end was dated ahead"),
         pytest.param((naming(AHEAD, SICK), LATER), [1], [1], id="what is not named"),
         pytest.param((LATER, replace(naming(4700, LATER), subject=STANDBY)), [0], [0], id="named of another node"),
+        pytest.param((GONE, found_again(4500, GONE)), [], [1], id="a loss that was taken back"),
+        pytest.param((GONE, found_again(3000, GONE)), [], [1], id="a loss, by a clock that was behind"),
+        pytest.param((GONE, act("lost", HOME, "any", 4500, 4500)), [0], [0], id="a loss that nothing names"),
+        pytest.param((GONE, found_again(4500, GONE), GONE_AGAIN), [2], [1, 2], id="lost again"),
+        pytest.param((GONE, naming(4500, GONE)), [0], [0], id="a loss, by a quarantine"),
     ],
 )
 def test_a_quarantine_is_obeyed_until_it_ends_or_is_taken_back(

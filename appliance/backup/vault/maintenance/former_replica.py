@@ -22,8 +22,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.backup.peers.last_seen import absent_nodes
-from appliance.backup.peers.targets import lost_nodes, targets
+from appliance.backup.peers.last_seen import absent_nodes, declared_lost
+from appliance.backup.peers.targets import targets
 from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.store import Replica
 from appliance.errors import ApplianceError
@@ -104,7 +104,7 @@ def _writer(node: Node, service: str, replica: Replica) -> str:
 
 def _lost(node: Node, service: str) -> frozenset[str]:
     acts = load_acts(node.layout.acts, node.bundle, "lost")
-    return lost_nodes(acts, service, node.clock.now()) | absent_nodes(node, service) | node.bundle.revoked_nodes
+    return declared_lost(node, service, acts) | absent_nodes(node, service) | node.bundle.revoked_nodes
 
 
 def _present(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
