@@ -77,7 +77,7 @@ while True:
 
 def outage(bench: Bench) -> tuple[Figure, ...]:
     """Each fault in turn, as often as there are runs; the idle cost first, before anything happened."""
-    with _served(bench) as ground:
+    with served(bench) as ground:
         memory, share, load = failover_at_rest(bench, ground.lab.plan.node(ORIGIN).namespace)
         legs: dict[str, Callable[[], float]] = {
             "a lost power": lambda: ground.away(ground.without_power()),
@@ -153,7 +153,7 @@ def _id(name: str) -> str:
 
 
 @contextmanager
-def _served(bench: Bench) -> Iterator[Outage]:
+def served(bench: Bench) -> Iterator[Outage]:
     inventory = bench.work / "outage"
     shutil.copytree(checkout() / "inventory/lab", inventory)
     file = inventory / "territory.yml"

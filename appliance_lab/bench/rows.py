@@ -12,6 +12,7 @@ from appliance_lab.bench.figures import Figure
 from appliance_lab.bench.handover import handover
 from appliance_lab.bench.leaderless import leaderless
 from appliance_lab.bench.names import names
+from appliance_lab.bench.on_hosts.frugal import frugal
 from appliance_lab.bench.outage import outage
 from appliance_lab.bench.pages import pages
 from appliance_lab.bench.parcel import cut, memory
@@ -48,4 +49,5 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "hosts": hosts_answer,
     "site": playbooks,
     "outage": outage,
+    "rest": frugal,
 }

@@ -51,7 +51,7 @@ FIGURES_OF_THE_ISSUE = {
 }
 
 
-OF_HOSTS = ("hosts", "site", "outage")
+OF_HOSTS = ("hosts", "site", "outage", "rest")
 
 
 @pytest.mark.timeout(900)

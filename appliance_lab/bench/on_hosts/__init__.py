@@ -1,0 +1,1 @@
+"""Rows that boot a lab and watch its hosts."""
