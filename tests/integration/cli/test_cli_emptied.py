@@ -15,8 +15,10 @@ from appliance.node.handle import open_node
 from appliance_lab.demo.attacker import Attacker, empty_and_push, steal
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import SERVICE, type_at
+from tests.pace import LONG
 
 ORIGIN, STANDBY, BLIND = "commune-a", "hermitage", "commune-b"
+BORG_SECONDS_MAX = 60 * LONG
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def emptied(territory: ProcessTerritory, documents: Path, tmp_path: Path) -> Pro
         (documents / f"budget-{number}.ods").write_text("the budget")
         assert writer.run(territory.open(ORIGIN), SERVICE).safety.safe
     thief = open_node(steal(territory.nodes[ORIGIN].state, tmp_path / "stolen"))
-    empty_and_push(Attacker(thief, SERVICE, STANDBY), (STANDBY, BLIND))
+    empty_and_push(Attacker(thief, SERVICE, STANDBY), (STANDBY, BLIND), BORG_SECONDS_MAX)
     return territory
 
 
@@ -113,7 +115,7 @@ def test_a_writer_that_holds_the_service_finds_it_in_its_exchange(territory: Pro
     assert exchange(territory.open(STANDBY), SERVICE).forks == ()
     assert not list(territory.nodes[STANDBY].layout.last_seen.glob("*.overtaken"))
     thief = open_node(steal(territory.nodes[STANDBY].state, tmp_path / "stolen"))
-    empty_and_push(Attacker(thief, SERVICE, BLIND), (BLIND,))
+    empty_and_push(Attacker(thief, SERVICE, BLIND), (BLIND,), BORG_SECONDS_MAX)
     exchange(territory.open(STANDBY), SERVICE)
     judged = status_of(territory, STANDBY, "written")
     assert judged["state"] == "failed"
