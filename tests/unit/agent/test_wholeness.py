@@ -25,7 +25,7 @@ def with_paths(*paths: str, database: str = "") -> Service:
 
 def sign(folder: Path, before: Service, after: Service, day: int) -> None:
     plans = [territory([node("commune-a")], [it]) for it in (before, after)]
-    note_former(folder, *plans, f"2026-11-{day:02}T12:00:00Z")
+    note_former(folder, plans[0], plans[1], f"2026-11-{day:02}T12:00:00Z")
 
 
 def header(day: int, *missing: int) -> Header:
@@ -87,5 +87,5 @@ def test_no_more_changes_are_kept_than_would_be_read_in_a_moment(tmp_path: Path)
     for number in range(CHANGES_MAX + 5):
         before, after = with_paths(f"/srv/{number}"), with_paths(f"/srv/{number + 1}")
         plans = [territory([node("commune-a")], [it]) for it in (before, after)]
-        note_former(tmp_path, *plans, f"20{26 + number}-11-20T12:00:00Z")
+        note_former(tmp_path, plans[0], plans[1], f"20{26 + number}-11-20T12:00:00Z")
     assert declared_at(tmp_path, after, on(1)) == ((f"/srv/{5}",),)
