@@ -17,10 +17,10 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
 def typed(page: Path) -> list[list[str]]:
-    """The words after `appliance` of each line in a block of sh, up to a redirection."""
+    """The words after `appliance` of each line in a block of sh, up to a redirection or a pipe."""
     lines = [line for block in SH_BLOCK.findall(page.read_text()) for line in block.replace("\\\n", "").splitlines()]
     split = [shlex.split(line, comments=True) for line in lines if re.match(r"(bin/)?appliance ", line)]
-    return [words[1 : words.index(">") if ">" in words else None] for words in split]
+    return [words[1 : min((words.index(it) for it in ">|" if it in words), default=None)] for words in split]
 
 
 def command_of(words: list[str]) -> tuple[click.Command | None, list[str]]:
