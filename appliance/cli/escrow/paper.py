@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
+import signal
 import sys
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -133,12 +136,28 @@ def _hold_ceremony(show: Show, out: str, typed_back_fd: int | None) -> str:
         return typed_key(typed_back_fd)
 
     try:
-        return ceremony(show, ask)
+        with _ended_by_signals():
+            return ceremony(show, ask)
     except BaseException:
         # This sheet will never open anything; it must not be taken for one that does.
         if out != STANDARD_OUTPUT:
             Path(out).unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """A terminal that is closed, or a `kill`, ends the command as an interrupt does: the sheet goes with it."""
+
+    def end(number: int, frame: object) -> None:
+        sys.exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGHUP, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print_sheet(sheet: paper.Sheet, out: str, *, interactive: bool) -> None:
@@ -175,7 +194,8 @@ def _check_outputs(public_file: Path, out: str, *, replace: bool) -> None:
             remedy="Add --replace if its sheet is lost or somebody else saw it.",
         )
     if out != STANDARD_OUTPUT and Path(out).exists():
-        raise Refused("this file may be the sheet of another key.", where=out, remedy="Name a new file with --out.")
+        remedy = f"Name a new file with --out; or, if its key was never typed back, erase it: shred -u {out}"
+        raise Refused("this file may be the sheet of another key.", where=out, remedy=remedy)
     for folder in (public_file.parent, Path(out).parent):
         if not os.access(folder, os.W_OK, effective_ids=True):
             raise NotFound("this folder does not exist or cannot be written.", where=str(folder))
