@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from jinja2 import Environment, FileSystemLoader
 
 import appliance.portal
 from appliance.portal.base.language import _DAYS, _MONTHS, _SIZES, Words, english
@@ -42,6 +43,19 @@ def test_the_page_for_secretaries_names_what_the_pages_show() -> None:
     named = set(re.findall(r"(?<!\*)\*([^*]+)\*(?!\*)", page)) | set(re.findall(r"- \*\*([^*]+)\*\* :", page))
     assert named - {text.replace("{share}", "…") for text in said()} == set()
     assert {"Voir", "Remettre en place", "Enregistrer une copie"} <= named, "what stands beside each version"
+
+
+def test_a_button_and_what_only_readers_that_speak_say_of_it_are_one_phrase() -> None:
+    """It said "Enregistrer une copie la version du 25 novembre"."""
+    macros = Environment(loader=FileSystemLoader(PORTAL / "templates"))
+    macros.filters |= {"quoted": str, "shown": str}
+    text = (
+        '{% from "macros.html" import restore_buttons %}'
+        '{{ restore_buttons(t, token, "docs-a", "a.odt", "x", "la version du jour", "de la version du jour") }}'
+    )
+    page = macros.from_string(text).render(t=str, token=str)
+    said = " ".join(re.sub(r"<[^>]*>", " ", page).split())
+    assert said == "Remettre en place la version du jour Enregistrer une copie de la version du jour"
 
 
 def test_braces_are_the_same_in_both() -> None:
