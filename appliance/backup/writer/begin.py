@@ -128,7 +128,8 @@ def check_grant(node: Node, service: str, raw: bytes) -> Grant:
     """The grant in `raw`, which must be this node's for `service`."""
     grant = granters_of(node, service).read(raw)
     if grant.service != service or grant.writer != node.name:
-        raise Refused(f"this grant is for {grant.writer} to write {grant.service}.")
+        remedy = f"Type `appliance backup accept {grant.service} GRANT` at {grant.writer}."
+        raise Refused(f"this grant is for {grant.writer} to write {grant.service}.", remedy=remedy)
     if grant.writer_key != node.bundle.member(node.name).keys.sign:
         raise Refused("this grant is for a key this node no longer has.", remedy="Ask for a new grant.")
     return grant
@@ -138,7 +139,14 @@ def take_first_grant(node: Node, service: str, raw: bytes) -> Grant:
     """Take the first grant: the nonce floor is durable in the repository before the grant counts."""
     grant = check_grant(node, service, raw)
     layout, chain = node.service(service), chain_of(node, service)
-    if grant.previous or chain.grants().keys() - {grant.epoch}:
+    known = chain.grants()
+    if known.get(grant.epoch) == grant and (newest := known[max(known)]) != grant:
+        raise Refused(
+            f"this grant of epoch {grant.epoch} was accepted before; {newest.writer} has since been granted epoch "
+            f"{newest.epoch} of {service}.",
+            remedy="There is nothing to do: the newest grant counts.",
+        )
+    if grant.previous or known.keys() - {grant.epoch}:
         raise Refused("a later grant continues the newest generation.", remedy="Use `appliance backup resync`.")
     if grant.repository != repository_id(own_repository(layout).path):
         raise Refused("this grant is for another repository than the one here.")
