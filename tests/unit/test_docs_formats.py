@@ -19,6 +19,8 @@ from appliance.trust.grant import read_grant, read_request
 from appliance.trust.holder_answer import read_holder_answer
 from appliance.trust.receipt import read_receipt
 from appliance.trust.release import read_release
+from appliance.trust.still.receipt import read_still_receipt
+from appliance.trust.still.statement import read_still
 from appliance.trust.voted import read_voted
 from appliance.trust.voting import Voting
 
@@ -31,6 +33,8 @@ SIGNED = {
     "held": "appliance/held",
     "header": "appliance/generation",
     "receipt": "appliance/receipt",
+    "still": "appliance/still",
+    "stillreceipt": "appliance/still-receipt",
     "absence": "appliance/absence",
     "act": "appliance/act",
 }
@@ -69,6 +73,9 @@ def test_our_code_reads_every_example_and_they_belong_together() -> None:
     assert (voted.repository, voted.previous, voted.epoch) == (grant.repository, grant.epoch, 3)
     assert read_release(found["release"], voted.writer_key).epoch == voted.epoch
     assert read_holder_answer(found["held"], voted.writer_key).epoch == voted.epoch
+    still = read_still(found["still"], keys()["LATERWRITER"])
+    assert still.service == header.service
+    assert read_still_receipt(found["stillreceipt"], "commune-b", keys()["LATERHOLDER"], still).holder == "commune-b"
     assert read_absence(found["absence"], {"commune-b": keys()["HOLDER"]}).absent == "commune-a"
     assert read_act(found["act"], bundle.operators).subject == "commune-a"
 
@@ -99,7 +106,7 @@ def test_a_document_with_one_more_space_in_its_line_is_not_believed(name: str, t
 
 
 def test_every_type_that_the_code_signs_has_its_example() -> None:
-    modules = (PAGE.parents[2] / "appliance/trust").glob("*.py")
+    modules = (PAGE.parents[2] / "appliance/trust").rglob("*.py")
     assert {*SIGNED.values(), VOTED} == {
         type_ for file in modules for type_ in re.findall(r'TYPE = "(appliance/[a-z-]+)"', file.read_text())
     }

@@ -6,7 +6,7 @@ from appliance.errors import Forbidden, Refused
 from appliance.trust.bundle import Bundle, Terms
 from appliance.trust.grant import Grant
 
-WRITER = frozenset({"head", "put", "prove", "get-own"})
+WRITER = frozenset({"head", "put", "prove", "get-own", "still"})
 # "put" brings the grant that names its writer along, and only that writer gets past it (`offer.check_writer`). So who
 # may ever be granted the service may say it: after a takeover the origin too, which comes back with a newer grant.
 ORIGIN = frozenset({"head", "put", "get-own"})
@@ -14,7 +14,7 @@ STANDBY = frozenset({"head", "put", "get"})
 REPLICA_NODE = frozenset({"head", "get", "put-relayed"})
 MONITOR = frozenset({"head"})
 FORMER = frozenset({"head", "put-relayed"})  # until the present holders have what it has; then it gives that up
-TAKING = frozenset({"put", "put-relayed"})
+TAKING = frozenset({"put", "put-relayed", "still"})
 
 
 def verbs(bundle: Bundle, terms: Terms, caller: str, grant: Grant | None) -> frozenset[str]:

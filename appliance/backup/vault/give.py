@@ -14,11 +14,13 @@ from appliance.backup.peers.last_seen import load_last_seen
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.header_parts import answer_in_parts, wanted
 from appliance.backup.vault.maintenance.act_effects import passed_over
+from appliance.backup.vault.still import shown as shown_still
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Replica, size_of
 from appliance.backup.vault.stored import Stored
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.trust.generation import FORMATS
 from appliance.trust.signed import SHA256
+from appliance.trust.still.statement import FORMAT_MAX
 
 PROOFS_MAX = 64
 SIDES_MAX = 16
@@ -54,7 +56,8 @@ def head(call: Call) -> None:
             "forks": open_forks(going_on),
             "newest": replica.read(newest, HEADER).decode() if newest else None,
             "receipt": replica.read(newest, RECEIPT).decode() if newest else None,
-            "reads": {"generation": max(FORMATS)},
+            "reads": {"generation": max(FORMATS), "still": FORMAT_MAX},
+            "still": shown_still(replica),
             "absences": list(load_last_seen(call.node, call.terms.name).statements),
         }
     )

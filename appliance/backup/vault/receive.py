@@ -28,13 +28,14 @@ from appliance.backup.vault.limits import (
     postponed,
 )
 from appliance.backup.vault.maintenance.act_effects import check_quarantine, check_side, limits_of
-from appliance.backup.vault.offer import Offer, check_writer, read_chain, read_offer
+from appliance.backup.vault.offer import Offer, check_writer, newest_grant, read_chain, read_offer
 from appliance.backup.vault.relay import Relay, read_relay
 from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
+from appliance.backup.vault.still import check_statement
 from appliance.backup.vault.store import FOLDERS_AT_ONCE_MAX, NAME_BYTES, RECEIPT, WrongStart
 from appliance.backup.vault.write_lock import Rank, announce, check_not_wanted, write_lock
-from appliance.errors import IntegrityError, NoSpace
+from appliance.errors import IntegrityError, NoSpace, Refused
 from appliance.trust.generation import Entry
 from appliance.units import MIB
 
@@ -74,6 +75,18 @@ def _take_grants(call: Call) -> None:
 def put_relayed(call: Call) -> None:
     """A generation from another replica node: its receipt says since when it is held there, our lock starts over."""
     _receive(call, lambda offer: read_relay(call, offer), is_writer=False)
+
+
+def still(call: Call) -> None:
+    """Answer the word of the service's writer that nothing changed with our receipt."""
+    check_quarantine(call.node, call.caller, call.terms.name)
+    raw = str(call.request.get("statement", "")).encode()
+    grant = newest_grant(call.replica, call.node.bundle)
+    if grant is None or grant.writer != call.caller:
+        raise Refused(f"{call.caller} does not write {call.terms.name}.", remedy="Ask for a new grant.")
+    check_statement(call.node, call.replica, call.terms.name, raw)
+    receipt = sealer_of(call.node).still(call.terms.name, raw)
+    call.channel.write_frame({"receipt": receipt.decode()})
 
 
 def _receive(call: Call, check: Check, *, is_writer: bool) -> None:

@@ -32,6 +32,7 @@ VERBS: Mapping[str, Callable[[Call], None]] = {
     "put": receive.put,
     "put-relayed": receive.put_relayed,
     "prove": give.prove,
+    "still": receive.still,
     "get": give.get,
     "get-own": give.get,
 }

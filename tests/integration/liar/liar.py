@@ -339,6 +339,7 @@ FORGERIES: Mapping[str, Mapping[str, Callable[[Liar, dict[str, Any]], None]]] = 
         "forks": _forged("forks", lambda liar, it: ["2.1", "2.2", "4.1", "x"]),
         "absences": _forged("absences", lambda liar, it: [*it, *(liar.absence() for _ in range(4))]),
         "reads": _forged("reads", lambda liar, it: {"generation": liar.draw.choice([0, 1, 99, "2"])}),
+        "still": _forged("still", lambda liar, it: liar.draw.choice([1, {}, {"statement": "x", "receipt": []}])),
         "known": _forged("known", lambda liar, it: 2**62),
     },
     "get": {

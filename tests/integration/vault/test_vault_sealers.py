@@ -14,14 +14,16 @@ from appliance.backup.vault.relay import Relay
 from appliance.backup.vault.sealing.sealer import RepairDocuments
 from appliance.backup.vault.store import BUCKET, HEADER, LIST, RECEIPT, RELAY
 from appliance.backup.vault.write_lock import write_lock
-from appliance.errors import IntegrityError
+from appliance.clock import SystemClock, utc_text
+from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key
 from appliance.trust.receipt import Receipt, make_receipt, read_receipt
+from appliance.trust.still.statement import make_still
 from appliance.units import DAY
 from tests.integration.vault.accounts import Place, host
 from tests.integration.vault.sealing import held, offer_of, pass_time, push, receive, rot
-from tests.worlds.vaults import HOLDER, SERVICE, STANDBY, TIME, Generation, VaultWorld
+from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, STANDBY, TIME, Generation, VaultWorld
 
 
 @pytest.fixture(params=["here", pytest.param("host", marks=pytest.mark.root)])
@@ -124,6 +126,20 @@ def test_a_relayed_generation_keeps_who_brought_it_and_the_age_it_had_there(
     replica = place.vaults.holding(HOLDER)
     assert replica.read(chain[0].name, RELAY) == raw
     assert int(replica.read(chain[0].name, BUCKET)) == own.age_seconds - 40 * DAY
+
+
+def test_a_still_is_taken_once_and_only_about_the_newest_generation(place: Place, pushed: list[Generation]) -> None:
+    """The sealer looks itself: a session is not believed."""
+    vaults = place.vaults
+    key, time = vaults.signing_key(ORIGIN), utc_text(SystemClock().now())
+    old, new = (make_still(key, header=pushed[index].header, number=1, time=time) for index in (2, 3))
+    receipt = place.as_receiver(lambda node, sealer: sealer.still(SERVICE, new))
+    assert place.as_receiver(lambda node, sealer: sealer.still(SERVICE, new)) == receipt
+    with pytest.raises(NotFound, match="is not the newest that is held here"):
+        place.as_receiver(lambda node, sealer: sealer.still(SERVICE, old))
+    forged = make_still(vaults.signing_key(STANDBY), header=pushed[3].header, number=2, time=time)
+    with pytest.raises(Refused, match="signed by a key that may not sign it"):
+        place.as_receiver(lambda node, sealer: sealer.still(SERVICE, forged))
 
 
 def test_a_doubted_blob_stays_when_it_is_whole_and_is_set_aside_when_it_is_rotten(

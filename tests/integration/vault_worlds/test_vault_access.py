@@ -28,7 +28,7 @@ from tests.worlds.vaults import (
 UNKNOWN = "nobody"
 NOBODY_YET = ""
 ORIGINS = {"head", "put", "get-own"}
-ORIGIN_WRITES = {*ORIGINS, "prove"}
+ORIGIN_WRITES = {*ORIGINS, "prove", "still"}
 HOLDERS = {"head", "get", "put-relayed"}
 
 # (caller, writer of the newest grant) -> verbs. A node that may ever be granted the service may bring the grant along
@@ -53,7 +53,7 @@ TABLE: dict[tuple[str, str], set[str]] = {
     (OUTSIDER, NOBODY_YET): set(),
     (OUTSIDER, ORIGIN): set(),
     (OUTSIDER, STANDBY): set(),
-    (OUTSIDER, OUTSIDER): {"head", "put", "prove", "get-own"},
+    (OUTSIDER, OUTSIDER): {"head", "put", "prove", "get-own", "still"},
     (MONITOR, NOBODY_YET): {"head"},
     (MONITOR, ORIGIN): {"head"},
     (MONITOR, STANDBY): {"head"},
@@ -89,7 +89,7 @@ def test_the_table_knows_every_role_and_every_verb() -> None:
 
 
 def test_no_verb_deletes_renames_or_overwrites() -> None:
-    assert set(VERBS) == {"head", "put", "put-relayed", "prove", "get", "get-own"}
+    assert set(VERBS) == {"head", "put", "put-relayed", "prove", "get", "get-own", "still"}
 
 
 @pytest.mark.parametrize("caller", [ORIGIN, STANDBY, HOLDER, OUTSIDER, MONITOR, UNKNOWN])

@@ -17,6 +17,8 @@ from appliance.trust.grant import read_grant, read_request
 from appliance.trust.holder_answer import read_holder_answer
 from appliance.trust.receipt import read_receipt
 from appliance.trust.release import read_release
+from appliance.trust.still.receipt import read_still_receipt
+from appliance.trust.still.statement import read_still
 from appliance.trust.voted import read_voted
 from appliance.trust.voting import Voting
 from appliance.units import DAY, GIB, MIB
@@ -42,6 +44,12 @@ VOTED = {
     "release": "51451eb89a4b7897bebe7d2a4efc034972ce9a217b26ea6a4472c78d6966f118",
     "held": "fc4d857e0ea0501223d0080abd783ad08b779d4c3e94348b17cb04c8436632ff",
     "voters.json": "887d063b212bf035578b47ff2c8491f91e58fa078868054ea3d30082dd81578b",
+}
+# The word that nothing changed, and the receipt for it, with the public halves of keys that were thrown away too.
+STILL = {
+    "still": "d800ec5b88a77a03f4e595c28754cf119045e3c7e6aabdea3835710041c9301f",
+    "still-receipt": "52cf3cfb3a696f39ef5b2a804d3262e4f6012b811f5f2f915bf18e862f112e7e",
+    "still-keys.json": "94c52a22de40f09a5ec243e05c511b8672bce20082567963d794b05d030712a6",
 }
 QUOTA, QUOTA_DIGEST = "act-quota-daily", "3d6461a5e70b03cd74cc00d34088dc551cd8cc76f9284a1120743bd5b09b1eba"
 CALLED, CALLED_DIGEST = "bundle-called", "9eed06b7ff3e79c7fde3076ffd77469799e96b5dcd3ae50dbdf4a79b7bccbbf4"
@@ -69,12 +77,25 @@ def test_no_golden_file_was_changed_and_none_is_unread() -> None:
     others |= {FORMER, f"{FORMER}.pub", CALLED, f"{CALLED}.pub", TAKES_BACK, f"{TAKES_BACK}.pub"}
     assert hashlib.sha256(_read(TAKES_BACK)).hexdigest() == TAKES_BACK_DIGEST
     assert hashlib.sha256(_read(CALLED)).hexdigest() == CALLED_DIGEST
-    assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, *VOTED, *others}
+    assert {path.name for path in GOLDEN.iterdir()} == {*DOCUMENTS, *VOTED, *STILL, *others}
     assert hashlib.sha256(_read(REVOKED)).hexdigest() == REVOKED_DIGEST
     assert hashlib.sha256(_read(FORMER)).hexdigest() == FORMER_DIGEST
     assert hashlib.sha256(_read(REWIND)).hexdigest() == REWIND_DIGEST
-    for name, digest in [*((name, digest) for name, (_, digest) in DOCUMENTS.items()), *VOTED.items()]:
+    for name, digest in [*((name, digest) for name, (_, digest) in DOCUMENTS.items()), *VOTED.items(), *STILL.items()]:
         assert hashlib.sha256(_read(name)).hexdigest() == digest, name
+
+
+def test_the_still_and_its_receipt() -> None:
+    keys = json.loads(_read("still-keys.json"))
+    still = read_still(_read("still"), keys["writer"])
+    assert (still.service, str(still.generation), still.number, still.time) == (
+        "docs-a",
+        "2.41",
+        1,
+        "2026-12-02T08:15:00Z",
+    )
+    receipt = read_still_receipt(_read("still-receipt"), "commune-b", keys["holder"], still)
+    assert (receipt.time, receipt.age_seconds) == ("2026-12-02T08:15:03Z", 5184900)
 
 
 def test_the_bundle() -> None:

@@ -53,6 +53,9 @@ class Sealer(Protocol):
     def publish(self, service: str, offer: Offer, relay: Relay | None) -> bytes | None:
         """Make a generation held whose blobs are all here, and return its receipt; None while one is missing."""
 
+    def still(self, service: str, raw: bytes) -> bytes:
+        """Keep the statement `raw` that nothing changed since the newest generation, and return our receipt for it."""
+
     def recheck(self, service: str, digests: Sequence[str]) -> None:
         """Read these blobs again and set aside those that fail their own hash."""
 

@@ -54,6 +54,9 @@ class SealerClient:
         receipt = self._ask("publish", service, {**chain, "relay": said}, raw=offer.listing)["receipt"]
         return None if receipt is None else str(receipt).encode()
 
+    def still(self, service: str, raw: bytes) -> bytes:
+        return str(self._ask("still", service, {"statement": raw.decode(errors="replace")})["receipt"]).encode()
+
     def recheck(self, service: str, digests: Sequence[str]) -> None:
         self._ask("doubt", service, {"digests": list(digests)})
 

@@ -15,6 +15,7 @@ from appliance.backup.vault.receipts import sign_receipt
 from appliance.backup.vault.relay import Relay, forget_relay, keep_relay
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer import RepairDocuments
+from appliance.backup.vault.still import take_still
 from appliance.backup.vault.store import RECEIPT, Replica
 from appliance.host.files import locked
 from appliance.node.handle import Node
@@ -71,6 +72,10 @@ class LocalSealer:
             replica.publish(generation, offer.listing, offer.entries, receipt)
             damage.settle(self.node, replica)
             return receipt
+
+    def still(self, service: str, raw: bytes) -> bytes:
+        with self._locked(service):
+            return take_still(self.node, replica_of(self.node, service), service, raw, self.key)
 
     def recheck(self, service: str, digests: Sequence[str]) -> None:
         for digest in digests[:RECHECKS_MAX]:

@@ -107,6 +107,10 @@ def _publish(asked: Asked) -> Answer:
     return {"receipt": receipt and receipt.decode()}
 
 
+def _still(asked: Asked) -> Answer:
+    return {"receipt": asked.sealer.still(asked.service, str(asked.frame.get("statement", "")).encode()).decode()}
+
+
 def _recheck(asked: Asked) -> Answer:
     asked.sealer.recheck(asked.service, asked.texts("digests"))
     return {}
@@ -147,6 +151,7 @@ RECEIVER_MAY: Mapping[str, Callable[[Asked], Answer]] = {
     "keep": _keep,
     "take": _take,
     "publish": _publish,
+    "still": _still,
     "doubt": _recheck,
 }
 NODE_MAY: Mapping[str, Callable[[Asked], Answer]] = {
