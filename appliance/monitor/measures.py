@@ -171,6 +171,7 @@ def _failover(view: View, now: Now) -> Measured:
         yield _sample(metrics.QUARANTINED, 1, name)
     for service in seen.services:
         yield _sample(metrics.BRANCHES, len(service.branches), service.service)
+        yield _sample(metrics.ORIGIN, 1, service.service, service.origin)
         if is_told(seen, service, now):
             yield from _stood(service, view.node)
 

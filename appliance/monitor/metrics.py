@@ -148,6 +148,7 @@ PATHS = Metric("index_paths", "Distinct paths in the catalogue", BACKUP)
 INDEX_SIZE = Metric("index_size_bytes", "Size of the catalogue", BACKUP)
 
 ACTIVE = Metric("failover_active", "1 on the lease holder according to the voters, 0 on the other candidates", BACKUP)
+ORIGIN = Metric("failover_origin_info", "Origin of a service that can move; always 1", ("backup", "origin"))
 NEWEST_EPOCH = Metric("failover_newest_epoch", "Epoch of the newest grant of the service that is known here", BACKUP)
 VACANT = Metric("failover_vacant_since_timestamp_seconds", "Since when the service has no lease holder", BACKUP)
 AWAY = Metric("failover_away_since_timestamp_seconds", "When a node other than its origin took the service", BACKUP)
@@ -183,6 +184,7 @@ LABELS = {
     "check": "the check, as `appliance doctor` lists it",
     "subject": "the service, peer or node that is meant; empty for the node itself",
     "kind": "the kind of work or of check",
+    "origin": "the node that the service belongs to",
     "recipient": "a standby, or `recovery` for the recovery key",
     "source": "`plug` or `ups`",
 }

@@ -57,9 +57,17 @@ def _expressions(words: Mapping[str, Any], known: Alert | None) -> Iterator[str]
     made = f'{CHECK.full_name}{{check{is_one_of}"{"|".join(known.checks)}"}} {_condition(known.states)}'
     for label in words.get("adds", ()):
         made = f'label_replace({made}, "{label}", "$1", "{ADDED[label]}", "(.+)")'
-    yield f"{words['over']} ({made})" if "over" in words else made
+    made = f"{words['over']} ({made})" if "over" in words else made
+    yield _at_origin(made) if words.get("at_origin") else made
     if "or" in words:
         yield words["or"]
+
+
+def _at_origin(made: str) -> str:
+    """`made`, of services, with the site of its origin where that is known; nothing while that site restarts."""
+    site, restarts = "backup:origin_site:max", "(site:restarts:max == 1)"
+    told = f"({made}) * on (backup) group_left (site) {site} unless on (site) {restarts}"
+    return f"{told} or ({made}) unless on (backup) {site}"
 
 
 def _condition(wanted: tuple[states.State, ...]) -> str:

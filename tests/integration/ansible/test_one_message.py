@@ -40,8 +40,12 @@ OF_A_DEAD_NODE = (
     {"alertname": "MairieInjoignable", "site": "commune-d", "town": "Commune D"},
     {"alertname": "SiteInjoignable", **DARK},
     {"alertname": "MesuresMuettes", "job": "node", **DARK},
+    {"alertname": "ServiceSansDetenteur", "backup": "docs-d", "site": "commune-d"},
 )
-SUPPRESSED = ["MesuresMuettes", "PairMuet", "ServiceEnPanne", "ServiceEnPanne", "SiteInjoignable", "SurveillanceMuette"]
+SUPPRESSED = [
+    *("MesuresMuettes", "PairMuet", "ServiceEnPanne", "ServiceEnPanne"),
+    *("ServiceSansDetenteur", "SiteInjoignable", "SurveillanceMuette"),
+]
 
 
 @contextmanager

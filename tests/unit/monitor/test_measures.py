@@ -105,6 +105,7 @@ def test_each_metric_is_told_by_a_node_that_knows_everything_with_a_value_for_ea
         (("check_state", "damage", "held", "docs-z"), 3),
         (("check_state", "backup-age", "written", "docs-a"), 0),
         (("failover_active", "docs-z"), 1),
+        (("failover_origin_info", "docs-a", "commune-a"), 1),
         (("failover_active", "docs-a"), 0),
         (("failover_vacant_since_timestamp_seconds", "docs-a"), NOON - 300),
         (("failover_away_since_timestamp_seconds", "docs-z"), NOON - 7200),
