@@ -18,6 +18,7 @@ from appliance.cli.arguments import (
     read_file,
     write_file,
 )
+from appliance.cli.group import Verbs
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.clock import SKEW_SECONDS_MAX, SystemClock, utc_text
@@ -33,7 +34,7 @@ from appliance.units import DAY, as_typed, format_bytes, format_count, parse_byt
 OF_NO_USE_LATER = ("lost", "quarantine", "quota", "promote", "rewind")
 
 
-@click.group()
+@click.group(cls=Verbs)
 def act() -> None:
     """Sign, accept and list acts of operators: a node is lost, a service is on hold, a freeze ends. Each has a reason
     and an end."""

@@ -11,10 +11,24 @@ import click
 from click.shell_completion import CompletionItem
 
 from appliance.cli.commands import LAB, PROGRAM, Entry
+from appliance.cli.language.help_page import PageContext
 from appliance.cli.options import accept_everywhere
 
 
+class Verbs(click.Group):
+    """A small group, whose verbs are in its own module; its help has the whole first sentence of each."""
+
+    context_class = PageContext
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            rows = [(name, it.get_short_help_str(limit=1000)) for name, it in sorted(self.commands.items())]
+            formatter.write_dl(rows)
+
+
 class LazyGroup(click.Group):
+    context_class = PageContext
+
     def __init__(self, name: str, *, entries: Mapping[str, Entry], **attributes: Any) -> None:
         super().__init__(name, **attributes)
         self.entries = {name: entry for name, entry in entries.items() if _is_installed(entry)}
@@ -37,6 +51,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.commands:
             command = getattr(importlib.import_module(entry.full_module), entry.attribute)
             accept_everywhere(command)
+            _translate(command)
             self.commands[cmd_name] = command
         return self.commands[cmd_name]
 
@@ -49,6 +64,13 @@ class LazyGroup(click.Group):
             CompletionItem(name, help=entry.help) for name, entry in self.listed.items() if name.startswith(incomplete)
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _translate(command: click.Command) -> None:
+    """Let `command` and its subcommands show their help in the language that is asked for."""
+    command.context_class = PageContext
+    for child in command.commands.values() if isinstance(command, click.Group) else ():
+        _translate(child)
 
 
 def _is_installed(entry: Entry) -> bool:

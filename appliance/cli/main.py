@@ -16,7 +16,8 @@ from appliance import __version__
 from appliance.cli.commands import COMMANDS, COMPLETION_VARIABLE, PROGRAM
 from appliance.cli.failure import report
 from appliance.cli.group import LazyGroup
-from appliance.cli.options import common_options
+from appliance.cli.language.choice import chosen
+from appliance.cli.options import Options, common_options
 from appliance.errors import INTERRUPTED, OK
 
 EXIT_CODES = {
@@ -82,7 +83,8 @@ def run(argv: Sequence[str]) -> int:
     try:
         # Held back while this program was loaded, and while root became another account.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
-        with root.make_context(PROGRAM, list(argv), color=_color()) as context:
+        spoken = Options(language=chosen(argv, os.environ))
+        with root.make_context(PROGRAM, list(argv), color=_color(), obj=spoken) as context:
             code = root.invoke(context)
             sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:

@@ -1,4 +1,4 @@
-"""The options that every command takes, before or after its name: --state, --json, --quiet."""
+"""The options that every command takes, before or after its name: --state, --json, --quiet, --language."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from appliance.cli.language.choice import ENGLISH, LANGUAGES, OPTION, VARIABLE
 from appliance.errors import UsageError
 from appliance.host.layout import state_of_this_host
 
@@ -20,6 +21,7 @@ class Options:
     state: Path | None = None
     json: bool = False
     quiet: bool = False
+    language: str = ENGLISH
 
 
 def options() -> Options:
@@ -39,7 +41,7 @@ def state_folder() -> Path:
 
 
 def common_options(*, state_from_environment: bool = False) -> list[click.Option]:
-    """--state, --json and --quiet, new for each command.
+    """--state, --json, --quiet and --language, new for each command.
 
     Only the root reads the environment: read again by the command, it would beat a --state given before its name.
     """
@@ -52,7 +54,17 @@ def common_options(*, state_from_environment: bool = False) -> list[click.Option
         callback=_remember("state"),
         help=f"The node's state folder (or set {STATE_VARIABLE}).",
     )
-    return [state, _flag("json", "Print the result as JSON."), _flag("quiet", "No progress, only the result.")]
+    language = click.Option(
+        [OPTION],
+        type=click.Choice(LANGUAGES),
+        metavar="|".join(LANGUAGES),
+        envvar=VARIABLE if state_from_environment else None,
+        expose_value=False,
+        callback=_remember("language"),
+        help=f"The language of help and messages (or set {VARIABLE}).",
+    )
+    flags = [_flag("json", "Print the result as JSON."), _flag("quiet", "No progress, only the result.")]
+    return [state, *flags, language]
 
 
 def accept_everywhere(command: click.Command) -> None:

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from appliance.cli.group import Verbs
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import this_layout
 from appliance.clock import SystemClock
@@ -22,7 +23,7 @@ head_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Verbs)
 def journal() -> None:
     """Show the journal of the pages: sign-ins, searches, views and restores, in tamper-evident chains.
 

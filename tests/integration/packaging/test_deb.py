@@ -99,6 +99,11 @@ def test_a_node_gets_nothing_of_the_test_bench(unpacked: Path) -> None:
     assert not [page for page in pages if "demo" in page]
 
 
+def test_its_help_is_french_for_a_person_who_asks(unpacked: Path) -> None:
+    said = run(argv_of(unpacked / PYTHON, "--language", "fr"), timeout_seconds=60, check=True).stdout.decode()
+    assert "Commandes\u00a0:" in said
+
+
 def test_the_package_of_the_test_bench_adds_its_verbs_and_what_they_begin_from(
     unpacked: Path, bench: Path, tmp_path: Path
 ) -> None:

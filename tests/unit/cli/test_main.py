@@ -104,7 +104,7 @@ MOST = {
     **dict.fromkeys(GROUPS, 175),
     ("internal", "node", "keys"): 275,
     ("status",): 235,
-    ("survey",): 190,
+    ("survey",): 195,
     ("restore", "find"): 210,
 }
 
