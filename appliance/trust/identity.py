@@ -84,7 +84,8 @@ def _read_identity(layout: NodeLayout) -> Identity:
     except FileNotFoundError as error:
         there = layout.root.is_dir()
         what = "this is not a node's folder." if there else "there is no such folder."
-        remedy = "Check the path after --state, or make a node there: `appliance node init`."
+        init = "appliance node init NAME --territory-key territory.pub"
+        remedy = f"Check the path after --state, or make a node there: `{init}`."
         raise NotFound(what, where=str(layout.root), remedy=remedy) from error
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError("node.json is damaged.", where=str(layout.identity)) from error

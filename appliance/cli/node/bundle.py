@@ -99,11 +99,18 @@ def _part(opened: Node) -> dict[str, list[str]]:
     }
 
 
+def _has_sshd(layout: NodeLayout) -> bool:
+    """Whether the sshd of a node that runs as processes was set up here; on a host the machine's own is used."""
+    return (layout.run / "sshd_config").exists()
+
+
 def _say_next(opened: Node) -> None:
     if opened.name not in opened.bundle.members:
         say(f"This bundle has no keys of {opened.name}: peers will refuse it.")
         say(f"Next: collect them: {command('internal', 'node', 'keys')}")
         return
+    if not opened.layout.is_this_host and not _has_sshd(opened.layout):
+        say(f"Next, so that peers reach it: {command('internal', 'node', 'sshd')}")
     for name in _part(opened)["origin_of"]:
         if not opened.service(name).repository.exists():  # a standby that becomes the origin has the chain
             request = f"{name}.request"

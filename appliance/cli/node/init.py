@@ -13,7 +13,10 @@ from appliance.cli.this_layout import this_layout
 from appliance.host.identity import machine_id
 from appliance.trust.identity import create_identity
 from appliance.trust.signed import fingerprint
+from appliance.units import as_typed
 from appliance.voter.promises import begin_promises
+
+KEYS = "keys"
 
 
 @click.command()
@@ -39,4 +42,6 @@ def init(name: str, territory_key: str, dry_run: bool) -> None:
     text = f"{layout.root} is the node {name} of the territory with the key {fingerprint(pinned)}."
     emit({"node": name, "keys": asdict(keys)}, text)
     say(f"Next: collect its public keys: {command('internal', 'node', 'keys')} > {name}.json")
+    sign = as_typed("appliance", "territory", "sign", ".", "--keys", KEYS, "--key", "territory", "--out", "bundle")
+    say(f"Then, the key holder, with that file in the folder {KEYS} beside territory.yml: {sign}")
     say(f"Then, once the territory is signed with them: {command('node', 'accept', 'BUNDLE')}")

@@ -1,0 +1,78 @@
+"""An operator who knows nothing but what the software prints, and does exactly that until nothing is proposed.
+
+What one answer proposes is done in its order. Of several answers those that go on at a box come first: a person walks
+round the boxes once, and brings the key holder what all of them asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol
+
+from tests.integration.operator.printed import KEY_HOLDER, Proposal, Said, of_status, proposals
+
+SUCCESSES_MAX = 2
+"""A proposal that comes back after it was carried out so often leads nowhere."""
+ROUNDS_MAX = 40
+TYPED_MAX = 60
+LOOKS_EVERY_SECONDS = 1.0
+
+
+class Stuck(AssertionError):
+    """The printed words lead nowhere: to a command that cannot be carried out, in a circle, or on for ever."""
+
+
+class Places(Protocol):
+    @property
+    def nodes(self) -> Collection[str]: ...
+    def type_at(self, proposal: Proposal) -> Said: ...
+    def goes_on(self, name: str) -> Said: ...
+
+
+class Operator:
+    def __init__(self, places: Places, pause: Callable[[float], None] = time.sleep) -> None:
+        self.places, self.pause = places, pause
+        self._successes: Counter[Proposal] = Counter()
+
+    def settle(self) -> None:
+        """Look at every node and do what is proposed, round by round, until nothing is; raise Stuck otherwise."""
+        waits: list[str] = []
+        for _ in range(ROUNDS_MAX):
+            found, waits = self.look()
+            if not found and not waits:
+                return
+            self.obey(found)
+            if not found:
+                self.pause(LOOKS_EVERY_SECONDS)
+        raise Stuck(f"after {ROUNDS_MAX} looks it is still said: {waits}")
+
+    def look(self) -> tuple[list[list[Proposal]], list[str]]:
+        """The proposals of each node that has any, and what all of them wait for."""
+        seen = [of_status(self.places.goes_on(name), name, self.places.nodes) for name in self.places.nodes]
+        return [typed for typed, _ in seen if typed], [it for _, waits in seen for it in waits]
+
+    def obey(self, found: Iterable[Iterable[Proposal]]) -> None:
+        """Carry out what was found and what that prints in its turn; what was typed in this round is not repeated."""
+        answers, done = [deque(it) for it in found], set[Proposal]()
+        while answers := [it for it in answers if it]:
+            answer = next((it for it in answers if it[0].place != KEY_HOLDER), answers[0])
+            it = answer.popleft()
+            if it in done:
+                continue
+            done.add(it)
+            if len(done) > TYPED_MAX:
+                raise Stuck(f"one command leads to the next without an end, at last {it}")
+            answers.append(deque(self._carry_out(it)))
+
+    def _carry_out(self, it: Proposal) -> list[Proposal]:
+        said = self.places.type_at(it)
+        then = list(proposals(said, it.place, self.places.nodes))
+        if said.is_done:
+            self._successes[it] += 1
+            if self._successes[it] > SUCCESSES_MAX:
+                raise Stuck(f"it is proposed again and again: {it}")
+        elif not then and not it.tried:
+            raise Stuck(f"it cannot be carried out, {it}: {said.code}: {said.err}")
+        return then
