@@ -192,7 +192,7 @@ def test_status_tells_after_three_days_what_ends_it_and_what_gives_it_up(
     begun_days_ago(saved, job["job"], 3.1)
     (reason,) = told_of_it(saved)
     assert reason["state"] == "warning"
-    end, give_up = (it["argv"] for it in reason["next"])
+    end, give_up = (it["argv"] for it in reason["next"] if it.get("when"))
     assert end == ["appliance", *job["next"]["end"]]
     assert give_up == ["appliance", *job["next"]["give_up"]]
     assert (
@@ -212,7 +212,7 @@ def test_a_name_with_a_command_in_it_is_never_proposed_as_one(
     job = cut(saved, tmp_path, "restore", "file", str(odd), "--to", str(tmp_path / "back"))
     begun_days_ago(saved, job["job"], 4)
     (reason,) = told_of_it(saved)
-    assert [it["argv"][:3] for it in reason["next"]] == [
+    assert [it["argv"][:3] for it in reason["next"] if "argv" in it] == [
         ["appliance", "restore", "jobs"],
         ["appliance", "restore", "give-up"],
     ]
