@@ -138,7 +138,20 @@ def test_a_node_that_says_what_peers_hold_adds_no_copy_and_covers_no_lack(site: 
 
 def test_only_known_names_with_their_own_labels_are_kept(site: Site) -> None:
     said = site.ask('{node="doubles",__name__=~"appliance_.+"}')
-    own = {"backup", "peer", "kind", "check", "role", "subject", "recipient", "source", "version", "commune", "insee"}
+    own = {
+        "backup",
+        "peer",
+        "kind",
+        "check",
+        "role",
+        "subject",
+        "recipient",
+        "source",
+        "version",
+        "commune",
+        "insee",
+        "origin",
+    }
     assert said
     assert {name for labels in said for name, _ in labels} <= {*own, "node", "site", "job", "instance"}
     assert site.ask('backup:fresh_copies:count{job="appliance"}') == {}
