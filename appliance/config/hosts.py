@@ -20,6 +20,7 @@ from appliance.config.tree import Mapping as Tree
 from appliance.config.tree import place_of
 from appliance.errors import UsageError
 from appliance.host.network import known_hosts
+from appliance.monitor.duty.plan import plan_json
 from appliance.territory.implicit import openable
 from appliance.territory.model import NODE_ROLES, Node, Territory
 from appliance.territory.placement import Infeasible, place
@@ -126,6 +127,7 @@ def _everywhere(territory: Territory, folder: Path) -> Mapping[str, object]:
         "appliance_territory": head,
         "appliance_inventory": str(folder),
         "appliance_root_keys": [f"{key} {it.name}" for it in territory.people.values() for key in it.root_keys],
+        **({"appliance_duty": plan} if (plan := plan_json(territory)) else {}),
     }
 
 

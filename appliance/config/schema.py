@@ -211,8 +211,8 @@ class PersonPart(Strict, title="people"):
 
 
 class DutyPart(Strict, title="duty"):
-    """The persons who answer alerts, week by week. *Later.* `territory check` and `territory duty` read it, and alerts
-    go to everybody. It is not signed: a change of weeks does not need the territory key."""
+    """The persons who answer alerts, week by week. An alert goes to the person on duty, and while it lasts to the next
+    one. It is not signed: a change of weeks does not need the territory key."""
 
     rotation: Names = Field(
         [],
@@ -233,8 +233,8 @@ class DutyPart(Strict, title="duty"):
     )
     next_after: Duration = Field(
         30 * MINUTE,
-        description="How long after one person the next one is called for an urgent alert, unless somebody "
-        "acknowledged it.",
+        description="How long after one person the next one is called for an urgent alert that still lasts. "
+        "*Later:* unless somebody acknowledged it.",
     )
     next_after_warning: Duration = Field(
         8 * HOUR,

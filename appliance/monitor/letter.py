@@ -40,7 +40,10 @@ def _write(notification: Mapping[str, Any]) -> Letter:
     first = alerts[0]["annotations"].get("summary", alerts[0]["labels"]["alertname"])
     more = f" (et {len(alerts) - 1} de plus)" if len(alerts) > 1 else ""
     subject = " ".join(f"[{word}] {first}{more}".split())[:SUBJECT_LENGTH_MAX]
-    text = "\n\n".join("\n".join(_paragraph(it)) for it in alerts) + "\n"
+    paragraphs = ["\n".join(_paragraph(it)) for it in alerts]
+    if called := notification.get("called"):
+        paragraphs.append("\n".join(_called(called, ended=notification["status"] != FIRING)))
+    text = "\n\n".join(paragraphs) + "\n"
     subject.encode()
     text.encode()
     return Letter(subject, text)
@@ -54,6 +57,19 @@ def _paragraph(alert: Mapping[str, Any]) -> Iterator[str]:
     if not ended:
         yield told.get("description", "")
         yield f"Que faire : {_page(told.get('runbook_url', ''))}"
+
+
+def _called(called: Mapping[str, Any], *, ended: bool) -> Iterator[str]:
+    """Lines that name the person this letter is for, and say when the next one is called."""
+    week = str(called["week"]).partition("-W")[2].lstrip("0")
+    if called["everybody"]:
+        yield f"Personne n'est d'astreinte en semaine {week} : tout le tour d'astreinte reçoit ce message."
+    elif called["waited_minutes"] and not ended:
+        yield f"Pour {called['person']} : l'alerte dure depuis plus de {called['waited_minutes']} min."
+    else:
+        yield f"Pour {called['person']}" + (f", d'astreinte en semaine {week}." if called["on_duty"] else ".")
+    if called["next_minutes"] and not ended:
+        yield f"Dans {called['next_minutes']} min, la personne suivante est appelée si l'alerte dure encore."
 
 
 def _page(runbook: str) -> str:

@@ -3,7 +3,8 @@
     python3 -m appliance.monitor.outbox_server SETTINGS FOLDER PORT
 
 SETTINGS is JSON, which holds passwords and belongs to root: `receivers` names the addressees of each receiver, and
-`addressees` says what each is: {"url", "token"} or {"host", "port", "tls", "user", "password", "from", "to"}.
+`addressees` says what each is: {"url", "token"} or {"host", "port", "tls", "user", "password", "from", "to"}. `duty` is
+the roster, where there is one: `duty/plan.py: plan_json`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from appliance import strict_json
 from appliance.errors import ApplianceError, UsageError
 from appliance.monitor import exposition, letter, metrics, post
 from appliance.monitor.bounded import Bounded
-from appliance.monitor.outbox import Delay, Outbox, addressees_of, deliver
+from appliance.monitor.duty.addressed import addressed
+from appliance.monitor.duty.plan import read_plan
+from appliance.monitor.outbox import Delay, Outbox, deliver
 
 LOOPBACK = "127.0.0.1"
 BODY_BYTES_MAX = 4 << 20
@@ -35,6 +38,7 @@ class Queue(Bounded):
 
     def __init__(self, settings: Mapping[str, Any], folder: Path, port: int) -> None:
         self.settings = settings
+        self._plan = read_plan(settings.get("duty", {}))
         self.outbox = Outbox(folder)
         self._came = threading.Event()
         self._ends = threading.Event()
@@ -44,7 +48,11 @@ class Queue(Bounded):
         """Raise ApplianceError or ValueError for what is no notification for a receiver of ours, or none at all."""
         notification = strict_json.loads(body)
         letter.write(notification)
-        self.outbox.put(addressees_of(self.settings, receiver), notification, time.time())
+        now = time.time()
+        for it in addressed(self.settings, self._plan, receiver, notification, now):
+            self.outbox.put(it.addressees, it.notification, now)
+            if not it.addressees:
+                say(f"{receiver}: nobody is called: {it.reason}")
         self._came.set()
 
     def run(self) -> None:
@@ -134,6 +142,10 @@ def read_settings(file: Path) -> Mapping[str, Any]:
     for receiver, addressees in settings["receivers"].items():
         if unknown := [to for to in addressees if to not in settings["addressees"]]:
             raise UsageError(f'receiver "{receiver}" names {", ".join(unknown)}, not described.', where=str(file))
+    plan = read_plan(settings.get("duty", {}))
+    for person in plan.persons.values() if plan else ():
+        if unknown := [to for to in person.addressees if to not in settings["addressees"]]:
+            raise UsageError(f"{person.name} is reached by {', '.join(unknown)}, not described.", where=str(file))
     return settings
 
 

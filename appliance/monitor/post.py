@@ -19,6 +19,7 @@ from typing import Any, cast
 from appliance.errors import Refused, UsageError
 from appliance.host.network import http_call
 from appliance.host.network.bounded_socket import BoundedSocket
+from appliance.monitor.duty.addressed import CALLED
 from appliance.monitor.letter import Letter, write
 
 SECONDS_MAX = 20.0
@@ -46,7 +47,7 @@ def _to_webhook(addressee: Mapping[str, Any], notification: Mapping[str, Any]) -
     headers = {"Content-Type": "application/json"}
     if token := addressee.get("token"):
         headers["Authorization"] = f"Bearer {token}"
-    body = json.dumps(notification).encode()
+    body = json.dumps({name: value for name, value in notification.items() if name != CALLED}).encode()
     url = addressee["url"]
     with http_call.call(url, seconds_max=SECONDS_MAX, bytes_max=0, method="POST", headers=headers, body=body) as answer:
         status = answer.status

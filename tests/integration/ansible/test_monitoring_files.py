@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from appliance.host.command import run
+from appliance.monitor.duty.plan import read_plan
 from appliance.monitor.scrape import SAMPLES_MAX
 from appliance.provision import exporters
 from tests.integration.coordination.authorities import authority
@@ -17,6 +19,7 @@ from tests.worlds.towns import bundle, town
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "roles/monitoring/files/alerts.rules"
 CASE = ROOT / "tests/cases/hosts/territory.yml"
+WITHOUT_ROSTER = ROOT / "tests/cases/monitor/alertmanager.golden"
 TLS = {"root.pem": "root.pem", "certificate.pem": "hermitage.pem", "key.pem": "hermitage.key"}
 PLAY = """
 - hosts: hermitage
@@ -34,6 +37,14 @@ PLAY = """
         content: "{{{{ monitoring_prometheus_args + monitoring_alertmanager_args + monitoring_alertmanager_peers }}}}"
         dest: {folder}/arguments
         mode: "0644"
+    - ansible.builtin.copy:
+        content: "{{{{ monitoring_reached }}}}"
+        dest: {folder}/outbox.json
+        mode: "0644"
+    - ansible.builtin.copy:
+        content: "{{{{ monitoring_called | to_json }}}}"
+        dest: {folder}/called.json
+        mode: "0644"
 """
 DECLARED = """
 exporters_tls: {folder}/tls
@@ -44,11 +55,29 @@ monitoring_watchdog_url: https://veille.example/ping
 """
 
 
+ROSTER = """  alice: {title: Alice Martin, addressees: [alice-mail, sms]}
+  bob: {title: Bob Petit, addressees: [bob-mail]}
+  carol: {title: Carol Durand, addressees: [carol-mail]}
+
+duty:
+  rotation: [alice, bob, carol]
+  since: 2026-W49
+"""
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the role would write at the first of two monitoring nodes."""
-    folder = tmp_path_factory.mktemp("monitoring")
-    text = CASE.read_text().replace("address: 10.77.1.10,", "address: 10.77.1.10, roles: [monitor],")
+    return written(tmp_path_factory.mktemp("monitoring"), CASE.read_text())
+
+
+@pytest.fixture(scope="module")
+def with_roster(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("roster"), CASE.read_text().rstrip() + "\n" + ROSTER)
+
+
+def written(folder: Path, territory: str) -> Path:
+    text = territory.replace("address: 10.77.1.10,", "address: 10.77.1.10, roles: [monitor],")
     assert text.count("roles: [") == 2
     (folder / "territory.yml").write_text(text)
     (folder / "play.yml").write_text(PLAY.format(root=ROOT, folder=folder))
@@ -84,6 +113,47 @@ def test_prometheus_takes_it(made: Path) -> None:
 
 def test_alertmanager_takes_it(made: Path) -> None:
     says("amtool", "check-config", str(made / "alertmanager.yml"))
+
+
+def test_without_a_roster_alertmanager_and_the_queue_get_what_they_got_before_there_were_rosters(made: Path) -> None:
+    assert (made / "alertmanager.yml").read_text() == WITHOUT_ROSTER.read_text()
+    everybody = ["regie", "sms"]
+    assert json.loads((made / "outbox.json").read_text()) == {
+        "addressees": {"regie": {"url": "http://x"}, "sms": {"url": "http://y"}},
+        "receivers": {"astreinte": everybody, "recapitulatif": everybody, "regie": everybody},
+    }
+    assert json.loads((made / "called.json").read_text()) == []
+
+
+def test_alertmanager_takes_a_roster_and_so_does_the_queue(with_roster: Path) -> None:
+    says("amtool", "check-config", str(with_roster / "alertmanager.yml"))
+    plan = read_plan(json.loads((with_roster / "outbox.json").read_text())["duty"])
+    assert plan is not None
+    assert (plan.roster.rotation, list(plan.persons)) == (("alice", "bob", "carol"), ["alice", "bob", "carol"])
+    assert json.loads((with_roster / "called.json").read_text()) == ["alice-mail", "sms", "bob-mail", "carol-mail"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "receivers"),
+    [
+        ("alertname=Watchdog severity=none", "veille"),
+        ("alertname=RecapitulatifHebdomadaire severity=digest", "recapitulatif"),
+        ("alertname=FauxSucces severity=critical", "astreinte-2,astreinte-3,astreinte"),
+        ("alertname=MairieInjoignable severity=critical site=a", "astreinte-2,astreinte-3,astreinte"),
+        ("alertname=Surchauffe severity=warning", "regie-2,regie-3,regie"),
+        ("alertname=RepliqueEnRetard severity=warning", "regie-2,regie-3,regie"),
+        ("alertname=SansGravite", "regie-2,regie-3,regie"),
+    ],
+)
+def test_with_a_roster_an_alert_has_a_receiver_for_each_person(with_roster: Path, labels: str, receivers: str) -> None:
+    routes = ("amtool", "config", "routes", "test", f"--config.file={with_roster / 'alertmanager.yml'}")
+    assert says(*routes, *labels.split()).strip() == receivers
+
+
+def test_each_person_has_a_longer_wait_than_the_one_before(with_roster: Path) -> None:
+    config = yaml.safe_load((with_roster / "alertmanager.yml").read_text())
+    waits = {it["receiver"]: it["group_wait"] for it in config["route"]["routes"] if it.get("continue")}
+    assert waits == {"astreinte-2": "1800s", "astreinte-3": "3600s", "regie-2": "28800s", "regie-3": "57600s"}
 
 
 def test_what_keeps_an_alert_quiet_is_an_alert_and_so_is_what_is_kept_quiet(made: Path) -> None:

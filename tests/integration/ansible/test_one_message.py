@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from jinja2 import Environment, FileSystemLoader
 
 from appliance_lab.processes.catcher import Catcher
-from appliance_lab.processes.node import free_ports
+from tests.integration.ansible.real_alertmanager import alertmanager, is_ready
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -46,36 +42,6 @@ SUPPRESSED = [
     *("MesuresMuettes", "PairMuet", "ServiceEnPanne", "ServiceEnPanne"),
     *("ServiceSansDetenteur", "SiteInjoignable", "SurveillanceMuette"),
 ]
-
-
-@contextmanager
-def alertmanager(folder: Path, webhook: str) -> Iterator[str]:
-    [port] = free_ports("127.0.0.1", 1)
-    values = {"monitoring_group_wait": "3s", "monitoring_group_interval": "2s", "monitoring_watchdog_interval": "5m"}
-    made = Environment(loader=FileSystemLoader(ROOT / "roles/monitoring/templates"), autoescape=False)
-    made.filters["to_json"] = json.dumps
-    written = made.get_template("alertmanager.yml.j2").render(values, monitoring_outbox_port="PORT")
-    (folder / "alertmanager.yml").write_text(written.replace("http://127.0.0.1:PORT/", webhook))
-    argv = (
-        "prometheus-alertmanager",
-        f"--config.file={folder / 'alertmanager.yml'}",
-        f"--storage.path={folder / 'kept'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
-    )
-    with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def is_ready(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/-/ready", timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 def tell(address: str, *, ended: bool) -> None:

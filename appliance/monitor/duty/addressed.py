@@ -1,0 +1,109 @@
+"""The addressees of a notification: those of the persons who are called, and always somebody for a first one. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from appliance.monitor.duty.calling import (
+    Acknowledgement,
+    Called,
+    DutyPlan,
+    Incident,
+    call_order,
+    wait_seconds,
+    week_of,
+    who_is_called,
+)
+from appliance.monitor.outbox import addressees_of
+from appliance.units import MINUTE
+
+URGENT, OTHER = "astreinte", "regie"
+CALLED = "called"
+"""The field of a notification that names the person it is for; Alertmanager has none of that name."""
+_STEP = re.compile(rf"({URGENT}|{OTHER})(?:-([2-9]))?")
+
+
+@dataclass(frozen=True)
+class Addressed:
+    """One of `addressees` each gets `notification`; `reason` is for the log."""
+
+    addressees: tuple[str, ...]
+    notification: Mapping[str, Any]
+    reason: str
+
+
+def addressed(
+    settings: Mapping[str, Any],
+    plan: DutyPlan | None,
+    receiver: str,
+    notification: Mapping[str, Any],
+    now: float,
+    acknowledged: Collection[Acknowledgement] = (),
+) -> tuple[Addressed, ...]:
+    """The addressees of `notification` for `receiver`, a name or a name and a step, as "astreinte-2"."""
+    found = _STEP.fullmatch(receiver)
+    if plan is None or found is None:
+        return (Addressed(addressees_of(settings, receiver), notification, receiver),)
+    kind, step = found[1], int(found[2] or 1)
+    incident = incident_of(notification, now, urgent=kind == URGENT)
+    called = who_is_called(incident, step, now, plan, acknowledged)
+    letters = tuple(_letters(notification, incident, called, step, now, plan))
+    if step == 1 and not any(it.addressees for it in letters):
+        return (Addressed(addressees_of(settings, kind), notification, "nobody of the roster can be reached"),)
+    return letters or (Addressed((), notification, called.reason),)
+
+
+def incident_of(notification: Mapping[str, Any], now: float, *, urgent: bool) -> Incident:
+    """The incident that `notification` tells; without a readable beginning it began now, and nobody acknowledged it."""
+    alerts = notification["alerts"]
+    firing = notification["status"] == "firing"
+    counted = [it for it in alerts if it["status"] == "firing"] if firing else alerts
+    places = {it["labels"].get("node") or it["labels"].get("site", "") for it in alerts}
+    return Incident(
+        alert=alerts[0]["labels"]["alertname"],
+        place=places.pop() if len(places) == 1 else "",
+        urgent=urgent,
+        firing=firing,
+        starts=tuple(_seconds(it.get("startsAt"), now) for it in counted) or (now,),
+    )
+
+
+def _letters(
+    notification: Mapping[str, Any], incident: Incident, called: Called, step: int, now: float, plan: DutyPlan
+) -> Iterator[Addressed]:
+    told = set[str]()
+    for name in called.persons:
+        addressees = tuple(it for it in plan.persons[name].addressees if it not in told)
+        told.update(addressees)
+        of_person = {**notification, CALLED: _said(name, incident, called, step, now, plan)}
+        yield Addressed(addressees, of_person, f"{name}: {called.reason}")
+
+
+def _said(name: str, incident: Incident, called: Called, step: int, now: float, plan: DutyPlan) -> dict[str, Any]:
+    """The words of the letter about the person it calls, and after how many minutes the next one is called."""
+    week = week_of(incident, now, plan)
+    on_duty = plan.roster.on_duty(week)
+    further = bool(on_duty) and step < len(call_order(incident.place, week, plan))
+    wait = wait_seconds(incident, plan.roster) // MINUTE
+    return {
+        "person": plan.persons[name].title or name,
+        "week": week,
+        "on_duty": name in on_duty,
+        "everybody": not on_duty,
+        "waited_minutes": (step - 1) * wait,
+        "next_minutes": wait if further else 0,
+        "alert": incident.alert,
+        "place": incident.place,
+    }
+
+
+def _seconds(text: Any, now: float) -> float:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return now
+    return moment.timestamp() if moment.tzinfo else now
