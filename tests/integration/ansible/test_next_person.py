@@ -4,11 +4,9 @@ queue, with waits of seconds."""
 from __future__ import annotations
 
 import json
-import threading
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from appliance.monitor.outbox_server import Queue
 from appliance.territory.duty import after, week_at
 from appliance_lab.processes.catcher import Catcher
-from appliance_lab.processes.node import free_ports
 from tests.integration.ansible.real_alertmanager import alertmanager, is_ready
 from tests.waiting import wait_until
+from tests.worlds.outbox import served_queue
 
 WAIT_SECONDS = 12
 ENDS_SECONDS = 10
@@ -45,22 +42,13 @@ def duty() -> dict[str, Any]:
     }
 
 
-@contextmanager
-def queue(folder: Path, **urls: str) -> Iterator[str]:
+def queue(folder: Path, **urls: str) -> AbstractContextManager[str]:
     settings = {
         "receivers": {it: ["alice", "bob"] for it in ("regie", "astreinte", "recapitulatif")},
         "addressees": {name: {"url": url} for name, url in urls.items()},
         "duty": duty(),
     }
-    [port] = free_ports("127.0.0.1", 1)
-    with Queue(settings, folder, port) as made:
-        thread = threading.Thread(target=made.run)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{port}/"
-        finally:
-            made.shutdown()
-            thread.join()
+    return served_queue(settings, folder)
 
 
 def tell(address: str, alert: str, lasts: timedelta) -> None:
@@ -84,7 +72,7 @@ def test_what_lasts_reaches_the_next_person_after_the_wait_and_what_ended_does_n
         Catcher() as alice,
         Catcher() as bob,
         queue(tmp_path / "queue", alice=alice.url, bob=bob.url) as webhook,
-        alertmanager(tmp_path, webhook, duty()) as address,
+        alertmanager(tmp_path, f"{webhook}/", duty()) as address,
     ):
         wait_until(lambda: is_ready(address), "Alertmanager is there")
         begun = time.time()

@@ -10,7 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +27,14 @@ from appliance_lab.processes.node import free_ports
 from tests.unit.monitor.notifications import notification
 from tests.unit.portal.certificates import make_certificate
 from tests.waiting import wait_until
+from tests.worlds.outbox import served_queue
 
 FIRED = notification(("firing", "critical", "docs : rien chez b"))
 
 
-@contextmanager
-def queue(folder: Path, addressee: dict[str, Any]) -> Iterator[str]:
+def queue(folder: Path, addressee: dict[str, Any]) -> AbstractContextManager[str]:
     settings = {"receivers": {"regie": ["it"]}, "addressees": {"it": addressee}}
-    [port] = free_ports("127.0.0.1", 1)
-    with Queue(settings, folder, port) as made:
-        thread = threading.Thread(target=made.run)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            made.shutdown()
-            thread.join()
+    return served_queue(settings, folder)
 
 
 def post(address: str, body: object) -> int:
