@@ -88,12 +88,25 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """The state of one declared path as the walk saw it. `digest` is of every entry and of the place itself,
+    `changed_ns` when an entry changed last, nanoseconds since 1970 by this machine's clock, and `file_systems` the
+    kinds of those in which it lies."""
+
+    path: str
+    digest: str
+    changed_ns: int
+    file_systems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Prepared:
     """The arguments for `borg create`, as they are: `paths` with `cwd`, and the `exclude` patterns.
 
     In the archive every file has its absolute name without the first "/", wherever it was read from (borg cuts what
     stands before "/./"): `srv/partages/...`, `srv/app/courrier.sqlite`, `postgresql/DATABASE.dump`. `paths` is empty
-    when nothing at all could be read. `parts` are in the order of the declared paths, a database last.
+    when nothing at all could be read. `parts` are in the order of the declared paths, a database last. `seen` has the
+    paths that were walked: no dump, and nothing that failed.
     """
 
     paths: tuple[str, ...] = ()
@@ -104,6 +117,7 @@ class Prepared:
     read_from: tuple[ReadFrom, ...] = ()
     counts: Counts = Counts()
     parts: tuple[Part, ...] = ()
+    seen: tuple[Seen, ...] = ()
 
     def __add__(self, other: Prepared) -> Prepared:
         return Prepared(
@@ -115,4 +129,5 @@ class Prepared:
             self.read_from + other.read_from,
             self.counts + other.counts,
             self.parts + other.parts,
+            self.seen + other.seen,
         )

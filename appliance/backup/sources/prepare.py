@@ -8,6 +8,7 @@ the next one.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +18,7 @@ from pathlib import Path
 from appliance.backup.sources import postgresql, snapshot, snapshot_client, sqlite
 from appliance.backup.sources.excludes import borg_patterns, expressions, matcher, only
 from appliance.backup.sources.files import Walked, walk
-from appliance.backup.sources.model import Failure, Part, Prepared, ReadFrom, SourceSpec
+from appliance.backup.sources.model import Failure, Part, Prepared, ReadFrom, Seen, SourceSpec
 from appliance.backup.sources.roles import ROLES
 from appliance.backup.writer.left_out_reasons import is_missing, noted
 from appliance.backup.writer.manifest import LeftOut, PathManifest, State
@@ -98,8 +99,8 @@ def _tree(spec: SourceSpec, path: str, room: Room, place: Path) -> Prepared:
     if not reason:
         walked, found = _walk(spec, str(at), str(at / os.path.relpath(room.folder, source)))
         if not walked.nested:
-            seen = ReadFrom(path, "snapshot")
-            return _read(f"{place}/.{source}", walked, found, seen, (path, source, str(at)), seen_below=str(place))
+            roots = (path, source, str(at))
+            return _read(f"{place}/.{source}", walked, found, ReadFrom(path, "snapshot"), roots, seen_below=str(place))
         reason = f"a subvolume is nested at {walked.nested[0].removeprefix(str(place))}"
         snapshot.delete_below(place)
     walked, found = _walk(spec, source, str(room.folder))
@@ -139,7 +140,8 @@ def _read(
     roots: tuple[str, ...],
     seen_below: str = "",
 ) -> Prepared:
-    """`seen_below` is cut from the names of what was left out: people know a file by its name in their tree."""
+    """The second of `roots` is the source itself. `seen_below` is cut from the names of what was left out: people know
+    a file by its name in their tree."""
     part = _walked(read_from.path, walked)
     return Prepared(
         paths=(borg_path,),
@@ -148,7 +150,17 @@ def _read(
         read_from=(read_from,),
         counts=walked.counts,
         parts=(Part(part, roots),),
+        seen=(_seen(read_from, walked, roots[1]),),
     )
+
+
+def _seen(read_from: ReadFrom, walked: Walked, source: str) -> Seen:
+    """A snapshot is another device each time, so `source` itself is looked at, too."""
+    status = os.stat(source)
+    place = f"{source} {read_from.how} {status.st_dev} {status.st_ino} {walked.digest}"
+    kinds = snapshot.file_systems(os.path.realpath(source), Path("/proc/self/mountinfo").read_text())
+    digest = hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()
+    return Seen(read_from.path, digest, walked.changed_ns, kinds)
 
 
 def _walked(path: str, walked: Walked) -> PathManifest:

@@ -7,6 +7,7 @@ system mounted in it, so then the tree in use is read, and the reason told.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.errors import ApplianceError
@@ -47,8 +48,21 @@ def delete_below(folder: Path) -> None:
 
 def mounts_below(folder: str, mountinfo: str) -> tuple[str, ...]:
     """The mount points inside `folder`, itself not counted; `mountinfo` as in proc_pid_mountinfo(5)."""
-    points = (line.split(" ")[4] for line in mountinfo.splitlines())
-    plain = (
-        point.encode().decode("unicode_escape").encode("latin-1").decode(errors="surrogateescape") for point in points
-    )
-    return tuple(sorted(point for point in plain if point.startswith(folder.rstrip("/") + "/")))
+    found = (point for point, _ in _mounts(mountinfo))
+    return tuple(sorted(point for point in found if point.startswith(folder.rstrip("/") + "/")))
+
+
+def file_systems(folder: str, mountinfo: str) -> tuple[str, ...]:
+    """The kinds of file system in which `folder` lies and that are mounted inside it, such as ext4."""
+    mounts = dict(_mounts(mountinfo))  # what is mounted over another comes later
+    around = [point for point in mounts if f"{folder}/".startswith(point.rstrip("/") + "/")]
+    inside = [point for point in mounts if point.startswith(folder.rstrip("/") + "/")]
+    return tuple(sorted({mounts[point] for point in (*inside, *([max(around, key=len)] if around else ()))}))
+
+
+def _mounts(mountinfo: str) -> Iterator[tuple[str, str]]:
+    """The place and the kind of each file system."""
+    for line in mountinfo.splitlines():
+        place, _, kind = line.partition(" - ")
+        point = place.split(" ")[4].encode().decode("unicode_escape")
+        yield point.encode("latin-1").decode(errors="surrogateescape"), kind.split(" ")[0]

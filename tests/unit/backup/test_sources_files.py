@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import appliance
 from appliance.backup.sources import LeftOut, Prepared, SourceSpec, prepare
+from appliance.backup.sources.files import walk
 from appliance.backup.sources.model import Counts
 from appliance.errors import Busy, UsageError
 
@@ -190,3 +191,63 @@ def test_a_copy_that_a_cut_restore_has_under_way_is_not_saved(tmp_path: Path, sh
     assert found.counts == before
     path = str(share / "Mairie" / ".appliance-restore").lstrip("/")
     assert any(re.search(pattern.removeprefix("re:"), path) for pattern in found.exclude)
+
+
+def digest(share: Path) -> str:
+    return walk(str(share)).digest
+
+
+def test_two_walks_of_an_unchanged_tree_have_one_digest(share: Path) -> None:
+    assert digest(share) == digest(share)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda file: file.write_text("autre"),  # as long as before
+        lambda file: file.chmod(0o600),
+        lambda file: file.rename(file.with_name("autre.odt")),
+        lambda file: file.with_name("neuf").touch(),
+        lambda file: file.unlink(),
+        lambda file: os.link(file, file.with_name("lien dur")),
+    ],
+)
+def test_each_change_gives_a_walk_another_digest(share: Path, change: Callable[[Path], object]) -> None:
+    before = digest(share)
+    change(share / "Mairie" / "délibération.odt")
+    assert digest(share) != before
+
+
+def test_a_file_whose_modification_time_was_put_back_gives_another_digest(share: Path) -> None:
+    file = share / "Mairie" / "délibération.odt"
+    before, status = digest(share), file.stat()
+    file.write_text("autre")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert digest(share) != before
+
+
+def test_another_file_in_the_same_place_gives_another_digest(share: Path) -> None:
+    link = share / "lien"
+    before = digest(share)
+    link.unlink()
+    link.symlink_to("Mairie")
+    assert digest(share) != before
+
+
+def test_the_walk_tells_when_an_entry_changed_last(share: Path) -> None:
+    latest = max(it.lstat().st_ctime_ns for it in (share, *share.rglob("*")))
+    assert walk(str(share)).changed_ns == latest
+
+
+def test_what_a_run_saw_of_a_path_depends_on_where_it_leads(tmp_path: Path, share: Path) -> None:
+    path = tmp_path / "courant"
+    path.symlink_to(share)
+    (first,) = prepared(tmp_path, path).seen
+    (again,) = prepared(tmp_path, path).seen
+    assert first == again
+    shutil.copytree(share, tmp_path / "autre", symlinks=True)
+    path.unlink()
+    path.symlink_to(tmp_path / "autre")
+    (other,) = prepared(tmp_path, path).seen
+    assert other.digest != first.digest
+    assert first.file_systems

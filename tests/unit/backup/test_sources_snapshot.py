@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.backup.sources.snapshot import mounts_below
+from appliance.backup.sources.snapshot import file_systems, mounts_below
 
 MOUNTINFO = """\
 22 1 0:21 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
@@ -26,3 +26,22 @@ MOUNTINFO = """\
 )
 def test_file_systems_mounted_inside_are_found(folder: str, found: tuple[str, ...]) -> None:
     assert mounts_below(folder, MOUNTINFO) == found
+
+
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [
+        ("/srv/partages", ("btrfs", "ext4")),
+        ("/srv/partages/Mairie", ("btrfs",)),
+        ("/srv/partages2", ("ext4",)),
+        ("/home", ("ext4",)),
+        ("/", ("btrfs", "ext4")),
+    ],
+)
+def test_the_kinds_of_file_system_around_and_inside_a_folder_are_found(folder: str, found: tuple[str, ...]) -> None:
+    assert file_systems(folder, MOUNTINFO) == found
+
+
+def test_what_is_mounted_over_another_file_system_counts_in_its_place() -> None:
+    over = f"{MOUNTINFO}43 22 0:40 / /srv/partages2 rw - tmpfs tmpfs rw\n"
+    assert file_systems("/srv/partages2/Mairie", over) == ("tmpfs",)
