@@ -21,6 +21,7 @@ from appliance.cli.territory.confirm import (
     earlier_option,
     unconfirmed_option,
 )
+from appliance.cli.typed_again import typed_again
 from appliance.clock import SystemClock, utc_text
 from appliance.config.confirming import Confirming, former_voters_after, unconfirmed_after
 from appliance.config.draft import Draft, draft
@@ -180,7 +181,7 @@ def _check_follows(out: Path, new: Draft, *, follows: bool, public: str) -> None
     raise Refused(
         f"bundle {there.serial} is there, and bundle {new.serial}{loses} does not follow from it.",
         where=str(out),
-        remedy=f"Add --previous {out}, or name a new file with --out.",
+        remedy=f"Type `{typed_again(previous=out)}`, or name a new file with --out.",
     )
 
 

@@ -167,7 +167,7 @@ CASES: list[tuple[str, tuple[str, ...], int, str]] = [
     ("", (*SIGN, *KEY, "--serial", "9" * 26), 2, "is not in the range"),
     ("", (*SIGN, "--key", "outsider", "--out", "out", "--previous", "bundle"), 8, "this key did not sign the bundle"),
     ("", (*SIGN, *KEY[:2], "--out", "bundle"), 8, "loses keys of: commune-a, commune-b, commune-c, hermitage does not"),
-    ("", (*SIGN, *KEY[:2], "--out", "bundle", "--serial", "9"), 8, "Add --previous bundle"),
+    ("", (*SIGN, *KEY[:2], "--out", "bundle", "--serial", "9"), 8, "--previous bundle --out bundle`"),
     ("", (*SIGN, *KEY[:2], "--out", "bundle", "--previous", "old.bundle"), 8, "bundle 2 does not follow from it"),
     ("", (*SIGN, *KEY[:2], "--out", "garbage"), 8, "garbage: this file is not a bundle"),
     ("", (*SIGN, *KEY, "--recovery", "age1short"), 2, "not an age public key"),
