@@ -61,9 +61,9 @@ def look(node: Node, spec: SourceSpec, source: Prepared, begun: tuple[float, flo
 def _unfit(node: Node, spec: SourceSpec, source: Prepared) -> str:
     if is_implicit(node.bundle.terms(spec.service).service):
         return "it is what this node saves of itself"
-    if spec.kind != "files":
+    if any(it.how == "dump" for it in source.read_from):
         return "a database is dumped"
-    if source.failures or any(it.is_missing for it in source.left_out) or len(source.seen) != len(spec.paths):
+    if source.failures or any(it.is_missing for it in source.left_out) or len(source.seen) != len(source.parts):
         return "not all of it can be read"
     kinds = {kind for it in source.seen for kind in it.file_systems or ("no known file system",)}
     if unknown := sorted(kinds - FILE_SYSTEMS):
