@@ -15,6 +15,7 @@ from appliance.backup.vault.stored_grants import stored_grant
 from appliance.node.failover_status import load_of_boot
 from appliance.node.handle import Node
 from appliance.node.movable_services import read_movable
+from appliance.territory.model import NEVER
 from appliance.units import as_typed
 
 
@@ -67,6 +68,8 @@ def comes_back(node: Node, service: str) -> str:
     """Return a sentence on what to do about a service that moves and that another node writes."""
     if node.name == node.bundle.terms(service).origin:
         back = as_typed("appliance", "failover", "handback", service)
+        if node.bundle.territory.hand_back == NEVER:
+            return f"This territory leaves it to a person to hand it back, on any node: `{back}`."
         return f"It is handed back automatically at night, once this node is ready. At once, on any node: `{back}`."
     return f"Nothing to do. To move it here: `{as_typed('appliance', 'failover', 'move', service, node.name)}`."
 

@@ -17,6 +17,8 @@ from appliance.cli.backup.resync_doubt import check_heard, check_taking
 from appliance.config.load import load as load_plan
 from appliance.errors import Refused
 from appliance.host.files import make_private_folder
+from appliance.monitor.next_steps import next_steps
+from appliance.monitor.states import Reason
 from appliance.monitor.view import View
 from appliance.monitor.written import judge_written
 from appliance.node.failover_status import ServiceStatus, save
@@ -116,6 +118,15 @@ def test_a_home_whose_standby_went_on_is_told_of_the_handback_and_not_of_a_grant
     stands = load(node, SERVICE)
     assert stands is not None
     assert "resync" not in stands.remedy
+
+
+def test_a_home_that_gets_nothing_back_by_itself_is_told_to_ask_for_it(tmp_path: Path) -> None:
+    """ "It is handed back automatically at night", said where territory.yml says `hand_back: never`."""
+    node = signed_territory(tmp_path / "t", replace(plan(), hand_back="never")).open(HOME)
+    said = comes_back(node, SERVICE)
+    assert "automatically" not in said
+    [step] = next_steps(Reason("warning", "hermitage writes it.", said, "grant"))
+    assert step["argv"] == ["appliance", "failover", "handback", SERVICE]
 
 
 def test_a_machine_with_new_keys_is_not_told_to_wait_while_it_serves_itself(made: ProcessTerritory) -> None:
