@@ -1,1 +1,1 @@
-"""The only code that touches the machine: processes, files, locks, SSH, systemd."""
+"""The machine as the other packages use it: processes, files, locks, SSH, systemd."""
