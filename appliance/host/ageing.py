@@ -30,7 +30,9 @@ class _State:
 
 
 class AgeingClock:
-    """Reads and keeps the age in `path`; after a power cut at most the last minute of ageing is lost, never gained.
+    """Reads and keeps the age in `path`; after a power cut what it aged since it was last asked is lost, never gained.
+
+    On a host `appliance-seal.timer` asks each quarter of an hour, and every request to the vault does.
 
     On a full disk it goes on from what was kept last, since pruning needs it to make room; a restart of the
     machine before there is room again loses what it aged meanwhile.

@@ -39,8 +39,8 @@ FOLDERS = (
     OwnedFolder(VAULT, "", 0o750, SEALER, RECEIVER),
 )
 
-UNITS = ("appliance-seal.service", "appliance-vault.socket", "appliance-check.socket")
-"""The sealing helper runs always, since it keeps the ageing clock; a connection starts the others."""
+UNITS = ("appliance-seal.socket", "appliance-seal.timer", "appliance-vault.socket", "appliance-check.socket")
+"""A connection starts each helper, and a timer the one that keeps the ageing clock."""
 
 
 def part(bundle: Bundle, name: str) -> Part:

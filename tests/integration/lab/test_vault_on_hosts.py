@@ -293,6 +293,7 @@ def checked(context: StoryContext) -> list[str]:
 def test_the_next_backup_is_safe_after_helpers_and_agents_were_killed(context: StoryContext) -> None:
     context.did(ORIGIN, "systemctl restart appliance-agent.service")
     for peer in (STANDBY, BLIND):
+        context.did(peer, "systemctl start appliance-seal.service")  # it runs for a caller alone
         context.did(
             peer, "systemctl kill --kill-whom main --signal SIGKILL appliance-seal.service appliance-agent.service"
         )
@@ -309,7 +310,7 @@ def test_a_peer_takes_and_seals_again_after_a_power_cut(context: StoryContext) -
     machine.cut_power(node)
     labs.power_on(context.lab, node)
     labs.wait_for_ssh(context.lab, (node,))
-    until(lambda: is_active(context, BLIND, "appliance-seal"), "the sealer runs")
+    until(lambda: is_active(context, BLIND, "appliance-seal.socket"), "a request would start the sealer")
     generation = back_up_something_new(context, "after-cut")
     held = [item for item in replica_of(open_node(context.disk(BLIND, STATE)), SERVICE).stored() if item.held]
     assert f"{held[-1].epoch}.{held[-1].sequence}" == generation

@@ -18,9 +18,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.backup.vault.sealing import sealer_server
 from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.node.handle import Node, open_node
+from tests.worlds.activation import Activated
 from tests.worlds.vaults import HOLDER, VaultWorld
 
 NODE, RECEIVER, SEALED, NOBODY = 61_001, 61_002, 61_003, 61_009
@@ -34,6 +36,7 @@ class Place:
     vaults: VaultWorld
     receiver: int | None = None
     node: int | None = None
+    activated: Activated | None = None
 
     def as_receiver[Found](self, do: Callable[[Node, Sealer], Found]) -> Found:
         """Return the result of `do` under a session's account; raise what it raises."""
@@ -80,16 +83,17 @@ def as_account[Found](uid: int, do: Callable[[], Found]) -> Found:
 
 
 @contextlib.contextmanager
-def host() -> Iterator[Place]:
-    """A holder laid out as on a host, with its sealing server running; needs root."""
+def host(idle_seconds: float = sealer_server.IDLE_SECONDS, before: str = "") -> Iterator[Place]:
+    """A holder laid out as on a host, with its sealing server behind a socket; needs root. `before`: what the server
+    does first."""
     root = Path(tempfile.mkdtemp(prefix="accounts-"))
     root.chmod(0o711)  # the test runner's own folders let no other account pass
     try:
         vaults = VaultWorld(root / "desk").create()
         vaults.root.chmod(0o711)
         lay_out(vaults, root / "seal.sock")
-        with serving(vaults, root / "seal.sock"):
-            yield Place(vaults, RECEIVER, NODE)
+        with serving(vaults, root / "seal.sock", idle_seconds, before) as activated:
+            yield Place(vaults, RECEIVER, NODE, activated)
     finally:
         shutil.rmtree(root)
 
@@ -112,31 +116,33 @@ def lay_out(vaults: VaultWorld, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def serving(vaults: VaultWorld, path: Path) -> Iterator[None]:
-    """The sealing server, started as systemd would: with its socket, a copy of the key, and CAP_CHOWN alone."""
+def serving(vaults: VaultWorld, path: Path, idle_seconds: float, before: str) -> Iterator[Activated]:
+    """The sealing server, started for a request as systemd would: with its socket, a copy of the key, and CAP_CHOWN
+    alone."""
     credentials = vaults.root.parent / "credentials"
     credentials.mkdir(mode=0o700)
     shutil.copy(vaults.layout(HOLDER).keys / "sign_ed25519", credentials / "key")
     for item in (credentials, credentials / "key"):
         os.chown(item, SEALED, SEALED)
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        path.chmod(0o666)
-        powers = ("--inh-caps=-all,+chown", "--ambient-caps=-all,+chown", "--bounding-set=-all,+chown")
-        account = (f"--reuid={SEALED}", f"--regid={RECEIVER}", "--clear-groups", "--no-new-privs", *powers)
-        module = ("-m", "appliance.backup.vault.sealing.sealer_server")
-        what = (str(vaults.layout(HOLDER).root), str(credentials / "key"), str(RECEIVER))
-        handed_over = ("bash", "-c", f'umask 0027; exec "$@" 3<&{listener.fileno()}', "bash")
-        mounts = ("unshare", "--mount")  # its own, as each unit of systemd has: nothing is linked across two of them
-        process = subprocess.Popen(
-            (*handed_over, *mounts, "setpriv", *account, sys.executable, *module, *what),
-            pass_fds=(listener.fileno(),),
+    powers = ("--inh-caps=-all,+chown", "--ambient-caps=-all,+chown", "--bounding-set=-all,+chown")
+    account = (f"--reuid={SEALED}", f"--regid={RECEIVER}", "--clear-groups", "--no-new-privs", *powers)
+    begins = "from appliance.backup.vault.sealing import sealer_server\n"
+    program = ("-c", f"{begins}{before}\nsealer_server.main({idle_seconds})")
+    what = (str(vaults.layout(HOLDER).root), str(credentials / "key"), str(RECEIVER))
+    mounts = ("unshare", "--mount")  # its own, as each unit of systemd has: nothing is linked across two of them
+
+    def start(number: int) -> subprocess.Popen[bytes]:
+        handed_over = ("bash", "-c", f'umask 0027; exec "$@" 3<&{number}', "bash")
+        return subprocess.Popen(
+            (*handed_over, *mounts, "setpriv", *account, sys.executable, *program, *what),
+            pass_fds=(number,),
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CODE)},
             cwd="/",
         )
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(10)
+
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    path.chmod(0o666)
+    with Activated(listener, start) as activated:
+        yield activated

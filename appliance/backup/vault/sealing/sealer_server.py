@@ -2,6 +2,9 @@
 
     python3 -m appliance.backup.vault.sealing.sealer_server STATE KEY RECEIVER   with the listening socket from systemd
 
+systemd starts it for a request, and each quarter of an hour for the ageing clock; it ends when nobody has asked for a
+minute. A request that comes while it ends waits in the socket, which systemd keeps, and starts it again.
+
 It runs under the account of what is sealed and has no network. Two accounts may ask, told apart by the kernel:
 RECEIVER, which answers other nodes and may only add, and the node's own, the owner of STATE, which may also have
 pruning, scrub and repair done: by the helper's rules and clock, so it too can make nothing go early. Whatever is asked
@@ -29,7 +32,7 @@ from appliance.host.files import write_atomic
 from appliance.host.network import peer
 from appliance.node.handle import Node, open_node
 
-TICK_SECONDS = 60.0
+IDLE_SECONDS = 60.0
 CONVERSATIONS_MAX = 64
 GREETING_SECONDS_MAX = 10.0
 FAILED = ApplianceError("the sealing helper failed at this request.", remedy="Its journal says why; try again later.")
@@ -45,6 +48,7 @@ class Server:
         self._lock = threading.Lock()
         self._node: tuple[tuple[int, int], Node] | None = None
         self._seats = threading.BoundedSemaphore(CONVERSATIONS_MAX)
+        self._under_way = 0
 
     def node(self) -> Node:
         with self._lock:
@@ -54,18 +58,30 @@ class Server:
                 self._node = (mark, _not_older(open_node(self._state)))
             return self._node[1]
 
-    def serve(self, listener: socket.socket) -> None:
-        """Answer for ever; in between, write down how the ageing clock stands."""
-        listener.settimeout(TICK_SECONDS)
+    def serve(self, listener: socket.socket, idle_seconds: float = IDLE_SECONDS) -> None:
+        """Answer until nobody has asked for `idle_seconds` and no answer is owed; in between, write down how the ageing
+        clock stands."""
+        listener.settimeout(idle_seconds)
         while True:
             try:
                 self.node().ageing.now()
             except (ApplianceError, OSError) as error:  # the caller hears it too; a better bundle may come
                 print(error, file=sys.stderr, flush=True)
-            with contextlib.suppress(TimeoutError):
+            try:
                 connection, _ = listener.accept()
-                self._seats.acquire()
-                threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+            except TimeoutError:
+                if self._is_idle():
+                    return
+                continue
+            self._seats.acquire()
+            with self._lock:
+                self._under_way += 1
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _is_idle(self) -> bool:
+        """Only the caller begins conversations, so none begins behind this answer."""
+        with self._lock:
+            return self._under_way == 0
 
     def _answer(self, connection: socket.socket) -> None:
         try:
@@ -83,6 +99,8 @@ class Server:
         except OSError:
             return  # who asked has gone
         finally:
+            with self._lock:
+                self._under_way -= 1
             self._seats.release()
 
     def _do(self, connection: socket.socket, channel: Channel, descriptors: list[int]) -> Answer:
@@ -134,10 +152,10 @@ def _greeting(connection: socket.socket) -> Iterator[list[int]]:
             os.close(descriptor)
 
 
-def main() -> None:
+def main(idle_seconds: float = IDLE_SECONDS) -> None:
     state, key, receiver = sys.argv[1:]
     uid = int(receiver) if receiver.isdigit() else pwd.getpwnam(receiver).pw_uid
-    Server(Path(state), Path(key), uid).serve(socket.socket(fileno=peer.FIRST))
+    Server(Path(state), Path(key), uid).serve(socket.socket(fileno=peer.FIRST), idle_seconds)
 
 
 if __name__ == "__main__":
