@@ -328,13 +328,19 @@ def has_paper(disk):
 def make_subvolumes(paths):
     """Make each of `paths` a subvolume where it is nothing yet, or an empty folder; the lines of what changed."""
     changed = []
-    for path in paths:
-        if os.path.isdir(path) and not os.listdir(path) and os.stat(path).st_ino != SUBVOLUME_INODE:
+    for path in filter(_lacks, paths):
+        if os.path.exists(path):
             os.rmdir(path)
-        if not os.path.exists(path):
-            _run("btrfs", "subvolume", "create", path)
-            changed.append(f"made the subvolume {path}")
+        _run("btrfs", "subvolume", "create", path)
+        changed.append(f"made the subvolume {path}")
     return changed
+
+
+def _lacks(path):
+    """Whether `path` is nothing yet, or an empty folder that is no subvolume."""
+    if not os.path.exists(path):
+        return True
+    return os.path.isdir(path) and not os.listdir(path) and os.stat(path).st_ino != SUBVOLUME_INODE
 
 
 def plain(paths):
@@ -375,21 +381,42 @@ def answer(asked):
     seen = look(asked)
     decision = decide(asked, seen)
     found = {"do": decision.do, "encryption": decision.encryption, "why": decision.why, "room": decision.room}
-    return {**found, **_applied(asked, decision, seen)} if asked["mode"] == "apply" else found
+    if asked["mode"] == "apply":
+        return {**found, **_applied(asked, decision, seen)}
+    return {**found, "due": _is_due(asked, decision), "changed": [], **_standing(asked, decision)}
+
+
+def _is_due(asked, decision):
+    """Whether `apply` would do anything, or prove anything that no earlier run proved on this machine."""
+    noted = NOTE.exists() and NOTE.read_text() == _note(asked, decision)
+    lacking = _on_btrfs() and any(_lacks(path) for path in asked["subvolumes"])
+    return decision.do != "keep" or not noted or lacking
 
 
 def _applied(asked, decision, seen):
     units = check_tables(*tables(asked, NO_DISK)) if decision.encryption == "unsupported" else []
     changed = act(asked, decision, seen)
-    btrfs = (_found("--target", PLACE) or {}).get("fstype") == "btrfs"
-    changed += make_subvolumes(asked["subvolumes"]) if btrfs else []
-    unlock = asked["unlock"] if asked["disk"] else "as installed"
-    note = {"encryption": decision.encryption, "unlock": unlock, "why": decision.why}
-    changed += [f"wrote {NOTE}"] if _write(NOTE, json.dumps(note) + "\n") else []
+    changed += make_subvolumes(asked["subvolumes"]) if _on_btrfs() else []
+    changed += [f"wrote {NOTE}"] if _write(NOTE, _note(asked, decision)) else []
+    return {"checked": units, "changed": changed, **_standing(asked, decision)}
+
+
+def _standing(asked, decision):
+    """How the volume is, whatever was done."""
+    btrfs = _on_btrfs()
     ours = asked["disk"] and decision.encryption == "luks"
     paper = has_paper(os.path.realpath(asked["disk"])) if ours else None
-    left = plain(asked["subvolumes"]) if btrfs else []
-    return {"checked": units, "changed": changed, "paper": paper, "btrfs": btrfs, "plain": left}
+    return {"paper": paper, "btrfs": btrfs, "plain": plain(asked["subvolumes"]) if btrfs else []}
+
+
+def _on_btrfs():
+    return (_found("--target", PLACE) or {}).get("fstype") == "btrfs"
+
+
+def _note(asked, decision):
+    """The line that `appliance status` reads."""
+    unlock = asked["unlock"] if asked["disk"] else "as installed"
+    return json.dumps({"encryption": decision.encryption, "unlock": unlock, "why": decision.why}) + "\n"
 
 
 if __name__ == "__main__":

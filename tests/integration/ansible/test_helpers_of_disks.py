@@ -68,7 +68,7 @@ def test_a_helper_that_is_off_stops_nobody_while_enough_answer(
     (control.folder / "host_vars/commune-b.yml").write_text("ansible_connection: local\n")
     there = control.program("tang-show-keys", f'echo "$@" >>{control.folder}/asked; echo a-key')
     monkeypatch.setenv("PATH", f"{there}:{os.environ['PATH']}")
-    said = play(control, "configure", *words, storage_do=do)
+    said = play(control, "configure", *words, storage_found={"do": do})
     assert told in said, said
     assert "commune-b could not be reached" not in said
     asks = control.folder / "asked"
@@ -81,7 +81,7 @@ def test_a_disk_that_was_bound_without_a_helper_is_told(control: Control, silent
     off = [{"item": it, "unreachable": True} for it in silent]
     said = play(
         *(control, "run"),
-        storage_do="make",
+        storage_found={"do": "make"},
         storage_thumbprints={"results": [*off, *keys]},
         storage_answer={"encryption": "luks"},
     )

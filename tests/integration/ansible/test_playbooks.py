@@ -285,6 +285,16 @@ def test_a_disk_by_a_name_that_may_be_another_tomorrow_is_refused_before_any_cha
     assert "changed=0" in said
 
 
+def test_a_setting_of_a_wrong_kind_is_refused_before_any_change(control: Control) -> None:
+    control.is_local("commune-b")
+    result = control.play("preflight.yml", "--limit", "commune-b", "-e", "storage_tang_threshold=two")
+    said = " ".join((result.stdout + result.stderr).decode().split())
+    assert result.exit_code == 2
+    assert "commune-b failed at: preflight : Refuse settings of a wrong kind" in said
+    assert "argument 'storage_tang_threshold' is of type str and we were unable to convert to int" in said
+    assert "changed=0" in said
+
+
 def test_after_a_machine_did_not_answer_the_others_are_done_and_the_summary_says_what_to_type(control: Control) -> None:
     (port,) = free_ports(LOOPBACK, 1)
     for node in ("hermitage", "commune-b", "commune-c"):

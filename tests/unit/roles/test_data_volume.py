@@ -117,7 +117,8 @@ def test_only_a_volume_that_peers_open_waits_for_the_network() -> None:
 
 def test_what_asks_the_peers_runs_before_a_disk_is_opened() -> None:
     tasks = yaml.safe_load((ROOT / "roles/storage/tasks/configure.yml").read_text())
-    [asks] = (number for number, task in enumerate(tasks) if "clevis-luks-askpass.path" in str(task))
+    [asks] = (number for number, task in enumerate(tasks) if "bind.yml" in str(task))
+    assert "clevis-luks-askpass.path" in (ROOT / "roles/storage/tasks/bind.yml").read_text()
     [opens] = (number for number, task in enumerate(tasks) if "data_volume.py" in str(task))
     assert asks < opens
 
@@ -148,3 +149,39 @@ def test_folders_that_systemd_makes_under_a_volume_that_is_not_there_yet_are_not
     assert volume.holds_nothing(place)
     (place / "sites/horaires").symlink_to("/elsewhere")
     assert not volume.holds_nothing(place)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A container whose /srv is a folder of btrfs; the subvolume that it should have."""
+    shares = tmp_path / "shares"
+    monkeypatch.setattr(volume, "NOTE", tmp_path / "storage")
+    monkeypatch.setattr(volume, "look", lambda asked: seen(container=True, mapper=False))
+    monkeypatch.setattr(volume, "check_tables", lambda *lines: [])
+    monkeypatch.setattr(volume, "_found", lambda *how: {"fstype": "btrfs"})
+    monkeypatch.setattr(volume, "_run", lambda *argv: shares.mkdir() or (shares / "file").touch())
+    return shares
+
+
+def test_a_look_says_whether_there_is_anything_to_do(host: Path) -> None:
+    words = asked(encryption="luks", subvolumes=[str(host)])
+    assert volume.answer(words | {"mode": "look"})["due"]
+    done = volume.answer(words | {"mode": "apply"})
+    assert len(done["changed"]) == 2
+    again = volume.answer(words | {"mode": "look"})
+    assert not again["due"]
+    kept = ("encryption", "why", "room", "paper", "btrfs", "plain")
+    assert [again[it] for it in kept] == [done[it] for it in kept]
+
+
+@pytest.mark.parametrize("lost", ["note", "subvolume", "kind"])
+def test_what_is_missing_or_asked_otherwise_is_to_do(host: Path, lost: str) -> None:
+    words = asked(encryption="luks", subvolumes=[str(host)])
+    volume.answer(words | {"mode": "apply"})
+    if lost == "note":
+        volume.NOTE.unlink()
+    elif lost == "subvolume":
+        (host / "file").unlink()
+    else:
+        words |= {"encryption": "none"}
+    assert volume.answer(words | {"mode": "look"})["due"]

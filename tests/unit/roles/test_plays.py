@@ -48,12 +48,26 @@ def needs(role: str) -> dict[str, str]:
     return found
 
 
+@cache
+def registered_by_others(role: str) -> dict[str, str]:
+    """Return those of the needs of `role` that another role finds out on the node, and so has to come before it."""
+    found = {name for file in ROLES.glob("*/tasks/*.yml") for name in re.findall(r"register: (\w+)", file.read_text())}
+    return {name: owner for name, owner in needs(role).items() if name in found}
+
+
 def plays() -> Iterator[Any]:
     for file in sorted(PLAYBOOKS.glob("*.yml")):
         for play in yaml.safe_load(file.read_text()):
-            roles = [it if isinstance(it, str) else it["role"] for it in play.get("roles", ())]
+            roles = roles_of(play)
             if roles:
                 yield pytest.param(play, roles, id=f"{file.stem}-{roles[0]}")
+
+
+def roles_of(play: dict[str, Any]) -> list[str]:
+    """The whole roles of a play, in their order."""
+    listed = [it if isinstance(it, str) else it["role"] for it in play.get("roles", ())]
+    asked = [task.get("ansible.builtin.import_role", {}) for task in play.get("tasks", ())]
+    return [*listed, *(it["name"] for it in asked if it and "tasks_from" not in it)]
 
 
 def played(tasks: list[dict[str, Any]]) -> set[str]:
@@ -70,6 +84,25 @@ def test_a_play_has_all_that_its_roles_ask_of_others(play: dict[str, Any], roles
     for role in roles:
         lacking = {it: owner for it, owner in needs(role).items() if owner not in there and it not in given}
         assert lacking == {}, f"{role} is played without them"
+
+
+@pytest.mark.parametrize(("play", "roles"), plays())
+def test_what_a_role_takes_from_others_was_found_before_it(play: dict[str, Any], roles: list[str]) -> None:
+    given = {*play.get("vars", {}), *played(play.get("pre_tasks", []))}
+    for number, role in enumerate(roles):
+        late = {
+            it: owner
+            for it, owner in registered_by_others(role).items()
+            if it not in given and owner in roles[number + 1 :]
+        }
+        assert late == {}, f"{role} is played before them"
+
+
+@pytest.mark.parametrize(("play", "roles"), plays())
+def test_base_comes_first_where_a_role_has_packages(play: dict[str, Any], roles: list[str]) -> None:
+    """It installs those of every role at once; these come to nodes that have them."""
+    with_packages = {it for it in roles if f"{it}_packages" in owners()}
+    assert roles[0] == "base" or with_packages <= {"coordination", "failover", "pki", "restore"}
 
 
 def test_what_a_role_asks_of_others_is_seen() -> None:

@@ -11,6 +11,7 @@ from appliance.provision.firewall import SNIPPETS
 from tests.unit.roles.loading import ROLES
 
 FOLDERS_ARE_MADE_BY = "ansible.builtin.blockinfile"
+OTHER_FILES = {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks"}
 
 
 def tasks(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -32,7 +33,10 @@ def test_a_rule_of_a_role_comes_with_its_folder_and_is_loaded() -> None:
             text = str({key: value for key, value in task.items() if key != "block"})
             if not is_rule(text) and not any(name in text for name in named):
                 continue
-            if task.get("changed_when") is False or "ansible.builtin.import_tasks" in task:
+            if task.get("changed_when") is False or not {
+                "ansible.builtin.import_tasks",
+                "ansible.builtin.include_tasks",
+            }.isdisjoint(task):
                 continue  # it only looks, or names a file whose tasks are looked at themselves
             seen.append(role.name)
             assert "notify" in task, task["name"]

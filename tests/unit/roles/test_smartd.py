@@ -69,8 +69,8 @@ def test_nothing_that_smartd_says_is_read_as_shell(tmp_path: Path) -> None:
 
 def written(place: str) -> dict[str, str]:
     """The arguments of the task that writes `place`."""
-    block = yaml.safe_load((ROLES / "upkeep/tasks/configure.yml").read_text())[0]["block"]
-    tasks = [it["ansible.builtin.copy"] for it in block]
+    block = yaml.safe_load((ROLES / "upkeep/tasks/disks.yml").read_text())
+    tasks = [it["ansible.builtin.copy"] for it in block if "ansible.builtin.copy" in it]
     [task] = (it for it in tasks if it["dest"] == place)
     return dict(task)
 
