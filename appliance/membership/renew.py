@@ -39,6 +39,12 @@ def wants_renewal(node: Node, service: str) -> bool:
     return bool(ended) and max(chain_of(node, service).grants(), default=0) <= ended
 
 
+def to_begin(node: Node) -> list[str]:
+    """The services that begin at this node and have no grant yet, or none since a revocation."""
+    here = [service.name for service in node.bundle.territory.services_of(node.name)]
+    return sorted(name for name in here if not chain_of(node, name).grants() or wants_renewal(node, name))
+
+
 def begin_or_renew(node: Node, service: str) -> bytes:
     """The request for the grant with which `service` begins here: for the first time, or after a revocation."""
     return renew(node, service) if wants_renewal(node, service) else begin(node, service)

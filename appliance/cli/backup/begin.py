@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from appliance.backup.chain.chain import chain_of
 from appliance.backup.writer.begin import check_grant, check_is_named, history
 from appliance.cli.arguments import (
     FILE_TYPE,
@@ -23,7 +22,7 @@ from appliance.cli.arguments import (
 from appliance.cli.output import emit, say
 from appliance.cli.this_node import this_node
 from appliance.errors import NotFound, UsageError
-from appliance.membership.renew import begin_or_renew, take_begun, wants_renewal
+from appliance.membership.renew import begin_or_renew, take_begun, to_begin
 from appliance.node.handle import Node
 from appliance.trust.grant import Grant
 from appliance.units import as_typed
@@ -65,7 +64,7 @@ def begin(service: str | None, every: bool, out: Path, dry_run: bool) -> None:
 def _begin_all(node: Node, folder: Path, *, dry_run: bool) -> None:
     check_folder(folder)
     check_is_named(node)
-    waiting = _waiting(node)
+    waiting = to_begin(node)
     known = [name for name in waiting if not node.service(name).repository.exists() and history(node, name)]
     for name in known:
         say(
@@ -109,7 +108,7 @@ def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run
             say(f"Next: {command('backup', 'run', service)}")
         return
     assert folder is not None
-    files = {name: folder / f"{name}{GRANT}" for name in _waiting(node)}
+    files = {name: folder / f"{name}{GRANT}" for name in to_begin(node)}
     found = [_accept(node, name, file, dry_run=dry_run) for name, file in files.items() if file.exists()]
     if not found:
         raise NotFound("there is no grant here that this node waits for.", where=str(folder))
@@ -124,12 +123,6 @@ def say_grant(request: str, grant: str, *then: str) -> None:
     say("Next, the holder of the territory key types:")
     say(f"  appliance territory grant {request} --bundle BUNDLE --key KEY --out {grant}")
     say(f"Then, here: {command(*then)}")
-
-
-def _waiting(node: Node) -> list[str]:
-    """The services that begin at this node and have no grant yet, or none since a revocation."""
-    here = [service.name for service in node.bundle.territory.services_of(node.name)]
-    return sorted(name for name in here if not chain_of(node, name).grants() or wants_renewal(node, name))
 
 
 def _accept(node: Node, service: str, file: Path, *, dry_run: bool) -> Grant:

@@ -10,6 +10,8 @@ import pytest
 from appliance.config.load import load
 from appliance.escrow.age import generate
 from appliance.host.command import run
+from appliance.membership.renew import to_begin
+from appliance.node.handle import open_node
 from appliance.territory.implicit import with_implicit
 from appliance_lab.checkout import appliance_argv, code_folder
 from tests.integration.cli.typed import Typed
@@ -37,7 +39,7 @@ def test_all_that_begins_at_a_node_is_requested_granted_and_accepted_at_once(typ
     assert [it["written"] for it in typed(NODE, *begin, "--dry-run")["services"]] == [False, False]
     assert not layout.service(DOCS).root.exists()
     assert "there is no grant here that this node waits for" in typed(NODE, *accept, code=3)
-    assert [it["service"] for it in typed(NODE, *begin)["services"]] == [OWN, DOCS]
+    assert [it["service"] for it in typed(NODE, *begin)["services"]] == [OWN, DOCS] == to_begin(open_node(layout.root))
     requests = [f"{name}.request" for name in (OWN, DOCS)]
     assert f"2 requests are for {OWN}" in typed.at_desk(*grant, *requests, requests[0], code=2)
     assert list(typed.desk.glob("*.grant")) == []
@@ -46,6 +48,7 @@ def test_all_that_begins_at_a_node_is_requested_granted_and_accepted_at_once(typ
         (name, 2, f"{name}.grant") for name in (OWN, DOCS)
     ]
     assert [(it["service"], it["taken"]) for it in typed(NODE, *accept)["grants"]] == [(OWN, True), (DOCS, True)]
+    assert to_begin(open_node(layout.root)) == []
     assert "waits for its first grant" in typed(NODE, *begin, code=3)
     assert "already has a grant here: the newest is of epoch 2" in typed(
         NODE, "backup", "begin", DOCS, "--out", f"{desk}/again", code=8

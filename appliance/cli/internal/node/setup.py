@@ -14,8 +14,10 @@ from appliance.cli.grants_shown import grants_shown
 from appliance.cli.output import emit
 from appliance.cli.territory.key import public_line, territory_key_option
 from appliance.cli.this_layout import layout_as_root
-from appliance.errors import Forbidden
+from appliance.errors import ApplianceError, Forbidden
 from appliance.host.layout import NodeLayout
+from appliance.membership.renew import to_begin
+from appliance.node.handle import open_node
 from appliance.provision.apply import THIS_HOST
 from appliance.provision.callers import Caller
 from appliance.provision.due import due
@@ -70,9 +72,18 @@ def setup(
     taken = asdict(done.bundle) if done.bundle else None
     data = {"node": name, "user": user, "keys": keys, "bundle": taken, "dry_run": dry_run, "changed": done.changed}
     data |= grants_shown(NodeLayout(state))
+    data["begins"] = _begins(state) if done.bundle and done.bundle.member and not dry_run else None
     data["due"] = due(followed, name) if followed and done.bundle and done.bundle.member else PARTS
     data["operators"] = declared(THIS_HOST.root).operators
     emit(data, "\n".join(f"{verb}: {path}" for path in done.changed) or told)
+
+
+def _begins(state: Path) -> tuple[str, ...] | None:
+    """The services that begin here and wait for a grant; None where that cannot be told: `backup begin` says why."""
+    try:
+        return tuple(to_begin(open_node(state)))
+    except (ApplianceError, OSError, UnicodeDecodeError):
+        return None
 
 
 def _read(bundle: Path | None, wanted: Identity) -> Bundle | None:
