@@ -75,7 +75,7 @@ NAME_TYPE, SERVICE_TYPE = NameType(), ServiceType()
 # click would ask for the real account, which forgets the capabilities of one that root became: opening it tells better.
 FILE_TYPE = click.Path(path_type=Path, readable=False)
 
-SHORT_COMMAND = re.compile(r"(Type|here:) `appliance (?!--state |territory )")
+SHORT_COMMAND = re.compile(r"(Type|here:|Tapez|ici\u00a0:) `appliance (?!--state |territory )")
 
 service_argument = click.argument("service", type=SERVICE_TYPE)
 identity_option = click.option(

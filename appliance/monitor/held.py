@@ -64,9 +64,9 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
     }
     room = f"{format_bytes(held.used_bytes)} of {format_bytes(held.quota_bytes)}" if held.used_bytes else "room unknown"
     gone = held.left or held.elsewhere
-    left = f"it {gone}; " if gone else ""
     kind = "generation" if held.newest.whole else "PARTIAL generation"
-    summary = f"{left}{kind} {held.newest}, received {format_duration(held_age(held, now))} ago; {room}"
+    received = f"{kind} {held.newest}, received {format_duration(held_age(held, now))} ago"
+    summary = "; ".join([*([f"it {gone}"] if gone else []), received, room])
     reasons = worst_first(_held_reasons(held, view, now))
     return Judged(held.service, "held", summary, reasons, facts, made, lacks)
 

@@ -19,6 +19,10 @@ _ESCAPED = re.compile(r"\\(.)")
 _MEANING = {"n": "\n", "t": "\t", "b": "\b"}
 
 
+class Untranslated(Exception):
+    """The catalogue lacks this text."""
+
+
 @cache
 def catalogue(language: str) -> Mapping[str, str]:
     """Each text by its English; nothing for a language without a folder, as English itself is."""

@@ -12,16 +12,12 @@ from typing import Any
 
 import click
 
-from appliance.cli.language.catalogue import catalogue
+from appliance.cli.language.catalogue import Untranslated, catalogue
 from appliance.cli.options import Options
 
 _PARAGRAPHS = re.compile(r"\n\s*\n")
 _NOTES = re.compile(r"(?P<text>.*?)(?:  )?\[(?P<notes>[^][]+)\]", re.DOTALL)
 """An option's help, and what click adds to it: "[default: 50; required]"."""
-
-
-class Untranslated(Exception):
-    """The catalogue lacks this text."""
 
 
 class PageContext(click.Context):

@@ -9,17 +9,14 @@ from typing import Any
 import click
 
 from appliance.cli.arguments import about_this_node
+from appliance.cli.language.spoken import AS_WRITTEN, Voice, spoken
 from appliance.cli.output import emit
-from appliance.cli.status.text import EXIT_CODES, ROLES
+from appliance.cli.status.text import EXIT_CODES, reason_json, reason_text, role_text, state_width
 from appliance.cli.this_status import this_status
 from appliance.monitor.checks import CHECKS, runbook_of
 from appliance.monitor.measures import checks_in, state_of
-from appliance.monitor.next_steps import next_steps
-from appliance.monitor.states import ORDER, State
+from appliance.monitor.states import ORDER, Reason, State
 from appliance.monitor.status import Status
-from appliance.units import printable
-
-MARGIN = " " * 9
 
 
 @dataclass(frozen=True)
@@ -28,9 +25,7 @@ class Answer:
     subject: str
     role: str
     state: State
-    sentence: str = ""
-    remedy: str = ""
-    next: tuple[dict[str, object], ...] = ()
+    reason: Reason | None = None
 
 
 @click.command()
@@ -43,33 +38,36 @@ def doctor(everything: bool) -> int:
     this machine lacks something is shown as unknown and does not count.
     """
     found = this_status()
-    answers = sorted(_answers(found), key=lambda it: ORDER.index(it.state))
+    answers = sorted(answers_of(found), key=lambda it: ORDER.index(it.state))
     shown = {"node": found.node, "state": found.state, "checks": [_json(it) for it in answers]}
-    emit(shown, about_this_node(_text(answers, everything)))
+    emit(shown, about_this_node(spoken(lambda voice: doctor_text(answers, everything=everything, voice=voice))))
     return EXIT_CODES[found.state]
 
 
-def _answers(found: Status) -> Iterator[Answer]:
+def answers_of(found: Status) -> Iterator[Answer]:
     for judged in found.judged:
         for check in checks_in(judged):
-            state, reason = state_of(judged, check)
-            said = (reason.sentence, reason.remedy, next_steps(reason)) if reason else ("", "", ())
-            yield Answer(check, judged.subject, judged.role, state, *said)
+            yield Answer(check, judged.subject, judged.role, *state_of(judged, check))
 
 
 def _json(it: Answer) -> dict[str, Any]:
-    return {**vars(it), "question": CHECKS[it.check].question, "runbook": runbook_of(it.check)}
+    about = {"check": it.check, "subject": it.subject, "role": it.role, "state": it.state}
+    said = reason_json(it.reason) if it.reason else {"sentence": "", "remedy": "", "next": []}
+    return {**said, **about, "question": CHECKS[it.check].question, "runbook": runbook_of(it.check)}
 
 
-def _text(answers: list[Answer], everything: bool) -> str:
+def doctor_text(answers: list[Answer], *, everything: bool, voice: Voice = AS_WRITTEN) -> str:
     shown = [it for it in answers if everything or it.state != "ok"]
     well = sum(it.state == "ok" for it in answers)
-    lines = [line for it in shown for line in _block(it)]
-    return "\n".join((*lines, f"{well} of {len(answers)} checks are well."))
+    lines = [line for it in shown for line in _block(it, voice)]
+    return "\n".join((*lines, voice.say(f"{well} of {len(answers)} checks are well.")))
 
 
-def _block(it: Answer) -> Iterator[str]:
-    yield f"{it.state:8} {it.subject}  {ROLES.get(it.role, it.role)}: {CHECKS[it.check].question}?"
-    if it.state != "ok":
-        yield f"{MARGIN}{printable(it.sentence)} {it.remedy}".rstrip()
-        yield f"{MARGIN}see {runbook_of(it.check)}"
+def _block(it: Answer, voice: Voice) -> Iterator[str]:
+    column = state_width(voice)
+    margin = " " * (column + 1)
+    asked = f"{role_text(it.role, voice)}{voice.say(':')} {voice.say(CHECKS[it.check].question)}{voice.say('?')}"
+    yield f"{voice.say(it.state):{column}} {it.subject}  {asked}"
+    if it.reason:
+        yield f"{margin}{reason_text(it.reason, voice)}"
+        yield f"{margin}{voice.say('see')} {runbook_of(it.check)}"

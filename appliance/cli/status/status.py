@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from appliance.cli.arguments import FILE_TYPE, about_this_node, read_file
+from appliance.cli.language.spoken import Voice, spoken
 from appliance.cli.output import emit
 from appliance.cli.status.text import EXIT_CODES, status_json, status_text, worse_json, worse_line
 from appliance.errors import OK, ApplianceError, IntegrityError, UsageError
-from appliance.monitor.compare import Subject, worse
+from appliance.monitor.compare import Subject, Worse, worse
 from appliance.monitor.states import ORDER, State
 from appliance.monitor.status import Status
 
@@ -55,7 +56,7 @@ def _look() -> Status:
 
 
 def _show(found: Status) -> None:
-    emit(status_json(found), about_this_node(status_text(found)))
+    emit(status_json(found), about_this_node(spoken(lambda voice: status_text(found, voice))))
 
 
 def _watch() -> int:
@@ -76,9 +77,13 @@ def _compare(before: Path, found: Status) -> int:
     changed = worse(_earlier(before), found)
     emit(
         {**status_json(found), "worse": [worse_json(it) for it in changed]},
-        about_this_node("\n".join(map(worse_line, changed))) or f"{found.node} is not worse than before.",
+        about_this_node(spoken(lambda voice: _worse_text(found, changed, voice))),
     )
     return ApplianceError.exit_code if changed else OK
+
+
+def _worse_text(found: Status, changed: tuple[Worse, ...], voice: Voice) -> str:
+    return "\n".join(worse_line(it, voice) for it in changed) or voice.say(f"{found.node} is not worse than before.")
 
 
 def _earlier(file: Path) -> dict[Subject, State]:

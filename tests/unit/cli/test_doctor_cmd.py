@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.status.doctor import _answers, _text
+from appliance.cli.status.doctor import answers_of, doctor_text
 from appliance.monitor.checks import CHECKS, runbook_of
 from appliance.monitor.states import ORDER
 from tests.unit.monitor.status_cases import judged
@@ -15,8 +15,8 @@ GIVEN = {"written": [{"sequence": 3, "sealed": "20m"}], "held": [{"damage": ["ro
 
 
 def text(*, everything: bool) -> str:
-    answers = sorted(_answers(judged({"given": GIVEN})), key=lambda it: ORDER.index(it.state))
-    return _text(answers, everything)
+    answers = sorted(answers_of(judged({"given": GIVEN})), key=lambda it: ORDER.index(it.state))
+    return doctor_text(answers, everything=everything)
 
 
 def test_what_is_not_well_comes_first_with_its_remedy_and_its_page() -> None:
