@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,8 @@ SUBJECT_LENGTH_MAX = 150
 FIRING = "firing"
 TRIAL = "test"
 """The severity of a message that says nothing but that messages arrive."""
+TAKEN = "acknowledged"
+"""The severity of a message that says who takes care of an alert."""
 BESIDE_PROMETHEUS = "/user/"
 RUNBOOKS = "/territoire/fiches/"
 """Where the pages of a monitoring node show runbooks to the maintenance team."""
@@ -35,8 +37,7 @@ def write(notification: Mapping[str, Any]) -> Letter:
 def _write(notification: Mapping[str, Any]) -> Letter:
     alerts = notification["alerts"]
     urgent = any(it["status"] == FIRING and it["labels"].get("severity") == "critical" for it in alerts)
-    trial = all(it["labels"].get("severity") == TRIAL for it in alerts)
-    word = "Fin" if notification["status"] != FIRING else "URGENT" if urgent else "Essai" if trial else "Alerte"
+    word = "Fin" if notification["status"] != FIRING else "URGENT" if urgent else _word(alerts)
     first = alerts[0]["annotations"].get("summary", alerts[0]["labels"]["alertname"])
     more = f" (et {len(alerts) - 1} de plus)" if len(alerts) > 1 else ""
     subject = " ".join(f"[{word}] {first}{more}".split())[:SUBJECT_LENGTH_MAX]
@@ -49,6 +50,12 @@ def _write(notification: Mapping[str, Any]) -> Letter:
     return Letter(subject, text)
 
 
+def _word(alerts: Collection[Mapping[str, Any]]) -> str:
+    """The first word of the subject of a message that is not urgent."""
+    severities = {it["labels"].get("severity") for it in alerts}
+    return {TRIAL: "Essai", TAKEN: "Suivi"}.get(severities.pop(), "Alerte") if len(severities) == 1 else "Alerte"
+
+
 def _paragraph(alert: Mapping[str, Any]) -> Iterator[str]:
     told = alert["annotations"]
     ended = alert["status"] != FIRING
@@ -56,7 +63,8 @@ def _paragraph(alert: Mapping[str, Any]) -> Iterator[str]:
     yield f"{alert['labels']['alertname']}, depuis {alert['startsAt']}" + (f", fini {alert['endsAt']}" if ended else "")
     if not ended:
         yield told.get("description", "")
-        yield f"Que faire : {_page(told.get('runbook_url', ''))}"
+        if alert["labels"].get("severity") != TAKEN:
+            yield f"Que faire : {_page(told.get('runbook_url', ''))}"
 
 
 def _called(called: Mapping[str, Any], *, ended: bool) -> Iterator[str]:
@@ -69,7 +77,19 @@ def _called(called: Mapping[str, Any], *, ended: bool) -> Iterator[str]:
     else:
         yield f"Pour {called['person']}" + (f", d'astreinte en semaine {week}." if called["on_duty"] else ".")
     if called["next_minutes"] and not ended:
-        yield f"Dans {called['next_minutes']} min, la personne suivante est appelée si l'alerte dure encore."
+        unless = ", sauf si quelqu'un dit qu'il s'en occupe" if called.get("link") or called.get("marks") else ""
+        yield f"Dans {called['next_minutes']} min, la personne suivante est appelée si l'alerte dure encore{unless}."
+    if not ended:
+        yield from _acknowledging(called)
+
+
+def _acknowledging(called: Mapping[str, Any]) -> Iterator[str]:
+    """Lines that say how to take care of it: by the page, and by the command where there is none or it is away."""
+    if link := called.get("link"):
+        yield f"Je m'en occupe : {link}"
+    if marks := called.get("marks"):
+        name = called.get("name")
+        yield f"Ou, sur ce serveur : appliance monitor acknowledge {' '.join(marks)} --operator {name} --key CLEF"
 
 
 def _page(runbook: str) -> str:

@@ -4,7 +4,8 @@
 
 SETTINGS is JSON, which holds passwords and belongs to root: `receivers` names the addressees of each receiver, and
 `addressees` says what each is: {"url", "token"} or {"host", "port", "tls", "user", "password", "from", "to"}. `duty` is
-the roster, where there is one: `duty/plan.py: plan_json`.
+the roster, where there is one: `duty/plan.py: plan_json`. With it, `alertmanagers` says who is asked for
+acknowledgements, {"urls", "tls"}, and `pages` is the address of the pages of this node.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 from appliance import strict_json
-from appliance.errors import ApplianceError, UsageError
+from appliance.errors import ApplianceError, NotFound, Unreachable, UsageError
 from appliance.monitor import exposition, letter, metrics, post
 from appliance.monitor.bounded import Bounded
-from appliance.monitor.duty.addressed import addressed
+from appliance.monitor.duty.addressed import addressed, is_further
+from appliance.monitor.duty.alertmanager import read_alertmanagers
 from appliance.monitor.duty.plan import read_plan
+from appliance.monitor.duty.service import Acknowledgements, answer, key_of
 from appliance.monitor.outbox import Delay, Outbox, deliver
 
 LOOPBACK = "127.0.0.1"
@@ -31,6 +35,8 @@ BODY_BYTES_MAX = 4 << 20
 PER_ADDRESS_MAX = 32
 """All who may ask are on this machine, and have one address."""
 LOOK_SECONDS = 1.0
+TOKENS = "/acknowledgement/"
+NO_ROSTER = "there is no roster, so nobody further is called and there is nothing to acknowledge."
 
 
 class Queue(Bounded):
@@ -40,6 +46,7 @@ class Queue(Bounded):
         self.settings = settings
         self._plan = read_plan(settings.get("duty", {}))
         self.outbox = Outbox(folder)
+        self.duty = _acknowledgements(settings, folder)
         self._came = threading.Event()
         self._ends = threading.Event()
         super().__init__((LOOPBACK, port), Answer, PER_ADDRESS_MAX)
@@ -49,11 +56,37 @@ class Queue(Bounded):
         notification = strict_json.loads(body)
         letter.write(notification)
         now = time.time()
-        for it in addressed(self.settings, self._plan, receiver, notification, now):
-            self.outbox.put(it.addressees, it.notification, now)
+        known = self.duty.known() if self.duty and is_further(receiver) else ()
+        for it in addressed(self.settings, self._plan, receiver, notification, now, known):
+            made = self.duty.with_link(it, now) if self.duty else it
+            self.outbox.put(made.addressees, made.notification, now)
             if not it.addressees:
                 say(f"{receiver}: nobody is called: {it.reason}")
         self._came.set()
+
+    def look(self, token: str) -> Mapping[str, Any]:
+        """Return what the link of a letter is about. Raise ApplianceError for a forged one, and for no answer."""
+        duty = self._served()
+        return answer(duty.look(token, time.time()), duty.plan, done=False)
+
+    def acknowledge(self, token: str) -> Mapping[str, Any]:
+        """Take care of what the link is about, and tell the others who were called."""
+        duty, now = self._served(), time.time()
+        told = duty.acknowledge(token, now)
+        for it in told.letters:
+            self.outbox.put(it.addressees, it.notification, now)
+        self._came.set()
+        names = ", ".join(it.alert for it in told.verdict.open) or told.verdict.reason or "taken already"
+        say(f"acknowledgement of {told.asked.person}: {names}")
+        return answer(told, duty.plan, done=True)
+
+    def firing(self) -> Mapping[str, Any]:
+        return {"firing": self._served().list(time.time())}
+
+    def _served(self) -> Acknowledgements:
+        if self.duty is None:
+            raise NotFound(NO_ROSTER)
+        return self.duty
 
     def run(self) -> None:
         """Serve until the delivery ends, and raise what ended it: a queue that never delivers is worse than none."""
@@ -102,10 +135,17 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/metrics":
             self._end(200, self.server.measures(), exposition.CONTENT_TYPE)
+        elif self.path == "/firing":
+            self._tell(self.server.firing)
+        elif self.path.startswith(TOKENS):
+            self._tell(partial(self.server.look, self.path.removeprefix(TOKENS)))
         else:
             self._end(404)
 
     def do_POST(self) -> None:
+        if self.path.startswith(TOKENS):
+            self._tell(partial(self.server.acknowledge, self.path.removeprefix(TOKENS)))
+            return
         size = int(self.headers.get("Content-Length") or 0)
         if not 0 < size <= BODY_BYTES_MAX:
             self._end(413)
@@ -121,6 +161,20 @@ class Answer(BaseHTTPRequestHandler):
         else:
             self._end(200)
 
+    def _tell(self, ask: Callable[[], Mapping[str, Any]]) -> None:
+        """The answer of `ask` as JSON; a refusal is an answer, too."""
+        try:
+            status, told = 200, ask()
+        except Unreachable as error:
+            status, told = 503, {"what": error.what, "remedy": error.remedy}
+        except ApplianceError as error:
+            self.server.say(f"refused: {error}")
+            status, told = 403, {"what": error.what, "remedy": error.remedy}
+        except OSError as error:
+            self.server.say(f"not stored: {error}")
+            status, told = 503, {"what": str(error), "remedy": ""}
+        self._end(status, json.dumps(told).encode(), "application/json")
+
     def _end(self, status: int, text: bytes = b"", kind: str = "text/plain") -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
@@ -130,6 +184,14 @@ class Answer(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Write nothing: an event worth a line writes it itself."""
+
+
+def _acknowledgements(settings: Mapping[str, Any], folder: Path) -> Acknowledgements | None:
+    """None without a roster."""
+    plan = read_plan(settings.get("duty", {}))
+    if plan is None:
+        return None
+    return Acknowledgements(plan, read_alertmanagers(settings), key_of(folder), str(settings.get("pages", "")))
 
 
 def say(sentence: str) -> None:

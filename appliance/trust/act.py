@@ -101,11 +101,13 @@ def act_line(fields: Mapping[str, str | int]) -> bytes:
 
 def make_act(fields: Mapping[str, str | int], key: Path) -> bytes:
     """The signed act of `act_line`, signed by the SSH key at `key`."""
-    line = act_line(fields)
-    signature = run(
-        ("ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", TYPE), timeout_seconds=120, stdin=line, check=True
-    )
-    return line + signature.stdout
+    return sign_as_person(act_line(fields), key, TYPE)
+
+
+def sign_as_person(line: bytes, key: Path, type_: str) -> bytes:
+    """The document of `line`, signed by the SSH key at `key`, which may be on a hardware key or in an agent."""
+    argv = ("ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", type_)
+    return line + run(argv, timeout_seconds=120, stdin=line, check=True).stdout
 
 
 def claimed(raw: bytes) -> str:
@@ -149,7 +151,7 @@ def read_act(raw: bytes, operators: Collection[Operator]) -> Act:
     line, signature = signed.split(raw, TYPE, bytes_max=BYTES_MAX)
     document = Document(TYPE, signed.parse(line, TYPE), "", raw)
     operator = check_operator(operators, document.text("operator", NAME), document.text("act"))
-    _verify(line, signature, operator)
+    verify_person(line, signature, operator, TYPE)
     return _act(document)
 
 
@@ -191,7 +193,8 @@ def check_operator(operators: Collection[Operator], name: str, act: str) -> Oper
     raise Refused(f'"{name}" may not sign "{act}" in this territory.', remedy=may)
 
 
-def _verify(line: bytes, signature: bytes, signer: Operator) -> None:
+def verify_person(line: bytes, signature: bytes, signer: Operator, type_: str) -> None:
+    """Raise IntegrityError unless a key of `signer` signed `line` as a document of `type_`."""
     with tempfile.TemporaryDirectory() as folder:
         allowed = Path(folder) / "allowed_signers"
         allowed.write_text("".join(f"{signer.name} {key}\n" for key in signer.keys))
@@ -206,7 +209,7 @@ def _verify(line: bytes, signature: bytes, signer: Operator) -> None:
             "-I",
             signer.name,
             "-n",
-            TYPE,
+            type_,
             "-s",
             str(signature_file),
         )
@@ -214,7 +217,7 @@ def _verify(line: bytes, signature: bytes, signer: Operator) -> None:
         if done.exit_code < 0:
             raise CommandFailed(done)  # it was killed, and has judged nothing
         if done.exit_code != 0:
-            raise IntegrityError(f"the act is not signed by a key of {signer.name}.")
+            raise IntegrityError(f"the {type_.partition('/')[2]} is not signed by a key of {signer.name}.")
 
 
 def _seconds(document: Document, name: str) -> float:

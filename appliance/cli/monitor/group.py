@@ -1,4 +1,4 @@
-"""`appliance monitor`: try what tells the maintenance team, before something breaks."""
+"""`appliance monitor`: try the messages of alerts before something breaks, and take care of an alert."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from appliance.cli.commands import Entry
 from appliance.cli.group import LazyGroup
 
 VERBS = {
+    "acknowledge": Entry(
+        "monitor.acknowledge",
+        "acknowledge",
+        "Say that you take care of each ALERT, so that the next person on duty is not called for 24 hours.",
+    ),
     "test-letter": Entry(
         "monitor.letter",
         "send_test_letter",
@@ -13,4 +18,4 @@ VERBS = {
     ),
 }
 
-monitor = LazyGroup("monitor", entries=VERBS, help="Try the messages of a monitoring node.")
+monitor = LazyGroup("monitor", entries=VERBS, help="Try the messages of a monitoring node, and take care of an alert.")

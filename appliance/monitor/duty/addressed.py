@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from appliance.monitor.duty.alertmanager import place_of, seconds
 from appliance.monitor.duty.calling import (
     Acknowledgement,
     Called,
+    Cause,
     DutyPlan,
     Incident,
     call_order,
@@ -42,9 +43,10 @@ def addressed(
     receiver: str,
     notification: Mapping[str, Any],
     now: float,
-    acknowledged: Collection[Acknowledgement] = (),
+    acknowledged: Collection[Acknowledgement] | None = (),
 ) -> tuple[Addressed, ...]:
-    """The addressees of `notification` for `receiver`, a name or a name and a step, as "astreinte-2"."""
+    """The addressees of `notification` for `receiver`, a name or a name and a step, as "astreinte-2"; `acknowledged`
+    is None where nobody could be asked for it."""
     found = _STEP.fullmatch(receiver)
     if plan is None or found is None:
         return (Addressed(addressees_of(settings, receiver), notification, receiver),)
@@ -62,14 +64,25 @@ def incident_of(notification: Mapping[str, Any], now: float, *, urgent: bool) ->
     alerts = notification["alerts"]
     firing = notification["status"] == "firing"
     counted = [it for it in alerts if it["status"] == "firing"] if firing else alerts
-    places = {it["labels"].get("node") or it["labels"].get("site", "") for it in alerts}
+    places = {place_of(it["labels"]) for it in alerts}
     return Incident(
         alert=alerts[0]["labels"]["alertname"],
         place=places.pop() if len(places) == 1 else "",
         urgent=urgent,
         firing=firing,
-        starts=tuple(_seconds(it.get("startsAt"), now) for it in counted) or (now,),
+        causes=tuple(_cause(it, now) for it in counted) or (Cause("", now),),
     )
+
+
+def _cause(alert: Mapping[str, Any], now: float) -> Cause:
+    """One without a readable fingerprint is one that nobody can have acknowledged."""
+    return Cause(str(alert.get("fingerprint", "")), _seconds(alert.get("startsAt"), now))
+
+
+def is_further(receiver: str) -> bool:
+    """Whether `receiver` is that of a step after the first one, which an acknowledgement holds back."""
+    found = _STEP.fullmatch(receiver)
+    return bool(found and found[2])
 
 
 def _letters(
@@ -90,6 +103,7 @@ def _said(name: str, incident: Incident, called: Called, step: int, now: float, 
     further = bool(on_duty) and step < len(call_order(incident.place, week, plan))
     wait = wait_seconds(incident, plan.roster) // MINUTE
     return {
+        "name": name,
         "person": plan.persons[name].title or name,
         "week": week,
         "on_duty": name in on_duty,
@@ -103,7 +117,6 @@ def _said(name: str, incident: Incident, called: Called, step: int, now: float, 
 
 def _seconds(text: Any, now: float) -> float:
     try:
-        moment = datetime.fromisoformat(text)
+        return seconds(text)
     except (TypeError, ValueError):
         return now
-    return moment.timestamp() if moment.tzinfo else now

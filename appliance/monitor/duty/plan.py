@@ -34,6 +34,7 @@ def plan_json(territory: Territory) -> dict[str, Any]:
             for it in people
         ],
         "sites": {node.name: node.site for node in territory.nodes.values()},
+        "people": {it.name: it.title for it in territory.people.values()},
     }
 
 
@@ -60,4 +61,5 @@ def _plan(values: Mapping[str, Any]) -> DutyPlan:
         it["name"]: OnCall(it["name"], tuple(it["addressees"]), tuple(it["touches"]), it["title"])
         for it in values["persons"]
     }
-    return DutyPlan(roster, persons, zoneinfo.ZoneInfo(values["timezone"]), dict(values["sites"]))
+    titles = {str(name): str(title) for name, title in values.get("people", {}).items()}
+    return DutyPlan(roster, persons, zoneinfo.ZoneInfo(values["timezone"]), dict(values["sites"]), titles)

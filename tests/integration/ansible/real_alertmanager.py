@@ -18,9 +18,12 @@ ROOT = Path(__file__).parents[3]
 
 
 @contextmanager
-def alertmanager(folder: Path, webhook: str, duty: Mapping[str, Any] | None = None) -> Iterator[str]:
-    """Run it with the template of the role, in a hurry, and yield its address; `duty` is the roster."""
-    [port] = free_ports("127.0.0.1", 1)
+def alertmanager(
+    folder: Path, webhook: str, duty: Mapping[str, Any] | None = None, cluster: tuple[int, ...] = (), port: int = 0
+) -> Iterator[str]:
+    """Run it with the template of the role, in a hurry, and yield its address; `duty` is the roster, and `cluster` has
+    its own port for the others and theirs."""
+    port = port or free_ports("127.0.0.1", 1)[0]
     values = {"monitoring_group_wait": "3s", "monitoring_group_interval": "2s", "monitoring_watchdog_interval": "5m"}
     made = Environment(loader=FileSystemLoader(ROOT / "roles/monitoring/templates"), autoescape=False)
     made.filters["to_json"] = json.dumps
@@ -33,7 +36,9 @@ def alertmanager(folder: Path, webhook: str, duty: Mapping[str, Any] | None = No
         f"--config.file={folder / 'alertmanager.yml'}",
         f"--storage.path={folder / 'kept'}",
         f"--web.listen-address=127.0.0.1:{port}",
-        "--cluster.listen-address=",
+        f"--cluster.listen-address={f'127.0.0.1:{cluster[0]}' if cluster else ''}",
+        *(f"--cluster.peer=127.0.0.1:{it}" for it in cluster[1:]),
+        *(("--cluster.settle-timeout=2s", "--cluster.peer-timeout=3s") if cluster else ()),
     )
     with (folder / "log").open("wb") as log, subprocess.Popen(argv, stdout=log, stderr=log) as process:
         try:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from appliance.host.command import run
+from appliance.monitor.duty.alertmanager import read_alertmanagers
 from appliance.monitor.duty.plan import read_plan
 from appliance.monitor.scrape import SAMPLES_MAX
 from appliance.provision import exporters
@@ -17,6 +18,7 @@ from tests.integration.coordination.authorities import authority
 from tests.worlds.towns import bundle, town
 
 ROOT = Path(__file__).parents[3]
+DOMAIN = "lab.internal"
 RULES = ROOT / "roles/monitoring/files/alerts.rules"
 CASE = ROOT / "tests/cases/hosts/territory.yml"
 WITHOUT_ROSTER = ROOT / "tests/cases/monitor/alertmanager.golden"
@@ -127,7 +129,10 @@ def test_without_a_roster_alertmanager_and_the_queue_get_what_they_got_before_th
 
 def test_alertmanager_takes_a_roster_and_so_does_the_queue(with_roster: Path) -> None:
     says("amtool", "check-config", str(with_roster / "alertmanager.yml"))
-    plan = read_plan(json.loads((with_roster / "outbox.json").read_text())["duty"])
+    settings = json.loads((with_roster / "outbox.json").read_text())
+    named = [f"https://{it}.{DOMAIN}:9093" for it in ("hermitage", "commune-a")]
+    assert read_alertmanagers(settings).urls == tuple(named), "its own first"
+    plan = read_plan(settings["duty"])
     assert plan is not None
     assert (plan.roster.rotation, list(plan.persons)) == (("alice", "bob", "carol"), ["alice", "bob", "carol"])
     assert json.loads((with_roster / "called.json").read_text()) == ["alice-mail", "sms", "bob-mail", "carol-mail"]

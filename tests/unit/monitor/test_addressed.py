@@ -38,6 +38,7 @@ NOW = 1_796_299_800.0  # Thursday of the week 49
 FIRED = notification(("firing", "critical", "docs : rien chez b"))
 FIRED["alerts"][0] |= {"startsAt": "2026-12-03T11:00:00.123456789Z"}
 FIRED["alerts"][0]["labels"]["node"] = "attichy"
+FIRED["alerts"][0]["fingerprint"] = MARK = "0123456789abcdef"
 
 
 def told(receiver: str, sent: dict[str, Any] = FIRED, *acknowledged: Acknowledgement) -> list[tuple[str, ...]]:
@@ -82,12 +83,12 @@ def test_a_roster_of_which_nobody_can_be_reached_leaves_the_addressees_of_before
 def test_what_has_no_readable_beginning_is_told_all_the_same() -> None:
     for start in (None, "yesterday", "2026-12-03T11:00:00", 3):
         sent = {**FIRED, "alerts": [{**FIRED["alerts"][0], "startsAt": start}]}
-        acknowledged = Acknowledgement("CopieAbsente", "attichy", "alice", NOW - 60)
+        acknowledged = Acknowledgement(MARK, "alice", NOW - 60, NOW + 60)
         assert told("astreinte-2", sent, acknowledged) == [("bob-mail", "sms")], start
 
 
 def test_what_was_acknowledged_reaches_nobody_further() -> None:
-    acknowledged = Acknowledgement("CopieAbsente", "attichy", "alice", NOW - 60)
+    acknowledged = Acknowledgement(MARK, "alice", NOW - 60, NOW + 60)
     assert told("astreinte-2", FIRED, acknowledged) == [()]
     assert told("astreinte", FIRED, acknowledged) == [("alice-mail", "sms")]
 

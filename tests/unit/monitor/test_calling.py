@@ -14,6 +14,7 @@ import yaml
 from appliance.monitor.duty.calling import (
     STEPS_MAX,
     Acknowledgement,
+    Cause,
     DutyPlan,
     Incident,
     OnCall,
@@ -21,8 +22,10 @@ from appliance.monitor.duty.calling import (
     who_is_called,
 )
 from appliance.territory.duty import Roster, weeks_from
+from appliance.units import HOUR
 
 CASES = yaml.safe_load((Path(__file__).parents[2] / "cases/monitor/called.yml").read_text("utf-8"))
+BEGAN = ("began", "also")
 PARIS = ZoneInfo("Europe/Paris")
 TURNS = ("alice", "bob", "carol")
 WEEKS = {week: (TURNS[index % 3],) for index, week in enumerate(weeks_from("2026-W49", "2026-W52"))}
@@ -43,13 +46,13 @@ def seconds(local: Any) -> float:
 
 
 def incident(given: Mapping[str, Any]) -> Incident:
-    starts = tuple(seconds(given[it]) for it in ("began", "also") if it in given)
-    return Incident("SiteInjoignable", given["node"], given.get("urgent", True), given.get("firing", True), starts)
+    causes = tuple(Cause(f"{number:016x}", seconds(given[it])) for number, it in enumerate(BEGAN) if it in given)
+    return Incident("SiteInjoignable", given["node"], given.get("urgent", True), given.get("firing", True), causes)
 
 
 def acknowledged(given: Mapping[str, Any]) -> tuple[Acknowledgement, ...]:
     return tuple(
-        Acknowledgement(it.get("alert", "SiteInjoignable"), it.get("node", given["node"]), it["by"], seconds(it["at"]))
+        Acknowledgement(f"{it.get('of', 0):016x}", it["by"], seconds(it["at"]), seconds(it["at"]) + 24 * HOUR)
         for it in given.get("acknowledged", ())
     )
 
@@ -57,7 +60,8 @@ def acknowledged(given: Mapping[str, Any]) -> tuple[Acknowledgement, ...]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"].replace(" ", "_"))
 def test_the_table_says_who_is_called_and_why(case: Mapping[str, Any]) -> None:
     given = case["given"]
-    found = who_is_called(incident(given), given["step"], seconds(given["now"]), PLAN, acknowledged(given))
+    known = acknowledged(given) if given.get("known", True) else None
+    found = who_is_called(incident(given), given["step"], seconds(given["now"]), PLAN, known)
     assert list(found.persons) == case["then"]["called"]
     assert case["then"]["because"] in found.reason
 

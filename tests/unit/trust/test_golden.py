@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.clock import utc_seconds
+from appliance.errors import Refused
+from appliance.monitor.duty.statement import read_statement
 from appliance.trust.absence import read_absence
 from appliance.trust.act import Operator, read_act
 from appliance.trust.bundle import read_bundle
@@ -52,6 +55,10 @@ STILL = {
     "still-keys.json": "94c52a22de40f09a5ec243e05c511b8672bce20082567963d794b05d030712a6",
 }
 QUOTA, QUOTA_DIGEST = "act-quota-daily", "3d6461a5e70b03cd74cc00d34088dc551cd8cc76f9284a1120743bd5b09b1eba"
+ACKNOWLEDGED, ACKNOWLEDGED_DIGEST = (
+    "acknowledgement",
+    "8286f6b03f40ef15b5ce4459bdb9bab389f0833b3bea48feebaa2fe556f53e74",
+)
 CALLED, CALLED_DIGEST = "bundle-called", "9eed06b7ff3e79c7fde3076ffd77469799e96b5dcd3ae50dbdf4a79b7bccbbf4"
 FORMER, FORMER_DIGEST = "bundle-former", "dbba25c8bd888d5be4d9e1ccd55c2c4a5924c531c01aa0a8266a045c813df1b9"
 REWIND, REWIND_DIGEST = "act-rewind", "453eb4f93c13263c8690fa4513e2615b68cbfc9df4729e0b68132b37c4327cea"
@@ -74,6 +81,8 @@ def _read(name: str) -> bytes:
 
 def test_no_golden_file_was_changed_and_none_is_unread() -> None:
     others = {"list", "keys.json", REVOKED, f"{REVOKED}.pub", REWIND, f"{REWIND}.pub", QUOTA, f"{QUOTA}.pub"}
+    others |= {ACKNOWLEDGED, f"{ACKNOWLEDGED}.pub"}
+    assert hashlib.sha256(_read(ACKNOWLEDGED)).hexdigest() == ACKNOWLEDGED_DIGEST
     others |= {FORMER, f"{FORMER}.pub", CALLED, f"{CALLED}.pub", TAKES_BACK, f"{TAKES_BACK}.pub"}
     assert hashlib.sha256(_read(TAKES_BACK)).hexdigest() == TAKES_BACK_DIGEST
     assert hashlib.sha256(_read(CALLED)).hexdigest() == CALLED_DIGEST
@@ -252,6 +261,14 @@ def test_the_act_that_lets_a_share_be_replaced() -> None:
     assert act.concerns("rewind", "docs-a", "docs-a", act.start)
     assert not act.concerns("rewind", "docs-b", "docs-b", act.start)
     assert not act.concerns("rewind", "docs-a", "docs-a", act.end)
+
+
+def test_the_acknowledgement() -> None:
+    alice = Operator("alice", (_read(f"{ACKNOWLEDGED}.pub").decode().strip(),), ())
+    found = read_statement(_read(ACKNOWLEDGED), (alice,), utc_seconds("2026-12-02T10:30:00Z"))
+    assert (found.person, found.fingerprints) == ("alice", ("0123456789abcdef", "fedcba9876543210"))
+    with pytest.raises(Refused, match="good for an hour"):
+        read_statement(_read(ACKNOWLEDGED), (alice,), utc_seconds("2026-12-02T11:00:00Z"))
 
 
 def test_an_act_that_takes_quarantines_back_names_them() -> None:

@@ -1,0 +1,138 @@
+"""The Alertmanagers of the monitoring sites: the alerts that fire, and who takes care of which.
+
+An acknowledgement is stored there as a silence that silences nothing: it asks for a label that no alert has. So both
+sites have it, through restarts and cut lines, as they have any silence, and the end of the alert is still reported,
+which a silence of the alert itself would suppress (record 91).
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from appliance import strict_json
+from appliance.errors import IntegrityError, Unreachable
+from appliance.host.network import http_call
+from appliance.monitor.duty.calling import Acknowledgement
+
+LABEL = "acknowledged"
+"""Its value in a silence is the fingerprint of the alert; no alert has it."""
+ANSWER_SECONDS_MAX = 4.0
+ANSWER_BYTES_MAX = 4 << 20
+
+
+@dataclass(frozen=True)
+class Firing:
+    """An alert that fires since `began`, UTC seconds; `place` is the node or site that it is about, "" for none."""
+
+    fingerprint: str
+    alert: str
+    place: str
+    severity: str
+    summary: str
+    began: float
+
+
+@dataclass(frozen=True)
+class AlertSites:
+    """`urls` in the order in which they are asked: the first that answers speaks for all. `tls` is the folder of the
+    certificate of this node; "" where they answer in clear."""
+
+    urls: tuple[str, ...]
+    tls: str = ""
+
+    def firing(self) -> tuple[Firing, ...]:
+        """Every alert that fires, also one that follows from another one. Raise ApplianceError for no answer."""
+        return tuple(_firing(it) for it in self._ask("/api/v2/alerts"))
+
+    def acknowledgements(self) -> tuple[Acknowledgement, ...]:
+        """Those in force, and those of the last days that ended. Raise ApplianceError for no answer."""
+        found = (_acknowledgement(it) for it in self._ask("/api/v2/silences"))
+        return tuple(it for it in found if it)
+
+    def acknowledge(self, alert: Firing, person: str, at: float, until: float) -> None:
+        """Note that `person` takes care of `alert`. Raise ApplianceError unless it was stored."""
+        named = {LABEL: alert.fingerprint, "alertname": alert.alert}
+        silence = {
+            "matchers": [{"name": it, "value": value, "isRegex": False} for it, value in named.items()],
+            "startsAt": datetime.fromtimestamp(at, UTC).isoformat(),
+            "endsAt": datetime.fromtimestamp(until, UTC).isoformat(),
+            "createdBy": person,
+            "comment": f"{person} takes care of {alert.alert} of {alert.place or 'the territory'}.",
+        }
+        self._ask("/api/v2/silences", json.dumps(silence).encode())
+
+    def _ask(self, path: str, body: bytes | None = None) -> Any:
+        failures = []
+        for url in self.urls:
+            try:
+                return strict_json.loads(self._answer(f"{url}{path}", body))
+            except (OSError, ValueError, IntegrityError) as error:
+                failures.append(f"{url}: {error}")
+        raise Unreachable("no Alertmanager answers: " + "; ".join(failures or ["none is declared"]) + ".")
+
+    def _answer(self, url: str, body: bytes | None) -> bytes:
+        with http_call.call(
+            url,
+            seconds_max=ANSWER_SECONDS_MAX,
+            bytes_max=ANSWER_BYTES_MAX,
+            method="POST" if body else "GET",
+            headers={"Content-Type": "application/json"} if body else {},
+            body=body,
+            tls=_context(Path(self.tls)) if self.tls else None,
+        ) as answer:
+            content = answer.read()
+        if answer.status != HTTPStatus.OK:
+            raise OSError(f"it answers {answer.status}")
+        return content
+
+
+def read_alertmanagers(settings: Mapping[str, Any]) -> AlertSites:
+    """Those that the settings of the queue name: {"urls": [...], "tls": FOLDER}."""
+    named = settings.get("alertmanagers", {})
+    return AlertSites(tuple(named.get("urls", ())), str(named.get("tls", "")))
+
+
+def _context(folder: Path) -> ssl.SSLContext:
+    """Read at each call, since certificates are renewed."""
+    made = ssl.create_default_context(cafile=folder / "root.pem")
+    made.load_cert_chain(folder / "certificate.pem", folder / "key.pem")
+    return made
+
+
+def _firing(told: Mapping[str, Any]) -> Firing:
+    labels = told["labels"]
+    return Firing(
+        fingerprint=told["fingerprint"],
+        alert=labels["alertname"],
+        place=place_of(labels),
+        severity=labels.get("severity", ""),
+        summary=told.get("annotations", {}).get("summary", labels["alertname"]),
+        began=seconds(told["startsAt"]),
+    )
+
+
+def place_of(labels: Mapping[str, str]) -> str:
+    return labels.get("node") or labels.get("site") or ""
+
+
+def seconds(text: str) -> float:
+    """A moment as Alertmanager writes it: 2026-12-02T10:00:00.123Z."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return moment.timestamp()
+
+
+def _acknowledgement(silence: Mapping[str, Any]) -> Acknowledgement | None:
+    """None for a silence of somebody else's."""
+    named = {it["name"]: it["value"] for it in silence["matchers"] if not it["isRegex"] and it.get("isEqual", True)}
+    if LABEL not in named:
+        return None
+    return Acknowledgement(named[LABEL], silence["createdBy"], seconds(silence["startsAt"]), seconds(silence["endsAt"]))
