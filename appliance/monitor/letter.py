@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from appliance.errors import IntegrityError
 
 SUBJECT_LENGTH_MAX = 150
+MARKS_MAX = 5
+"""A line that names more alerts than that is hard to copy: it names all of the kind."""
 FIRING = "firing"
 TRIAL = "test"
 """The severity of a message that says nothing but that messages arrive."""
@@ -88,8 +90,9 @@ def _acknowledging(called: Mapping[str, Any]) -> Iterator[str]:
     if link := called.get("link"):
         yield f"Je m'en occupe : {link}"
     if marks := called.get("marks"):
-        name = called.get("name")
-        yield f"Ou, sur ce serveur : appliance monitor acknowledge {' '.join(marks)} --operator {name} --key CLEF"
+        words = " ".join(marks) if len(marks) <= MARKS_MAX else called["alert"]
+        typed = f"appliance monitor acknowledge {words} --operator {called['name']} --key CLEF"
+        yield f"Ou, sur un serveur de surveillance : {typed}"
 
 
 def _page(runbook: str) -> str:

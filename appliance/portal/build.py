@@ -23,6 +23,7 @@ from appliance.portal.base.sign_in import ANSWER_SECONDS, Authenticator, Stores
 from appliance.portal.base.templates import Templates
 from appliance.portal.base.web_app import WebApp
 from appliance.portal.dashboard import pages as dashboards
+from appliance.portal.dashboard.acknowledge import Acknowledge
 from appliance.portal.dashboard.pages import Dashboard
 from appliance.portal.dashboard.targets import ADDRESS
 from appliance.portal.lookup import Lookup
@@ -38,7 +39,7 @@ from appliance.portal.pages.requests import Orders
 from appliance.portal.pages.views import Views
 
 TEMPLATES = Path(__file__).parent / "templates"
-PAGES = (Home, Find, File, Folder, GonePage, AttackPage, Orders, Views, Published, Dashboard)
+PAGES = (Home, Find, File, Folder, GonePage, AttackPage, Orders, Views, Published, Acknowledge, Dashboard)
 
 
 def build(

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from appliance import strict_json
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, check_writable, dry_run_option, naming, read_file, write_file
 from appliance.cli.output import emit, say, table
 from appliance.cli.this_node import this_node
 from appliance.clock import SystemClock, utc_text
-from appliance.errors import NotFound, Refused, Unreachable, UsageError
-from appliance.host.network import http_call
+from appliance.errors import NotFound, UsageError
+from appliance.monitor.duty.queue_client import QUEUE, ask
 from appliance.monitor.duty.service import read_key, refusal
 from appliance.monitor.duty.statement import make_statement, read_statement
 from appliance.monitor.duty.tokens import ALERTS_MAX, FINGERPRINT, Asked, make_token
 from appliance.monitor.outbox_server import TOKENS
 from appliance.units import as_typed, printable
 
-QUEUE = "http://127.0.0.1:9471"
 FOLDER = Path("/var/lib/appliance-outbox")
-SECONDS_MAX, BYTES_MAX = 30.0, 4 << 20
 
 
 @click.command("acknowledge")
@@ -73,7 +69,7 @@ def acknowledge(
 
 
 def _list(queue: str) -> None:
-    found = _asked(f"{queue}/firing")["firing"]
+    found = ask(f"{queue}/firing")["firing"]
     rows = [
         (it["fingerprint"], it["alert"], it["place"], utc_text(it["began"]), it["by"], printable(it["summary"]))
         for it in found
@@ -88,7 +84,7 @@ def _fingerprints(alerts: Collection[str], place: str, queue: str, *, asks: bool
     elif not asks:
         raise UsageError("elsewhere than on a monitoring node an ALERT is its reference of 16 digits in the letter.")
     else:
-        firing = _asked(f"{queue}/firing")["firing"]
+        firing = ask(f"{queue}/firing")["firing"]
         found = tuple(dict.fromkeys(mark for it in alerts for mark in _named(it, place, firing)))
     if len(found) > ALERTS_MAX:
         raise UsageError(f"these are {len(found)} alerts, more than {ALERTS_MAX}.", remedy="Name some of them.")
@@ -127,28 +123,10 @@ def _hand_over(raw: bytes, file: Path, queue: str, folder: Path, *, dry_run: boo
     with naming(file, "a statement"):
         found = read_statement(raw, this_node().bundle.operators, now)
     token = make_token(read_key(folder), Asked(found.person, found.fingerprints, found.start))
-    answer = _asked(f"{queue}{TOKENS}{token}", "GET" if dry_run else "POST")
+    answer = ask(f"{queue}{TOKENS}{token}", "GET" if dry_run else "POST")
     if answer["reason"]:
         raise refusal(answer["reason"], found.person)
     taken = [f"{it['by']} takes care of {it['alert']} {it['place']} already." for it in answer["taken"]]
     verb = "would take" if dry_run else "takes"
     done = [f"{found.person} {verb} care of {it['alert']} {it['place']} for 24 h." for it in answer["open"]]
     emit({**answer, "dry_run": dry_run}, "\n".join([*done, *taken]))
-
-
-def _asked(url: str, method: str = "GET") -> Mapping[str, Any]:
-    """The answer of the queue; raise Unreachable where there is none, Refused for what it refuses."""
-    try:
-        with http_call.call(url, seconds_max=SECONDS_MAX, bytes_max=BYTES_MAX, method=method) as answer:
-            status, content = answer.status, answer.read()
-    except OSError as error:
-        remedy = "Type this on a node with the role monitor, and look at: systemctl status appliance-outbox"
-        raise Unreachable("the queue of alerts does not answer on this machine.", remedy=remedy) from error
-    try:
-        told: Mapping[str, Any] = strict_json.loads(content)
-    except json.JSONDecodeError as error:
-        raise Unreachable(f"what listens there is no queue of this version: it answers {status}.") from error
-    if "what" in told:
-        kind = Unreachable if status >= 500 else Refused
-        raise kind(told["what"], remedy=told["remedy"])
-    return told

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from appliance.host.layout import NodeLayout
+from appliance.monitor.duty.queue_client import QUEUE
 from appliance.monitor.exporter import PATH
 from appliance.territory.model import Territory
 
@@ -67,6 +68,14 @@ def addresses(territory: Territory) -> tuple[Addresses, ...]:
 def is_watching(layout: NodeLayout, node: str, territory: Territory) -> bool:
     """Whether dashboards are made at `node`."""
     return "monitor" in territory.nodes[node].roles or layout.watch.exists()
+
+
+def queue(layout: NodeLayout) -> str:
+    """Return the address of the queue of alerts of this node; `is_watching` it must be."""
+    if not layout.watch.exists():
+        return QUEUE
+    named = json.loads(layout.watch.read_bytes()).get("queue")
+    return named if isinstance(named, str) else QUEUE
 
 
 def targets(layout: NodeLayout, node: str, territory: Territory) -> Targets:

@@ -11,8 +11,11 @@ import pytest
 from appliance.config.load import parse
 from appliance.errors import UsageError
 from appliance.monitor.duty.addressed import addressed, incident_of
+from appliance.monitor.duty.alertmanager import AlertSites
 from appliance.monitor.duty.calling import Acknowledgement
 from appliance.monitor.duty.plan import plan_json, read_plan
+from appliance.monitor.duty.service import Acknowledgements
+from appliance.monitor.duty.tokens import ALERTS_MAX, KEY_BYTES, Asked, read_token
 from appliance.monitor.letter import write
 from appliance.monitor.outbox_server import read_settings
 from tests.unit.monitor.notifications import notification
@@ -117,6 +120,29 @@ def test_a_letter_names_its_person_and_says_when_the_next_person_is_called() -> 
     text = write(last.notification).text
     assert "Pour Bob Petit : l'alerte dure depuis plus de 30 min.\n" in text
     assert "la personne suivante" not in text, "there is none"
+
+
+def test_a_letter_has_the_link_of_its_person_and_the_command_and_the_end_of_an_alert_has_neither() -> None:
+    assert PLAN is not None
+    service = Acknowledgements(PLAN, AlertSites(()), bytes(KEY_BYTES), "https://site.example")
+    [first] = addressed(SETTINGS, PLAN, "astreinte", FIRED, NOW)
+    text = write(service.with_link(first, NOW).notification).text
+    token = text.partition("Je m'en occupe : https://site.example/prise-en-charge/")[2].partition("\n")[0]
+    assert read_token(bytes(KEY_BYTES), token) == Asked("alice", (MARK,), int(NOW))
+    assert f"appliance monitor acknowledge {MARK} --operator alice --key CLEF\n" in text
+    assert "est appelée si l'alerte dure encore, sauf si quelqu'un dit qu'il s'en occupe.\n" in text
+    ended = {**FIRED, "status": "resolved", "alerts": [{**FIRED["alerts"][0], "status": "resolved"}]}
+    [last] = addressed(SETTINGS, PLAN, "astreinte", ended, NOW)
+    assert "occupe" not in write(service.with_link(last, NOW).notification).text
+
+
+def test_without_pages_or_with_too_many_alerts_a_letter_has_no_link() -> None:
+    assert PLAN is not None
+    many = {**FIRED, "alerts": FIRED["alerts"] * (ALERTS_MAX + 1)}
+    for pages, sent in (("", FIRED), ("https://site.example", many)):
+        [it] = addressed(SETTINGS, PLAN, "astreinte", sent, NOW)
+        letter = Acknowledgements(PLAN, AlertSites(()), bytes(KEY_BYTES), pages).with_link(it, NOW)
+        assert "Je m'en occupe" not in write(letter.notification).text
 
 
 def test_the_end_of_an_alert_calls_nobody_further() -> None:
