@@ -184,7 +184,7 @@ def _candidates(view: View, now: Now, intervals: Intervals) -> Iterator[_Candida
     """Everything that is wanted some day, the most urgent kinds first."""
     ours = [written for written in view.written if written.ours]
     holding = [held for held in view.held if held.newest or held.damage]
-    for written in sorted(ours, key=lambda it: it.newest.time if it.newest else 0.0):
+    for written in sorted(ours, key=lambda it: it.newest.as_of if it.newest else 0.0):
         yield from _back_up(written, view, now, intervals)
     for written in sorted(ours, key=lambda it: it.safety.held):
         yield from _push(written, view, now, intervals)

@@ -7,8 +7,9 @@ files, no pool walked. A thorough one, for status and metrics, counts bytes and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from appliance.accounts.service import AccountService
@@ -17,7 +18,8 @@ from appliance.agent.memory import Memory
 from appliance.agent.observe_envelopes import inherited_envelopes, made_envelopes
 from appliance.agent.observe_former_services import former_services, generation_of, held_of_former, newest_held
 from appliance.agent.observe_restores import restored_services, unended_restores
-from appliance.agent.wholeness import LOOKED_BACK_MAX, Older, as_known, back_from, missing_of, newest_whole, older_held
+from appliance.agent.observe_safety import acknowledged_by, safe_newest
+from appliance.agent.wholeness import LOOKED_BACK_MAX, as_known, back_from, missing_of, newest_whole, older_held
 from appliance.backup.chain.chain import Chain, chain_of
 from appliance.backup.chain.header_sizes import size_of_raw
 from appliance.backup.chain.orphaned_generations import orphaned_notice
@@ -28,6 +30,7 @@ from appliance.backup.peers.elsewhere import comes_back, moves
 from appliance.backup.peers.last_seen import absent_nodes, declared_lost, load_last_seen
 from appliance.backup.peers.safety import judge
 from appliance.backup.peers.targets import targets
+from appliance.backup.still.heard import heard, own_word, still_of
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.maintenance import damage, early_pruning
@@ -54,7 +57,6 @@ from appliance.monitor.failover_view import FailoverView
 from appliance.monitor.view import (
     AgentSeen,
     Ahead,
-    Generation,
     Grant,
     Held,
     Machine,
@@ -68,11 +70,7 @@ from appliance.monitor.view import (
 from appliance.node.handle import Node
 from appliance.territory.implicit import homes, implicit_name, is_implicit
 from appliance.territory.model import Service
-from appliance.trust.bundle import Bundle, Terms
-from appliance.trust.generation import Header
-
-SAFE_SEARCH_MAX = 60
-"""How many generations back a safe one is looked for: two months of nights, two and a half days of hours."""
+from appliance.trust.bundle import Terms
 
 
 class Observer:
@@ -195,13 +193,15 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
     names = chain.recent(LOOKED_BACK_MAX)
     header = chain.newest_header()
     newest = saved.known(node.service(service), header) if header else None
-    acknowledged = _replica_nodes(node.bundle, chain, newest)
+    acknowledged = acknowledged_by(node.bundle, chain, newest)
     safety = judge(node.bundle, service, node.name, acknowledged, lost, whole=newest is None or newest.whole)
-    safe, unsafe_since = generation_of(newest) if newest and safety.safe else None, 0.0
+    still_at = partial(still_of, node, service, chain, heard(node, service), lost)
+    seen = generation_of(newest, still_at(newest.id)) if newest else None
+    safe, unsafe_since = seen if safety.safe else None, 0.0
     looks_back = thorough and newest is not None and not safety.safe
     older = as_known(newest, back_from(newest.id.name, names, chain.raw_header)) if newest and looks_back else ()
     if newest and older:
-        safe, unsafe_since = _safe_newest(node, service, chain, older)
+        safe, unsafe_since = safe_newest(node, service, chain, older, still_at)
     aims = targets(node.bundle, service, node.name, lost) if ours else ()
     made = made_envelopes(node.service(service).envelopes) if thorough else {}
     return Written(
@@ -212,7 +212,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         begun=node.service(service).repository.exists(),
         grant=grant,
         targets=tuple(aim.node for aim in aims),
-        newest=generation_of(newest) if newest else None,
+        newest=seen,
         generations=len(names),
         acknowledged=acknowledged,
         safety=safety,
@@ -261,26 +261,6 @@ def _grant(node: Node, service: str, chain: Chain) -> Grant | None:
     return Grant(newest.epoch, newest.writer, newest.writer == node.name and newest.writer_key == own_key)
 
 
-def _replica_nodes(bundle: Bundle, chain: Chain, header: Header | None) -> tuple[str, ...]:
-    if header is None:
-        return ()
-    keys = {name: member.keys.sign for name, member in bundle.members.items()}
-    return tuple(receipt.holder for receipt in chain.receipts(header.id, keys))
-
-
-def _safe_newest(node: Node, service: str, chain: Chain, older: Iterable[Older]) -> tuple[Generation | None, float]:
-    """The newest whole and safe generation, and since when, as far as was looked, there are some that are not."""
-    since, left = 0.0, SAFE_SEARCH_MAX
-    for it in older:
-        if it.whole and left:
-            left -= 1
-            replica_nodes = _replica_nodes(node.bundle, chain, chain.header(it.name))
-            if judge(node.bundle, service, node.name, replica_nodes).safe:
-                return Generation(it.name, it.time), since
-        since = it.time
-    return None, since
-
-
 # Services held for others
 
 
@@ -299,11 +279,14 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
     older = older_held(replica, header.id.name) if thorough and header and not header.whole else ()
     whole = newest_whole(node, replica, older) if older else receipt
     ceased = node.bundle.former.ceased(service, node.name)
+    word = own_word(node, service)
+    still = word.time if word and header and word.generation == header.id else 0.0
+    is_later = word is not None and whole is not None and word.generation == whole.generation
     return Held(
         service=service,
         rpo_seconds=terms.service.rpo_seconds,
         expected=holder and not ours,
-        newest=generation_of(header) if header else None,
+        newest=generation_of(header, still) if header else None,
         received=utc_seconds(receipt.time) if receipt else 0.0,
         received_age=receipt.age_seconds if receipt else 0,
         lost=tuple(sorted(lost & {*terms.replica_nodes, terms.origin})),
@@ -321,6 +304,8 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         partial=missing_of(node.layout.bundle.parent, terms.service, header, older) if header else (),
         whole_received=utc_seconds(whole.time) if whole else 0.0,
         whole_received_age=whole.age_seconds if whole else 0,
+        still_received=word.received if word and is_later else 0.0,
+        still_received_age=word.received_age if word and is_later else 0,
         elsewhere=ceased.goes if ceased else "",
     )
 

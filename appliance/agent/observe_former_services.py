@@ -48,8 +48,8 @@ def newest_held(replica: Replica) -> str | None:
     return found.name if found else None
 
 
-def generation_of(header: Header) -> Generation:
+def generation_of(header: Header, still: float = 0.0) -> Generation:
     said = (
         header.document.format > 1 or not header.whole
     )  # what the writer knows counts, where its header cannot say it
-    return Generation(header.id.name, utc_seconds(header.time), header.whole, said)
+    return Generation(header.id.name, utc_seconds(header.time), header.whole, said, still)

@@ -15,6 +15,7 @@ STATE/
     sealed/EPOCH-SEQUENCE/  the newest generation's files, hard-linked
     chain/                  grants, headers, list and receipts of the generations this node sealed
     opened/                 the newest holding laid out as a repository, for reading (standby)
+    still.json              the writer's last word that nothing changed, and the receipts for it
     last-boot.json          by which it is told that this machine was perhaps put back or thawed since its last run
     replaced-EPOCH/         repositories that moves put aside; in process mode files, too: replaced-files/
     replaced-trees/         how much of the files that moves put aside is saved, and lists of what may go
@@ -29,6 +30,7 @@ STATE/
   sight/SERVICE             the nodes of the service that this node has seen, and those stated to be missed
   sight/SERVICE.exchanged   the last receipt that each peer showed; SERVICE.alarmed: what froze pruning once already
   sight/SERVICE.shown       since when each peer shows that it has what a former replica node still holds
+  sight/SERVICE.stills      the last word that each peer showed that nothing changed
   sight/SERVICE.left-behind what peers hold that the present history does not continue
   sight/SERVICE.overtaken   a peer that knows more of it than its writer here
   vault/                    what this node holds for others (on a host /srv/appliance/vault); age.json: its own clock

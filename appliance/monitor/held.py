@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from appliance.backup.proofs.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
+from appliance.clock import utc_text
 from appliance.monitor.checks import checks_of
 from appliance.monitor.partial import AT_HOLDER, partial_facts, partial_reasons
 from appliance.monitor.shrink_check import shrink_reasons
@@ -48,6 +49,7 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
     facts = {
         "newest": str(held.newest),
         "age_seconds": round(held_age(held, now)),
+        "still": utc_text(held.newest.still) if held.newest.still else None,
         "expected": held.expected,
         **partial_facts(held.newest, held.partial),
         "rpo_seconds": held.rpo_seconds,
@@ -66,7 +68,8 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
     gone = held.left or held.elsewhere
     kind = "generation" if held.newest.whole else "PARTIAL generation"
     received = f"{kind} {held.newest}, received {format_duration(held_age(held, now))} ago"
-    summary = "; ".join([*([f"it {gone}"] if gone else []), received, room])
+    still = [f"unchanged {format_duration(whole_age(held, now))} ago"] if held.newest.still else []
+    summary = "; ".join([*([f"it {gone}"] if gone else []), received, *still, room])
     reasons = worst_first(_held_reasons(held, view, now))
     return Judged(held.service, "held", summary, reasons, facts, made, lacks)
 
@@ -77,8 +80,21 @@ def held_age(held: Held, now: Now) -> float:
 
 
 def whole_age(held: Held, now: Now) -> float:
-    """The same of the newest generation that is whole; since ever when none is."""
-    return max(0.0, now.age - held.whole_received_age, now.wall - held.whole_received if held.whole_received else 0.0)
+    """Seconds since the newest generation came that is whole, or since the word that nothing changed since; since ever
+    when none is."""
+    return max(0.0, now.wall - whole_came(held, now))
+
+
+def whole_came(held: Held, now: Now) -> float:
+    """When that was, by whichever clock says that it is longer ago: a wall clock that was set forward meanwhile makes
+    nothing fresh."""
+    came = _came(held.whole_received, held.whole_received_age, now)
+    return max(came, _came(held.still_received, held.still_received_age, now)) if held.still_received else came
+
+
+def _came(received: float, received_age: int, now: Now) -> float:
+    by_age = now.wall - (now.age - received_age)
+    return min(received or by_age, by_age)
 
 
 def _since(attempt: Attempt | None, now: Now) -> int | None:

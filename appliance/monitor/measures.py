@@ -8,7 +8,7 @@ from appliance import __version__
 from appliance.monitor import metrics
 from appliance.monitor.failover import is_told
 from appliance.monitor.failover_view import ServiceView
-from appliance.monitor.held import silent_replica_nodes
+from appliance.monitor.held import silent_replica_nodes, whole_came
 from appliance.monitor.metrics import STATES, Metric, Sample
 from appliance.monitor.states import ORDER, Judged, Reason, State
 from appliance.monitor.status import Status
@@ -87,8 +87,8 @@ def _written(written: Written, view: View) -> Measured:
     for recipient, made in written.envelopes.items():
         yield _sample(metrics.ENVELOPE, made, name, recipient)
     safe = written.safe_newest
-    yield _sample(metrics.NEWEST, written.newest.time if written.newest else None, name)
-    yield _sample(metrics.SAFE, safe.time if safe else None, name)
+    yield _sample(metrics.NEWEST, written.newest.as_of if written.newest else None, name)
+    yield _sample(metrics.SAFE, safe.as_of if safe else None, name)
     # Where none is safe, how long that has been so is what counts: since the first that should be.
     yield _sample(metrics.UNSAFE, written.unsafe_since or None, name)
     yield _sample(metrics.COPIES, len(written.safety.counted), name)
@@ -115,11 +115,8 @@ def _held(held: Held, view: View, now: Now) -> Measured:
     newest = held.newest
     yield _sample(metrics.EXPECTED, int(held.expected), *copy)
     yield _sample(metrics.HELD_RPO, held.rpo_seconds, *copy)
-    yield _sample(metrics.HELD_NEWEST, newest.time if newest else None, *copy)
-    # By whichever clock says that it is longer ago: a wall clock that was set forward meanwhile makes nothing fresh.
-    since_age = now.wall - (now.age - held.whole_received_age)
-    came = min(held.whole_received or since_age, since_age) if newest else None
-    yield _sample(metrics.HELD_CAME, came, *copy)
+    yield _sample(metrics.HELD_NEWEST, newest.as_of if newest else None, *copy)
+    yield _sample(metrics.HELD_CAME, whole_came(held, now) if newest else None, *copy)
     yield _sample(metrics.HELD_EPOCH, newest.epoch if newest else None, *copy)
     yield _sample(metrics.SIZE, held.used_bytes, *copy)
     yield _sample(metrics.QUOTA, held.ceiling_bytes or held.quota_bytes, *copy)

@@ -70,10 +70,12 @@ WORK_FAILURES = Metric(
 
 RUN = Metric("backup_last_run_timestamp_seconds", "End of the last backup attempt, whatever its outcome", BACKUP)
 SUCCESS = Metric("backup_last_success_timestamp_seconds", "Start of the last backup that ended without error", BACKUP)
-NEWEST = Metric("backup_newest_archive_timestamp_seconds", "Source time of the newest sealed generation", BACKUP)
+NEWEST = Metric(
+    "backup_newest_archive_timestamp_seconds", "Time of the state that the newest sealed generation holds", BACKUP
+)
 SAFE = Metric(
     "backup_newest_safe_timestamp_seconds",
-    "Source time of the newest whole generation that the promised peers signed for",
+    "Time of the state that the newest whole generation holds which the promised peers signed for",
     BACKUP,
 )
 UNSAFE = Metric(
@@ -104,10 +106,12 @@ SIZE = Metric("repo_size_bytes", "Bytes used by the copy at a peer", COPY)
 QUOTA = Metric("repo_quota_bytes", "Bytes that the present epoch may fill at a peer", COPY)
 SHORT = Metric("repo_short_bytes", "Used bytes above which a peer will soon refuse generations", COPY)
 HELD_NEWEST = Metric(
-    "replica_newest_archive_timestamp_seconds", "Source time of the newest generation held by a peer", COPY
+    "replica_newest_archive_timestamp_seconds", "Time of the state that the newest generation at a peer holds", COPY
 )
 HELD_CAME = Metric(
-    "replica_last_success_timestamp_seconds", "When a peer accepted and signed for its newest whole generation", COPY
+    "replica_last_success_timestamp_seconds",
+    "When a peer last signed for its newest whole generation, or that nothing changed since",
+    COPY,
 )
 EXPECTED = Metric("replica_expected", "1 when new generations of it are due at this peer", COPY)
 HELD_RPO = Metric(

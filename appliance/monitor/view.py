@@ -35,6 +35,14 @@ class Generation:
     time: float
     whole: bool = True
     said: bool = True
+    still: float = 0.0
+    """Until when nothing had changed since, UTC seconds, as its writer and replica nodes signed; 0 where that was never
+    said."""
+
+    @property
+    def as_of(self) -> float:
+        """The moment of which it holds the state."""
+        return max(self.time, self.still)
 
     @property
     def epoch(self) -> int:
@@ -178,6 +186,10 @@ class Held:
     whole_received: float = 0.0
     """When the newest generation came that is whole, and its age below; looked for in a thorough view only."""
     whole_received_age: int = 0
+    still_received: float = 0.0
+    """When the writer's word came that nothing changed since the newest whole generation, and its age below; 0 for
+    never."""
+    still_received_age: int = 0
     sizes: tuple[BackupSize, ...] = ()
     """How much the generations held of the newest one's repository have; looked at in a thorough view only."""
     left: str = ""
@@ -368,7 +380,7 @@ def last_backup(written: Written, attempt: Attempt | None, now: Now) -> float | 
     times = [] if attempt is None or attempt.ok_time is None else [attempt.ok_time]
     settled = attempt is not None and bool(attempt.mark) and attempt.failures > PARTIAL_RETRIES
     if written.newest and (attempt is None or not attempt.failures or settled or written.newest.time > attempt.time):
-        times.append(written.newest.time)
+        times.append(written.newest.as_of)
     last = max(times, default=None)
     age = attempt.age if attempt is not None and settled else attempt.ok_age if attempt is not None else None
     if last is None or last <= now.wall or age is None:

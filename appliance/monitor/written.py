@@ -153,7 +153,7 @@ def _age_reasons(written: Written, now: Now) -> Iterator[Reason]:
         )
         return
     safe = written.safe_newest
-    age = now.wall - (safe.time if safe else written.unsafe_since or written.newest.time)
+    age = now.wall - (safe.as_of if safe else written.unsafe_since or written.newest.as_of)
     kind = "safe" if written.newest.whole else "whole and safe"
     what = f"the newest {kind} generation, {safe}," if safe else f"no generation is {kind}, and the first"
     remedy = f"Type `appliance backup run {written.service}`."
@@ -211,7 +211,8 @@ def _written_facts(written: Written, attempt: Attempt | None, view: View, now: N
         "epoch": written.grant.epoch if written.grant else None,
         "writer": written.grant.writer if written.grant else None,
         "newest": str(newest) if newest else None,
-        "newest_age_seconds": round(now.wall - newest.time) if newest else None,
+        "newest_age_seconds": round(now.wall - newest.as_of) if newest else None,
+        "still": utc_text(newest.still) if newest and newest.still else None,
         "safe": written.safety.safe,
         "accepted": [
             {"path": it.path, "reason": it.reason, "since": utc_text(it.since), "on": utc_text(it.on)}
@@ -221,7 +222,7 @@ def _written_facts(written: Written, attempt: Attempt | None, view: View, now: N
         "promised": written.safety.promised,
         "missing": list(written.missing),
         "safe_newest": str(safe) if safe else None,
-        "safe_age_seconds": round(now.wall - safe.time) if safe else None,
+        "safe_age_seconds": round(now.wall - safe.as_of) if safe else None,
         "rpo_seconds": written.rpo_seconds,
         "next_run_seconds": _next_run(written, attempt, view, now),
         "failures": attempt.failures if attempt else 0,

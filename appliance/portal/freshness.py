@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from appliance.agent.memory import Memory
-from appliance.agent.observe import SAFE_SEARCH_MAX, Observer, now_of
+from appliance.agent.observe import Observer, now_of
+from appliance.agent.observe_safety import SAFE_SEARCH_MAX
 from appliance.backup.peers.counted import Safety
 from appliance.backup.peers.exchange import shown_receipts
 from appliance.backup.peers.safety import judge
+from appliance.backup.still.heard import heard
+from appliance.backup.still.words import as_of
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.stored_grants import stored_grant
@@ -24,6 +27,7 @@ from appliance.errors import ApplianceError
 from appliance.monitor.states import of_age
 from appliance.monitor.view import Held, Missing, View
 from appliance.node.handle import Node
+from appliance.trust.generation import Header
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def _of(node: Node, view: View, service: str) -> Freshness | None:
     held = next((it for it in view.held if it.service == service), None)
     for written in view.written:
         if written.service == service and written.ours:
-            safe = written.safe_newest.time if written.safe_newest else _held_safe_seconds(node, held)
+            safe = written.safe_newest.as_of if written.safe_newest else _held_safe_seconds(node, held)
             safety = written.safety
             found = Freshness(safe, len(safety.counted), safety.promised, written.rpo_seconds)
             without = tuple((it.path, float(it.since), float(it.on)) for it in written.accepted)
@@ -98,9 +102,17 @@ def _of_held(node: Node, held: Held) -> Freshness | None:
     newest = safety_of(held.newest.name, held.newest.epoch)
     older = (it for it in islice(replica.newest_first(), SAFE_SEARCH_MAX) if it.held)
     safe = held.newest.name if newest.safe else next((it.name for it in older if safety_of(it.name, it.epoch).safe), "")
-    safe_seconds = utc_seconds(read_stored_header(node, replica, safe).time) if safe else None
+    safe_seconds = _as_of(node, held, read_stored_header(node, replica, safe)) if safe else None
     found = Freshness(safe_seconds, len(newest.counted), newest.promised, held.rpo_seconds)
     return replace(found, whole=newest.whole, partial=_pairs(held.partial))
+
+
+def _as_of(node: Node, held: Held, header: Header) -> float:
+    """The moment of which the generation of `header` holds the state, by what its writer and holders signed since."""
+    writer = stored_grant(replica_of(node, held.service), node.bundle, header.epoch).writer
+    words, now = heard(node, held.service), node.clock.now()
+    still = as_of(node.bundle, held.service, writer, header.id, words, held.lost, now)
+    return max(utc_seconds(header.time), still)
 
 
 def _pairs(partial: tuple[Missing, ...]) -> tuple[tuple[str, float | None], ...]:

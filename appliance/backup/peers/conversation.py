@@ -16,6 +16,7 @@ from typing import Any
 from appliance.backup.chain.grants import granters_of
 from appliance.backup.peers.rate_limit import at_once, rate_limit_of
 from appliance.backup.peers.shown import read_names, read_numbers, read_shown
+from appliance.backup.still.words import Signed
 from appliance.backup.vault.wire import COMMAND, PROTOCOL, Channel, Closed
 from appliance.errors import ApplianceError, IntegrityError, Unreachable
 from appliance.host.files import write_atomic
@@ -63,6 +64,10 @@ class Head:
     """The statements that it shows about nodes it misses, raw: a caller that uses one checks it."""
     reads: int = 1
     """The latest format of a generation's header that it reads; a former version does not say."""
+    reads_still: int = 0
+    """The same of the word that nothing changed; 0 where it takes none."""
+    still: Signed | None = None
+    """The last such word that it took, with its receipt; None without one that holds."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,8 @@ def read_head(frame: dict[str, Any], peer: Member, service: str, granters: Grant
             receipt=shown.receipt(frame["receipt"]) if frame["receipt"] else None,
             absences=tuple(str(raw) for raw in frame.get("absences", ())),
             reads=int(frame.get("reads", {}).get("generation", 1)),
+            reads_still=int(frame.get("reads", {}).get("still", 0)),
+            still=shown.still(frame.get("still")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise IntegrityError(f"{peer.name} gave an answer that is not a head ({error}).") from error

@@ -28,6 +28,7 @@ from appliance.backup.peers.fetch import short_name
 from appliance.backup.peers.last_seen import record
 from appliance.backup.peers.push import check_lineage
 from appliance.backup.peers.replicate import ReplicaHead, Replicated, ask_head, replicate
+from appliance.backup.still.heard import remember_shown
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.maintenance.act_effects import passed_over
 from appliance.backup.vault.maintenance.former_replica import note_shown_receipts, required_nodes
@@ -109,6 +110,7 @@ def exchange(node: Node, service: str) -> Findings:
         conflicts=conflicts,
     )
     _note_shown(node, service, heads, stored)
+    remember_shown(node, service, {peer: it.head.still for peer, it in heads.items() if it.head.still}, owing)
     _tell(node, findings)
     _compare_as_writer(node, service, heads)
     return findings

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from appliance.backup.still.words import Signed, read_signed, read_word
 from appliance.backup.vault.call import is_texts
 from appliance.errors import IntegrityError
 from appliance.trust.bundle import Member
@@ -51,6 +52,13 @@ class Shown:
         if receipt.holder != self.peer.name:
             raise IntegrityError(f"{self.peer.name} shows a receipt of {receipt.holder}.")
         return receipt
+
+    def still(self, values: object) -> Signed | None:
+        """The peer's last word that nothing changed. A vault keeps it through rotations of keys, so that one which does
+        not hold is no word, and no reason to believe nothing else."""
+        signed = read_signed(values)
+        keys = {epoch: grant.writer_key for epoch, grant in self.grants.items()}
+        return signed if signed and read_word(self.peer, self.service, signed, keys.get) else None
 
     def _check_service(self, service: str) -> None:
         if service != self.service:

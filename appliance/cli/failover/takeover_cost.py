@@ -13,10 +13,12 @@ from dataclasses import dataclass
 
 from appliance.backup.peers.fetch import Survey, survey_all
 from appliance.backup.proofs.proofs import load_proofs
+from appliance.backup.still.heard import own_word
+from appliance.backup.still.words import Word, read_word
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.replicas import replica_of
 from appliance.cli.arguments import command
-from appliance.clock import utc_seconds
+from appliance.clock import utc_seconds, utc_text
 from appliance.errors import ApplianceError
 from appliance.failover.forms.form import HANDOVER_SECONDS
 from appliance.node.handle import Node
@@ -26,7 +28,8 @@ from appliance.units import format_duration
 
 @dataclass(frozen=True)
 class TakeoverCost:
-    """`saved`: when the one to begin from was sealed, "" when nobody who answered tells; `why` says who did not answer.
+    """`saved`: of when the state is that one begins from, "" when nobody who answered tells; `why` says who did not
+    answer.
     `generation`: its name if an act names it, "" for the newest. `drilled`: when everything was last restored here, ""
     for never. Seconds are None while they cannot be told."""
 
@@ -44,7 +47,7 @@ def cost_of_takeover(node: Node, service: str, generation: str = "") -> Takeover
     """Return the cost of a takeover of `service` from `generation`, or from the newest, now, as this node can see
     it."""
     seen, whole = survey_all(node, service), load_proofs(node.service(service)).whole
-    saved = sealed_at(_headers(node, service, seen, generation), generation)
+    saved = saved_at(_headers(node, service, seen, generation), generation, _words(node, service, seen))
     lease = node.bundle.territory.lease_seconds
     return TakeoverCost(
         service=service,
@@ -69,11 +72,22 @@ def _headers(node: Node, service: str, seen: Survey, generation: str) -> list[He
     return found
 
 
-def sealed_at(headers: Collection[Header], generation: str) -> str:
-    """When `generation` was sealed, or the newest of `headers` for ""; "" when none of them tells."""
-    if generation:
-        return next((header.time for header in headers if header.id.name == generation), "")
-    return max(headers, key=lambda header: header.id).time if headers else ""
+def _words(node: Node, service: str, seen: Survey) -> list[Word]:
+    """The word of the writer that nothing changed, as each node that answered took it, and this one. One is enough: a
+    takeover begins from the copy of one."""
+    writers = {grant.epoch: grant.writer_key for head in seen.heads for grant in head.grants}
+    shown = [(node.bundle.member(head.peer), head.still) for head in seen.heads if head.still]
+    found = [read_word(member, service, signed, writers.get) for member, signed in shown]
+    return [word for word in (*found, own_word(node, service)) if word]
+
+
+def saved_at(headers: Collection[Header], generation: str, words: Collection[Word] = ()) -> str:
+    """Return of when the state is that `generation` holds, or the newest of `headers` for ""; "" when none tells."""
+    found = sorted((it for it in headers if generation in ("", it.id.name)), key=lambda it: it.id)
+    if not found:
+        return ""
+    saved = found[-1]
+    return max(saved.time, *(utc_text(it.time) for it in words if it.generation == saved.id), "")
 
 
 def text_of(it: TakeoverCost) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance.errors import IntegrityError
 from appliance.trust import signed
 from appliance.trust.generation import EPOCH_MAX, SEQUENCE_MAX, GenerationId, Header
 from appliance.trust.signed import NAME, SHA256, Document
@@ -43,6 +44,15 @@ def make_still(key: Ed25519PrivateKey, *, header: Header, number: int, time: str
         "time": time,
     }
     return signed.make(TYPE, fields, key)
+
+
+def claimed_epoch(raw: bytes) -> int:
+    """The epoch of a statement before anything of it is checked: it says which grant names its writer."""
+    fields = signed.parse(signed.split(raw, TYPE, bytes_max=BYTES_MAX)[0], TYPE, (1,))
+    epoch = fields.get("epoch")
+    if type(epoch) is not int:
+        raise IntegrityError(f'{TYPE}: field "epoch" is missing.')
+    return epoch
 
 
 def read_still(raw: bytes, writer_key: str) -> Still:

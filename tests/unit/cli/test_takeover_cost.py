@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.cli.failover.takeover_cost import TakeoverCost, sealed_at, text_of
+from appliance.backup.still.words import Word
+from appliance.cli.failover.takeover_cost import TakeoverCost, saved_at, text_of
+from appliance.clock import utc_seconds
 from appliance.trust.generation import Header
 from appliance.trust.signed import Document
 
@@ -51,6 +53,13 @@ def test_it_says_what_is_lost_and_for_how_long_clients_wait(it: TakeoverCost, se
 
 
 def test_what_is_lost_is_counted_from_the_generation_that_the_act_names() -> None:
-    assert sealed_at((CLEAN, NEWEST), CLEAN.id.name) == CLEAN.time
-    assert sealed_at((CLEAN, NEWEST), "") == NEWEST.time
-    assert sealed_at((NEWEST,), CLEAN.id.name) == "", "the time of another would be a wrong loss"
+    assert saved_at((CLEAN, NEWEST), CLEAN.id.name) == CLEAN.time
+    assert saved_at((CLEAN, NEWEST), "") == NEWEST.time
+    assert saved_at((NEWEST,), CLEAN.id.name) == "", "the time of another would be a wrong loss"
+
+
+def test_nothing_is_lost_until_when_one_node_knows_that_nothing_changed() -> None:
+    later, latest = "2026-11-26T09:00:00Z", "2026-11-26T09:15:00Z"
+    words = [Word("hermitage", NEWEST.id, utc_seconds(it), 0.0, 0) for it in (later, latest)]
+    assert saved_at((CLEAN, NEWEST), "", words) == latest
+    assert saved_at((CLEAN, NEWEST), CLEAN.id.name, words) == CLEAN.time

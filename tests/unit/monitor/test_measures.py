@@ -228,3 +228,16 @@ def test_a_share_is_full_when_its_epoch_is_though_a_part_is_kept_for_the_next() 
     assert (reason.state, reason.check) == ("failed", "quota")
     assert "70 GiB of 70 GiB that an epoch may fill of its 100 GiB" in reason.sentence
     assert samples(seen)["repo_quota_bytes", "docs-z", "commune-a"] == 70 * GIB
+
+
+def test_a_word_that_nothing_changed_dates_the_service_and_its_copy() -> None:
+    """An alert compares the two, so that both must have the same moment."""
+    seen = {
+        "written": [{"sequence": 3, "sealed": "9h", "still": "10m"}],
+        "held": [{"service": "docs-z", "received": "9h", "still": "10m"}],
+    }
+    found = samples(view(now(), seen))
+    assert found["backup_newest_safe_timestamp_seconds", "docs-a"] == NOON - 600
+    assert found["backup_newest_archive_timestamp_seconds", "docs-a"] == NOON - 600
+    assert found["replica_newest_archive_timestamp_seconds", "docs-z", "commune-a"] == NOON - 600
+    assert found["replica_last_success_timestamp_seconds", "docs-z", "commune-a"] == NOON - 600

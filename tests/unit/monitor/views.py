@@ -44,8 +44,9 @@ def before(moment: Now, text: str) -> float:
     return utc_seconds(text) if "T" in text else moment.wall - parse_duration(text)
 
 
-def generation(moment: Now, sequence: int, ago: str, *, whole: bool = True) -> Generation:
-    return Generation(f"00002.{sequence:010d}.{'a' * 16}", before(moment, ago), whole)
+def generation(moment: Now, sequence: int, ago: str, *, whole: bool = True, still: str = "") -> Generation:
+    unchanged = before(moment, still) if still else 0.0
+    return Generation(f"00002.{sequence:010d}.{'a' * 16}", before(moment, ago), whole, still=unchanged)
 
 
 def partial(moment: Now, words: Mapping[str, Any]) -> tuple[Missing, ...]:
@@ -58,13 +59,13 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
     epoch (of the grant; generations are of epoch 2), envelopes (how long ago each was made), inherited (recipients in
     the newest), recovery_key (whether the bundle names one), overtaken (the sentence and the remedy), accounts (how
     long ago they were changed), shrunken (the sentence), partial (paths that the newest lacks), put_aside (folders),
-    trees
-    (fields of each)."""
+    trees (fields of each), still (how long ago nothing had changed since the newest)."""
     every = 0 if "daily" in words else words.get("every", 1)
     sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
     grant = words.get("grant", "commune-a")
     whole = "partial" not in words
-    newest = generation(moment, sequence, words["sealed"], whole=whole) if sequence else None
+    still = words.get("still", "")
+    newest = generation(moment, sequence, words["sealed"], whole=whole, still=still) if sequence else None
     safety = Safety(at, at, words.get("copies", 2), whole) if newest else Safety((), (), 2)
     safe = generation(moment, 1, words["safe"]) if "safe" in words else newest if safety.safe else None
     return Written(
@@ -97,18 +98,20 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
 def held(moment: Now, words: Mapping[str, Any]) -> Held:
     """`words`: service, sequence, received (how long ago by both clocks), targets, lost, damage, used, frozen, forks,
     elsewhere, sizes (sequence to MiB and how long ago), partial (as in `written`), whole (how long ago a whole one
-    came)."""
-    sequence, ago = words.get("sequence", 1), words.get("received", "1h")
+    came), still (how long ago the word came that nothing changed since), still_uptime (the same by our age)."""
+    sequence, ago, still = words.get("sequence", 1), words.get("received", "1h"), words.get("still", "")
     return Held(
         service=words.get("service", "docs-z"),
         rpo_seconds=int(parse_duration(words.get("rpo", "1d"))),
         expected=words.get("expected", True),
-        newest=generation(moment, sequence, ago, whole="partial" not in words) if sequence else None,
+        newest=generation(moment, sequence, ago, whole="partial" not in words, still=still) if sequence else None,
         received=before(moment, ago),
         partial=partial(moment, words),
         whole_received=before(moment, words.get("whole", ago)),
         whole_received_age=moment.age - int(parse_duration(words.get("uptime", words.get("whole", ago)))),
         received_age=moment.age - int(parse_duration(words.get("uptime", ago))),
+        still_received=before(moment, still) if still else 0.0,
+        still_received_age=moment.age - int(parse_duration(words.get("still_uptime", still))) if still else 0,
         lost=tuple(words.get("lost", ())),
         targets=tuple(words.get("targets", ())),
         quota_bytes=100 * GIB,
