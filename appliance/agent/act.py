@@ -70,12 +70,12 @@ def _back_up(node: Node, work: BackUp) -> Outcome:
     """A peer that failed is a failed push, not a failed backup, and so is a branch; a source that could not be read is
     one."""
     from appliance.backup.writer import writer
-    from appliance.branches.backup import save_branches
+    from appliance.branches.backup import save_branches, waits
     from appliance.node.failover_status import is_handing_over
 
-    run = writer.run(node, work.service)
+    run = writer.run(node, work.service, may_be_still=not waits(node, work.service))
     handing_over = is_handing_over(node.layout.failover, work.service, node.clock.boot_id())
-    unsaved = save_branches(node, run, handing_over=handing_over)
+    unsaved = () if run.still else save_branches(node, run, handing_over=handing_over)
     left_out = tuple((item.path, item.reason) for item in run.left_out[:LEFT_OUT_MAX])
     made = run.created
     figures = {"files": made.files, "bytes": made.original_bytes, "new_bytes": made.deduplicated_bytes}

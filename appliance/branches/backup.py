@@ -57,6 +57,11 @@ from appliance.units import DAY
 TRIED_AGAIN_SECONDS = 7 * DAY
 
 
+def waits(node: Node, service: str) -> bool:
+    """Whether a branch may have to be saved after a run: then that is a full one."""
+    return any(not it.is_left for it in branches(node.layout, service))
+
+
 def save_branches(node: Node, done: Run, *, again: bool = False, handing_over: bool = False) -> tuple[Failure, ...]:
     """Save those that the repository lacks, after the run `done`; what could not be, and why. Never raises.
 

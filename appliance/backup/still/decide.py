@@ -31,10 +31,10 @@ class Full:
 
 @dataclass(frozen=True)
 class SayStill:
-    """Say that nothing changed since the generation of `header`, whose newest archive is `archive`."""
+    """Say that nothing changed since the generation of `header`, which `note` is about."""
 
     header: Header
-    archive: str
+    note: Note
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def decide(
         return Full("there is no generation")
     reason = _of_own(note, own) or seen.unfit or _of_clocks(note, seen) or _of_source(note, seen)
     reason = reason or _of_peers(own.newest, targets, peers)
-    return Full(reason) if reason else SayStill(own.newest, note.archive)
+    return Full(reason) if reason else SayStill(own.newest, note)
 
 
 def _of_own(note: Note, own: Own) -> str:

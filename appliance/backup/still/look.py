@@ -36,7 +36,7 @@ class Look:
     unfit: str = ""
 
 
-def begin(node: Node) -> tuple[float, float]:
+def begin_look(node: Node) -> tuple[float, float]:
     """The clocks, for `look`, to be read before the walk."""
     return node.clock.now(), node.clock.boottime()
 

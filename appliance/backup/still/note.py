@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.still.look import Look
+from appliance.borg.model import Created
 from appliance.host.files import fsync_folder
 from appliance.host.layout import ServiceLayout
 from appliance.host.records import Record
@@ -20,10 +21,13 @@ from appliance.trust.generation import Header
 
 @dataclass(frozen=True)
 class Note:
-    """`generation` is the digest of the header of the generation whose newest archive is `archive`."""
+    """`generation` is the digest of the header of the generation whose newest archive is `archive`, in which borg saw
+    so many `files` and `bytes`."""
 
     generation: str
     archive: str
+    files: int
+    bytes: int
     same: dict[str, str]
     wall: float
     boottime: float
@@ -45,11 +49,11 @@ def remove(layout: ServiceLayout) -> None:
         fsync_folder(_path(layout).parent)
 
 
-def write(layout: ServiceLayout, header: Header, archive: str, seen: Look) -> None:
-    """After all else of a run, which sealed the generation of `header` with `archive` as its newest."""
+def write(layout: ServiceLayout, header: Header, made: Created, seen: Look) -> None:
+    """After all else of a run, which sealed the generation of `header` with what it `made` as the newest archive."""
     if not seen.unfit:
-        same = dict(seen.same)
-        NOTES.save(_path(layout), Note(header.id.digest, archive, same, seen.wall, seen.boottime, seen.changed_ns))
+        what = (header.id.digest, made.archive, made.files, made.original_bytes)
+        NOTES.save(_path(layout), Note(*what, dict(seen.same), seen.wall, seen.boottime, seen.changed_ns))
 
 
 def _path(layout: ServiceLayout) -> Path:

@@ -22,9 +22,12 @@ from collections.abc import Callable
 from appliance.backup.chain.chain import Chain, Sealed
 from appliance.backup.chain.lineage import remember
 from appliance.backup.chain.seal import is_compacting, seal
+from appliance.backup.peers.last_seen import lost_now
 from appliance.backup.peers.readers import replica_nodes_read
+from appliance.backup.still.heard import heard, still_of
 from appliance.backup.writer import saved
 from appliance.borg.folder import index_bytes, reserve_lifted, room_wanted
+from appliance.clock import utc_text
 from appliance.errors import NoSpace
 from appliance.host.disks import reserve
 from appliance.host.layout import ServiceLayout
@@ -48,7 +51,9 @@ def seal_compacted(node: Node, service: str, chain: Chain, grant: Grant) -> Seal
     layout, newest = node.service(service), chain.newest()
     if newest is None or not is_compacting(layout) or _pinned_bytes(layout, newest) < PINNED_BYTES_MIN:
         return None
-    return seal_with_room(node, service, chain, grant, time=newest.header.time)
+    # Its newest archive is the same, and so is the moment of which that holds the state.
+    still = still_of(node, service, chain, heard(node, service), lost_now(node, service), newest.header.id)
+    return seal_with_room(node, service, chain, grant, time=max(newest.header.time, utc_text(still)))
 
 
 def seal_with_room(node: Node, service: str, chain: Chain, grant: Grant, *, time: str = "") -> Sealed:

@@ -2,13 +2,12 @@
 
 Order matters: the lineage is compared with the peers before borg writes (a rolled-back node must not), counters are
 checked before each writing borg, the header is durable here before its first byte leaves, and only receipts make a
-backup safe.
+backup safe. A run that may be `still`, and finds that nothing changed, starts no borg and seals nothing.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -30,12 +29,15 @@ from appliance.backup.peers.last_seen import absent_nodes, current_targets, lost
 from appliance.backup.peers.push import Pushed, check_lineage, push_all
 from appliance.backup.peers.readers import note_readers
 from appliance.backup.peers.safety import judge
-from appliance.backup.sources import Failure, LeftOut, PostgresServer, Prepared, ReadFrom, SourceSpec, prepare
+from appliance.backup.sources import Failure, LeftOut, Prepared, ReadFrom, prepare
+from appliance.backup.still import note as still_note
+from appliance.backup.still.ask import Asked, Still
+from appliance.backup.still.look import Look, begin_look, look
 from appliance.backup.writer import accepted, noted_archives, saved
 from appliance.backup.writer.begin import seal_envelopes
 from appliance.backup.writer.compacted import keep_room, seal_compacted, seal_with_room, with_reserve, with_room
 from appliance.backup.writer.counters import set_counter
-from appliance.backup.writer.manifest import Aged, Manifest
+from appliance.backup.writer.manifest import Manifest
 from appliance.backup.writer.manifests import (
     add_companion,
     after_borg,
@@ -46,7 +48,7 @@ from appliance.backup.writer.manifests import (
     resolve,
     warned,
 )
-from appliance.backup.writer.own import own_paths
+from appliance.backup.writer.source_of import aged_now, source_spec
 from appliance.backup.writer.source_sizes import must_stay, note_run, pruning_paused
 from appliance.borg.client import Borg
 from appliance.borg.errors import DiskFull, RepositoryDamaged
@@ -59,9 +61,7 @@ from appliance.borg.segments import committed
 from appliance.clock import utc_text
 from appliance.errors import Busy, IntegrityError, NotFound, Refused
 from appliance.host.files import locked
-from appliance.host.identity import machine_id
 from appliance.node.handle import Node
-from appliance.territory.implicit import is_implicit
 from appliance.trust.grant import Grant
 from appliance.trust.keys import load_key, public_line
 
@@ -87,16 +87,24 @@ class Run:
     read_from: tuple[ReadFrom, ...]
     failures: tuple[Failure, ...]
     seconds: float
+    still: str = ""
+    """When nothing had changed since `sealed`, as all that must hold it signed; "" of a run that saved everything."""
 
 
-def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None = None) -> Run:
+def run(
+    node: Node, service: str, on_progress: Callable[[Progress], None] | None = None, *, may_be_still: bool = False
+) -> Run:
     """Back up `service` now and bring it to its peers; raise the named error that stopped it.
 
-    A peer that fails is in `pushed` and in `safety`, and stops nobody else.
+    A peer that fails is in `pushed` and in `safety`, and stops nobody else. `may_be_still`: nobody asked for a
+    generation, so the word that nothing changed will do.
     """
     started = time.monotonic()
     with Lines(node) as lines:
-        sealed, created, source, manifest = _save_and_seal(node, service, lines, on_progress)
+        done = _save_and_seal(node, service, lines, on_progress, may_be_still)
+        if isinstance(done, Still):
+            return _still_run(node, done, time.monotonic() - started)
+        sealed, created, source, manifest = done
         pushed = push_newest(node, service, lines)
     left_out = all_left_out(created, source, manifest)
     node.journal.write(
@@ -109,23 +117,36 @@ def run(node: Node, service: str, on_progress: Callable[[Progress], None] | None
     return Run(service, created, manifest, sealed, pushed, safety, left_out, source.read_from, source.failures, seconds)
 
 
+def _still_run(node: Node, still: Still, seconds: float) -> Run:
+    header, source = still.sealed.header, still.source
+    node.journal.write("still", service=header.service, generation=str(header.id), time=still.time)
+    made, safety = (still.created, still.manifest, still.sealed, ()), safety_of(node, header.service)
+    return Run(header.service, *made, safety, source.left_out, source.read_from, (), seconds, still.time)
+
+
 def _save_and_seal(
-    node: Node, service: str, lines: Lines, on_progress: Callable[[Progress], None] | None
-) -> tuple[Sealed, Created, Prepared, Manifest]:
+    node: Node, service: str, lines: Lines, on_progress: Callable[[Progress], None] | None, may_be_still: bool
+) -> tuple[Sealed, Created, Prepared, Manifest] | Still:
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
         _refuse_opening(node, service)
         chain = chain_of(node, service)
         grant = own_grant(node, chain)
-        compare(node, service, chain, lines)
+        found = compare(node, service, chain, lines)
         seal_envelopes(node, service)
+        asked = Asked(node, chain, grant, found.heads, lines) if may_be_still else None
         with repairable(service), _pruning_makes_room(service):
-            created, source, manifest = _save(node, service, grant, on_progress)
+            done = _save(node, service, grant, on_progress, asked)
+        if isinstance(done, Still):
+            return done
+        created, source, manifest, seen = done
         sealed = seal_now(node, service, chain, grant)
         # Before the push, which may take hours and be cut: a pruning would not know that the source has shrunk.
         kept = partial(manifests, Borg(own_repository(layout)), service)
         note_run(node, service, sealed.header.epoch, created.archive, manifest, kept)
         keep_room(node, service)
+        if manifest.whole and not manifest.accepted_count:
+            still_note.write(layout, sealed.header, created, seen)
     return sealed, created, source, manifest
 
 
@@ -191,11 +212,11 @@ def own_grant(node: Node, chain: Chain) -> Grant:
     return grant
 
 
-def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
+def compare(node: Node, service: str, chain: Chain, lines: Lines) -> Survey:
     """Ask the peers what they know; raise PeerIsAhead when one, or this machine's memory, knows more than `chain`.
 
     It comes before borg writes, and sets the counter to where that may. It waits for no node that is unseen for long.
-    Its finding stays for `status`.
+    Its finding stays for `status`; return what the peers answered.
     """
     newest = chain.newest()
     witnesses = _witnesses(node, service, chain, newest)
@@ -209,6 +230,7 @@ def compare(node: Node, service: str, chain: Chain, lines: Lines) -> None:
     forget_rollback(node, service, answered)
     note_orphaned(node, service, chain, {head.peer: head.held for head in found.heads})
     set_counter(node.service(service), node.clock, chain.grant().epoch, witnesses, answered)
+    return found
 
 
 def _witnesses(node: Node, service: str, chain: Chain, newest: Sealed | None) -> frozenset[str]:
@@ -221,8 +243,8 @@ def _witnesses(node: Node, service: str, chain: Chain, newest: Sealed | None) ->
 
 
 def _save(
-    node: Node, service: str, grant: Grant, on_progress: Callable[[Progress], None] | None
-) -> tuple[Created, Prepared, Manifest]:
+    node: Node, service: str, grant: Grant, on_progress: Callable[[Progress], None] | None, asked: Asked | None
+) -> tuple[Created, Prepared, Manifest, Look] | Still:
     layout = node.service(service)
     repository = own_repository(layout)
     borg = Borg(repository, on_progress, lock_wait_seconds=READERS_SECONDS_MAX)
@@ -230,11 +252,16 @@ def _save(
     check_counters()
     bring_to_rest(borg)
     resolve(borg, layout, service, check_counters)
-    with prepare(source_spec(node, service), layout.root / "reading") as source:
+    spec, begun = source_spec(node, service), begin_look(node)
+    with prepare(spec, layout.root / "reading") as source:
         if not source.paths:
             raise NotFound(
                 f"nothing of {service} could be read: {'; '.join(str(failure.error) for failure in source.failures)}"
             )
+        seen = look(node, spec, source, begun)
+        if asked and (still := asked.whether(seen, source)):
+            return still
+        still_note.remove(layout)
         number = f"{grant.epoch}.{next_sequence(chain_of(node, service), grant)}"
         archive = archive_name(service, number, utc_text(node.clock.now()), time.monotonic_ns())
         may_lack = accepted.load(layout)
@@ -247,17 +274,11 @@ def _save(
             add_companion(Borg(repository), layout, archive, manifest)
         saved.end(layout, archive, manifest)
         accepted.end_of_read(node, service, source, manifest)
-        return created, source, manifest
+        return created, source, manifest, seen
 
 
 def _check_counters(repository: Repository, grant: Grant) -> None:
     check_nonce(next_nonce(repository), grant.epoch)
-
-
-def aged_now(node: Node) -> Aged:
-    """Return the age of this machine, and its start: they tell the archives of wrong clocks apart."""
-    machine = hashlib.sha256(f"{node.name} {machine_id()}".encode()).hexdigest()[:12]
-    return Aged(node.ageing.now(), machine, node.clock.boot_id())
 
 
 def bring_to_rest(borg: Borg) -> None:
@@ -273,22 +294,6 @@ def bring_to_rest(borg: Borg) -> None:
         at_rest = False
     if not at_rest:
         borg.recover()
-
-
-def source_spec(node: Node, service: str) -> SourceSpec:
-    """Return what this node reads for `service`, by the bundle."""
-    found = node.bundle.terms(service).service
-    paths = own_paths(node, found) if is_implicit(found) else found.paths
-    below = "" if is_implicit(found) or not node.layout.machine.exists() else str(node.layout.machine)
-    return SourceSpec(found.name, found.kind, paths, found.exclude, found.database, _server(node, service), below)
-
-
-def _server(node: Node, service: str) -> PostgresServer:
-    """The host's own, or that of a database which moves between hosts."""
-    form = node.form(service)
-    if form is None or not form.socket:
-        return PostgresServer()
-    return PostgresServer(host=form.socket.format(service), port=form.port)
 
 
 def prune(node: Node, service: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from appliance.backup.peers.counted import Safety
 from appliance.backup.peers.elsewhere import comes_back, known_writer, moves
 from appliance.backup.peers.last_seen import current_targets
 from appliance.backup.writer import writer
+from appliance.backup.writer.source_of import source_spec
 from appliance.borg.model import Progress
 from appliance.branches.backup import save_branches
 from appliance.cli.arguments import (
@@ -42,7 +43,7 @@ def run(service: str, dry_run: bool) -> int | None:
     node = this_node()
     _check_writes(node, service)
     if dry_run:
-        source = writer.source_spec(node, service)
+        source = source_spec(node, service)
         _show_plan(node, service, (*source.paths, *((f"database {source.database}",) if source.database else ())))
         return None
     expected = node.bundle.terms(service).service.size_bytes

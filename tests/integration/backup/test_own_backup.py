@@ -19,6 +19,7 @@ from appliance.backup.peers.exchange import exchange
 from appliance.backup.peers.openable import open_best
 from appliance.backup.writer import writer
 from appliance.backup.writer.begin import begin, take_first_grant
+from appliance.backup.writer.source_of import source_spec
 from appliance.borg.client import Borg
 from appliance.clock import SimulatedClock
 from appliance.errors import Refused
@@ -104,7 +105,7 @@ def test_it_is_safe_at_its_peers_and_comes_back_without_any_key(own: ProcessTerr
     items = Borg(open_best(node, OWN).repository).items(second.created.archive)
     assert any(f"services/{OWN}/chain/00002.0000000001" in item.path for item in items)
     with pytest.raises(Refused, match="only commune-a can write it"):
-        writer.source_spec(standby, OWN)
+        source_spec(standby, OWN)
 
 
 def test_accounts_lie_ready_for_whoever_takes_a_share_over_and_are_read_once_of_each_generation(

@@ -39,7 +39,7 @@ def header(epoch: int = 2, sequence: int = 7) -> Header:
 
 def note() -> Note:
     changed = int((BEGUN - RACY_SECONDS - 1) * 1e9)
-    return Note(header().id.digest, "docs-a-2.7", dict(SAME), BEGUN, BOOT, changed)
+    return Note(header().id.digest, "docs-a-2.7", 3, 100, dict(SAME), BEGUN, BOOT, changed)
 
 
 def seen(passed: float = QUARTER) -> Look:
@@ -55,7 +55,7 @@ def peers() -> dict[str, Peer]:
 
 
 def test_a_run_that_sees_what_the_one_before_saw_is_still() -> None:
-    assert decide(note(), seen(), own(), TARGETS, peers()) == SayStill(header(), "docs-a-2.7")
+    assert decide(note(), seen(), own(), TARGETS, peers()) == SayStill(header(), note())
 
 
 def test_a_later_run_is_still_by_the_note_of_the_full_one() -> None:
