@@ -33,6 +33,7 @@ class Size:
     runs: int = 5
     parcel_bytes: int = 300 * MIB
     many_files: int = 100_000
+    still_files: int = 200_000
     names: int = 1_000_000
     days: int = 28
     rest_seconds: float = 60.0
@@ -48,6 +49,7 @@ QUICK = Size(
     runs=1,
     parcel_bytes=8 * MIB,
     many_files=500,
+    still_files=600,
     names=1500,
     days=7,
     rest_seconds=1.0,

@@ -23,12 +23,14 @@ from appliance_lab.bench.restoring import one_file, whole_service
 from appliance_lab.bench.saving import against_borgmatic, changed, first_backup, unchanged
 from appliance_lab.bench.starting import starts
 from appliance_lab.bench.takeover import takeover
+from appliance_lab.bench.unchanged.row import still
 from appliance_lab.bench.watched import prometheus, scrape
 
 ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "first": first_backup,
     "changed": changed,
     "unchanged": unchanged,
+    "still": still,
     "borgmatic": against_borgmatic,
     "whole": whole_service,
     "handover": handover,

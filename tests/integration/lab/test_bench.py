@@ -20,6 +20,7 @@ FIGURES_OF_THE_ISSUE = {
     "unchanged-cpu",
     "unchanged-wall",
     "first-cpu",
+    "still-cpu",
     "borgmatic-wall",
     "vault-memory",
     "compaction",
