@@ -22,6 +22,8 @@ from appliance.trust.generation import Header, make_header
 from appliance.trust.grant import Grant, make_grant, make_request, read_request
 from appliance.trust.keys import public_line
 from appliance.trust.receipt import make_receipt
+from appliance.trust.still.receipt import make_still_receipt
+from appliance.trust.still.statement import make_still, read_still
 from appliance.units import DAY
 from tests.integration.liar.lying_channel import LyingChannel
 from tests.worlds.vaults import (
@@ -167,6 +169,15 @@ class Liar:
             time=utc_text(self.vaults.clocks[self.name].now() + self.draw.choice([0, -YEAR, YEAR])),
             age_seconds=self.draw.choice(ages) if age_seconds is None else age_seconds,
         ).decode()
+
+    def forged_still(self) -> dict[str, str]:
+        """A word that only the writer may say, of now or of a time to come, with a receipt that is true."""
+        key, now = self.vaults.signing_key(self.name), self.vaults.clocks[self.name].now()
+        time = utc_text(now + self.draw.choice([0, -DAY, YEAR]))
+        statement = make_still(key, header=self.a_header(), number=self.draw.randrange(1, 9), time=time)
+        said = read_still(statement, public_line(key))
+        receipt = make_still_receipt(key, holder=self.name, still=said, time=time, age_seconds=1)
+        return {"statement": statement.decode(), "receipt": receipt.decode()}
 
     def forged_header(self) -> str:
         after = self.sealed[max(self.sealed)]
@@ -340,6 +351,7 @@ FORGERIES: Mapping[str, Mapping[str, Callable[[Liar, dict[str, Any]], None]]] = 
         "absences": _forged("absences", lambda liar, it: [*it, *(liar.absence() for _ in range(4))]),
         "reads": _forged("reads", lambda liar, it: {"generation": liar.draw.choice([0, 1, 99, "2"])}),
         "still": _forged("still", lambda liar, it: liar.draw.choice([1, {}, {"statement": "x", "receipt": []}])),
+        "still of its own": _forged("still", lambda liar, it: liar.forged_still()),
         "known": _forged("known", lambda liar, it: 2**62),
     },
     "get": {

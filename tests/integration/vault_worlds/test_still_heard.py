@@ -8,11 +8,13 @@ import pytest
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup.chain.chain import Sealed
+from appliance.backup.chain.chain import Sealed, chain_of
+from appliance.backup.chain.seal import will_compact
 from appliance.backup.peers.conversation import Lines
 from appliance.backup.peers.exchange import exchange
 from appliance.backup.still.heard import SAID, SHOWN, said_file, shown_file
 from appliance.backup.still.send import say_still
+from appliance.backup.writer import compacted
 from appliance.clock import SKEW_SECONDS_MAX, utc_text
 from appliance.monitor.view import Held, Written
 from appliance.portal.freshness import freshness
@@ -140,3 +142,22 @@ def test_a_record_that_cannot_be_read_is_none(begun: World, sealed: Sealed) -> N
     assert seen.newest is not None
     assert seen.newest.still == 0.0
     assert SAID.load_or(said_file(begun.vaults.layout(ORIGIN).service(SERVICE)), None) is None
+
+
+def test_a_generation_that_a_pruning_seals_has_the_date_of_the_last_word(
+    begun: World, sealed: Sealed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its newest archive is that of the generation before it: the service would look hours older until the next run."""
+    newest, _ = begun.run(ORIGIN)
+    pass_time(begun, HOUR)
+    assert say(begun, newest) == ""
+    said = begun.vaults.clocks[ORIGIN].now()
+    pass_time(begun, 900)
+    node = begun.vaults.open(ORIGIN)
+    monkeypatch.setattr(compacted, "PINNED_BYTES_MIN", 1)
+    will_compact(node.service(SERVICE))
+    (node.service(SERVICE).repository / "data/0/1").unlink()
+    chain = chain_of(node, SERVICE)
+    made = compacted.seal_compacted(node, SERVICE, chain, chain.grant())
+    assert made is not None
+    assert made.header.time == utc_text(said)
