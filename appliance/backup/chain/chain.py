@@ -214,6 +214,14 @@ class Chain:
         granters = self._granters.keeping(kept)
         return {grant.epoch: grant for grant in map(granters.read, kept)}
 
+    def grant_of(self, epoch: int) -> Grant | None:
+        """The grant of `epoch`, None where it is not known; what years of takeovers left is not read."""
+        path = self.grants_folder / f"{epoch:05d}"
+        if not path.exists():
+            return None
+        raw = path.read_bytes()
+        return self._granters.keeping([raw]).read(raw)
+
     def raw_grants(self) -> tuple[bytes, ...]:
         """The grants kept here as they are stored, by epoch."""
         folder = self.grants_folder

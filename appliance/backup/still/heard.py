@@ -58,7 +58,7 @@ def still_of(
     node: Node, service: str, chain: Chain, words: Iterable[Word], lost: Collection[str], generation: GenerationId
 ) -> float:
     """Until when `words` prove that the source of `service` was what `generation` holds, as a writer sees it."""
-    grant = chain.grants().get(generation.epoch) if words else None
+    grant = chain.grant_of(generation.epoch) if words else None
     return as_of(node.bundle, service, grant.writer, generation, words, lost, node.clock.now()) if grant else 0.0
 
 
@@ -91,7 +91,7 @@ def _writer_keys(node: Node, service: str) -> Callable[[int], str | None]:
             if epoch in replica.epochs():
                 known[epoch] = stored_grant(replica, node.bundle, epoch).writer_key
             else:
-                grant = chain_of(node, service).grants().get(epoch)
+                grant = chain_of(node, service).grant_of(epoch)
                 known[epoch] = grant.writer_key if grant else None
         return known[epoch]
 

@@ -8,11 +8,11 @@ import pytest
 
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
-from appliance.backup.chain.chain import Sealed, chain_of
+from appliance.backup.chain.chain import Chain, Sealed, chain_of
 from appliance.backup.chain.seal import will_compact
 from appliance.backup.peers.conversation import Lines
 from appliance.backup.peers.exchange import exchange
-from appliance.backup.still.heard import SAID, SHOWN, said_file, shown_file
+from appliance.backup.still.heard import SAID, SHOWN, heard, said_file, shown_file, still_of
 from appliance.backup.still.send import say_still
 from appliance.backup.writer import compacted
 from appliance.clock import SKEW_SECONDS_MAX, utc_text
@@ -161,3 +161,16 @@ def test_a_generation_that_a_pruning_seals_has_the_date_of_the_last_word(
     made = compacted.seal_compacted(node, SERVICE, chain, chain.grant())
     assert made is not None
     assert made.header.time == utc_text(said)
+
+
+def test_the_age_of_a_service_is_told_without_reading_what_years_of_takeovers_left(
+    begun: World, sealed: Sealed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert say(begun, sealed) == ""
+    node = begun.vaults.open(ORIGIN)
+    chain = chain_of(node, SERVICE)
+    monkeypatch.setattr(Chain, "grants", None)
+    words = heard(node, SERVICE)
+    assert {it.holder for it in words} == set(TARGETS)
+    assert ago(begun, still_of(node, SERVICE, chain, words, frozenset(), sealed.header.id)) == 0
+    assert chain.grant_of(sealed.header.epoch + 2) is None
