@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from appliance.cli.language.spoken import told
 from appliance.errors import Refused, UsageError
 
 
@@ -16,6 +17,6 @@ def confirm(shown: str, question: str, *, yes: bool, what: str = "this", refusal
         return
     if not sys.stdin.isatty():
         raise UsageError(f"{what} must be confirmed on a terminal, and there is none.", remedy="Say --yes.")
-    click.echo(shown, err=True)
-    if not click.confirm(question, err=True):
+    click.echo(told(shown), err=True)
+    if not click.confirm(told(question), err=True):
         raise Refused(refusal)

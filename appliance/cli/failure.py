@@ -15,6 +15,8 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.language.choice import chosen
+from appliance.cli.language.spoken import spoken
 from appliance.cli.options import STATE_VARIABLE
 from appliance.errors import INTERRUPTED, OK, ApplianceError, Forbidden, NoSpace, NotFound, UsageError
 from appliance.units import as_typed
@@ -38,7 +40,8 @@ def report(error: BaseException, argv: Sequence[str]) -> int:
     if os.environ.get(DEBUG_VARIABLE) == "1":
         sys.excepthook(type(error), error, error.__traceback__)
     sentence, code = _explain(error, argv)
-    click.echo(f"appliance: {sentence}", err=True)
+    said = spoken(lambda voice: voice.say(sentence), chosen(argv, os.environ))
+    click.echo(f"appliance: {said}", err=True)
     return code
 
 

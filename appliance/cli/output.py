@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import click
 
+from appliance.cli.language.spoken import told
 from appliance.cli.options import options
 
 SCHEMA = 1
@@ -23,9 +24,8 @@ type Advance = Callable[[int, int], None]
 def emit(data: Mapping[str, object] | Callable[[], Mapping[str, object]], text: str) -> None:
     """Print the result: `data` as one JSON object with its schema under --json, otherwise `text`. Values that cost much
     to make are given as a function, which is called under --json alone."""
-    if options().json:
-        text = _json({"schema": SCHEMA, **(data() if callable(data) else data)})
-    click.echo(text)
+    as_json = options().json
+    click.echo(_json({"schema": SCHEMA, **(data() if callable(data) else data)}) if as_json else told(text))
 
 
 def _json(data: Mapping[str, object]) -> str:
@@ -43,7 +43,7 @@ def say(sentence: str) -> None:
     if options().quiet:
         return
     try:
-        click.echo(sentence, err=True)
+        click.echo(told(sentence), err=True)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):  # what goes to a file on a full disk stops no program
             raise

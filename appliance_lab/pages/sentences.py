@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from appliance.cli.language.catalogue import catalogue
@@ -29,8 +29,16 @@ OF_STATUS = (
     *("backup/chain/orphaned_generations.py", "backup/chain/rollback.py", "backup/peers/elsewhere.py"),
 )
 """The modules whose sentences they print."""
+OF_FINISHED: Mapping[str, tuple[str, ...]] = {
+    "node init": ("cli/node/init.py",),
+    "node accept": ("cli/node/bundle.py",),
+    "backup begin": ("cli/backup/begin.py",),
+    "backup accept": ("cli/backup/begin.py",),
+    "territory grant": ("cli/territory/grant.py", "cli/territory/again.py", "cli/confirm.py"),
+}
+"""The modules of the commands that speak French throughout (`appliance/cli/language/spoken.py: FINISHED`)."""
 _GAP = "{}"
-_COMMAND = re.compile(r"`[^`]+`|^(appliance|rm) .*")
+_COMMAND = re.compile(r"`[^`]+`|^ *(appliance|rm|ansible-playbook) .*")
 _WORD = re.compile("[a-z]{2}")
 
 

@@ -30,6 +30,7 @@ LATE_IMPORTS = {
     ("appliance/cli/node/collect.py", "appliance.host.network.fleet.ask_all"),
     ("appliance/cli/node/trust_host_key.py", "appliance.config.load.load"),
     ("appliance/cli/arguments.py", "appliance.trust.identity.load_territory"),
+    ("appliance/cli/language/spoken.py", "appliance.cli.language.sentences.sentences_of"),
     ("appliance/cli/status/status.py", "appliance.cli.this_status.this_status"),
     ("appliance/cli/restore/find.py", "appliance.cli.restore.found"),
     ("appliance/cli/node/trust_host_key.py", "appliance.config.load.territory_file"),

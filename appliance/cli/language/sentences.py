@@ -16,7 +16,7 @@ from appliance.cli.language.values import CITED, ITEMS, KINDS, PHRASE, in_french
 
 PLACE = re.compile(r"\{([a-z]+)(\d*)\}")
 """A value in a template: its kind, and a number where several are of that kind."""
-_SENTENCE_ENDS = re.compile(r"(?<=[.;:]) (?=[A-Z(`])")
+_SENTENCE_ENDS = re.compile(r"(?<=[.;]) (?=[A-Z(`])")
 _LISTED = "; "
 _ITEM = re.compile(r"(.+?) \(([^()]*)\)(, |$)")
 _WHERE = re.compile(r"(\S*/\S*|[a-z0-9-]+|\S+\.\S+): (.+)", re.DOTALL)

@@ -23,6 +23,7 @@ KINDS: Mapping[str, str] = {
     "names": rf"{_NAME}(?:, {_NAME})*",
     "path": r".+?",
     "size": r"\d[\d.e+]* (?:[KMGT]i)?B",
+    "typed": r"(?:appliance|ansible-playbook) .+?",
     "time": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
     PHRASE: r".+?",
     CITED: r".+?",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,11 @@ from appliance.cli import main
 from appliance.cli.language.catalogue import LOCALE, Untranslated, parse
 from appliance.cli.language.choice import FRENCH
 from appliance.cli.language.sentences import PLACE, Sentences, sentences_of
-from appliance.cli.language.spoken import Voice
+from appliance.cli.language.spoken import FINISHED, Voice
 from appliance.cli.language.values import CITED, ITEMS, KINDS, PHRASE, in_french
 from appliance.cli.status.doctor import answers_of, doctor_text
 from appliance.cli.status.text import status_text
-from appliance_lab.pages.sentences import OF_STATUS, PACKAGE, lacking
+from appliance_lab.pages.sentences import OF_FINISHED, OF_STATUS, PACKAGE, lacking
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.unit.monitor.status_cases import EVERY_CASE, judged
 from tests.worlds.demo import signed_territory
@@ -28,6 +30,8 @@ OF_SENTENCES = {
 }
 STALE_MAX = 12
 """So many entries may be of no sentence: those that the code makes of single words, and what a change left."""
+NO_SENTENCES = ("signing key", "none yet: {}")
+"""`node show` alone prints these; it stands beside `node accept`."""
 FOUND = sentences_of(FRENCH)
 VOICE = Voice(FOUND.say, FOUND.say_or_quote)
 OURS = Sentences(
@@ -125,6 +129,12 @@ def test_each_sentence_in_the_code_of_status_and_doctor_is_in_french() -> None:
     assert [*lacking(OF_STATUS, FRENCH)] == [], "python3 -m appliance_lab.pages.sentences prints the entries to fill in"
 
 
+def test_each_sentence_of_a_finished_command_is_in_french() -> None:
+    assert set(OF_FINISHED) == FINISHED
+    modules = sorted({module for found in OF_FINISHED.values() for module in found})
+    assert [it for it in lacking(modules, FRENCH) if it[1] not in NO_SENTENCES] == []
+
+
 def test_few_entries_are_of_no_sentence_in_the_code() -> None:
     code = {pair for module in PACKAGE.rglob("*.py") for pair in pairs(module.read_text())}
     stale = [it for it in CATALOGUES["status"] if (own := pairs(it)) and len(own & code) < len(own) / 2]
@@ -170,11 +180,71 @@ def test_the_command_speaks_french_and_its_json_does_not(
     assert "it is not backed up: it has no repository yet." in capsys.readouterr().out
 
 
+def test_a_finished_command_says_its_next_lines_in_french(made: ProcessTerritory, tmp_path: Path) -> None:
+    words = [
+        "--state",
+        str(tmp_path / "node"),
+        "node",
+        "init",
+        "commune-z",
+        "--territory-key",
+        str(made.territory_key.with_suffix(".pub")),
+    ]
+    shown = said(["--language", "fr", *words])
+    assert f"{tmp_path / 'node'} est le nœud commune-z du territoire de clef SHA256:" in shown
+    assert (
+        f"Ensuite, recueillez ses clefs publiques\u00a0: appliance --state {tmp_path / 'node'} internal node" in shown
+    )
+    assert not re.search(r"\b(the|its|is|then|next)\b", shown, re.IGNORECASE)
+    assert "Next: collect its public keys:" in said(words)
+
+
+def test_a_command_that_lacks_one_text_goes_on_in_english(
+    made: ProcessTerritory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = "{path} is the node {name} of the territory with the key {path2}."
+    lost = {english: said for english, said in OF_SENTENCES.items() if english != first}
+    monkeypatch.setattr("appliance.cli.language.sentences.sentences_of", {FRENCH: Sentences(lost)}.__getitem__)
+    words = [
+        "--state",
+        str(tmp_path / "node"),
+        "node",
+        "init",
+        "commune-z",
+        "--territory-key",
+        str(made.territory_key.with_suffix(".pub")),
+    ]
+    assert said(["--language", "fr", *words]) == said(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "french"),
+    [
+        (["status"], "/nowhere\u00a0: ce dossier n'existe pas. Vérifiez le chemin après --state, ou créez-y un nœud"),
+        (["status", "--watch", "--not-worse-than", "x"], "--watch et --not-worse-than ne vont pas ensemble."),
+        (["backup", "begin", "--out", "x"], "ce dossier n'existe pas."),
+    ],
+)
+def test_an_error_is_said_in_french_with_its_remedy(words: list[str], french: str) -> None:
+    assert french in said(["--language", "fr", "--state", "/nowhere", *words])
+
+
+def test_an_error_that_has_no_french_is_wholly_english() -> None:
+    assert said(["--language", "fr", "territory", "check", "/nowhere"]) == said(["territory", "check", "/nowhere"])
+
+
+def said(words: list[str]) -> str:
+    """Return what the command line `words` prints on both streams."""
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as error:
+        main.run(words)
+    return out.getvalue() + error.getvalue()
+
+
 def test_a_status_that_lacks_one_text_is_wholly_english(
     made: ProcessTerritory, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = {english: said for english, said in OF_SENTENCES.items() if english != "has no repository yet"}
-    monkeypatch.setattr("appliance.cli.language.spoken.sentences_of", {FRENCH: Sentences(lost)}.__getitem__)
+    monkeypatch.setattr("appliance.cli.language.sentences.sentences_of", {FRENCH: Sentences(lost)}.__getitem__)
     words = ["--state", str(made.nodes["commune-a"].layout.root), "status"]
     assert main.run(["--language", "fr", *words]) == 4
     french = capsys.readouterr().out
