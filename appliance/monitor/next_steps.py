@@ -56,6 +56,8 @@ def _commands(reason: Reason) -> Iterator[dict[str, object]]:
             argv = shlex.split(found[1])
         except ValueError:
             continue
+        if "--watch" in argv:  # it shows what is waited for, and ends when a person ends it
+            continue
         step = _step(reason, "argv", argv, (found[2] or "").strip() or _place(argv))
         when = _sentence_before(reason.remedy[: found.start()])
         yield {**step, "when": when} if _CONDITION.match(when) else step

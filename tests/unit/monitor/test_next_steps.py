@@ -15,6 +15,7 @@ from appliance.monitor.checks import CHECKS
 from appliance.monitor.next_steps import next_steps
 from appliance.monitor.states import Reason, failed
 from appliance.monitor.view import Attempt
+from appliance.monitor.written import IS_COMING
 from tests.unit.monitor.status_cases import CASES, judged
 
 OF_MACHINES = {"disk-health", "keys", "lock", "lock-probe", "public-certificate", "voter"}
@@ -52,6 +53,12 @@ def test_a_remedy_without_a_command_or_with_a_torn_one_is_what_a_person_does() -
 def test_a_remedy_that_repairs_itself_is_waited_for() -> None:
     (step,) = next_steps(Reason("warning", "it is on its way.", "Nothing to do yet.", "copies"))
     assert step["wait"] == "Nothing to do yet."
+
+
+def test_a_look_that_only_a_person_ends_is_no_step() -> None:
+    """An operator who obeys would look for ever."""
+    (step,) = next_steps(Reason("warning", "its first backup is on its way.", IS_COMING, "safe"))
+    assert step["wait"] == IS_COMING
 
 
 def test_a_command_for_a_certain_case_says_in_which_and_is_not_the_only_proposal() -> None:
