@@ -10,7 +10,8 @@ from appliance.backup.chain.chain import chain_of
 from appliance.backup.chain.rollback import load as load_rollback
 from appliance.backup.peers.counted import Safety
 from appliance.backup.peers.elsewhere import comes_back, known_writer, moves
-from appliance.backup.peers.last_seen import current_targets
+from appliance.backup.peers.last_seen import current_targets, lost_now
+from appliance.backup.still.heard import heard, still_of
 from appliance.backup.writer import writer
 from appliance.backup.writer.source_of import source_spec
 from appliance.borg.model import Progress
@@ -105,9 +106,11 @@ def show(service: str) -> int | None:
     keys = {name: member.keys.sign for name, member in node.bundle.members.items()}
     receipts = chain.receipts(newest.header.id, keys) if newest else ()
     grants = chain.grants()
+    words = heard(node, service) if newest else ()
+    still = still_of(node, service, chain, words, lost_now(node, service), newest.header.id) if newest else 0.0
     emit(
-        text.shown_json(service, newest, grants.get(max(grants, default=0)), receipts, safety),
-        text.shown_text(service, newest, receipts, safety),
+        text.shown_json(service, newest, grants.get(max(grants, default=0)), receipts, safety, still),
+        text.shown_text(service, newest, receipts, safety, still),
     )
     return None if safety.safe else WARNINGS
 

@@ -78,8 +78,14 @@ def push_text(service: str, generation: str, pushed: Sequence[Pushed], safety: S
 
 
 def shown_json(
-    service: str, newest: Sealed | None, grant: Grant | None, receipts: Iterable[Receipt], safety: Safety
+    service: str,
+    newest: Sealed | None,
+    grant: Grant | None,
+    receipts: Iterable[Receipt],
+    safety: Safety,
+    still: float = 0.0,
 ) -> dict[str, Any]:
+    """`still`: until when nothing had changed since, UTC seconds; 0 where nobody said so."""
     header = newest.header if newest else None
     return {
         "service": service,
@@ -88,12 +94,15 @@ def shown_json(
         "generation": str(header.id) if header else None,
         "generation_bytes": header.bytes if header else None,
         "sealed": header.time if header else None,
+        "still": utc_text(still) if still else None,
         "receipts": [{"peer": it.holder, "time": it.time} for it in receipts],
         "safety": safety_json(safety),
     }
 
 
-def shown_text(service: str, newest: Sealed | None, receipts: Iterable[Receipt], safety: Safety) -> str:
+def shown_text(
+    service: str, newest: Sealed | None, receipts: Iterable[Receipt], safety: Safety, still: float = 0.0
+) -> str:
     if newest is None:
         return f"{service}: no generation was sealed here yet."
     header = newest.header
@@ -101,6 +110,7 @@ def shown_text(service: str, newest: Sealed | None, receipts: Iterable[Receipt],
         (
             f"{service}: generation {header.id} of {header.time}, {format_bytes(header.bytes)}.",
             *(f"  {it.holder} has held it since {it.time}" for it in receipts),
+            *([f"  nothing changed until {utc_text(still)}, as they signed"] if still else []),
             f"{safety}",
         )
     )

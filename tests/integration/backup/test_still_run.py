@@ -25,7 +25,7 @@ from appliance.backup.still.decide import RACY_SECONDS
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.writer import noted_archives, writer
 from appliance.backup.writer.writer import Run, run
-from appliance.clock import SimulatedClock
+from appliance.clock import SimulatedClock, utc_text
 from appliance.node.handle import Node, open_node
 from appliance_lab.processes.territory import ProcessTerritory
 
@@ -92,6 +92,8 @@ def test_a_run_that_finds_nothing_changed_makes_no_generation_and_keeps_the_serv
     (written,) = (it for it in Observer().look(origin, now_of(origin), Memory()).written if it.service == SERVICE)
     assert written.newest is not None
     assert round(clock.now() - written.newest.as_of) <= 1
+    shown = territory.nodes["commune-a"].cli("backup", "show", SERVICE).stdout.decode()
+    assert f"nothing changed until {utc_text(clock.now())}, as they signed" in shown
 
 
 def test_a_run_that_somebody_asks_for_makes_a_generation(origin: Node, saved: Run) -> None:
