@@ -34,6 +34,7 @@ OF_FINISHED: Mapping[str, tuple[str, ...]] = {
     "node accept": ("cli/node/bundle.py",),
     "backup begin": ("cli/backup/begin.py",),
     "backup accept": ("cli/backup/begin.py",),
+    "territory sign": ("cli/territory/sign.py",),
     "territory grant": ("cli/territory/grant.py", "cli/territory/again.py", "cli/confirm.py"),
 }
 """The modules of the commands that speak French throughout (`appliance/cli/language/spoken.py: FINISHED`)."""

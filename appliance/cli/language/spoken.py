@@ -11,7 +11,7 @@ from appliance.cli.language.catalogue import Untranslated
 from appliance.cli.language.choice import ENGLISH
 from appliance.cli.options import options
 
-FINISHED = frozenset({"node init", "node accept", "backup begin", "backup accept", "territory grant"})
+FINISHED = frozenset({"node init", "node accept", "backup begin", "backup accept", "territory grant", "territory sign"})
 """The commands, apart from `status` and `doctor`, all of whose own sentences are in the catalogue; a test counts."""
 STAYS_ENGLISH = "appliance.stays-english"
 
@@ -54,5 +54,7 @@ def told(text: str) -> str:
 
 
 def _line(line: str, voice: Voice) -> str:
-    """A line that is indented is a command to type."""
-    return line if not line or line.startswith(" ") else voice.say(line)
+    """A command to type has no language; what is indented stays so."""
+    words = line.lstrip()
+    margin = line[: len(line) - len(words)]
+    return line if not words or (margin and words.startswith("appliance ")) else margin + voice.say(words)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from appliance.cli.arguments import FILE_TYPE, identity_option
+from appliance.cli.language.spoken import spoken
 from appliance.cli.output import emit
 from appliance.cli.status.text import EXIT_CODES
 from appliance.cli.territory.status_text import Row, status_json, status_text, worst_first
@@ -50,7 +51,8 @@ def status(file: Path, identity: Path | None, everything: bool, node_deadline: s
         Row(it, territory.sites[it.site].title, _read(answers[it.name], it.name)) for it in territory.nodes.values()
     )
     seconds = time.monotonic() - begun
-    emit(status_json(territory.name, rows, seconds), status_text(rows, seconds, every_reason=everything))
+    text = spoken(lambda voice: status_text(rows, seconds, every_reason=everything, voice=voice))
+    emit(status_json(territory.name, rows, seconds), text)
     return EXIT_CODES[rows[0].state]
 
 

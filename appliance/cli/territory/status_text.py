@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.cli.status.text import ROLES, judged_json
+from appliance.cli.language.spoken import AS_WRITTEN, Voice
+from appliance.cli.status.text import judged_json, role_text, state_width
 from appliance.errors import ApplianceError
 from appliance.monitor.states import ORDER, Judged, Reason, State
 from appliance.monitor.status import Status
@@ -15,7 +16,6 @@ from appliance.territory.model import Node
 from appliance.units import format_count, format_duration
 
 REASONS_SHOWN = 3
-MARGIN = " " * 9
 
 
 @dataclass(frozen=True)
@@ -71,29 +71,33 @@ def _row_json(row: Row) -> dict[str, Any]:
     }
 
 
-def status_text(rows: Sequence[Row], seconds: float, *, every_reason: bool) -> str:
-    """A block for each node: what it says of itself, then what is not well; the last line counts."""
+def status_text(rows: Sequence[Row], seconds: float, *, every_reason: bool, voice: Voice = AS_WRITTEN) -> str:
+    """A block for each node: what it says of itself, then what is not well; the last line counts. A node of another
+    version may say what the catalogue lacks: that is quoted."""
     width = max(len(it.node.name) for it in rows)
-    lines = [line for it in rows for line in _block(it, width, None if every_reason else REASONS_SHOWN)]
+    lines = [line for it in rows for line in _block(it, width, None if every_reason else REASONS_SHOWN, voice)]
     if any(it.reasons for it in rows):
-        lines.append("Type a remedy on the node that names it, as root; `appliance doctor` there says more.")
-    return "\n".join([*lines, _count(rows, seconds)])
+        lines.append(voice.say("Type a remedy on the node that names it, as root; `appliance doctor` there says more."))
+    return "\n".join([*lines, _count(rows, seconds, voice)])
 
 
-def _block(row: Row, width: int, shown: int | None) -> Iterator[str]:
-    yield f"{row.state:8} {row.node.name:{width}}  {row.title}: {_summary(row)}"
+def _block(row: Row, width: int, shown: int | None, voice: Voice) -> Iterator[str]:
+    column, colon = state_width(voice), voice.say(":")
+    margin = " " * (column + 1)
+    yield f"{voice.say(row.state):{column}} {row.node.name:{width}}  {row.title}{colon} {_summary(row, voice)}"
     for judged, reason in row.reasons[:shown]:
-        of = "" if judged.role == "node" else f"{judged.subject} ({ROLES.get(judged.role, judged.role)}): "
-        yield f"{MARGIN}{reason.state}: {of}{reason.sentence} {reason.remedy}".rstrip()
+        of = "" if judged.role == "node" else f"{judged.subject} ({role_text(judged.role, voice)}){colon} "
+        told = " ".join(voice.quote(it) for it in (reason.sentence, reason.remedy) if it)
+        yield f"{margin}{voice.say(reason.state)}{colon} {of}{told}"
     if shown is not None and (more := len(row.reasons) - shown) > 0:
-        yield f"{MARGIN}and {more} more: --all shows them"
+        yield f"{margin}{voice.say(f'and {more} more: --all shows them')}"
 
 
-def _summary(row: Row) -> str:
+def _summary(row: Row, voice: Voice) -> str:
     if isinstance(row.found, ApplianceError):
-        return str(row.found)
+        return voice.quote(str(row.found))
     own = next(it.summary for it in row.judged if it.role == "node")
-    return ", ".join([own, *_counts(row)])
+    return ", ".join([voice.quote(own), *map(voice.say, _counts(row))])
 
 
 def _counts(row: Row) -> Iterator[str]:
@@ -104,8 +108,9 @@ def _counts(row: Row) -> Iterator[str]:
             yield f"{verb} {len(there)}" + ("" if well == len(there) else f" ({well} well)")
 
 
-def _count(rows: Sequence[Row], seconds: float) -> str:
+def _count(rows: Sequence[Row], seconds: float, voice: Voice) -> str:
     answered = sum(isinstance(it.found, Status) for it in rows)
     states = Counter(it.state for it in rows)
-    told = ", ".join(f"{states[state]} {state}" for state in ORDER if states[state])
-    return f"{answered} of {format_count(len(rows), 'node')} answered in {format_duration(seconds)}: {told}."
+    told = ", ".join(f"{states[state]} {voice.say(state)}" for state in ORDER if states[state])
+    of_all = f"{answered} of {format_count(len(rows), 'node')} answered in {format_duration(seconds)}"
+    return f"{voice.say(of_all)}{voice.say(':')} {told}."

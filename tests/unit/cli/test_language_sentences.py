@@ -113,7 +113,7 @@ def test_each_entry_keeps_the_places_of_its_values_and_what_is_typed(english: st
     assert places == {kind + number for kind, number in PLACE.findall(said)}
     assert {kind for kind, _ in PLACE.findall(english)} <= set(KINDS)
     assert re.findall("`[^`]+`", english) == re.findall("`[^`]+`", said)
-    typed = re.compile(r"journalctl|systemctl|appliance [a-z]+|territory\.yml|--[a-z]+")
+    typed = re.compile(r"journalctl|systemctl|(?<!the )appliance [a-z]+|territory\.yml|--[a-z]+")
     assert set(typed.findall(english)) == set(typed.findall(said))
     assert not re.search(r"(?<!`) [:;?!»]", said.replace("`", "")), "a space before : ; ? ! that can break"
 
@@ -197,6 +197,16 @@ def test_a_finished_command_says_its_next_lines_in_french(made: ProcessTerritory
     )
     assert not re.search(r"\b(the|its|is|then|next)\b", shown, re.IGNORECASE)
     assert "Next: collect its public keys:" in said(words)
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_signature_is_told_in_french(made: ProcessTerritory, tmp_path: Path, more: list[str]) -> None:
+    demo, out = LOCALE.parents[1] / "inventory/demo", tmp_path / "bundle"
+    words = ["territory", "sign", str(demo), "--key", str(made.territory_key), "--out", str(out), *more]
+    shown = said(["--language", "fr", *words])
+    assert f"La configuration 1 de demo {'serait signée dans' if more else 'est signée\u00a0:'} {out}" in shown
+    assert "Sans clefs, donc pas encore membres\u00a0: commune-a" in shown
+    assert not re.search(r"\b(the|its|is|then|next)\b", shown, re.IGNORECASE)
 
 
 def test_a_command_that_lacks_one_text_goes_on_in_english(

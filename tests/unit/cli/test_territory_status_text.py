@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from appliance.cli.language.sentences import sentences_of
+from appliance.cli.language.spoken import Voice
 from appliance.cli.territory.status_text import Row, status_json, status_text, worst_first
 from appliance.errors import Unreachable
 from appliance.monitor.states import ORDER, Judged, Reason
@@ -89,3 +91,20 @@ def test_as_json_a_silent_node_has_its_error_and_every_other_what_it_said() -> N
     bad = next(it for it in shown["nodes"] if it["node"] == "bad")
     assert (bad["answered"], bad["error"]) == (True, "")
     assert bad["judged"][0]["reasons"][0]["sentence"] == "the disk is full."
+
+
+def test_in_french_what_a_node_of_another_version_says_is_quoted() -> None:
+    known = sentences_of("fr")
+    shown = status_text(worst_first(ROWS), 1.23, every_reason=False, voice=Voice(known.say, known.say_or_quote))
+    lines = [line.replace("\u00a0", " ") for line in shown.splitlines()]
+    assert lines[0] == "en panne   worse   Worse : « agent running », écrit 1 (0 bien)"
+    assert lines[1] == "           en panne : le disque est plein. « Free space. »"
+    assert lines[3].startswith(
+        "           attention : docs-b (écrit ici) : « the newest generation is 30 h old. » Tapez `"
+    )
+    assert lines[4] == "           et 1 de plus : --all les montre"
+    assert (
+        lines[7]
+        == "inconnu    silent  Silent : 10.0.0.1:22 : pas de réponse (connexion refusée). Vérifiez qu'il est allumé."
+    )
+    assert lines[-1] == "4 nœuds sur 5 ont répondu en 1,2 s : 2 en panne, 1 inconnu, 1 attention, 1 bien."
