@@ -69,7 +69,7 @@ PANELS = (
     Panel("Âge de chaque copie, vu du pair", "timeseries", LAG, "{{backup}} → {{peer}}", "s"),
     Panel("Place prise chez les pairs", "timeseries", ROOM, "{{backup}} → {{peer}}", "percentunit", QUOTA_WARNING, 1),
     Panel("Part de données nouvelles", "timeseries", BURST, "{{backup}}", "percentunit", 0.25, 0.5),
-    Panel("Dernière restauration d'essai, en RTO", "bargauge", DRILL, "{{backup}} sur {{node}}", "none", 0.8, 1),
+    Panel("Dernier test de restauration, en RTO", "bargauge", DRILL, "{{backup}} sur {{node}}", "none", 0.8, 1),
     Panel("Dernières vérifications", "table", f"time() - {_full(metrics.CHECKED)}", "", "s"),
     Panel("Travaux qui échouent", "timeseries", f"{_full(metrics.WORK_FAILURES)} > 0", "{{node}} {{kind}} {{backup}}"),
     Panel("Disque des données", "timeseries", FREE, "{{node}}", "percentunit", 0.85, 0.95),

@@ -19,7 +19,7 @@ QUESTIONS = {
     "copies": ("Copies fraîches chez les voisines", "promis : {promised}"),
     "new": ("Données nouvelles à chaque passage", ""),
     "room": ("Place prise chez la voisine la plus pleine", "accordé : {promised}"),
-    "drill": ("Durée de la restauration d'essai", "promis : {promised} au plus"),
+    "drill": ("Durée du test de restauration", "promis : {promised} au plus"),
 }
 """Title of each chart, and how its promise is called."""
 SPANS = {"mois": "30 jours", "jour": "24 heures"}
