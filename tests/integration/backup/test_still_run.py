@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from appliance.agent.act import perform
+from appliance.agent.decisions import BackUp
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup.chain.chain import chain_of
@@ -94,6 +96,20 @@ def test_a_run_that_finds_nothing_changed_makes_no_generation_and_keeps_the_serv
     assert round(clock.now() - written.newest.as_of) <= 1
     shown = territory.nodes["commune-a"].cli("backup", "show", SERVICE).stdout.decode()
     assert f"nothing changed until {utc_text(clock.now())}, as they signed" in shown
+
+
+def test_the_agent_makes_no_generation_of_a_service_in_which_nothing_changed(origin: Node, saved: Run) -> None:
+    outcome = perform(origin, BackUp(SERVICE, "it is due"))
+    assert (outcome.error, outcome.mark, generations(origin)) == ("", saved.sealed.header.id.name, 1)
+    assert (outcome.figures["files"], outcome.figures["new_bytes"]) == (saved.created.files, 0)
+
+
+def test_the_agent_saves_everything_while_a_branch_waits_to_be_saved(origin: Node, saved: Run) -> None:
+    folder = origin.service(SERVICE).branches / "1"
+    folder.mkdir(parents=True)
+    (folder / "acte.txt").write_text("written alone")
+    outcome = perform(origin, BackUp(SERVICE, "it is due"))
+    assert (outcome.error, outcome.mark > saved.sealed.header.id.name) == ("", True)
 
 
 def test_a_run_that_somebody_asks_for_makes_a_generation(origin: Node, saved: Run) -> None:
