@@ -135,6 +135,25 @@ def test_each_sentence_of_a_finished_command_is_in_french() -> None:
     assert [it for it in lacking(modules, FRENCH) if it[1] not in NO_SENTENCES] == []
 
 
+@pytest.mark.parametrize(
+    ("noted", "french"),
+    [
+        (
+            "sending generation 2.3 to commune-b failed 3 times in a row: commune-b does not answer: ssh: timed out.",
+            "envoi de la génération 2.3 à commune-b : échec, 3 fois de suite : commune-b ne répond pas : "
+            "« ssh: timed out ».",
+        ),
+        (
+            "the last backup failed once: /srv/docs: permission denied to this account.",
+            "dernière sauvegarde : échec, une fois : /srv/docs : accès refusé à ce compte.",
+        ),
+        ("the last backup failed once: Rsync: odd", "dernière sauvegarde : échec, une fois : « Rsync: odd »"),
+    ],
+)
+def test_what_the_agent_noted_is_said_with_its_error(noted: str, french: str) -> None:
+    assert FOUND.say(noted).replace("\u00a0", " ") == french
+
+
 def test_few_entries_are_of_no_sentence_in_the_code() -> None:
     code = {pair for module in PACKAGE.rglob("*.py") for pair in pairs(module.read_text())}
     stale = [it for it in CATALOGUES["status"] if (own := pairs(it)) and len(own & code) < len(own) / 2]
