@@ -50,4 +50,8 @@ STORIES: Mapping[str, Promise] = {
         ),
         ("integration/lab/test_portal_on_hosts.py",),
     ),
+    "year": Promise(
+        "A maintenance team that types what is printed brings a territory through a year",
+        ("stories/test_year_story.py",),
+    ),
 }
