@@ -18,6 +18,7 @@ from appliance.backup.peers.conversation import Lines
 from appliance.backup.peers.fetched_key import staging
 from appliance.backup.peers.openable import key_of
 from appliance.backup.peers.push import Pushed
+from appliance.backup.still.ask import Still
 from appliance.backup.writer import writer
 from appliance.backup.writer.begin import begin, take_first_grant
 from appliance.borg.client import Borg
@@ -61,7 +62,9 @@ class BesiegedBorg(Besieged):
         self._change()
         node = self.node(name)
         with Lines(node) as lines:
-            sealed, *_ = writer._save_and_seal(node, SERVICE, lines, None)
+            done = writer._save_and_seal(node, SERVICE, lines, None, may_be_still=False)
+        assert not isinstance(done, Still)
+        sealed, *_ = done
         content = files_below(self.vaults.source)
         assert content
         self.content[sealed.header.list_digest] = content
