@@ -19,8 +19,7 @@ SAFE_SEARCH_MAX = 60
 def acknowledged_by(bundle: Bundle, chain: Chain, header: Header | None) -> tuple[str, ...]:
     if header is None:
         return ()
-    keys = {name: member.keys.sign for name, member in bundle.members.items()}
-    return tuple(receipt.holder for receipt in chain.receipts(header.id, keys))
+    return tuple(receipt.holder for receipt in chain.receipts(header.id, bundle.signing_keys))
 
 
 def safe_newest(

@@ -133,6 +133,11 @@ class Bundle:
         return Voting(voter_keys(self.territory, self.members), self.term)
 
     @cached_property
+    def signing_keys(self) -> Mapping[str, str]:
+        """The key with which each member signs, by its name."""
+        return {name: member.keys.sign for name, member in self.members.items()}
+
+    @cached_property
     def granters(self) -> Granters:
         """The signers whose grants are believed by a node on which this bundle is in force."""
         former = self.former_voters.voting if self.former_voters else Voting()

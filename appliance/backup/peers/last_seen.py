@@ -95,11 +95,10 @@ def absent_nodes(node: Node, service: str) -> frozenset[str]:
 
 def read_statements(node: Node, service: str, raws: Iterable[str]) -> tuple[Absence, ...]:
     """Those of `raws` that are fresh statements about `service` by nodes of this bundle; the others prove nothing."""
-    keys = {name: member.keys.sign for name, member in node.bundle.members.items()}
     found = []
     for raw in raws:
         with contextlib.suppress(ApplianceError):
-            statement = read_absence(raw.encode(), keys)
+            statement = read_absence(raw.encode(), node.bundle.signing_keys)
             if statement.service == service and is_fresh(statement, node.clock.now()):
                 found.append(statement)
     return tuple(found)

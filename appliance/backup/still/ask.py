@@ -76,8 +76,7 @@ class Asked:
         return Own(known, self.grant.epoch, known is None or known.whole, saved.load(layout).saving, shrunken)
 
     def _peers(self, newest: Sealed | None) -> dict[str, Peer]:
-        keys = {name: member.keys.sign for name, member in self.node.bundle.members.items()}
-        receipts = self.chain.receipts(newest.header.id, keys) if newest else ()
+        receipts = self.chain.receipts(newest.header.id, self.node.bundle.signing_keys) if newest else ()
         signed = {it.holder for it in receipts}
         return {
             it.peer: Peer(it.reads_still > 0, it.newest.id.digest if it.newest else "", it.peer in signed)

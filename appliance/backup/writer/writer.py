@@ -236,7 +236,9 @@ def compare(node: Node, service: str, chain: Chain, lines: Lines) -> Survey:
 def _witnesses(node: Node, service: str, chain: Chain, newest: Sealed | None) -> frozenset[str]:
     """The nodes that could have taken something newer than `newest`: those that must hold the service, and those that
     took it."""
-    keys = {name: key for name, key in _keys(node).items() if name not in {node.name, *lost_now(node, service)}}
+    keys = {
+        name: key for name, key in node.bundle.signing_keys.items() if name not in {node.name, *lost_now(node, service)}
+    }
     took = chain.receipts(newest.header.id, keys) if newest else ()
     aims = (aim.node for aim in current_targets(node, service))
     return frozenset((*aims, *(receipt.holder for receipt in took)))
@@ -358,7 +360,7 @@ def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[P
     with recorded(node, service):
         remember_cut(node, service, chain, sealed)
     folder = node.service(service).sealed / sealed.header.id.name
-    receipts = {receipt.holder for receipt in chain.receipts(sealed.header.id, _keys(node))}
+    receipts = {receipt.holder for receipt in chain.receipts(sealed.header.id, node.bundle.signing_keys)}
     peers = [aim.node for aim in current_targets(node, service) if aim.node not in receipts]
     with Lines(node) as own:
         pushed = push_all(lines or own, chain, sealed, folder, peers)
@@ -381,7 +383,7 @@ def safety_of(node: Node, service: str) -> Safety:
     """The state of the newest generation, from its receipts."""
     chain = chain_of(node, service)
     sealed = chain.newest()
-    replica_nodes = (it.holder for it in chain.receipts(sealed.header.id, _keys(node))) if sealed else ()
+    replica_nodes = (it.holder for it in chain.receipts(sealed.header.id, node.bundle.signing_keys)) if sealed else ()
     whole = sealed is None or saved.known(node.service(service), sealed.header).whole
     return judge(node.bundle, service, node.name, replica_nodes, lost_now(node, service), whole=whole)
 
@@ -391,7 +393,3 @@ def tell_safety(node: Node, service: str, newest: Sealed) -> Safety:
     safety = safety_of(node, service)
     node.journal.write("backup", service=service, generation=str(newest.header.id), state=str(safety))
     return safety
-
-
-def _keys(node: Node) -> dict[str, str]:
-    return {name: member.keys.sign for name, member in node.bundle.members.items()}

@@ -103,8 +103,7 @@ def show(service: str) -> int | None:
     chain = chain_of(node, service)
     safety = writer.safety_of(node, service)
     newest = chain.newest()
-    keys = {name: member.keys.sign for name, member in node.bundle.members.items()}
-    receipts = chain.receipts(newest.header.id, keys) if newest else ()
+    receipts = chain.receipts(newest.header.id, node.bundle.signing_keys) if newest else ()
     grants = chain.grants()
     words = heard(node, service) if newest else ()
     still = still_of(node, service, chain, words, lost_now(node, service), newest.header.id) if newest else 0.0

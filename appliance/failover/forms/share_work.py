@@ -82,8 +82,7 @@ def _have(node: Node, service: str) -> set[str]:
     """Return the nodes that gave a receipt for the newest generation of `service`."""
     chain = chain_of(node, service)
     newest = chain.newest()
-    keys = {name: member.keys.sign for name, member in node.bundle.members.items()}
-    return {it.holder for it in chain.receipts(newest.header.id, keys)} if newest else set()
+    return {it.holder for it in chain.receipts(newest.header.id, node.bundle.signing_keys)} if newest else set()
 
 
 def put_in_place(service: str, source: Path) -> None:

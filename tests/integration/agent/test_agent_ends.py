@@ -84,10 +84,11 @@ def assert_kept_what_was_acknowledged(world: FaultWorld) -> None:
     """Every generation is whole wherever a receipt was signed for it, and no counter was used twice."""
     origin = world.node()
     chain = chain_of(origin, SERVICE)
-    keys = {name: member.keys.sign for name, member in origin.bundle.members.items()}
     for holder in HOLDERS:
         ids = [chain.header(name).id for name in chain.names()]
-        acknowledged = [it.name for it in ids if holder in {by.holder for by in chain.receipts(it, keys)}]
+        acknowledged = [
+            it.name for it in ids if holder in {by.holder for by in chain.receipts(it, origin.bundle.signing_keys)}
+        ]
         prove_whole(world.node(holder), SERVICE, tuple(acknowledged))
         assert ids[-1].name in acknowledged
     world.assert_no_counter_twice()
