@@ -28,7 +28,7 @@ from appliance.units import format_duration
 
 @dataclass(frozen=True)
 class TakeoverCost:
-    """`saved`: of when the state is that one begins from, "" when nobody who answered tells; `why` says who did not
+    """`saved`: the moment whose state one begins from, "" when nobody who answered tells; `why` says who did not
     answer.
     `generation`: its name if an act names it, "" for the newest. `drilled`: when everything was last restored here, ""
     for never. Seconds are None while they cannot be told."""
@@ -82,11 +82,11 @@ def _words(node: Node, service: str, seen: Survey) -> list[Word]:
 
 
 def saved_at(headers: Collection[Header], generation: str, words: Collection[Word] = ()) -> str:
-    """Return of when the state is that `generation` holds, or the newest of `headers` for ""; "" when none tells."""
-    found = sorted((it for it in headers if generation in ("", it.id.name)), key=lambda it: it.id)
-    if not found:
+    """Return the moment whose state `generation` holds, or the newest of `headers` for ""; "" when none tells."""
+    found = (it for it in headers if generation in ("", it.id.name))
+    saved = max(found, key=lambda it: it.id, default=None)
+    if saved is None:
         return ""
-    saved = found[-1]
     return max(saved.time, *(utc_text(it.time) for it in words if it.generation == saved.id), "")
 
 
