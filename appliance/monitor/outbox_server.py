@@ -44,7 +44,6 @@ class Queue(Bounded):
 
     def __init__(self, settings: Mapping[str, Any], folder: Path, port: int) -> None:
         self.settings = settings
-        self._plan = read_plan(settings.get("duty", {}))
         self.outbox = Outbox(folder)
         self.duty = _acknowledgements(settings, folder)
         self._came = threading.Event()
@@ -57,7 +56,8 @@ class Queue(Bounded):
         letter.write(notification)
         now = time.time()
         known = self.duty.known() if self.duty and is_further(receiver) else ()
-        for it in addressed(self.settings, self._plan, receiver, notification, now, known):
+        plan = self.duty.plan if self.duty else None
+        for it in addressed(self.settings, plan, receiver, notification, now, known):
             made = self.duty.with_link(it, now) if self.duty else it
             self.outbox.put(made.addressees, made.notification, now)
             if not it.addressees:

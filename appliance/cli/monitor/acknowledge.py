@@ -16,7 +16,7 @@ from appliance.errors import NotFound, UsageError
 from appliance.monitor.duty.queue_client import QUEUE, ask
 from appliance.monitor.duty.service import read_key, refusal
 from appliance.monitor.duty.statement import make_statement, read_statement
-from appliance.monitor.duty.tokens import ALERTS_MAX, FINGERPRINT, Asked, make_token
+from appliance.monitor.duty.tokens import ALERTS_MAX, FINGERPRINT, make_token
 from appliance.monitor.outbox_server import TOKENS
 from appliance.units import as_typed, printable
 
@@ -122,7 +122,7 @@ def _hand_over(raw: bytes, file: Path, queue: str, folder: Path, *, dry_run: boo
     now = SystemClock().now()
     with naming(file, "a statement"):
         found = read_statement(raw, this_node().bundle.operators, now)
-    token = make_token(read_key(folder), Asked(found.person, found.fingerprints, found.start))
+    token = make_token(read_key(folder), found)
     answer = ask(f"{queue}{TOKENS}{token}", "GET" if dry_run else "POST")
     if answer["reason"]:
         raise refusal(answer["reason"], found.person)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from appliance.clock import SKEW_SECONDS_MAX
 from appliance.monitor.duty.alertmanager import Firing
-from appliance.monitor.duty.calling import Acknowledgement, Cause, DutyPlan
+from appliance.monitor.duty.calling import Acknowledgement, DutyPlan
 from appliance.monitor.duty.tokens import Asked
 from appliance.units import DAY
 
@@ -62,15 +62,13 @@ def judge(
 
 def taken_by(alert: Firing, acknowledged: Collection[Acknowledgement], now: float) -> Acknowledgement | None:
     """The newest acknowledgement of `alert` that is in force at `now`."""
-    cause = Cause(alert.fingerprint, alert.began)
-    found = [it for it in acknowledged if it.covers(cause, now, ahead_seconds=SKEW_SECONDS_MAX)]
+    found = [it for it in acknowledged if it.covers(alert.cause, now, ahead_seconds=SKEW_SECONDS_MAX)]
     return max(found, key=lambda it: it.at) if found else None
 
 
 def overdue(alert: Firing, acknowledged: Collection[Acknowledgement], now: float) -> Acknowledgement | None:
     """The newest acknowledgement of `alert`, where it has ended although `alert` still lasts."""
-    cause = Cause(alert.fingerprint, alert.began)
-    found = sorted((it for it in acknowledged if it.is_of(cause)), key=lambda it: it.at)
+    found = sorted((it for it in acknowledged if it.is_of(alert.cause)), key=lambda it: it.at)
     return found[-1] if found and found[-1].until <= now else None
 
 

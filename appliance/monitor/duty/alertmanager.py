@@ -19,7 +19,7 @@ from typing import Any
 from appliance import strict_json
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.network import http_call
-from appliance.monitor.duty.calling import Acknowledgement
+from appliance.monitor.duty.calling import Acknowledgement, Cause
 
 LABEL = "acknowledged"
 """Its value in a silence is the fingerprint of the alert; no alert has it."""
@@ -37,6 +37,11 @@ class Firing:
     severity: str
     summary: str
     began: float
+
+    @property
+    def cause(self) -> Cause:
+        """The alert as acknowledgements name it."""
+        return Cause(self.fingerprint, self.began)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from appliance.host.files import make_private_folder, write_atomic
 from appliance.monitor.duty.acknowledging import LASTS_SECONDS, REMEDIES, SENTENCES, Verdict, judge, taken_by
 from appliance.monitor.duty.addressed import CALLED, Addressed
 from appliance.monitor.duty.alertmanager import AlertSites, Firing
-from appliance.monitor.duty.calling import Acknowledgement, Cause, DutyPlan, Incident, called_so_far
+from appliance.monitor.duty.calling import Acknowledgement, DutyPlan, Incident, called_so_far
 from appliance.monitor.duty.tokens import KEY_BYTES, Asked, make_token, read_token
 from appliance.monitor.letter import FIRING, TAKEN
 from appliance.units import HOUR
@@ -180,5 +180,4 @@ def _notification(told: Told, now: float, plan: DutyPlan) -> Mapping[str, Any]:
 
 
 def _incident(alert: Firing) -> Incident:
-    cause = Cause(alert.fingerprint, alert.began)
-    return Incident(alert.alert, alert.place, urgent=alert.severity == "critical", firing=True, causes=(cause,))
+    return Incident(alert.alert, alert.place, urgent=alert.severity == "critical", firing=True, causes=(alert.cause,))

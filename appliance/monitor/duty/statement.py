@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.clock import SKEW_SECONDS_MAX, utc_seconds, utc_text
 from appliance.errors import IntegrityError, Refused
+from appliance.monitor.duty.tokens import Asked
 from appliance.trust import signed
 from appliance.trust.act import Operator, sign_as_person, verify_person
 from appliance.trust.signed import NAME, Document
@@ -23,27 +23,18 @@ GOOD_FOR_SECONDS = HOUR
 _FINGERPRINTS = re.compile(r"[0-9a-f]{16}(?: [0-9a-f]{16}){0,29}")
 
 
-@dataclass(frozen=True)
-class Statement:
-    """`person` says at `start`, UTC seconds, that they take care of the alerts of these fingerprints."""
-
-    person: str
-    fingerprints: tuple[str, ...]
-    start: float
-
-
 def make_statement(person: str, fingerprints: Collection[str], now: float, key: Path) -> bytes:
     """The statement, signed by the SSH key at `key`; raise IntegrityError for more alerts than one may name."""
     fields = {"person": person, "alerts": " ".join(fingerprints), "start": utc_text(now)}
     line = signed.body(TYPE, fields)
-    _statement(Document(TYPE, signed.parse(line, TYPE), "", line))
+    _asked(Document(TYPE, signed.parse(line, TYPE), "", line))
     return sign_as_person(line, key, TYPE)
 
 
-def read_statement(raw: bytes, people: Collection[Operator], now: float) -> Statement:
-    """Return the statement in `raw`, signed by one of `people`; raise IntegrityError or Refused otherwise."""
+def read_statement(raw: bytes, people: Collection[Operator], now: float) -> Asked:
+    """Return what the statement in `raw` asks, signed by one of `people`; raise IntegrityError or Refused otherwise."""
     line, signature = signed.split(raw, TYPE)
-    found = _statement(Document(TYPE, signed.parse(line, TYPE), "", raw))
+    found = _asked(Document(TYPE, signed.parse(line, TYPE), "", raw))
     signer = next((it for it in people if it.name == found.person), None)
     if signer is None:
         known = ", ".join(sorted(it.name for it in people)) or "nobody"
@@ -52,15 +43,15 @@ def read_statement(raw: bytes, people: Collection[Operator], now: float) -> Stat
         remedy = "Add the SSH key to `people` in territory.yml, or use the link of the letter."
         raise Refused(f"{found.person} has no key in the bundle.", remedy=remedy)
     verify_person(line, signature, signer, TYPE)
-    if not found.start - SKEW_SECONDS_MAX <= now < found.start + GOOD_FOR_SECONDS:
-        what = f"this statement was signed on {utc_text(found.start)} and is good for an hour."
+    if not found.at - SKEW_SECONDS_MAX <= now < found.at + GOOD_FOR_SECONDS:
+        what = f"this statement was signed on {utc_text(found.at)} and is good for an hour."
         raise Refused(what, remedy="Sign it again, if the alert still lasts.")
     return found
 
 
-def _statement(document: Document) -> Statement:
+def _asked(document: Document) -> Asked:
     try:
         start = utc_seconds(document.text("start"))
     except ValueError as error:
         raise IntegrityError(f'{TYPE}: field "start" is not a time such as 2026-11-25T08:00:00Z.') from error
-    return Statement(document.text("person", NAME), tuple(document.text("alerts", _FINGERPRINTS).split(" ")), start)
+    return Asked(document.text("person", NAME), tuple(document.text("alerts", _FINGERPRINTS).split(" ")), start)

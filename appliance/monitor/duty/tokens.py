@@ -25,7 +25,8 @@ _TOKEN = re.compile(r"([a-z][a-z0-9-]{0,62})\.([0-9a-f]{1,12})\.([A-Za-z0-9_-]{1
 
 @dataclass(frozen=True)
 class Asked:
-    """`person` wants to take care of the alerts of these fingerprints, of which a letter of `at`, UTC seconds, told."""
+    """`person` wants to take care of the alerts of these fingerprints; `at`, UTC seconds, is when the letter that told
+    of them was made, or the person's statement was signed."""
 
     person: str
     fingerprints: tuple[str, ...]
