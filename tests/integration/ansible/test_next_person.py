@@ -9,44 +9,24 @@ import urllib.request
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from appliance.territory.duty import after, week_at
 from appliance_lab.processes.catcher import Catcher
-from tests.integration.ansible.real_alertmanager import alertmanager, is_ready
 from tests.waiting import wait_until
-from tests.worlds.outbox import served_queue
+from tests.worlds.alertmanager import alertmanager, is_ready
+from tests.worlds.outbox import duty, served_queue
 
 WAIT_SECONDS = 12
 ENDS_SECONDS = 10
 LASTS, ENDS = "SiteInjoignable", "DisqueMalade"
 
 
-def duty() -> dict[str, Any]:
-    """A roster of which Alice has this week and the next one, should it begin meanwhile, and Bob comes after her."""
-    week = week_at(time.time(), ZoneInfo("Europe/Paris"))
-    return {
-        "steps": 2,
-        "timezone": "Europe/Paris",
-        "rotation": [],
-        "since": "",
-        "weeks": {it: ["alice", "bob"] for it in (week, after(week, 1))},
-        "changes_at": "08:00",
-        "urgent_after_seconds": WAIT_SECONDS,
-        "other_after_seconds": 3600,
-        "persons": [{"name": it, "title": it, "addressees": [it], "touches": []} for it in ("alice", "bob")],
-        "sites": {"commune-b": "commune-b"},
-    }
-
-
 def queue(folder: Path, **urls: str) -> AbstractContextManager[str]:
     settings = {
         "receivers": {it: ["alice", "bob"] for it in ("regie", "astreinte", "recapitulatif")},
         "addressees": {name: {"url": url} for name, url in urls.items()},
-        "duty": duty(),
+        "duty": duty(WAIT_SECONDS),
     }
     return served_queue(settings, folder)
 
@@ -72,7 +52,7 @@ def test_what_lasts_reaches_the_next_person_after_the_wait_and_what_ended_does_n
         Catcher() as alice,
         Catcher() as bob,
         queue(tmp_path / "queue", alice=alice.url, bob=bob.url) as webhook,
-        alertmanager(tmp_path, f"{webhook}/", duty()) as address,
+        alertmanager(tmp_path, f"{webhook}/", duty(WAIT_SECONDS)) as address,
     ):
         wait_until(lambda: is_ready(address), "Alertmanager is there")
         begun = time.time()

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from appliance_lab.processes.catcher import Catcher
-from tests.integration.ansible.real_alertmanager import alertmanager, is_ready
 from tests.waiting import wait_until
+from tests.worlds.alertmanager import alertmanager, is_ready
 
 ROOT = Path(__file__).parents[3]
 RULES = yaml.safe_load((ROOT / "roles/monitoring/files/alerts.rules").read_text())

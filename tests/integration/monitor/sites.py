@@ -12,36 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from appliance.monitor.duty.service import read_key
 from appliance.monitor.duty.tokens import Asked, make_token
-from appliance.territory.duty import after, week_at
 from appliance_lab.processes.node import free_ports
-from tests.integration.ansible.real_alertmanager import alertmanager, is_ready
 from tests.waiting import wait_until
-from tests.worlds.outbox import served_queue
+from tests.worlds.alertmanager import alertmanager, is_ready
+from tests.worlds.outbox import duty, served_queue
 
 ALERTMANAGER = Path("/usr/bin/prometheus-alertmanager")
 WAIT_SECONDS = 20
-
-
-def duty() -> dict[str, Any]:
-    """A roster of which Alice has this week and the next one, should it begin meanwhile, and Bob comes after her."""
-    week = week_at(time.time(), ZoneInfo("Europe/Paris"))
-    return {
-        "steps": 2,
-        "timezone": "Europe/Paris",
-        "rotation": [],
-        "since": "",
-        "weeks": {it: ["alice", "bob"] for it in (week, after(week, 1))},
-        "changes_at": "08:00",
-        "urgent_after_seconds": WAIT_SECONDS,
-        "other_after_seconds": 3600,
-        "persons": [{"name": it, "title": it, "addressees": [it], "touches": []} for it in ("alice", "bob")],
-        "sites": {"commune-b": "commune-b"},
-        "people": {"alice": "Alice Martin", "bob": "Bob Petit", "maire": "Le maire"},
-    }
+ROSTER = {**duty(WAIT_SECONDS), "people": {"alice": "Alice Martin", "bob": "Bob Petit", "maire": "Le maire"}}
 
 
 @dataclass(frozen=True)
@@ -82,14 +63,14 @@ def sites(folder: Path, count: int, **urls: str) -> Iterator[tuple[Site, ...]]:
             settings = {
                 "receivers": {it: list(urls) for it in ("regie", "astreinte", "recapitulatif")},
                 "addressees": {name: {"url": url} for name, url in urls.items()},
-                "duty": duty(),
+                "duty": ROSTER,
                 "alertmanagers": {"urls": [address, *addresses], "tls": ""},
                 "pages": "https://site.example",
             }
             queue = stack.enter_context(served_queue(settings, own / "queue"))
             cluster = (clusters[number], *(it for it in clusters if it != clusters[number])) if count > 1 else ()
             port = int(address.rpartition(":")[2])
-            stack.enter_context(alertmanager(own, f"{queue}/", duty(), cluster, port))
+            stack.enter_context(alertmanager(own, f"{queue}/", ROSTER, cluster, port))
             made.append(Site(queue, own / "queue", address))
         for it in made:
             wait_until(lambda it=it: is_ready(it.alertmanager), "Alertmanager is there")  # type: ignore[misc]

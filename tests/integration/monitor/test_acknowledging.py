@@ -11,7 +11,7 @@ import pytest
 from appliance.monitor.letter import TAKEN
 from appliance.monitor.outbox_server import TOKENS
 from appliance_lab.processes.catcher import Catcher
-from tests.integration.monitor.sites import ALERTMANAGER, Site, duty, sites, tell
+from tests.integration.monitor.sites import ALERTMANAGER, ROSTER, Site, sites, tell
 from tests.waiting import wait_until
 from tests.worlds.outbox import served_queue
 
@@ -65,7 +65,7 @@ def test_who_is_not_among_people_a_forged_link_and_no_alertmanager_are_refused(t
         assert site.ask(TOKENS + site.token("maire", mark), "POST")[1]["done"], "without a week, but among people"
         assert site.firing()[LEFT]["by_title"] == "Le maire"
     settings = {"receivers": {}, "addressees": {}, "alertmanagers": {"urls": [site.alertmanager]}}
-    with served_queue({**settings, "duty": {**duty(), "persons": []}}, tmp_path / "alone") as queue:
+    with served_queue({**settings, "duty": {**ROSTER, "persons": []}}, tmp_path / "alone") as queue:
         alone = Site(queue, tmp_path / "alone", site.alertmanager)
         status, answer = alone.ask(TOKENS + alone.token("alice", mark), "POST")
         assert (status, "no Alertmanager answers" in answer["what"]) == (503, True)

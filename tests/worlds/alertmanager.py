@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from appliance_lab.processes.node import free_ports
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
