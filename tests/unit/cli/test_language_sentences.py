@@ -199,16 +199,14 @@ def test_the_command_speaks_french_and_its_json_does_not(
     assert "it is not backed up: it has no repository yet." in capsys.readouterr().out
 
 
+def init_words(made: ProcessTerritory, folder: Path) -> list[str]:
+    """The words that begin the node commune-z in `folder`."""
+    key = str(made.territory_key.with_suffix(".pub"))
+    return ["--state", str(folder / "node"), "node", "init", "commune-z", "--territory-key", key]
+
+
 def test_a_finished_command_says_its_next_lines_in_french(made: ProcessTerritory, tmp_path: Path) -> None:
-    words = [
-        "--state",
-        str(tmp_path / "node"),
-        "node",
-        "init",
-        "commune-z",
-        "--territory-key",
-        str(made.territory_key.with_suffix(".pub")),
-    ]
+    words = init_words(made, tmp_path)
     shown = said(["--language", "fr", *words])
     assert f"{tmp_path / 'node'} est le nœud commune-z du territoire de clef SHA256:" in shown
     assert (
@@ -234,15 +232,7 @@ def test_a_command_that_lacks_one_text_goes_on_in_english(
     first = "{path} is the node {name} of the territory with the key {path2}."
     lost = {english: said for english, said in OF_SENTENCES.items() if english != first}
     monkeypatch.setattr("appliance.cli.language.sentences.sentences_of", {FRENCH: Sentences(lost)}.__getitem__)
-    words = [
-        "--state",
-        str(tmp_path / "node"),
-        "node",
-        "init",
-        "commune-z",
-        "--territory-key",
-        str(made.territory_key.with_suffix(".pub")),
-    ]
+    words = init_words(made, tmp_path)
     assert said(["--language", "fr", *words]) == said(words)
 
 
