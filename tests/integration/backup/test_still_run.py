@@ -15,13 +15,9 @@ from appliance.agent.decisions import BackUp
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup.chain.chain import chain_of
-from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.chain.rollback import PeerIsAhead
 from appliance.backup.peers import conversation
 from appliance.backup.peers.conversation import Head
-from appliance.backup.peers.fetched import load_fetched, remember_fetched
-from appliance.backup.peers.fetched_key import staging
-from appliance.backup.peers.openable import key_of
 from appliance.backup.still import look, note
 from appliance.backup.still.decide import RACY_SECONDS
 from appliance.backup.vault.replicas import replica_of
@@ -30,6 +26,7 @@ from appliance.backup.writer.writer import Run, run
 from appliance.clock import SimulatedClock, utc_text
 from appliance.node.handle import Node, open_node
 from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.continuing import take_over
 
 SERVICE = "docs-a"
 LATER = RACY_SECONDS + 30
@@ -216,7 +213,7 @@ def test_a_takeover_between_two_runs_ends_the_stills_of_the_writer_before(
 ) -> None:
     assert again(origin).still
     standby = open_node(territory.nodes["hermitage"].state, clock)
-    take_over(territory, standby)
+    take_over(territory, SERVICE, standby)
     clock.advance(QUARTER)
     first = again(standby)
     assert (first.still, first.sealed.header.epoch) == ("", max(chain_of(standby, SERVICE).grants()))
@@ -224,15 +221,6 @@ def test_a_takeover_between_two_runs_ends_the_stills_of_the_writer_before(
         again(origin)
     clock.advance(QUARTER)
     assert again(standby).still
-
-
-def take_over(territory: ProcessTerritory, node: Node) -> None:
-    """Let `node` continue the service under a new grant."""
-    sealed, found = fetch_for_resync(node, SERVICE, None)
-    remember_fetched(node, SERVICE, sealed)
-    raw = territory.grant(request_after_fetch(node, SERVICE, found, "test"), node.name)
-    key = key_of(node, SERVICE, staging(node, SERVICE), None)
-    continue_under(node, SERVICE, load_fetched(node, SERVICE), raw, key)
 
 
 def test_a_source_on_a_file_system_that_is_not_known_to_date_each_change_is_saved_each_time(

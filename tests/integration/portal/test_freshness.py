@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from appliance.backup.chain.resync import continue_under, fetch_for_resync, request_after_fetch
 from appliance.backup.peers.exchange import exchange
-from appliance.backup.peers.fetched import load_fetched, remember_fetched
-from appliance.backup.peers.fetched_key import staging
-from appliance.backup.peers.openable import key_of
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.store import HEADER
 from appliance.backup.writer import writer
 from appliance.clock import SimulatedClock
 from appliance.host.files import write_atomic
-from appliance.node.handle import Node, open_node
+from appliance.node.handle import open_node
 from appliance.portal.freshness import Freshness, freshness
 from appliance.units import DAY, HOUR
 from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.continuing import take_over
 
 SERVICE = "docs-a"
 
@@ -69,7 +66,7 @@ def test_a_standby_that_took_over_still_dates_the_last_safe_copy(territory: Proc
     safe = said().safe_seconds
     assert safe == int(clock.now())
     clock.advance(HOUR)
-    take_over(territory, standby)
+    take_over(territory, SERVICE, standby)
     assert (said().safe_seconds, said().copies) == (safe, 0), "nothing of its own is acknowledged"
     territory.nodes["commune-b"].stop()
     (documents / "new.odt").write_text("written at the standby")
@@ -80,12 +77,3 @@ def test_a_standby_that_took_over_still_dates_the_last_safe_copy(territory: Proc
     territory.nodes["commune-b"].start_sshd()
     writer.run(standby, SERVICE)
     assert (said().safe_seconds, said().copies) == (int(clock.now()), 2)
-
-
-def take_over(territory: ProcessTerritory, node: Node) -> None:
-    """Let `node` continue the service under a new grant."""
-    sealed, found = fetch_for_resync(node, SERVICE, None)
-    remember_fetched(node, SERVICE, sealed)
-    raw = territory.grant(request_after_fetch(node, SERVICE, found, "test"), node.name)
-    key = key_of(node, SERVICE, staging(node, SERVICE), None)
-    continue_under(node, SERVICE, load_fetched(node, SERVICE), raw, key)
