@@ -20,12 +20,14 @@ from appliance.host.network import netns
 from appliance.secret import Secret
 from appliance_lab.checkout import code_folder
 from appliance_lab.hosts.pc import Pc
-from appliance_lab.hosts.playbook import Played, play
+from appliance_lab.hosts.playbook import play
 from appliance_lab.hosts.provision import meet
 from appliance_lab.stories.context import StoryContext
 from tests.integration.operator.obeying import Operator
 from tests.integration.operator.printed import KEY_HOLDER, Proposal, Said
 from tests.pace import LONG
+from tests.waiting import wait_until
+from tests.worlds.summaries import by_the_recovery_sheet, for_the_key_holder
 
 INVENTORY = Path(__file__).parent
 TOWN, THIRD_PLACE, VOTER, OTHER = "saint-remy", "parc", "lhay", "boeurs"
@@ -37,8 +39,6 @@ CLERK, PASSWORD = "marie", Secret(b"une pomme dans la neige")
 NOTICES = "connect_timeout=3 keepalives_idle=2 keepalives_interval=1 keepalives_count=3"
 TYPED_SECONDS_MAX = 900.0
 COMES_ABOUT_WITHIN_SECONDS = LONG * 180.0
-TO_TYPE = re.compile(r"^  (appliance .*)$", re.MULTILINE)
-PAPER = re.compile(r"takes the paper, too\. On (\S+): (appliance escrow import-keys --recovery-sheet)")
 SIGN = re.compile(r"Sign it: (appliance act sign [^`\n]*FILE)")
 RUNS_MAX = 6
 LOOKS_EVERY_SECONDS = 5.0
@@ -88,11 +88,11 @@ class Valley:
             played = play(self.context.control, name, *words)
             self.typed.append(f"ansible-playbook {name} {' '.join(words)} -> {played.exit_code} {played.seconds:.0f} s")
             assert played.exit_code == 0, f"{name}: {played.tail()}"
-            for place, line in PAPER.findall(played.text):
+            for place, line in by_the_recovery_sheet(played):
                 said = _said(self.context.ssh(place, *line.split(), stdin=self.context.control.paper.read_bytes()))
                 self.typed.append(f"at {place}: {line}, with the recovery sheet -> {said.code}")
                 assert said.is_done, said.err
-            lines = printed(played)
+            lines = for_the_key_holder(played)
             if not lines:
                 return Said(0)
             for line in lines:
@@ -121,10 +121,9 @@ class Valley:
         line = SIGN.search(refused.err)
         assert line, refused.err
         act = self.context.control.safe / f"promote-{service}.act"
-        words = {"--reason": "la mairie est injoignable", "--operator": "regie", "--out": str(act)}
-        words["--key"] = str(self.context.control.operator_key)
-        argv = line[1].split()
-        argv = [words.get(before, it) for before, it in pairwise(["", *argv])]
+        key = str(self.context.control.operator_key)
+        words = {"--reason": "la mairie est injoignable", "--operator": "regie", "--key": key, "--out": str(act)}
+        argv = [words.get(before, it) for before, it in pairwise(["", *line[1].split()])]
         signed = self.type_at(Proposal(KEY_HOLDER, tuple(argv)))
         assert signed.is_done, signed.err
         self.context.did(node, "tee", f"/srv/{act.name}", stdin=act.read_bytes())
@@ -171,11 +170,8 @@ class Valley:
 
     def page(self) -> str:
         asks = "import sys, urllib.request as r; print(r.urlopen(f'http://{sys.argv[1]}/', timeout=2).read().decode())"
-        return (
-            run(self._at(OTHER, "python3", "-I", "-c", asks, ADDRESSES[SITE]), timeout_seconds=60)
-            .stdout.decode()
-            .strip()
-        )
+        argv = self._at(OTHER, "python3", "-I", "-c", asks, ADDRESSES[SITE])
+        return run(argv, timeout_seconds=60).stdout.decode().strip()
 
     def write_page(self, text: str) -> None:
         self.context.did(TOWN, "tee", "/srv/sites/horaires/index.html", stdin=text.encode())
@@ -230,18 +226,9 @@ class Valley:
         return netns.inside(self.context.lab.plan.node(node).namespace, argv)
 
 
-def printed(played: Played) -> list[str]:
-    """The lines that the end of a playbook gives to the holder of the territory key."""
-    return TO_TYPE.findall(played.text.partition("Next, the key holder types")[2])
-
-
-def until(holds: Callable[[], bool], what: str, seconds_max: float = COMES_ABOUT_WITHIN_SECONDS) -> float:
+def until(holds: Callable[[], bool], what: str) -> float:
     """Seconds until it holds; fail when it does not come."""
-    begun = time.monotonic()
-    while not holds():
-        assert time.monotonic() < begun + seconds_max, f"after {seconds_max:.0f} s still not: {what}"
-        time.sleep(0.2)
-    return time.monotonic() - begun
+    return wait_until(holds, what, COMES_ABOUT_WITHIN_SECONDS)
 
 
 def _said(result: Result) -> Said:

@@ -19,6 +19,7 @@ from appliance_lab.hosts.disturb import disturb
 from appliance_lab.hosts.faults import HEALED, Fault, targets
 from tests.integration.lab.meshed import MESH, Meshed
 from tests.pace import LONG
+from tests.waiting import wait_until
 
 HOME, STANDBY, CLIENT, OTHER = "commune-a", "hermitage", "commune-c", "commune-b"
 EXCLUSIVE, LOCAL_FIRST, MIRROR = "horaires", "affiches", "bulletin"
@@ -142,11 +143,7 @@ class Sites(Meshed):
 
 def until(holds: Any, what: str, seconds_max: float = COMES_ABOUT_WITHIN_SECONDS) -> float:
     """Seconds until it holds; fail when it does not come."""
-    begun = time.monotonic()
-    while not holds():
-        assert time.monotonic() < begun + seconds_max, f"after {seconds_max:.0f} s still not: {what}"
-        time.sleep(0.1)
-    return time.monotonic() - begun
+    return wait_until(holds, what, seconds_max)
 
 
 def boottime() -> float:

@@ -7,7 +7,6 @@ service is served at its standby and at home again. The tests follow each other:
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 
 from appliance.host.command import run
 from appliance_lab.checkout import code_folder
-from appliance_lab.hosts.playbook import Played, play
+from appliance_lab.hosts.playbook import play
 from appliance_lab.hosts.provision import COMMAND_SECONDS_MAX, meet
 from appliance_lab.stories.context import StoryContext
 from appliance_lab.stories.left import look
@@ -35,11 +34,10 @@ from tests.integration.lab.moving.sites import (
     Sites,
     until,
 )
+from tests.worlds.summaries import by_the_recovery_sheet, for_the_key_holder
 
 PLAYBOOK = "replace_node"
 MOVING = (EXCLUSIVE, LOCAL_FIRST, DOCUMENTS, DATABASE)
-NEXT = re.compile(r"^  (appliance .*)$", re.MULTILINE)
-PAPER = re.compile(r"takes the paper, too\. On (\S+): (appliance escrow import-keys --recovery-sheet)")
 RUNS_MAX = 5
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(2400)]
@@ -83,9 +81,9 @@ class Town:
         for _ in range(RUNS_MAX):
             played = play(self.context.control, PLAYBOOK, "-e", f"node={node}")
             assert played.exit_code == 0, played.tail()
-            for place, line in PAPER.findall(played.text):
+            for place, line in by_the_recovery_sheet(played):
                 self.sites.run(place, *line.split(), stdin=self.context.control.paper.read_bytes())
-            lines = printed(played)
+            lines = for_the_key_holder(played)
             if not lines:
                 return typed
             for line in lines:
@@ -109,11 +107,6 @@ class Town:
             self.sites.back_up(service)
         for service in MOVING:
             until(lambda it=service: self.sites.state(STANDBY, it) == "STANDBY", f"the standby has {service}")
-
-
-def printed(played: Played) -> list[str]:
-    """The lines that the summary gives to the holder of the territory's key."""
-    return NEXT.findall(played.text.partition("Next, the key holder types")[2])
 
 
 def voters(sites: Sites, node: str) -> list[str]:
