@@ -67,7 +67,7 @@ class Valley:
             said = self.type_here(proposal.argv)
         else:
             said = _said(self.context.ssh(proposal.place, *proposal.argv))
-        self.typed.append(f"{proposal} -> {said.code} {said.err.strip()[-300:]}")
+        self.typed.append(f"{proposal} -> {said.code} {f'{said.out.strip()} {said.err.strip()}'[-600:]}")
         return said
 
     def type_here(self, argv: tuple[str, ...]) -> Said:
