@@ -26,7 +26,7 @@ from appliance.backup.proofs.drill import drill
 from appliance.backup.proofs.proofs import ROOM, load_proofs
 from appliance.backup.proofs.rehearsal import Rehearsed, decode, untried
 from appliance.backup.sources import PostgresServer, postgresql
-from appliance.backup.writer import writer
+from appliance.backup.writer import source_of, writer
 from appliance.backup.writer.left_out_reasons import MAPPINGS
 from appliance.host.command import run
 from appliance.node.handle import Node
@@ -238,7 +238,7 @@ def saved(territory: ProcessTerritory, source: PostgresServer, monkeypatch: pyte
     service = replace(plan.services[SERVICE], kind="postgresql", database=DATABASE, paths=())
     territory.territory = replace(plan, services={**plan.services, SERVICE: service})
     territory.sign()
-    monkeypatch.setattr(writer, "_server", lambda node, service: source)
+    monkeypatch.setattr(source_of, "_server", lambda node, service: source)
     assert writer.run(territory.open("commune-a"), SERVICE).failures == ()
     return territory
 
@@ -296,7 +296,7 @@ def test_what_the_backup_lacks_although_it_is_whole_is_told_by_the_drill(
     sql(source, DATABASE, "CREATE EXTENSION postgres_fdw; CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw")
     sql(source, DATABASE, "CREATE USER MAPPING FOR guichet SERVER s OPTIONS (password 'p')")
     sql(source, DATABASE, "CREATE ROLE lecture LOGIN; GRANT pg_read_all_data TO lecture; ALTER ROLE lecture BYPASSRLS")
-    monkeypatch.setattr(writer, "_server", lambda node, service: replace(source, user="lecture"))
+    monkeypatch.setattr(source_of, "_server", lambda node, service: replace(source, user="lecture"))
     run_again = writer.run(saved.open("commune-a"), SERVICE)
     assert run_again.manifest.whole
     done = drill(saved.open("hermitage"), SERVICE, by_postgres)

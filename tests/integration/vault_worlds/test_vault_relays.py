@@ -125,8 +125,10 @@ def test_one_frame_of_acts_costs_a_few_signatures_to_check(
 ) -> None:
     """Each check is a process: a frame of 16 MiB holds 32,000 copies of an act, and needs one old act and no key."""
     checked: list[bytes] = []
-    verify = acts_of_operators._verify
-    monkeypatch.setattr(acts_of_operators, "_verify", lambda line, *rest: (checked.append(line), verify(line, *rest)))
+    verify = acts_of_operators.verify_person
+    monkeypatch.setattr(
+        acts_of_operators, "verify_person", lambda line, *rest: (checked.append(line), verify(line, *rest))
+    )
     elsewhere = [vaults.act("lost", ORIGIN, service="docs-d", reason=f"no {number}") for number in range(20)]
     ended = [vaults.act("lost", ORIGIN, days=1, start=1_800_000_000.0, reason=f"no {number}") for number in range(20)]
     with pytest.raises(Refused, match="is only a spare"):
