@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from appliance.backup.writer.left_out_reasons import how_to_accept, is_missing, matters
@@ -198,11 +198,16 @@ def _left_out_reasons(written: Written, attempt: Attempt) -> Iterator[Reason]:
         first = ", ".join(f"{path} ({why})" for path, why in named[:NAMED_MAX])
         more = attempt.left_out_count - min(NAMED_MAX, len(named))
         also = f" and {more} more" if more > 0 else ""
-        never = how_to_accept(written.service, [path for path, why in named if is_missing(why)])
-        remedy = (
-            f"Give the agent's account read access, or exclude them. If they can never be read, as root: `{never}`."
-        )
+        remedy = _remedy_of_left_out(written.service, [path for path, why in named if is_missing(why)])
         yield Reason("warning", f"left out: {first}{also}.", remedy, "left-out")
+
+
+def _remedy_of_left_out(service: str, missing: Sequence[str]) -> str:
+    """Return what to do; a file that was written or removed while it was read needs no person."""
+    if not missing:
+        return f"The next backup reads it again. At once: `appliance backup run {service}`."
+    never = how_to_accept(service, missing)
+    return f"Give the agent's account read access, or exclude them. If they can never be read, as root: `{never}`."
 
 
 def _written_facts(written: Written, attempt: Attempt | None, view: View, now: Now) -> dict[str, object]:

@@ -12,6 +12,7 @@ import pytest
 
 from appliance.cli.status.text import EXIT_CODES, status_json, status_text
 from appliance.monitor.measures import state_of
+from appliance.monitor.next_steps import next_steps
 from appliance.monitor.states import ORDER, Judged
 from appliance.monitor.status import Status
 from appliance.units import KIB, MIB
@@ -89,6 +90,23 @@ def test_names_with_line_ends_and_broken_bytes_stay_on_one_line() -> None:
     text = status_text(judged({"given": given}))
     assert "/srv/a\\nb\\xff" in text
     text.encode()
+
+
+@pytest.mark.parametrize(
+    ("reason", "typed"),
+    [
+        ("file changed while we backed it up", ["appliance", "backup", "run", "docs-a"]),
+        ("open: [Errno 13] Permission denied", ["appliance", "backup", "confirm", "docs-a", "--left-out", "/srv/a"]),
+    ],
+)
+def test_only_a_file_that_can_never_be_read_is_accepted_for_ever(reason: str, typed: list[str]) -> None:
+    given = {
+        "written": [{"sequence": 3, "sealed": "20m"}],
+        "attempts": {"backup docs-a": {"ok": "20m", "left_out": [["/srv/a", reason]]}},
+    }
+    reasons = [it for judged_ in judged({"given": given}).judged for it in judged_.reasons]
+    steps = [step for it in reasons for step in next_steps(it)]
+    assert [it["argv"] for it in steps if "argv" in it] == [typed]
 
 
 @pytest.mark.parametrize("case", EVERY_CASE)
