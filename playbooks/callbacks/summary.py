@@ -1,11 +1,12 @@
 """Ansible callback: after a run, who did not finish and what to type for them; what a machine could not have; the time.
 
 Ansible's own recap counts tasks; it does not say what to do next. Seconds by role stand in place of the callback
-profile_roles, which is not part of ansible-core.
+profile_roles, which is not part of ansible-core. It speaks French where APPLIANCE_LANGUAGE says so, or else English.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import time
@@ -14,6 +15,11 @@ from pathlib import Path
 
 from ansible import context
 from ansible.plugins.callback import CallbackBase
+
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from appliance.cli.language.choice import ENGLISH, chosen
+from appliance.cli.language.sentences import Untranslated, sentences_of
 
 DOCUMENTATION = """
 name: summary
@@ -26,6 +32,8 @@ description:
 SLOWEST = 12
 AGAIN = "requests/again"
 """Beside territory.yml: the playbook that waits for signatures, as it was typed; `cli/territory/again.py` reads it."""
+TYPED = ("appliance ", "ansible-playbook ")
+"""So begins what is typed, which has no language."""
 WHOLE = ("remove_node", "upgrade")
 """Playbooks that are run again as they were typed: what is left is not to be done on the refused node alone."""
 
@@ -42,6 +50,7 @@ class CallbackModule(CallbackBase):
         self._role, self._since = "", self._began
         self._why = {}
         self._whole = False
+        self._lines = []
 
     def v2_playbook_on_start(self, playbook):
         self._whole = Path(playbook._file_name).stem in WHOLE
@@ -73,6 +82,11 @@ class CallbackModule(CallbackBase):
         hosts = sorted({*stats.failures, *stats.dark} - {"localhost"})
         if hosts:
             self._say_rerun(hosts)
+        for line, color in in_language(self._lines, chosen((), os.environ)):
+            self._display.display(line, color=color)
+
+    def _say(self, line, color=None):
+        self._lines.append((line, color))
 
     def _turn_to(self, task):
         now = time.monotonic()
@@ -83,20 +97,20 @@ class CallbackModule(CallbackBase):
     def _say_durations(self):
         roles = sorted(((spent, role) for role, spent in self._seconds.items() if role), reverse=True)
         shown = ", ".join(f"{role} {spent:.1f} s" for spent, role in roles[:SLOWEST])
-        self._display.display(f"Took {time.monotonic() - self._began:.1f} s. {shown}")
+        self._say(f"Took {time.monotonic() - self._began:.1f} s.{shown and f' By role: {shown}.'}")
 
     def _say_unsupported(self, stats):
         for host, custom in sorted(stats.custom.items()):
             for sentence in dict.fromkeys((*custom.get("unsupported", []), *custom.get("waiting", []))):
-                self._display.display(f"{host}: {sentence}")
+                self._say(f"{host}: {sentence}")
 
     def _say_next(self, stats):
         lines = dict.fromkeys(line for custom in stats.custom.values() for line in custom.get("next", []))
         self._note_again(stats, lines)
         if lines:
-            self._display.display("Next, the key holder types the lines below; then run this again:")
+            self._say("Next, the key holder types the lines below; then run this again:")
         for line in lines:
-            self._display.display(f"  {line}")
+            self._say(f"  {line}")
 
     def _note_again(self, stats, lines):
         """Leave what was typed beside what waits for a signature: the key holder's command prints it as the next step.
@@ -111,13 +125,30 @@ class CallbackModule(CallbackBase):
                 file.unlink()
 
     def _say_rerun(self, hosts):
-        self._display.display("")
+        self._say("")
         for host in hosts:
-            self._display.display(f"{host} {self._why.get(host, 'did not finish')}", color="red")
+            self._say(f"{host} {self._why.get(host, 'did not finish')}.", "red")
         typed = sys.argv[1:]
         target, words = ("this again", typed) if self._whole else ("for them alone", limited(typed, hosts))
         line = shlex.join(("ansible-playbook", *words))
-        self._display.display(f"After the repair, run {target}:\n  {line}", color="red")
+        self._say(f"After the repair, run {target}:", "red")
+        self._say(f"  {line}", "red")
+
+
+def in_language(lines, language):
+    """`lines`, each with its colour, in `language`: all of them, or else in English."""
+    if language == ENGLISH:
+        return lines
+    say = sentences_of(language).say
+    try:
+        return [(_said(line, say), color) for line, color in lines]
+    except Untranslated:
+        return lines
+
+
+def _said(line, say):
+    words = line.lstrip()
+    return line if not words or words.startswith(TYPED) else f"{line[: -len(words)]}{say(words)}"
 
 
 def limited(typed, hosts):
