@@ -169,6 +169,10 @@ def _missing_reasons(written: Written, view: View) -> Iterator[Reason]:
             "Type `appliance territory plan --why`.",
             "copies",
         )
+    if written.taken_over and written.missing:
+        what = f"generation {written.newest} is of an epoch that has ended, so no peer takes it any more."
+        yield Reason("warning", what, "The agent continues with a backup of its own at once.", "copies")
+        return
     under_way = view.runs("push", written.service) or view.runs("backup", written.service)
     for peer in written.missing:
         attempt = view.last("push", written.service, peer)

@@ -36,6 +36,7 @@ def test_status_judges(case: dict[str, Any]) -> None:
     assert {check: state_of(it, check)[0] for check in made} == made
     assert set(made) <= set(it.checks)
     assert status.state == min((one.state for one in status.judged), key=ORDER.index)
+    assert [it for it in case.get("lacks", ()) if it in told] == []
 
 
 @pytest.mark.parametrize("case", EVERY_CASE)
