@@ -250,10 +250,10 @@ def _accounts_changed(node: Node, service: Service) -> float:
 
 def _grant(node: Node, service: str, chain: Chain) -> Grant | None:
     """The newest grant, of `chain` or of the vault: the present writer pushes to us, and the chain learns late."""
-    grants, replica = chain.grants(), replica_of(node, service)
-    if not grants:
+    newest, replica = chain.newest_grant(), replica_of(node, service)
+    if newest is None:
         return None
-    newest, held = grants[max(grants)], max(replica.epochs(), default=0)
+    held = max(replica.epochs(), default=0)
     if held > newest.epoch:
         known = stored_grant(replica, node.bundle, held)
         return Grant(known.epoch, known.writer, ours=False)

@@ -111,8 +111,8 @@ def _check(node: Node, service: str) -> None:
         remedy = "Its dump is in the branch, the other in the service's backups; compare both, then use --leave."
         raise Refused(f"{service} is a database, and two histories of a database are never merged.", remedy=remedy)
     if not is_written_here(node, service) or node.service(service).opening.exists():
-        grants = chain_of(node, service).grants()
-        writer = grants[max(grants)].writer if grants else "another node"
+        grant = chain_of(node, service).newest_grant()
+        writer = grant.writer if grant else "another node"
         who = f"{writer} writes it" if writer != node.name else "it is not open yet"
         remedy = f"First: appliance failover handback {service}"
         raise Refused(

@@ -103,8 +103,7 @@ def _keep(node: Node, service: str, grant: Grant) -> None:
 
 def _newest_own(node: Node, service: str) -> Grant:
     """The grant that waits, or the one that was adopted last, when that is newer."""
-    adopted = chain_of(node, service).grants()
-    newest = adopted[max(adopted)] if adopted else None
+    newest = chain_of(node, service).newest_grant()
     try:
         waiting = granted(node, service)
     except NotFound:

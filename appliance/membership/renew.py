@@ -36,13 +36,13 @@ REASON = "a revoked node could know the key"
 def wants_renewal(node: Node, service: str) -> bool:
     """Whether `service` must start over: it was written under epochs that a revocation ended, and not since."""
     ended = node.bundle.revoked.ended_epoch(service)
-    return bool(ended) and max(chain_of(node, service).grants(), default=0) <= ended
+    return bool(ended) and max(chain_of(node, service).epochs(), default=0) <= ended
 
 
 def to_begin(node: Node) -> list[str]:
     """The services that begin at this node and have no grant yet, or none since a revocation."""
     here = [service.name for service in node.bundle.territory.services_of(node.name)]
-    return sorted(name for name in here if not chain_of(node, name).grants() or wants_renewal(node, name))
+    return sorted(name for name in here if not chain_of(node, name).epochs() or wants_renewal(node, name))
 
 
 def begin_or_renew(node: Node, service: str) -> bytes:
@@ -89,7 +89,7 @@ def take_renewal(node: Node, service: str, raw: bytes) -> Grant:
         if new.repository.exists():
             _replace(layout, new, grant)
         shutil.rmtree(new.root, ignore_errors=True)
-        if grant.epoch not in chain.grants():
+        if grant.epoch not in chain.epochs():
             chain.add_grant(grant)
             if replica_of(node, service).grants.exists():
                 sealer_of(node).keep(service, [grant])
@@ -103,8 +103,8 @@ def _beside(layout: ServiceLayout) -> ServiceLayout:
 
 def _check_ours(node: Node, service: str, chain: Chain) -> None:
     """The present writer starts it over; where none is left, the origin."""
-    grants = chain.grants()
-    writer = grants[max(grants)].writer if grants else ""
+    grant = chain.newest_grant()
+    writer = grant.writer if grant else ""
     origin = node.bundle.terms(service).origin
     if node.name not in (origin, writer):
         raise Refused(f"the origin of {service} is {origin}, not this node.", remedy=f"Run this on {origin}.")

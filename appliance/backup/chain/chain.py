@@ -46,6 +46,8 @@ class Chain:
         self._history = History(root / "history", 0o644)
         self.grants_folder = root / "grants"
         self._granters = granters
+        self._proven: dict[bytes, Grant] = {}
+        """Grants that were proven here, by their bytes: years of headers are of few of them."""
 
     def names(self) -> tuple[str, ...]:
         """Names of all generations, oldest first; `recent` gives the newest without reading what years have made."""
@@ -87,8 +89,15 @@ class Chain:
         return raw
 
     def header(self, name: str) -> Header:
+        """The header of generation `name`, proven by the grant of its epoch alone."""
         raw = self.raw_header(name)
-        return read_header(raw, self.grants()[epoch_of(raw)].writer_key)
+        epoch = epoch_of(raw)
+        grant = self.grant_of(epoch)
+        if grant is None:
+            raise NotFound(
+                f"the grant of epoch {epoch}, which proves generation {name}, is not here.", where=str(self.root)
+            )
+        return read_header(raw, grant.writer_key)
 
     def _part(self, name: str, part: str) -> bytes | None:
         try:
@@ -204,39 +213,46 @@ class Chain:
         path = make_private_folder(self.grants_folder) / f"{grant.epoch:05d}"
         if _is_kept(path, grant.document.raw):
             return
-        if path.exists() and self.grants()[grant.epoch].statement != grant.statement:
+        if path.exists() and self._read_grant(path.read_bytes()).statement != grant.statement:
             raise Refused(f"there is already another grant of epoch {grant.epoch} of {grant.service}.")
         write_atomic(path, grant.document.raw)
 
     def grants(self) -> dict[int, Grant]:
         """Every grant known here, by epoch. Each was judged when it came; by now others may vote."""
-        kept = self.raw_grants()
-        granters = self._granters.keeping(kept)
-        return {grant.epoch: grant for grant in map(granters.read, kept)}
+        return {grant.epoch: grant for grant in map(self._read_grant, self.raw_grants())}
 
     def grant_of(self, epoch: int) -> Grant | None:
         """The grant of `epoch`, None where it is not known; what years of takeovers left is not read."""
         path = self.grants_folder / f"{epoch:05d}"
-        if not path.exists():
-            return None
-        raw = path.read_bytes()
-        return self._granters.keeping([raw]).read(raw)
+        return self._read_grant(path.read_bytes()) if path.exists() else None
+
+    def _read_grant(self, raw: bytes) -> Grant:
+        if raw not in self._proven:
+            self._proven[raw] = self._granters.keeping([raw]).read(raw)
+        return self._proven[raw]
 
     def raw_grants(self) -> tuple[bytes, ...]:
         """The grants kept here as they are stored, by epoch."""
+        return tuple((self.grants_folder / f"{epoch:05d}").read_bytes() for epoch in self.epochs())
+
+    def epochs(self) -> tuple[int, ...]:
+        """The epochs whose grants are kept here, oldest first; none of them is read."""
         folder = self.grants_folder
-        names = sorted(os.listdir(folder)) if folder.exists() else []
-        return tuple((folder / name).read_bytes() for name in names if name.isdigit())
+        return tuple(sorted(int(name) for name in os.listdir(folder) if name.isdigit())) if folder.exists() else ()
+
+    def newest_grant(self) -> Grant | None:
+        epochs = self.epochs()
+        return self.grant_of(epochs[-1]) if epochs else None
 
     def grant(self) -> Grant:
         """The newest grant; raise NotFound, with what to do, when there is none yet."""
-        grants = self.grants()
-        if not grants:
+        newest = self.newest_grant()
+        if newest is None:
             raise NotFound(
                 "this service has no grant yet.",
                 remedy="Make a request for one: `appliance backup begin`.",
             )
-        return grants[max(grants)]
+        return newest
 
 
 def _is_kept(path: Path, raw: bytes) -> bool:

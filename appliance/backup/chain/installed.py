@@ -33,8 +33,8 @@ def files_are_here(node: Node, service: str, grant: Grant, opened_epoch: int) ->
     """
     chain = chain_of(node, service)
     own = (node.name, node.bundle.member(node.name).keys.sign)
-    grants = chain.grants()
-    for before in (grants[epoch] for epoch in sorted(grants, reverse=True) if epoch < grant.epoch):
+    earlier = (epoch for epoch in reversed(chain.epochs()) if epoch < grant.epoch)
+    for before in filter(None, map(chain.grant_of, earlier)):
         if before.epoch == opened_epoch:
             return True
         if (before.writer, before.writer_key) != own:

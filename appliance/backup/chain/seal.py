@@ -89,7 +89,8 @@ def seal(
 def _before(chain: Chain, grant: Grant) -> Sealed | None:
     """The newest generation of this very repository: one with a new key has other files under the same numbers."""
     newest = chain.newest()
-    return newest if newest and chain.grants()[newest.header.epoch].repository == grant.repository else None
+    sealed_under = chain.grant_of(newest.header.epoch) if newest else None
+    return newest if sealed_under and sealed_under.repository == grant.repository else None
 
 
 def _refuse_rot(layout: ServiceLayout, newest: Sealed | None, entries: Iterable[Entry], service: str) -> None:

@@ -94,10 +94,9 @@ def continued_here(node: Node, service: str, writer: str) -> str:
 def known_writer(node: Node, service: str) -> str:
     """The writer of `service` as far as it is known here: by the newest grant of the chain or the vault, or as
     planned."""
-    grants, replica = chain_of(node, service).grants(), replica_of(node, service)
-    newest = max((*grants, *replica.epochs()), default=0)
+    chain, replica = chain_of(node, service), replica_of(node, service)
+    newest = max((*chain.epochs(), *replica.epochs()), default=0)
     if not newest:
         return node.bundle.terms(service).origin
-    if newest in grants:
-        return grants[newest].writer
-    return stored_grant(replica, node.bundle, newest).writer
+    grant = chain.grant_of(newest) or stored_grant(replica, node.bundle, newest)
+    return grant.writer

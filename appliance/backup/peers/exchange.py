@@ -149,8 +149,8 @@ def _ask(node: Node, service: str, peers: Sequence[str]) -> tuple[dict[str, Repl
 def _compare_as_writer(node: Node, service: str, heads: Mapping[str, ReplicaHead]) -> None:
     """Leave it for `status` when a holder knows more of a service than this node, which believes that it writes it."""
     chain = chain_of(node, service)
-    grants = chain.grants()
-    if not grants or grants[max(grants)].writer != node.name:
+    grant = chain.newest_grant()
+    if grant is None or grant.writer != node.name:
         return
     newest = chain.newest()
     for there in heads.values():

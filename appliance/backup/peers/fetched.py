@@ -36,7 +36,9 @@ def load_fetched(node: Node, service: str) -> Sealed:
         raw, listing = (folder / HEADER).read_bytes(), (folder / LIST).read_bytes()
     except FileNotFoundError as error:
         raise NotFound(f"no generation of {service} was fetched to be continued.", remedy=REMEDY) from error
-    grant = chain_of(node, service).grants()[epoch_of(raw)]
+    grant = chain_of(node, service).grant_of(epoch_of(raw))
+    if grant is None:
+        raise NotFound(f"the grant of what was fetched of {service} is not here.", remedy=REMEDY)
     header = read_header(raw, grant.writer_key)
     sealed = Sealed(header, listing, parse_list(listing, header))
     proven = Proven(node, service)

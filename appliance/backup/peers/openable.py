@@ -153,14 +153,14 @@ def offer_less(node: Node, service: str, found: Survey, newest: str) -> tuple[st
 
 def is_written_here(node: Node, service: str) -> bool:
     """Whether this machine is the present writer of `service`, by all that it knows."""
-    grants = chain_of(node, service).grants()
-    if not grants or not node.service(service).repository.exists():
+    grant = chain_of(node, service).newest_grant()
+    if grant is None or not node.service(service).repository.exists():
         return False
     if _is_only_at_peers(node, service):
         return False
-    if max(replica_of(node, service).epochs(), default=0) > max(grants):
+    if max(replica_of(node, service).epochs(), default=0) > grant.epoch:
         return False  # it was written here once: its present writer has pushed to us since
-    return grants[max(grants)].writer_key == node.bundle.member(node.name).keys.sign
+    return grant.writer_key == node.bundle.member(node.name).keys.sign
 
 
 def _is_only_at_peers(node: Node, service: str) -> bool:

@@ -36,7 +36,7 @@ def begin(node: Node, service: str) -> bytes:
     check_is_named(node)
     layout = node.service(service)
     with locked(layout.lock, what=f"the service {service}"):
-        if granted := chain_of(node, service).grants():
+        if granted := chain_of(node, service).epochs():
             remedy = f"`appliance backup show {service}` shows its state."
             raise Refused(f"{service} already has a grant here: the newest is of epoch {max(granted)}.", remedy=remedy)
         if not layout.repository.exists():
@@ -67,7 +67,7 @@ def history(node: Node, service: str) -> dict[str, int]:
 def known_epochs(node: Node, service: str, found: Survey) -> frozenset[int]:
     """Every epoch of `service` that a peer in `found`, this node's chain or its holding knows."""
     at_peers = (grant.epoch for head in found.heads for grant in head.grants)
-    return frozenset((*at_peers, *chain_of(node, service).grants(), *replica_of(node, service).epochs()))
+    return frozenset((*at_peers, *chain_of(node, service).epochs(), *replica_of(node, service).epochs()))
 
 
 def _refuse_history(node: Node, service: str) -> None:
@@ -151,7 +151,7 @@ def take_first_grant(node: Node, service: str, raw: bytes) -> Grant:
     if grant.repository != repository_id(own_repository(layout).path):
         raise Refused("this grant is for another repository than the one here.")
     with locked(layout.lock, what=f"the service {service}"):
-        if grant.epoch not in chain.grants():
+        if grant.epoch not in chain.epochs():
             write_nonce(layout.repository, grant.nonce_floor)
             chain.add_grant(grant)
     node.journal.write("grant-taken", service=service, epoch=grant.epoch)

@@ -47,10 +47,10 @@ def is_succeeded(node: Node, service: str) -> bool:
     """Whether the newest generation is this node's, of its present grant, and held by as many as was promised: one that
     is partial has the older archives all the same."""
     chain = chain_of(node, service)
-    newest, grants = chain.newest_header(), chain.grants()
-    if newest is None or newest.epoch != max(grants):
+    newest, grant = chain.newest_header(), chain.newest_grant()
+    if newest is None or grant is None or newest.epoch != grant.epoch:
         return False
-    ours = grants[newest.epoch].writer_key == node.bundle.member(node.name).keys.sign
+    ours = grant.writer_key == node.bundle.member(node.name).keys.sign
     return ours and safety_of(node, service).held
 
 

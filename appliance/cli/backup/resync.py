@@ -200,7 +200,7 @@ def _to_continue(node: Node) -> list[str]:
     serves them now: those come home by failover."""
     own = sorted(service.name for service in node.bundle.territory.services_of(node.name))
     others = [name for name in own if not is_written_here(node, name)]
-    waiting = [name for name in others if chain_of(node, name).grants() or history(node, name)]
+    waiting = [name for name in others if chain_of(node, name).epochs() or history(node, name)]
     for name in waiting:
         if elsewhere := server_elsewhere(node, name):
             say(f"{name} is left to {elsewhere}, which serves it. {comes_back(node, name)}")
@@ -216,7 +216,7 @@ def _grant_for(node: Node, service: str, file: Path) -> bytes | None:
     except NotFound:
         return None
     mine = grant.writer == node.name and grant.writer_key == node.bundle.member(node.name).keys.sign
-    return raw if mine and grant.epoch > max(chain_of(node, service).grants(), default=0) else None
+    return raw if mine and grant.epoch > max(chain_of(node, service).epochs(), default=0) else None
 
 
 def _ask(

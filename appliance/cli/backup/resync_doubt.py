@@ -44,8 +44,8 @@ def check_taking(node: Node, service: str, named: str) -> str:
 def check_heard(node: Node, service: str, taken: str) -> None:
     """Raise Refused where another node was granted `service` last and failover has not heard yet who holds it, as on a
     machine that was just started; unless it is `taken` from a node by name."""
-    grants = chain_of(node, service).grants()
-    writer = grants[max(grants)].writer if grants else node.name
+    grant = chain_of(node, service).newest_grant()
+    writer = grant.writer if grant else node.name
     if taken or writer == node.name or not moves(node, service) or is_heard(node, service):
         return
     raise Refused(

@@ -104,11 +104,11 @@ def show(service: str) -> int | None:
     safety = writer.safety_of(node, service)
     newest = chain.newest()
     receipts = chain.receipts(newest.header.id, node.bundle.signing_keys) if newest else ()
-    grants = chain.grants()
+    grant = chain.newest_grant()
     words = heard(node, service) if newest else ()
     still = still_of(node, service, chain, words, lost_now(node, service), newest.header.id) if newest else 0.0
     emit(
-        text.shown_json(service, newest, grants.get(max(grants, default=0)), receipts, safety, still),
+        text.shown_json(service, newest, grant, receipts, safety, still),
         text.shown_text(service, newest, receipts, safety, still),
     )
     return None if safety.safe else WARNINGS

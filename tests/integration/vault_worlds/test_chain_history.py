@@ -9,7 +9,9 @@ import pytest
 
 from appliance.backup.chain import chain as chain_module
 from appliance.backup.chain.chain import Chain, chain_of
+from appliance.errors import NotFound
 from appliance.trust.grant import Grant
+from appliance.trust.granters import Granters
 from tests.worlds.vaults import HOLDER, ORIGIN, SERVICE, Generation, VaultWorld
 
 COUNT = 30
@@ -105,3 +107,37 @@ def test_a_chain_of_a_former_version_goes_into_files_over_several_runs(
         counts.append(len(folders(chain)))
     assert counts == [16, 6, 7]
     assert chain.names() == tuple(it.name for it in made)
+
+
+def test_headers_of_many_takeovers_are_proven_by_one_grant_for_each_epoch(
+    vaults: VaultWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at the newest generations proves the grant of their epoch once, and none of years of others."""
+    chain = chain_of(vaults.open(ORIGIN), SERVICE)
+    grant, made = vaults.grant(), list[Generation]()
+    for _ in range(5):
+        chain.add_grant(grant)
+        made += vaults.chain(grant, 2, made[-1] if made else None)
+        grant = vaults.grant(known_epoch=grant.epoch)
+    for it in made:
+        chain.add(it.header, it.listing)
+    proven: list[bytes] = []
+    plain = Granters.read
+
+    def noting(self: Granters, raw: bytes) -> Grant:
+        proven.append(raw)
+        return plain(self, raw)
+
+    monkeypatch.setattr(Granters, "read", noting)
+    chain = chain_of(vaults.open(ORIGIN), SERVICE)
+    assert [chain.header(it.name).id for it in made[-2:]] == [it.header.id for it in made[-2:]]
+    assert chain.grant().epoch == made[-1].header.epoch
+    assert len(proven) == 1
+    assert len(chain.grants()) == 5
+    assert len(proven) == len(set(proven)) == 5
+
+
+def test_a_header_whose_grant_is_gone_is_refused_with_a_sentence(chain: Chain, made: list[Generation]) -> None:
+    (chain.grants_folder / "00002").unlink()
+    with pytest.raises(NotFound, match="the grant of epoch 2, which proves generation"):
+        chain.header(made[-1].name)
