@@ -72,6 +72,9 @@ def _paragraph(alert: Mapping[str, Any]) -> Iterator[str]:
 def _called(called: Mapping[str, Any], *, ended: bool) -> Iterator[str]:
     """Lines that name the person this letter is for, and say when the next one is called."""
     week = str(called["week"]).partition("-W")[2].lstrip("0")
+    if again := called.get("again"):
+        hours = again["hours"]
+        yield f"{again['by']} s'occupait de l'alerte depuis {again['since']} ; elle dure encore après {hours} h."
     if called["everybody"]:
         yield f"Personne n'est d'astreinte en semaine {week} : tout le tour d'astreinte reçoit ce message."
     elif called["waited_minutes"] and not ended:

@@ -5,7 +5,8 @@
 SETTINGS is JSON, which holds passwords and belongs to root: `receivers` names the addressees of each receiver, and
 `addressees` says what each is: {"url", "token"} or {"host", "port", "tls", "user", "password", "from", "to"}. `duty` is
 the roster, where there is one: `duty/plan.py: plan_json`. With it, `alertmanagers` says who is asked for
-acknowledgements, {"urls", "tls"}, and `pages` is the address of the pages of this node.
+acknowledgements, {"urls", "tls"}, and `pages` is the address of the pages of this node; each minute it is looked what
+was acknowledged a day ago and still lasts.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from appliance import strict_json
 from appliance.errors import ApplianceError, NotFound, Unreachable, UsageError
 from appliance.monitor import exposition, letter, metrics, post
 from appliance.monitor.bounded import Bounded
-from appliance.monitor.duty.addressed import addressed, is_further
+from appliance.monitor.duty.addressed import Addressed, addressed, is_further, tells_an_end
 from appliance.monitor.duty.alertmanager import read_alertmanagers
+from appliance.monitor.duty.call_again import CallingAgain, attempt
 from appliance.monitor.duty.plan import read_plan
 from appliance.monitor.duty.service import Acknowledgements, answer, key_of
 from appliance.monitor.outbox import Delay, Outbox, deliver
@@ -35,12 +37,14 @@ BODY_BYTES_MAX = 4 << 20
 PER_ADDRESS_MAX = 32
 """All who may ask are on this machine, and have one address."""
 LOOK_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 60.0
 TOKENS = "/acknowledgement/"
 NO_ROSTER = "there is no roster, so nobody further is called and there is nothing to acknowledge."
 
 
 class Queue(Bounded):
-    """Takes notifications at /RECEIVER, tells how many wait at /metrics, and delivers in a thread of its own."""
+    """Takes notifications at /RECEIVER, tells how many wait at /metrics, and delivers in a thread of its own. Another
+    one calls again for what was acknowledged."""
 
     def __init__(self, settings: Mapping[str, Any], folder: Path, port: int) -> None:
         self.settings = settings
@@ -48,6 +52,7 @@ class Queue(Bounded):
         self.duty = _acknowledgements(settings, folder)
         self._came = threading.Event()
         self._ends = threading.Event()
+        self._broke: list[BaseException] = []
         super().__init__((LOOPBACK, port), Answer, PER_ADDRESS_MAX)
 
     def take(self, receiver: str, body: bytes) -> None:
@@ -55,9 +60,11 @@ class Queue(Bounded):
         notification = strict_json.loads(body)
         letter.write(notification)
         now = time.time()
-        known = self.duty.known() if self.duty and is_further(receiver) else ()
+        ends = tells_an_end(receiver, notification)
+        known = self.duty.known() if self.duty and (ends or is_further(receiver)) else ()
+        again = self.duty.called_again() if self.duty and ends else ()
         plan = self.duty.plan if self.duty else None
-        for it in addressed(self.settings, plan, receiver, notification, now, known):
+        for it in addressed(self.settings, plan, receiver, notification, now, known, again):
             made = self.duty.with_link(it, now) if self.duty else it
             self.outbox.put(made.addressees, made.notification, now)
             if not it.addressees:
@@ -91,10 +98,32 @@ class Queue(Bounded):
     def run(self) -> None:
         """Serve until the delivery ends, and raise what ended it: a queue that never delivers is worse than none."""
         threading.Thread(target=self.serve_forever, daemon=True).start()
+        caller = threading.Thread(target=self._call_again_for_ever, daemon=True)
+        caller.start()
         try:
             self.deliver_for_ever()
         finally:
             self.shutdown()
+            caller.join()
+        if self._broke:
+            raise self._broke[0]
+
+    def _call_again_for_ever(self) -> None:
+        """An error that ends it ends the delivery, too, and is raised there."""
+        if self.duty is None:
+            return
+        calling = CallingAgain(self.duty, self.settings, self._put)
+        try:
+            while not self._ends.wait(LOOK_AGAIN_SECONDS):
+                attempt(calling, time.time(), say)
+        except BaseException as error:
+            self._broke.append(error)
+            self._ends.set()
+            raise
+
+    def _put(self, letter: Addressed, now: float) -> None:
+        self.outbox.put(letter.addressees, letter.notification, now)
+        self._came.set()
 
     def deliver_for_ever(self) -> None:
         delays: dict[str, Delay] = {}

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from appliance.monitor.duty.alertmanager import place_of, seconds
 from appliance.monitor.duty.calling import (
     Acknowledgement,
     Called,
+    CalledAgain,
     Cause,
     DutyPlan,
     Incident,
     call_order,
+    told_by_steps,
     wait_seconds,
     week_of,
     who_is_called,
 )
+from appliance.monitor.letter import FIRING
 from appliance.monitor.outbox import addressees_of
 from appliance.units import MINUTE
 
@@ -44,15 +47,20 @@ def addressed(
     notification: Mapping[str, Any],
     now: float,
     acknowledged: Collection[Acknowledgement] | None = (),
+    again: Collection[CalledAgain] = (),
 ) -> tuple[Addressed, ...]:
     """The addressees of `notification` for `receiver`, a name or a name and a step, as "astreinte-2"; `acknowledged`
-    is None where nobody could be asked for it."""
+    is None where nobody could be asked for it. Those who were called again learn of the end with the first person."""
     found = _STEP.fullmatch(receiver)
     if plan is None or found is None:
         return (Addressed(addressees_of(settings, receiver), notification, receiver),)
     kind, step = found[1], int(found[2] or 1)
     incident = incident_of(notification, now, urgent=kind == URGENT)
     called = who_is_called(incident, step, now, plan, acknowledged)
+    if step == 1 and (ended := _called_again(notification["alerts"], again, plan)):
+        told = told_by_steps(incident, now, plan, acknowledged)
+        persons = (*called.persons, *(it for it in ended if it not in told))
+        called = replace(called, persons=tuple(dict.fromkeys(persons)))
     letters = tuple(_letters(notification, incident, called, step, now, plan))
     if step == 1 and not any(it.addressees for it in letters):
         return (Addressed(addressees_of(settings, kind), notification, "nobody of the roster can be reached"),)
@@ -83,6 +91,20 @@ def is_further(receiver: str) -> bool:
     """Whether `receiver` is that of a step after the first one, which an acknowledgement holds back."""
     found = _STEP.fullmatch(receiver)
     return bool(found and found[2])
+
+
+def tells_an_end(receiver: str, notification: Mapping[str, Any]) -> bool:
+    """Whether persons who were called again may have to learn of it."""
+    return bool(_STEP.fullmatch(receiver)) and any(it["status"] != FIRING for it in notification["alerts"])
+
+
+def _called_again(
+    alerts: Collection[Mapping[str, Any]], again: Collection[CalledAgain], plan: DutyPlan
+) -> tuple[str, ...]:
+    """The persons who were called again for those of `alerts` that ended."""
+    began = {it.fingerprint: it.began for it in (_cause(alert, 0.0) for alert in alerts if alert["status"] != FIRING)}
+    called = [it for it in again if it.fingerprint in began and began[it.fingerprint] <= it.at]
+    return tuple(name for it in called for name in it.persons if name in plan.persons)
 
 
 def _letters(

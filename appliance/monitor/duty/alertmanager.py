@@ -2,14 +2,15 @@
 
 An acknowledgement is stored there as a silence that silences nothing: it asks for a label that no alert has. So both
 sites have it, through restarts and cut lines, as they have any silence, and the end of the alert is still reported,
-which a silence of the alert itself would suppress (record 91).
+which a silence of the alert itself would suppress (record 91). A call to the same persons after that is noted in the
+same way (record 98).
 """
 
 from __future__ import annotations
 
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,17 +20,26 @@ from typing import Any
 from appliance import strict_json
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.network import http_call
-from appliance.monitor.duty.calling import Acknowledgement, Cause
+from appliance.monitor.duty.calling import Acknowledgement, CalledAgain, Cause
+from appliance.units import HOUR
 
 LABEL = "acknowledged"
 """Its value in a silence is the fingerprint of the alert; no alert has it."""
+AGAIN, STEP = "called_again", "called_again_step"
+"""As `LABEL`, and the number of the step."""
+NOBODY = "nobody"
+NOTE_SECONDS = HOUR
+"""How long a note of a call is in force. It stays to be read for two weeks after that, as every silence."""
+NOT_SENT = "suppressed"
+"""The state of an alert that a silence holds back, or that follows from another one."""
 ANSWER_SECONDS_MAX = 4.0
 ANSWER_BYTES_MAX = 4 << 20
 
 
 @dataclass(frozen=True)
 class Firing:
-    """An alert that fires since `began`, UTC seconds; `place` is the node or site that it is about, "" for none."""
+    """An alert that fires since `began`, UTC seconds; `place` is the node or site that it is about, "" for none.
+    `suppressed`: Alertmanager sends nothing of it."""
 
     fingerprint: str
     alert: str
@@ -37,6 +47,13 @@ class Firing:
     severity: str
     summary: str
     began: float
+    description: str = ""
+    runbook_url: str = ""
+    suppressed: bool = False
+
+    @property
+    def urgent(self) -> bool:
+        return self.severity == "critical"
 
     @property
     def cause(self) -> Cause:
@@ -52,26 +69,51 @@ class AlertSites:
     urls: tuple[str, ...]
     tls: str = ""
 
+    @property
+    def rank(self) -> int:
+        """The number of sites before this one, whose address comes first; the same order at every site."""
+        return sorted(set(self.urls)).index(self.urls[0]) if self.urls else 0
+
     def firing(self) -> tuple[Firing, ...]:
         """Every alert that fires, also one that follows from another one. Raise ApplianceError for no answer."""
-        return tuple(_firing(it) for it in self._ask("/api/v2/alerts"))
+        return self._read("/api/v2/alerts", _firing)
 
     def acknowledgements(self) -> tuple[Acknowledgement, ...]:
         """Those in force, and those of the last days that ended. Raise ApplianceError for no answer."""
-        found = (_acknowledgement(it) for it in self._ask("/api/v2/silences"))
-        return tuple(it for it in found if it)
+        return self._read("/api/v2/silences", _acknowledgement)
 
     def acknowledge(self, alert: Firing, person: str, at: float, until: float) -> None:
         """Note that `person` takes care of `alert`. Raise ApplianceError unless it was stored."""
-        named = {LABEL: alert.fingerprint, "alertname": alert.alert}
+        comment = f"{person} takes care of {alert.alert} of {alert.place or 'the territory'}."
+        self._keep({LABEL: alert.fingerprint, "alertname": alert.alert}, person, at, until, comment)
+
+    def called_again(self) -> tuple[CalledAgain, ...]:
+        """The calls of the last days. Raise ApplianceError for no answer."""
+        return self._read("/api/v2/silences", _called_again)
+
+    def note_called_again(self, alert: Firing, step: int, persons: Collection[str], at: float) -> None:
+        """Note that `persons` were called again for `alert`. Raise ApplianceError unless it was stored."""
+        comment = f"{alert.alert} of {alert.place or 'the territory'} lasts, and called again after an acknowledgement."
+        labels = {AGAIN: alert.fingerprint, STEP: str(step), "alertname": alert.alert}
+        self._keep(labels, " ".join(persons) or NOBODY, at, at + NOTE_SECONDS, comment)
+
+    def _keep(self, labels: Mapping[str, str], author: str, at: float, until: float, comment: str) -> None:
         silence = {
-            "matchers": [{"name": it, "value": value, "isRegex": False} for it, value in named.items()],
+            "matchers": [{"name": it, "value": value, "isRegex": False} for it, value in labels.items()],
             "startsAt": datetime.fromtimestamp(at, UTC).isoformat(),
             "endsAt": datetime.fromtimestamp(until, UTC).isoformat(),
-            "createdBy": person,
-            "comment": f"{person} takes care of {alert.alert} of {alert.place or 'the territory'}.",
+            "createdBy": author,
+            "comment": comment,
         }
         self._ask("/api/v2/silences", json.dumps(silence).encode())
+
+    def _read[Kept](self, path: str, kept: Callable[[Mapping[str, Any]], Kept | None]) -> tuple[Kept, ...]:
+        answer = self._ask(path)
+        try:
+            found = [kept(it) for it in answer]
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise Unreachable(f"what answers {path} is no Alertmanager of this version: {error}.") from error
+        return tuple(it for it in found if it is not None)
 
     def _ask(self, path: str, body: bytes | None = None) -> Any:
         failures = []
@@ -112,14 +154,17 @@ def _context(folder: Path) -> ssl.SSLContext:
 
 
 def _firing(told: Mapping[str, Any]) -> Firing:
-    labels = told["labels"]
+    labels, words = told["labels"], told.get("annotations", {})
     return Firing(
         fingerprint=told["fingerprint"],
         alert=labels["alertname"],
         place=place_of(labels),
         severity=labels.get("severity", ""),
-        summary=told.get("annotations", {}).get("summary", labels["alertname"]),
+        summary=words.get("summary", labels["alertname"]),
         began=seconds(told["startsAt"]),
+        description=words.get("description", ""),
+        runbook_url=words.get("runbook_url", ""),
+        suppressed=told.get("status", {}).get("state") == NOT_SENT,
     )
 
 
@@ -136,8 +181,21 @@ def seconds(text: str) -> float:
 
 
 def _acknowledgement(silence: Mapping[str, Any]) -> Acknowledgement | None:
-    """None for a silence of somebody else's."""
-    named = {it["name"]: it["value"] for it in silence["matchers"] if not it["isRegex"] and it.get("isEqual", True)}
+    """None for any other silence."""
+    named = _labels(silence)
     if LABEL not in named:
         return None
     return Acknowledgement(named[LABEL], silence["createdBy"], seconds(silence["startsAt"]), seconds(silence["endsAt"]))
+
+
+def _called_again(silence: Mapping[str, Any]) -> CalledAgain | None:
+    """None for any other silence."""
+    named = _labels(silence)
+    if AGAIN not in named or not named.get(STEP, "").isdecimal():
+        return None
+    persons = tuple(it for it in silence["createdBy"].split() if it != NOBODY)
+    return CalledAgain(named[AGAIN], int(named[STEP]), persons, seconds(silence["startsAt"]))
+
+
+def _labels(silence: Mapping[str, Any]) -> dict[str, str]:
+    return {it["name"]: it["value"] for it in silence["matchers"] if not it["isRegex"] and it.get("isEqual", True)}

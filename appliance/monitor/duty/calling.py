@@ -92,6 +92,16 @@ class Acknowledgement:
 
 
 @dataclass(frozen=True)
+class CalledAgain:
+    """`persons` were called at `at`, in `step`, for the alert of that fingerprint, which somebody had acknowledged."""
+
+    fingerprint: str
+    step: int
+    persons: tuple[str, ...]
+    at: float
+
+
+@dataclass(frozen=True)
 class Called:
     """Names of persons, in order, and the reason. Nobody is a decision, too."""
 
@@ -165,6 +175,14 @@ def called_so_far(incident: Incident, now: float, plan: DutyPlan) -> tuple[str, 
     steps = range(1, STEPS_MAX + 1)
     count = sum(called_at(incident, step, plan.roster) <= now for step in steps)
     return call_order(incident.place, week, plan)[:count]
+
+
+def told_by_steps(
+    incident: Incident, now: float, plan: DutyPlan, acknowledged: Collection[Acknowledgement] | None
+) -> tuple[str, ...]:
+    """The persons of the steps after the first one that were called until `now`: each of these steps tells the end."""
+    steps = (step for step in range(2, STEPS_MAX + 1) if called_at(incident, step, plan.roster) <= now)
+    return tuple(name for step in steps for name in who_is_called(incident, step, now, plan, acknowledged).persons)
 
 
 def called_at(incident: Incident, step: int, roster: Roster) -> float:

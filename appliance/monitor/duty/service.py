@@ -19,7 +19,7 @@ from appliance.host.files import make_private_folder, write_atomic
 from appliance.monitor.duty.acknowledging import LASTS_SECONDS, REMEDIES, SENTENCES, Verdict, judge, taken_by
 from appliance.monitor.duty.addressed import CALLED, Addressed
 from appliance.monitor.duty.alertmanager import AlertSites, Firing
-from appliance.monitor.duty.calling import Acknowledgement, DutyPlan, Incident, called_so_far
+from appliance.monitor.duty.calling import Acknowledgement, CalledAgain, DutyPlan, Incident, called_so_far
 from appliance.monitor.duty.tokens import KEY_BYTES, Asked, make_token, read_token
 from appliance.monitor.letter import FIRING, TAKEN
 from appliance.units import HOUR
@@ -77,6 +77,13 @@ class Acknowledgements:
         for it in found.verdict.open:
             self.alertmanagers.acknowledge(it, found.asked.person, now, now + LASTS_SECONDS)
         return replace(found, letters=_letters(found, now, self.plan))
+
+    def called_again(self) -> tuple[CalledAgain, ...]:
+        """None of them where no Alertmanager answers."""
+        try:
+            return self.alertmanagers.called_again()
+        except Unreachable:
+            return ()
 
     def list(self, now: float) -> list[dict[str, Any]]:
         """All that fires, and who takes care of it."""
@@ -180,4 +187,4 @@ def _notification(told: Told, now: float, plan: DutyPlan) -> Mapping[str, Any]:
 
 
 def _incident(alert: Firing) -> Incident:
-    return Incident(alert.alert, alert.place, urgent=alert.severity == "critical", firing=True, causes=(alert.cause,))
+    return Incident(alert.alert, alert.place, urgent=alert.urgent, firing=True, causes=(alert.cause,))

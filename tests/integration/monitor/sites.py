@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from appliance.monitor.duty.alertmanager import AlertSites
 from appliance.monitor.duty.service import read_key
 from appliance.monitor.duty.tokens import Asked, make_token
 from appliance_lab.processes.node import free_ports
@@ -32,6 +33,10 @@ class Site:
     queue: str
     folder: Path
     alertmanager: str
+
+    @property
+    def alerts(self) -> AlertSites:
+        return AlertSites((self.alertmanager,))
 
     def token(self, person: str, *fingerprints: str) -> str:
         return make_token(read_key(self.folder), Asked(person, fingerprints, time.time()))
@@ -77,10 +82,10 @@ def sites(folder: Path, count: int, **urls: str) -> Iterator[tuple[Site, ...]]:
         yield tuple(made)
 
 
-def tell(at: tuple[Site, ...], alert: str, lasts: timedelta = timedelta(hours=1)) -> None:
+def tell(at: tuple[Site, ...], alert: str, lasts: timedelta = timedelta(hours=1), severity: str = "critical") -> None:
     """Tell every Alertmanager, as Prometheus does."""
     now = datetime.now(UTC)
-    labels = {"alertname": alert, "severity": "critical", "node": "commune-b"}
+    labels = {"alertname": alert, "severity": severity, "node": "commune-b"}
     told = {"labels": labels, "annotations": {"summary": f"{alert} : commune-b"}, "startsAt": now.isoformat()}
     body = json.dumps([{**told, "endsAt": (now + lasts).isoformat()}]).encode()
     for it in at:
