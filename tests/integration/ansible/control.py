@@ -59,4 +59,9 @@ def control_in(place: Path) -> Control:
     folder = place / "valley"
     folder.mkdir()
     (folder / "territory.yml").write_bytes(CASE.read_bytes())
+    key = place / "territory.pub"
+    key.write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFh\n")
+    (folder / "group_vars").mkdir()
+    brought = f"agent_deb: /elsewhere/appliance_0.1.0_all.deb\nagent_territory_key: {key}\n"
+    (folder / "group_vars/nodes.yml").write_text(brought)
     return Control(folder)

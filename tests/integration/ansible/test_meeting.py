@@ -11,7 +11,6 @@ RECORDS = """printf '%s\\n' "$@" >FOLDER/typed; echo '{"known": false}'"""
 def typed(control: Control, variables: str) -> list[str]:
     """The arguments of `appliance` when a playbook met commune-b with these variables of its inventory."""
     control.is_local("commune-b")
-    (control.folder / "group_vars").mkdir()
     (control.folder / "group_vars/all.yml").write_text(f"---\n{variables}")
     program = control.program("appliance", RECORDS.replace("FOLDER", str(control.folder))) / "appliance"
     words = ("-e", "node=commune-b", "-e", f"fingerprint={MARK}", "-e", f"meet_appliance={program}")

@@ -24,7 +24,6 @@ def test_what_waits_for_a_signature_is_noted_until_the_same_line_ends_with_nothi
     assert not again.exists()
     control.play(str(playbook), "-e", "node=a b")
     assert again.read_text() == f"ansible-playbook -i {control.folder} {playbook} -e 'node=a b'\n"
-    (control.folder / "group_vars").mkdir()
     (control.folder / "group_vars/all.yml").write_text("waits: false\n")
     control.play(str(playbook))
     assert again.exists(), "another line leaves it"

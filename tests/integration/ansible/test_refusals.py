@@ -247,3 +247,21 @@ def test_a_role_refuses_before_any_change(refused: tuple[Control, str], case: tu
     control, said = refused
     [line] = [line for line in said.splitlines() if f'"msg": "{" ".join(case)}: ' in line]
     assert REFUSED[case][1].format(folder=control.folder) in line
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("-e", "agent_deb="), "Make it there: make deb"),
+        (("-e", "agent_territory_key=/nowhere/key.pub"), "/nowhere/key.pub is missing: the public half"),
+    ],
+)
+def test_what_the_control_machine_lacks_is_said_before_any_machine_is_asked(
+    control: Control, words: tuple[str, ...], sentence: str
+) -> None:
+    """Said after the role base, it costs who follows the page from zero to safe five minutes."""
+    result = control.play("site.yml", *words)
+    assert result.exit_code == 2
+    said = " ".join(result.stdout.decode().split())
+    assert sentence in said
+    assert "Look at the data volume" not in said

@@ -11,7 +11,7 @@ import yaml
 ROOT = Path(__file__).parents[3]
 BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMANDS_MAX = 20
-PROGRAMS = {"ansible", "ansible-playbook", "appliance", "cp", "mkdir", "ssh-keygen"}
+PROGRAMS = {"ansible", "ansible-playbook", "appliance", "cp", "make", "mkdir", "ssh-keygen"}
 
 
 def commands(page: str) -> list[str]:
