@@ -23,6 +23,7 @@ from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.build import build
 from appliance.portal.certificates import PublicName
 from appliance.portal.connections import Connections, Few, Listener
+from appliance.portal.worker_socket import WorkerCall
 
 QUIET_SECONDS = 5
 LAST_ANSWERS_SECONDS = 10
@@ -60,12 +61,21 @@ class ListenSettings:
                 raise NotFound("this file does not exist, or this account cannot read it.", where=str(file))
 
 
-def serve(layout: NodeLayout, settings: ListenSettings, *, answer_seconds: float = ANSWER_SECONDS) -> None:
-    """Serve until SIGTERM or SIGINT; raise Busy when somebody listens there already."""
+def serve(
+    layout: NodeLayout,
+    settings: ListenSettings,
+    *,
+    answer_seconds: float = ANSWER_SECONDS,
+    worker: Path | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT; raise Busy when somebody listens there already. `worker`: the socket at which the
+    worker is called, where it is not a child of this process."""
     settings.check()
     share_one_heap()
     names = (*settings.names, settings.public.name) if settings.public else settings.names
     app = build(layout, names=names, secure=settings.certificate is not None, answer_seconds=answer_seconds)
+    if worker:
+        app = WorkerCall(worker).calling(app)
     connections = Connections()
     config = uvicorn.Config(
         connections.answering(app),

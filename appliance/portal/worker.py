@@ -1,7 +1,8 @@
 """The worker behind the pages: it opens services, keeps their catalogues current, counts receipts and restores.
 
-It has the powers that the pages have not, and no listener: what it is asked lies in a folder, and it checks it again.
-Where one service fails the others go on, and the pages show what was known before.
+It has the powers that the pages have not, and takes no words from them: what it is asked lies in a folder, and it
+checks it again. Where one service fails the others go on, and the pages show what was known before. On a host systemd
+starts it for the pages' first call, and each hour for what was cut; it ends when nobody has called for two minutes.
 """
 
 from __future__ import annotations
@@ -26,12 +27,14 @@ from appliance.borg.client import Borg
 from appliance.errors import ApplianceError
 from appliance.host.children import die_with_parent
 from appliance.host.layout import NodeLayout
+from appliance.host.network.activation import inherited
 from appliance.node.handle import Node, open_node
 from appliance.portal.base.journal import ChainedJournal
 from appliance.portal.dashboard.watch import Watcher
 from appliance.portal.freshness import freshness
 from appliance.portal.opened import Opened, save
 from appliance.portal.paths import PortalPaths
+from appliance.portal.worker_socket import QUIET_SECONDS, Calls
 from appliance.restore.catalogue import catch_up, is_current
 from appliance.restore.schema import CorruptCatalogue, errors_named, open_catalogue
 from appliance.territory.implicit import openable
@@ -56,17 +59,21 @@ class Worker:
         # Held open, by inode: a page that may only read finds SQLite's shared memory as long as somebody has it open.
         self._held: dict[tuple[Path, int], sqlite3.Connection] = {}
 
-    def run(self, ended: Event) -> None:
-        """Look and restore until `ended`: restores go on beside looks, one at a time, and so do the looks around the
-        territory, which no service that takes long to open may keep waiting."""
+    def run(self, ended: Event, calls: Calls | None = None) -> None:
+        """Look and restore until `ended`, or until `calls` are over and nothing is left to do: restores go on beside
+        looks, one at a time, and so do the looks around the territory, which no service that takes long to open may
+        keep waiting."""
+        watcher = Watcher(self._state)
         with ThreadPoolExecutor(1) as restoring, ThreadPoolExecutor(1) as watching:
-            around = watching.submit(Watcher(self._state).run, ended)
+            around = watching.submit(watcher.run, ended)
             running = restoring.submit(self.restore_all)
             try:
                 while not ended.is_set():
                     self.look()
                     if running.done():
                         running.result()
+                        if calls and calls.are_over() and not watcher.watching and self._is_idle():
+                            return
                         running = restoring.submit(self.restore_all)
                     if around.done():
                         around.result()
@@ -103,6 +110,10 @@ class Worker:
             journal = ChainedJournal(PortalPaths.of(node.layout).worker_journal, node.clock)
             for carried in process_waiting(node):
                 _tell(journal, carried)
+
+    def _is_idle(self) -> bool:
+        """Whether nothing was asked for since the last restores; what another process carries out is left to it."""
+        return _asked(self._state) == self._asked
 
     def _look_at(self, node: Node, service: str) -> None:
         opened = open_best(node, service)
@@ -187,11 +198,12 @@ def _logged(what: str) -> Iterator[None]:
         LOG.warning("%s: %s", what, error)
 
 
-def work(state: Path) -> None:
-    """Work until SIGTERM."""
+def work(state: Path, quiet_seconds: float = QUIET_SECONDS) -> None:
+    """Work until SIGTERM; as a program that systemd started for a call, until nobody calls any more."""
     ended = Event()
     signal.signal(signal.SIGTERM, lambda number, frame: ended.set())
-    Worker(state).run(ended)
+    listener = inherited()
+    Worker(state).run(ended, Calls(listener, quiet_seconds) if listener else None)
 
 
 def main(argv: Sequence[str]) -> None:

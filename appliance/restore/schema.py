@@ -45,6 +45,18 @@ class _OtherFormat(sqlite3.DatabaseError):
     pass
 
 
+class _Writing(sqlite3.Connection):
+    """Leaves an empty log and its index when it is the last to close, where SQLite removes both. A page, which may
+    write neither, cannot open the catalogue without them, and the worker that made them has ended."""
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # a reader may be at it: the next one to close does it then
+            self.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+            self.execute("PRAGMA busy_timeout = 0")
+            self.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        super().close()
+
+
 def open_catalogue(path: Path) -> sqlite3.Connection:
     """Open the catalogue at `path`, making an empty one when there is none, or one that is corrupt or of another
     format.
@@ -99,6 +111,7 @@ def read_catalogue(path: Path) -> sqlite3.Connection:
     connection = None
     try:
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=60)
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
         connection.execute("PRAGMA query_only = ON")
         if connection.execute("PRAGMA user_version").fetchone()[0] == FORMAT:
             return connection
@@ -129,7 +142,7 @@ def clear(connection: sqlite3.Connection) -> None:
 
 def _open(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    connection = sqlite3.connect(path, isolation_level=None, timeout=60)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=60, factory=_Writing)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")

@@ -40,6 +40,12 @@ LISTEN = "127.0.0.1:8443"
 @click.option(
     "--alone", is_flag=True, help="Do not run the worker here: `appliance internal portal work` runs separately."
 )
+@click.option(
+    "--worker",
+    type=click.Path(path_type=Path),
+    metavar="SOCKET",
+    help="Run no worker here, but call the one that systemd starts at SOCKET.",
+)
 @click.option("--answer-after", type=click.FloatRange(min=0.0), default=ANSWER_SECONDS, hidden=True)
 def serve(
     listen: str,
@@ -48,6 +54,7 @@ def serve(
     key: Path | None,
     public: tuple[str, Path, Path] | None,
     alone: bool,
+    worker: Path | None,
     answer_after: float,
 ) -> None:
     """Serve the pages until SIGTERM.
@@ -59,13 +66,16 @@ def serve(
     settings.check()
     layout = this_layout()
     say(f"The pages are at {'https' if cert else 'http'}://{listen}/")
-    with nullcontext() if alone else worker_beside(layout):
-        serve_pages(layout, settings, answer_seconds=answer_after)
+    with nullcontext() if alone or worker else worker_beside(layout):
+        serve_pages(layout, settings, answer_seconds=answer_after, worker=worker)
 
 
 @click.command("work")
 def work_() -> None:
-    """Carry out the requests of the pages until SIGTERM: open services, update their catalogues, restore, undo."""
+    """Carry out the requests of the pages until SIGTERM: open services, update their catalogues, restore, undo.
+
+    Started by systemd for a call of the pages, it ends when nobody has looked at a page for two minutes.
+    """
     work(this_layout().root)
 
 

@@ -40,6 +40,8 @@ class Watcher:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._next_history = 0.0
+        self.watching = True
+        """Whether this node watches, by its last look; taken for granted before the first one."""
 
     def run(self, ended: Event) -> None:
         """Look until `ended`."""
@@ -54,7 +56,8 @@ class Watcher:
     def look(self) -> None:
         """Look once, and write down what was seen; nothing where this node does not watch."""
         node = open_node(self._state)
-        if not is_watching(node.layout, node.name, node.bundle.territory):
+        self.watching = is_watching(node.layout, node.name, node.bundle.territory)
+        if not self.watching:
             return
         asked = targets(node.layout, node.name, node.bundle.territory)
         paths, tls = PortalPaths.of(node.layout), _tls(node, asked)

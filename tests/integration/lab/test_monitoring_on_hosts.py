@@ -41,7 +41,7 @@ UNITS = (
     "appliance-outbox.service",
     "appliance-prometheus.socket",
     "appliance-mirror.service",
-    "appliance-portal-work.service",
+    "appliance-portal-work.socket",
     "appliance-portal.service",
 )
 REFUSED_BY_TLS, REFUSED_BY_HTTP, SILENCE = (55, 56), 22, 28

@@ -10,7 +10,7 @@ import pytest
 from appliance.errors import ApplianceError, Busy, NoSpace
 from appliance.restore import schema
 from appliance.restore.catalogue import caught_up
-from appliance.restore.schema import CorruptCatalogue, open_catalogue
+from appliance.restore.schema import CorruptCatalogue, open_catalogue, read_catalogue
 from appliance.restore.search import versions
 from tests.unit.restore.memory_repository import MemoryRepository
 
@@ -82,3 +82,14 @@ def sqlite_error(code: int) -> sqlite3.DatabaseError:
     error = sqlite3.DatabaseError("as SQLite says it")
     error.sqlite_errorcode = code
     return error
+
+
+@pytest.mark.parametrize("last", ["a writer", "a reader"])
+def test_a_catalogue_that_nobody_has_open_keeps_the_log_without_which_no_page_can_read_it(
+    tmp_path: Path, last: str
+) -> None:
+    path = tmp_path / "catalogue.db"
+    open_catalogue(path).close()
+    if last == "a reader":
+        read_catalogue(path).close()
+    assert {it.name for it in tmp_path.iterdir()} == {"catalogue.db", "catalogue.db-wal", "catalogue.db-shm"}
