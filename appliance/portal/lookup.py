@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from appliance.host.layout import NodeLayout, RequestFolders
 from appliance.portal.base.person import Person
-from appliance.portal.freshness import Freshness
+from appliance.portal.copies_age import Freshness
 from appliance.portal.opened import Opened, load
 from appliance.portal.paths import PortalPaths
 from appliance.portal.shares import Share, shares_of

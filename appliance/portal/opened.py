@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance.host.files import make_private_folder
 from appliance.host.records import Record
-from appliance.portal.freshness import Freshness
+from appliance.portal.copies_age import Freshness
 
 
 @dataclass(frozen=True)

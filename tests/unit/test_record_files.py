@@ -25,8 +25,8 @@ from appliance.monitor.view import Attempt, Now, PutAside, Running
 from appliance.node import failover_state, failover_status
 from appliance.node.branch import Branch
 from appliance.portal import opened
+from appliance.portal.copies_age import Freshness
 from appliance.portal.dashboard import history
-from appliance.portal.freshness import Freshness
 from appliance.restore import job, request
 from appliance.restore.fill import Fill
 

@@ -25,7 +25,7 @@ from appliance.portal.base.app import application
 from appliance.portal.base.forms import quoted
 from appliance.portal.base.person import Person
 from appliance.portal.build import make_web_app, routes
-from appliance.portal.freshness import Freshness
+from appliance.portal.copies_age import Freshness
 from appliance.portal.lookup import Lookup
 from appliance.portal.opened import Opened, save
 from appliance.portal.paths import PortalPaths

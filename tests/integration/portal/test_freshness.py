@@ -12,7 +12,8 @@ from appliance.backup.writer import writer
 from appliance.clock import SimulatedClock
 from appliance.host.files import write_atomic
 from appliance.node.handle import open_node
-from appliance.portal.freshness import Freshness, freshness
+from appliance.portal.copies_age import Freshness
+from appliance.portal.freshness import freshness
 from appliance.units import DAY, HOUR
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.worlds.continuing import take_over

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from appliance.portal.freshness import Freshness
+from appliance.portal.copies_age import Freshness
 from appliance.units import DAY
 from tests.integration.portal.small import SHARE, small, submit
 from tests.integration.portal.world import World

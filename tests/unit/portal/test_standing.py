@@ -13,7 +13,7 @@ import appliance.portal
 from appliance.host.layout import NodeLayout
 from appliance.portal.base.forms import quoted
 from appliance.portal.base.language import Words
-from appliance.portal.freshness import Freshness
+from appliance.portal.copies_age import Freshness
 from appliance.portal.lookup import Lookup, Standing
 from appliance.portal.opened import Opened, load, save
 from appliance.portal.shares import Share
