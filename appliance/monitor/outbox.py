@@ -2,16 +2,17 @@
 
 Alertmanager forgets what it could not deliver once the alert has ended; a fibre is cut for days. So it delivers to this
 queue on its own machine, and the queue tries for ever: in order for each addressee, waiting longer after each failure,
-one addressee never waiting for another. A file is durable before Alertmanager gets its answer, and goes when the
-addressee has answered; after a cut in between it is delivered twice, never lost.
+one addressee never waiting for another (`sending/deliveries.py`). A file is durable before Alertmanager has its answer,
+and goes when the addressee has answered; after a cut in between it is delivered twice, never lost.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from appliance.host.files import fsync_folder, make_private_folder, write_atomic
 
 FIRST_WAIT_SECONDS, WAIT_SECONDS_MAX = 2.0, 300.0
 FORMAT = 1
+STATE = "state.json"
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,12 @@ class Delay:
     failures: int = 0
 
     def after_failure(self, now: float) -> Delay:
-        wait = min(WAIT_SECONDS_MAX, FIRST_WAIT_SECONDS * 2 ** min(self.failures, 16))
-        return Delay(now + wait, self.failures + 1)
+        return Delay(now + wait_after(self.failures + 1), self.failures + 1)
+
+
+def wait_after(failures: int) -> float:
+    """How many seconds an addressee is left in peace after so many failures in a row."""
+    return min(WAIT_SECONDS_MAX, FIRST_WAIT_SECONDS * 2 ** min(failures - 1, 16)) if failures > 0 else 0.0
 
 
 class Outbox:
@@ -59,17 +65,47 @@ class Outbox:
             name = f"{round(now * 1000):015d}-{next(self._numbers):06d}.json"
             write_atomic(make_private_folder(self._root / to) / name, content, mode=0o600)
 
-    def first_of_each(self) -> tuple[Waiting, ...]:
-        """The oldest that waits for each addressee."""
-        folders = sorted(path for path in self._root.iterdir() if path.is_dir())
-        found = (min(folder.glob("[0-9]*.json"), default=None) for folder in folders)
-        return tuple(_read(file) for file in found if file is not None)
+    def addressees(self) -> tuple[str, ...]:
+        """Those with something that waits."""
+        return tuple(sorted({it.parent.name for it in self._files()}))
+
+    def oldest(self, to: str) -> Waiting | None:
+        """The oldest that waits for `to`, None for nothing; raise IntegrityError for a file that cannot be read."""
+        file = min((self._root / to).glob("[0-9]*.json"), default=None)
+        return _read(file) if file is not None else None
+
+    def oldest_time(self) -> float | None:
+        """When the oldest of all was taken, UTC seconds, by the names of files; None where nothing waits."""
+        name = min((it.name for it in self._files()), default=None)
+        return None if name is None else int(name.partition("-")[0].partition(".")[0]) / 1000
+
+    def read_delay(self, to: str, now: float, wall: float) -> Delay:
+        """The delay that `keep_delay` kept; `now` is of a clock that began with the machine, `wall` is UTC."""
+        try:
+            kept = json.loads((self._root / to / STATE).read_bytes())
+            failures, time = int(kept["failures"]), float(kept["time"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return Delay()
+        wait = wait_after(failures)
+        return Delay(now + min(wait, max(0.0, wait - (wall - time))), failures)
+
+    def keep_delay(self, to: str, delay: Delay, wall: float) -> None:
+        """Keep how often `to` failed; where the disk fails, a restart begins with none."""
+        file = self._root / to / STATE
+        with contextlib.suppress(OSError):
+            if delay.failures:
+                write_atomic(file, json.dumps({"failures": delay.failures, "time": wall}).encode(), mode=0o600)
+            else:
+                file.unlink(missing_ok=True)
 
     def count(self) -> int:
-        return sum(1 for _ in self._root.glob("*/[0-9]*.json"))
+        return sum(1 for _ in self._files())
 
     def count_aside(self) -> int:
         return sum(1 for _ in self._root.glob("*/bad-*.json"))
+
+    def _files(self) -> Iterator[Path]:
+        return self._root.glob("*/[0-9]*.json")
 
     def done(self, waiting: Waiting) -> None:
         waiting.file.unlink()
@@ -90,37 +126,43 @@ def _read(file: Path) -> Waiting:
         raise IntegrityError("this is not one of our notifications.", where=str(file)) from error
 
 
-def deliver(
+def deliver_one(
     outbox: Outbox,
-    delays: Mapping[str, Delay],
-    now: float,
+    to: str,
+    delay: Delay,
+    boottime: Callable[[], float],
     send: Callable[[str, Mapping[str, Any]], None],
     say: Callable[[str], None],
-) -> dict[str, Delay]:
-    """Try the oldest of each addressee who is not to be waited for; the delays afterwards, with those who failed."""
-    left = dict(delays)
+    sent: set[Path],
+) -> Delay:
+    """Deliver the oldest that waits for `to`; the delay afterwards. `sent` has what was delivered and is still there,
+    since the disk failed: it is not sent again."""
     try:
-        waiting = outbox.first_of_each()
+        it = outbox.oldest(to)
     except IntegrityError as error:
         say(str(error))
         outbox.set_aside(Path(error.where))
-        return left
-    for it in waiting:
-        delay = left.get(it.to, Delay())
-        if now < delay.until:
-            continue
-        try:
-            send(it.to, it.notification)
-        except IntegrityError as error:
-            say(f"{it.to}: set aside: {error}")
-            outbox.set_aside(it.file)
-        except (OSError, ApplianceError) as error:
-            left[it.to] = delay.after_failure(now)
-            say(f"{it.to}: not delivered, try {delay.failures + 1}: {error}")
-        else:
-            left.pop(it.to, None)
-            outbox.done(it)
-    return left
+        return delay
+    if it is None:
+        return Delay()
+    try:
+        if it.file not in sent:
+            send(to, it.notification)
+    except IntegrityError as error:
+        say(f"{to}: set aside: {error}")
+        outbox.set_aside(it.file)
+        return delay
+    except (OSError, ApplianceError) as error:
+        say(f"{to}: not delivered, try {delay.failures + 1}: {error}")
+        return delay.after_failure(boottime())
+    try:
+        outbox.done(it)
+    except OSError as error:
+        sent.add(it.file)
+        say(f"{to}: delivered, and still in the queue: {error}")
+        return delay.after_failure(boottime())
+    sent.discard(it.file)
+    return Delay()
 
 
 def addressees_of(settings: Mapping[str, Any], receiver: str) -> tuple[str, ...]:

@@ -30,7 +30,8 @@ from appliance.monitor.duty.alertmanager import read_alertmanagers
 from appliance.monitor.duty.call_again import CallingAgain, attempt
 from appliance.monitor.duty.plan import read_plan
 from appliance.monitor.duty.service import Acknowledgements, answer, key_of
-from appliance.monitor.outbox import Delay, Outbox, deliver
+from appliance.monitor.outbox import Outbox
+from appliance.monitor.sending.deliveries import Deliveries
 
 LOOPBACK = "127.0.0.1"
 BODY_BYTES_MAX = 4 << 20
@@ -43,8 +44,8 @@ NO_ROSTER = "there is no roster, so nobody further is called and there is nothin
 
 
 class Queue(Bounded):
-    """Takes notifications at /RECEIVER, tells how many wait at /metrics, and delivers in a thread of its own. Another
-    one calls again for what was acknowledged."""
+    """Takes notifications at /RECEIVER, tells how many wait at /metrics, and delivers in a thread for each addressee.
+    Another one calls again for what was acknowledged."""
 
     def __init__(self, settings: Mapping[str, Any], folder: Path, port: int) -> None:
         self.settings = settings
@@ -126,13 +127,12 @@ class Queue(Bounded):
         self._came.set()
 
     def deliver_for_ever(self) -> None:
-        delays: dict[str, Delay] = {}
+        deliveries = Deliveries(self.outbox, self._send, say, _boottime, time.time, self._came.set)
         while not self._ends.is_set():
-            before = self.outbox.count()
-            delays = deliver(self.outbox, delays, time.clock_gettime(time.CLOCK_BOOTTIME), self._send, say)
-            if self.outbox.count() in (0, before):  # nothing waits, or nothing of it could be delivered
-                self._came.wait(LOOK_SECONDS)
-                self._came.clear()
+            deliveries.begin_due()
+            self._came.wait(LOOK_SECONDS)
+            self._came.clear()
+        deliveries.end(post.MAIL_SECONDS_MAX)
 
     def _send(self, to: str, notification: Mapping[str, Any]) -> None:
         addressees = self.settings["addressees"]
@@ -153,8 +153,8 @@ class Queue(Bounded):
             metrics.OUTBOX_WAITING: self.outbox.count(),
             metrics.OUTBOX_ASIDE: self.outbox.count_aside(),
         }
-        if waiting := self.outbox.first_of_each():
-            found[metrics.OUTBOX_OLDEST] = min(it.time for it in waiting)
+        if (oldest := self.outbox.oldest_time()) is not None:
+            found[metrics.OUTBOX_OLDEST] = oldest
         return exposition.render(found, (metrics.Sample(it.name, (), value) for it, value in found.items()))
 
 
@@ -221,6 +221,10 @@ def _acknowledgements(settings: Mapping[str, Any], folder: Path) -> Acknowledgem
     if plan is None:
         return None
     return Acknowledgements(plan, read_alertmanagers(settings), key_of(folder), str(settings.get("pages", "")))
+
+
+def _boottime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def say(sentence: str) -> None:

@@ -1,7 +1,7 @@
 """Deliver one notification: as JSON to a webhook, exactly as Alertmanager made it, or as a letter by e-mail.
 
 An answer other than 2xx is no delivery, a redirection neither: a client that follows one asks for a page, which says
-yes. Both end in time, however slowly the other side answers: the queue delivers one after the other.
+yes. Both end in time, however slowly the other side answers: a turn of the queue ends.
 """
 
 from __future__ import annotations

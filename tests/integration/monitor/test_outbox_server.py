@@ -19,9 +19,10 @@ import pytest
 from appliance.errors import UsageError
 from appliance.monitor import bounded
 from appliance.monitor import post as outgoing
-from appliance.monitor.outbox import Outbox, deliver
+from appliance.monitor.outbox import Delay, Outbox, deliver_one
 from appliance.monitor.outbox_server import BODY_BYTES_MAX, Queue
 from appliance.monitor.post import send
+from appliance.monitor.sending.deliveries import AT_ONCE_MAX, Deliveries
 from appliance_lab.processes.catcher import Catcher
 from appliance_lab.processes.node import free_ports
 from tests.unit.monitor.notifications import notification
@@ -48,10 +49,59 @@ def post(address: str, body: object) -> int:
     return status
 
 
+def turn(outbox: Outbox, addressee: Mapping[str, Any]) -> Delay:
+    """Deliver once to the addressee "it"."""
+    return deliver_one(outbox, "it", Delay(), lambda: 0.0, lambda _, it: send(addressee, it), lambda said: None, set())
+
+
 def measures(address: str) -> str:
     with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
         text: bytes = answer.read()
     return text.decode()
+
+
+def test_a_server_that_hangs_and_one_that_refuses_delay_no_other_addressee(tmp_path: Path) -> None:
+    """The one that hangs takes the connection and says nothing: its turn lasts for 20 s, all of this test."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as hanging,
+        Catcher(refuse_with=503) as refusing,
+        Catcher() as answering,
+    ):
+        urls = {"a": f"http://127.0.0.1:{hanging.getsockname()[1]}/", "b": refusing.url, "c": answering.url}
+        settings = {"receivers": {"regie": list(urls)}, "addressees": {it: {"url": url} for it, url in urls.items()}}
+        with served_queue(settings, tmp_path) as address:
+            for _ in range(3):
+                assert post(f"{address}/regie", FIRED) == 200
+            hanging.settimeout(20)
+            line, _ = hanging.accept()
+            with line:
+                wait_until(lambda: len(answering.caught) == 3, "all came where a server answers")
+                wait_until(lambda: "appliance_outbox_waiting 6.0" in measures(address), "the others wait")
+                refusing.refuse_with = 0
+                wait_until(lambda: len(refusing.caught) == 3, "all came where a server refused before")
+                wait_until(lambda: "appliance_outbox_waiting 3.0" in measures(address), "one waits")
+                hanging.close()
+    assert {it.name for it in tmp_path.iterdir() if list(it.glob("[0-9]*.json"))} == {"a"}
+
+
+def test_a_hundred_that_hang_are_a_bounded_number_of_threads_and_each_has_its_turn(tmp_path: Path) -> None:
+    outbox, tried, leave = Outbox(tmp_path), list[str](), threading.Event()
+    names = {f"to-{it:03}" for it in range(100)}
+    outbox.put(names, FIRED, 0.0)
+
+    def hang(to: str, _: Mapping[str, Any]) -> None:
+        tried.append(to)
+        leave.wait(20)
+        raise TimeoutError("it hangs")
+
+    deliveries = Deliveries(outbox, hang, lambda said: None, lambda: 0.0, lambda: 0.0, lambda: None)
+    for _ in range(3):
+        deliveries.begin_due()
+    wait_until(lambda: len(tried) == AT_ONCE_MAX, "as many as may are tried at once")
+    leave.set()
+    wait_until(lambda: (deliveries.begin_due(), len(tried))[1] == 100, "each one is tried")
+    deliveries.end(20)
+    assert (set(tried), outbox.count()) == (names, 100)
 
 
 @pytest.mark.parametrize("refusal", [503, 404, 302])
@@ -215,7 +265,7 @@ def test_a_letter_that_was_taken_is_delivered_whatever_the_server_says_afterward
     outbox.put(("it",), FIRED, 0.0)
     good = b"250 good\r\n"
     with answering(GREETED, good, good, good, b"354 go on\r\n", good, then=WITHOUT_END) as port:
-        deliver(outbox, {}, 0.0, lambda _, it: send(by_mail(port), it), lambda said: None)
+        turn(outbox, by_mail(port))
     assert outbox.count() == 0
 
 
@@ -232,10 +282,12 @@ def test_a_webhook_that_answers_with_headers_without_end_gets_it_later(tmp_path:
         thread = threading.Thread(target=refuse, args=(server,))
         thread.start()
         addressee = {"url": f"http://127.0.0.1:{server.getsockname()[1]}/"}
-        delays = deliver(outbox, {}, 0.0, lambda _, it: send(addressee, it), lambda said: None)
+        delay = turn(outbox, addressee)
         thread.join()
-    assert delays["it"].failures == 1
-    assert [it.notification for it in outbox.first_of_each()] == [FIRED]
+    assert delay.failures == 1
+    waiting = outbox.oldest("it")
+    assert waiting
+    assert waiting.notification == FIRED
 
 
 def test_a_delivery_that_ends_ends_the_program(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from appliance.errors import IntegrityError, UsageError
 from appliance.monitor.letter import write
-from appliance.monitor.outbox import WAIT_SECONDS_MAX, Delay, Outbox, addressees_of, deliver
+from appliance.monitor.outbox import WAIT_SECONDS_MAX, Delay, Outbox, addressees_of, deliver_one
 from appliance.monitor.outbox_server import read_settings
 from appliance.portal.dashboard.targets import ADDRESS
 from tests.unit.monitor.notifications import notification
@@ -29,6 +29,21 @@ class Post:
         if to in self.refusing:
             raise ConnectionRefusedError("the fibre is cut")
         self.sent.append((to, notification["number"]))
+
+
+def deliver(
+    outbox: Outbox,
+    delays: Mapping[str, Delay],
+    now: float,
+    send: Callable[[str, Mapping[str, Any]], None],
+    say: Callable[[str], None],
+) -> dict[str, Delay]:
+    """A turn of each addressee who is due, one after the other."""
+    left = dict(delays)
+    for to in outbox.addressees():
+        if now >= left.get(to, Delay()).until:
+            left[to] = deliver_one(outbox, to, left.get(to, Delay()), lambda: now, send, say, set())
+    return {to: it for to, it in left.items() if it.failures}
 
 
 def test_what_cannot_be_delivered_waits_and_comes_in_order_when_the_line_is_back(tmp_path: Path) -> None:
@@ -57,6 +72,37 @@ def test_who_refuses_is_tried_less_and_less_often_and_never_given_up() -> None:
         waits.append(delay.until - 100.0)
     assert waits[:3] == [2.0, 4.0, 8.0]
     assert waits[-1] == WAIT_SECONDS_MAX
+
+
+def test_a_restart_does_not_begin_with_an_addressee_that_refuses_and_forgets_none(tmp_path: Path) -> None:
+    Outbox(tmp_path).put(("mail",), {"number": 1}, 1000.0)
+    Outbox(tmp_path).keep_delay("mail", Delay(50.0, 4), 2000.0)
+    again = Outbox(tmp_path)
+    assert again.read_delay("mail", 7.0, 2006.0) == Delay(17.0, 4), "16 s after the fourth failure"
+    assert again.read_delay("mail", 7.0, 3000.0) == Delay(7.0, 4)
+    assert again.read_delay("mail", 7.0, 500.0) == Delay(23.0, 4), "a clock that was set back delays it no longer"
+    again.keep_delay("mail", Delay(), 2000.0)
+    assert again.read_delay("mail", 7.0, 2006.0) == again.read_delay("moon", 7.0, 2006.0) == Delay()
+    (tmp_path / "mail/state.json").write_text("half")
+    assert (again.read_delay("mail", 7.0, 2006.0), again.count()) == (Delay(), 1)
+
+
+def test_what_the_disk_does_not_let_go_is_not_sent_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox, post, said, sent = Outbox(tmp_path), Post(), list[str](), set[Path]()
+    outbox.put(("hook",), {"number": 1}, 1.0)
+    real = Outbox.done
+
+    def refuse(*_: object) -> None:
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(Outbox, "done", refuse)
+    delay = deliver_one(outbox, "hook", Delay(), lambda: 5.0, post, said.append, sent)
+    deliver_one(outbox, "hook", delay, lambda: 10.0, post, said.append, sent)
+    assert (post.sent, outbox.count()) == ([("hook", 1)], 1)
+    assert said[0] == "hook: delivered, and still in the queue: read-only file system"
+    monkeypatch.setattr(Outbox, "done", real)
+    assert deliver_one(outbox, "hook", delay, lambda: 20.0, post, said.append, sent) == Delay()
+    assert (post.sent, outbox.count(), sent) == ([("hook", 1)], 0, set())
 
 
 def test_a_file_that_cannot_be_read_is_set_aside_and_blocks_nobody(tmp_path: Path) -> None:

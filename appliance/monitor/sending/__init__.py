@@ -1,0 +1,1 @@
+"""The deliveries of the queue: for each addressee apart, so that none waits for another."""
