@@ -73,9 +73,13 @@ def take(folder: Path, signed: PublicKeys) -> tuple[str, ...]:
     return found
 
 
+def has_former(folder: Path) -> bool:
+    return (folder / "former").exists()
+
+
 def finish(folder: Path) -> bool:
     """Forget the former keys, once every node has the new bundle; whether there were any."""
-    there = (folder / "former").exists()
+    there = has_former(folder)
     shutil.rmtree(folder / "former", ignore_errors=True)
     return there
 

@@ -16,6 +16,7 @@ from appliance.membership.bundle import take_bundle
 from appliance.node.handle import Node, open_node
 from appliance.provision.apply import THIS_HOST
 from appliance.provision.callers import Caller, operators_first
+from appliance.trust import rotation
 from appliance.trust.bundle import read_bundle
 from appliance.trust.identity import Identity, load_identity, shown_keys
 from appliance.trust.keys import PublicKeys
@@ -111,6 +112,9 @@ def _say_next(opened: Node) -> None:
         return
     if not opened.layout.is_this_host and not _has_sshd(opened.layout):
         say(f"Next, so that peers reach it: {command('internal', 'node', 'sshd')}")
+    if rotation.has_former(opened.layout.keys):
+        finish = command("internal", "node", "rotate", "--finish")
+        say(f"Next, once every node has bundle {opened.bundle.serial}: {finish}")
     for name in _part(opened)["origin_of"]:
         if not opened.service(name).repository.exists():  # a standby that becomes the origin has the chain
             request = f"{name}.request"
