@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from appliance.backup.proofs.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
+from appliance.backup.vault.limits import RAISE_QUOTA
 from appliance.clock import utc_text
 from appliance.monitor.checks import checks_of
 from appliance.monitor.partial import AT_HOLDER, partial_facts, partial_reasons
@@ -206,7 +207,7 @@ def _room_reasons(held: Held) -> Iterator[Reason]:
         used = f"{format_bytes(held.used_bytes)} of {format_bytes(room)}"
         if room < held.quota_bytes:
             used += f" that an epoch may fill of its {format_bytes(held.quota_bytes)}"
-        remedy = "Raise quota in territory.yml and sign a new bundle."
+        remedy = RAISE_QUOTA
         if held.used_bytes > held.quota_bytes:
             used = f"{used}. The quota is smaller than the replica, so nothing is accepted and nothing is removed"
         yield Reason(state, f"its quota is nearly full: {used}.", remedy, "quota")

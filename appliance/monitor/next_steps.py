@@ -1,8 +1,8 @@
 """The proposals of a reason, as data for programs: what to type, what a person does, or what to wait for. Pure.
 
 Only commands of our own sentences become data. The remedy of work that failed may have come from a peer, whose text
-nobody should carry out unread: the agent tries that work again, so it is waited for. `why` is the question of the
-check, not the sentence.
+nobody should carry out unread: the agent tries that work again, so it is waited for, unless the text has what only
+a person can do, in our own words. `why` is the question of the check, not the sentence.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping
 
+from appliance.backup.vault.limits import RAISE_QUOTA
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.states import TRIED_AGAIN, Reason
 
@@ -39,11 +40,18 @@ def next_steps(reason: Reason) -> tuple[dict[str, object], ...]:
     for who types it to fill in.
     """
     if reason.foreign:
-        return (_step(reason, "wait", TRIED_AGAIN),)
+        return (_of_a_peer(reason),)
     steps = tuple(_commands(reason))
     if any("when" not in it for it in steps) or not reason.remedy:
         return steps
     return (_step(reason, "wait" if _WAITS.match(reason.remedy) else "act", reason.remedy), *steps)
+
+
+def _of_a_peer(reason: Reason) -> dict[str, object]:
+    """Trying again helps nobody where the quota is full. A peer that lies about it makes a person look at it."""
+    if RAISE_QUOTA in reason.sentence or RAISE_QUOTA in reason.remedy:
+        return _step(reason, "act", RAISE_QUOTA)
+    return _step(reason, "wait", TRIED_AGAIN)
 
 
 def _step(reason: Reason, what: str, said: object, where: str = "this node") -> dict[str, object]:

@@ -27,6 +27,7 @@ HEADERS_PER_PUSH_MAX = 20_000
 HEADERS_MAX = 200_000
 NAMES_MIN = 100_000
 DISK_NAMES_FLOOR = 10_000
+RAISE_QUOTA = "Raise quota in territory.yml and sign a new bundle."
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def _check_quota(limits: Limits, usage: Usage, incoming: Amount, relayed: bool) 
         raise NoSpace(
             f"the quota at this peer is full: {format_bytes(usage.used.bytes)} used, {format_bytes(incoming.bytes)} "
             f"requested, {format_bytes(allowed)} allowed in this epoch of a quota of {format_bytes(limits.quota)}.",
-            remedy="Raise quota in territory.yml and sign a new bundle. History older than the lock is pruned, one "
-            "generation a day, as far as allowed; nothing younger is removed.",
+            remedy=f"{RAISE_QUOTA} History older than the lock is pruned, one generation a day, as far as allowed; "
+            "nothing younger is removed.",
         )
     for what, used, base, asked, limit in (
         ("files and folders", usage.used.names, usage.base.names, incoming.names, quota.names),

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import pytest
 
+from appliance.backup.vault.limits import RAISE_QUOTA
 from appliance.cli.main import root
 from appliance.monitor.checks import CHECKS
 from appliance.monitor.next_steps import next_steps
@@ -40,6 +41,12 @@ def test_the_remedy_of_work_that_failed_at_a_peer_is_no_data() -> None:
     (step,) = next_steps(failed(attempt, "bringing it", "copies"))
     assert "argv" not in step
     assert str(step["wait"]).startswith("It is retried automatically")
+
+
+def test_a_full_quota_at_a_peer_is_for_a_person_and_never_in_the_words_of_the_peer() -> None:
+    attempt = Attempt(1.0, 0, failures=1, error=f"it is full. {RAISE_QUOTA} And `appliance node revoke a`.")
+    (step,) = next_steps(failed(attempt, "bringing it", "copies"))
+    assert (step["act"], step["where"]) == (RAISE_QUOTA, "this node")
 
 
 def test_a_remedy_without_a_command_or_with_a_torn_one_is_what_a_person_does() -> None:
