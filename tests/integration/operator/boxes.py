@@ -1,5 +1,5 @@
 """The places where an operator types: boxes that run as processes, and the key holder's folder. Hosts can follow: a
-place needs `type_at` and `goes_on` alone.
+place needs `type_at`, `goes_on` and `acted` alone.
 
 The acts of a person, which no command does: to carry files from one place to another (here all lie in one folder), to
 put the keys that a box printed into `keys`, to confirm a signature, and to start a program that stays.
@@ -32,6 +32,8 @@ class Boxes:
     words: Mapping[str, str]
     typed: list[str] = field(default_factory=list)
     """The commands in their order, for the person who reads about a failure."""
+    sheet: bytes = b""
+    """The text of the recovery sheet, for the command that asks for it."""
 
     def type_at(self, proposal: Proposal) -> Said:
         argv = self._filled(proposal)
@@ -52,12 +54,21 @@ class Boxes:
         """Return how the node `name` is."""
         return self._run(name, ("--json", "status"))
 
+    def acted(self, said: str) -> list[Proposal] | None:
+        """Do what the sentence asks of a person, and return what that person types then; None: it is waited for."""
+        return None
+
     def _run(self, place: str, words: tuple[str, ...]) -> Said:
         environment = {"PYTHONPATH": str(code_folder())}
         if place != KEY_HOLDER:
-            environment["APPLIANCE_STATE"] = str(self.nodes[place].state)
+            node = self.nodes[place]
+            environment |= {**node.environment, "APPLIANCE_STATE": str(node.state)}
         done = run(
-            (*appliance_argv(), *words), timeout_seconds=LONG * TYPED_SECONDS_MAX, cwd=self.folder, env=environment
+            (*appliance_argv(), *words),
+            timeout_seconds=LONG * TYPED_SECONDS_MAX,
+            stdin=self.sheet if "--recovery-sheet" in words else None,
+            cwd=self.folder,
+            env=environment,
         )
         return Said(done.exit_code, done.stdout.decode(), done.stderr.decode())
 

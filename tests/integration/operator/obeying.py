@@ -15,7 +15,9 @@ from tests.integration.operator.printed import KEY_HOLDER, Proposal, Said, of_st
 
 SUCCESSES_MAX = 2
 """A proposal that comes back after it was carried out so often leads nowhere."""
-ROUNDS_MAX = 40
+ROUNDS_MAX = 60
+AGAIN_AFTER_LOOKS = 10
+"""A line that was typed is not typed again before: much of what is still proposed then goes on by itself."""
 TYPED_MAX = 60
 LOOKS_EVERY_SECONDS = 1.0
 
@@ -29,24 +31,34 @@ class Places(Protocol):
     def nodes(self) -> Collection[str]: ...
     def type_at(self, proposal: Proposal) -> Said: ...
     def goes_on(self, name: str) -> Said: ...
+    def acted(self, said: str) -> list[Proposal] | None: ...
 
 
 class Operator:
     def __init__(self, places: Places, pause: Callable[[float], None] = time.sleep) -> None:
         self.places, self.pause = places, pause
         self._successes: Counter[Proposal] = Counter()
+        self._looks, self._last = 0, dict[Proposal, int]()
 
     def settle(self) -> None:
         """Look at every node and do what is proposed, round by round, until nothing is; raise Stuck otherwise."""
-        waits: list[str] = []
+        said: list[object] = []
+        self._successes.clear()
         for _ in range(ROUNDS_MAX):
+            self._looks += 1
             found, waits = self.look()
             if not found and not waits:
                 return
-            self.obey(found)
-            if not found:
+            said = [*found, *waits]
+            asked = [typed for it in dict.fromkeys(waits) if (typed := self.places.acted(it)) is not None]
+            fresh = [typed for answer in (*asked, *found) if (typed := [it for it in answer if self._is_due(it)])]
+            self.obey(fresh)
+            if not fresh:
                 self.pause(LOOKS_EVERY_SECONDS)
-        raise Stuck(f"after {ROUNDS_MAX} looks it is still said: {waits}")
+        raise Stuck(f"after {ROUNDS_MAX} looks it is still said: {said}")
+
+    def _is_due(self, it: Proposal) -> bool:
+        return self._looks - self._last.get(it, -AGAIN_AFTER_LOOKS) >= AGAIN_AFTER_LOOKS
 
     def look(self) -> tuple[list[list[Proposal]], list[str]]:
         """The proposals of each node that has any, and what all of them wait for."""
@@ -70,6 +82,7 @@ class Operator:
         said = self.places.type_at(it)
         then = list(proposals(said, it.place, self.places.nodes))
         if said.is_done:
+            self._last[it] = self._looks
             self._successes[it] += 1
             if self._successes[it] > SUCCESSES_MAX:
                 raise Stuck(f"it is proposed again and again: {it}")

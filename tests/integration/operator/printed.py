@@ -1,6 +1,8 @@
 """The proposals in what the software prints: `next` of status and doctor, lines that begin with Next or Then, and the
 commands in the sentence of a refusal. Pure.
 
+What is to be typed once every node has a bundle comes after the lines that bring it there.
+
 A proposal for a certain case only is one when the person who reads it can tell: a service is new unless `begin` refuses
 it. All others ("to see it", "when they answer") are left; a later look proposes what is still to be done.
 """
@@ -18,7 +20,7 @@ DESKS = {"key holder": KEY_HOLDER, "control machine": KEY_HOLDER, "operator": KE
 """One machine stands for the three: none of them is a node."""
 LINE = re.compile(r"^(?:Next|Then)(?:, (?P<about>[^:]+))?: (?:[^`:]+: )?(?P<command>(?:appliance|/usr/sbin/sshd) .+)$")
 QUOTED = re.compile(r"`(appliance [^`]+)`")
-CERTAIN = re.compile(r"(if|to|once|when|while|with a shorter) ")
+CERTAIN = re.compile(r"(if|to|once(?! every node has bundle )|when|while|with a shorter) ")
 TOLD = (0, 1)
 """The exit codes of a command that did what was asked."""
 LOOKS = {"status", "doctor"}

@@ -83,6 +83,9 @@ class Answering:
     def goes_on(self, name: str) -> Said:
         return self.status
 
+    def acted(self, said: str) -> list[Proposal] | None:
+        return None
+
 
 RUN = Proposal("commune-a", ("appliance", "backup", "run", "docs-a"))
 
@@ -96,7 +99,7 @@ def test_a_proposal_that_comes_back_after_it_was_carried_out_is_a_circle() -> No
     steps = [{"argv": list(RUN.argv), "where": "this node", "why": ""}]
     status = Said(4, json.dumps({"judged": [{"reasons": [{"next": steps}]}]}))
     with pytest.raises(Stuck, match="again and again"):
-        Operator(Answering(Said(0), status)).settle()
+        Operator(Answering(Said(0), status), pause=lambda _: None).settle()
 
 
 def test_what_is_waited_for_without_an_end_is_found() -> None:
