@@ -74,8 +74,7 @@ def _refuse_history(node: Node, service: str) -> None:
     for peer, epoch in history(node, service).items():
         raise Refused(
             f"{service} already has a history: {peer} knows epoch {epoch}.",
-            remedy="Continue it on this machine: `appliance backup resync`, with --recovery-sheet where it has no "
-            "envelope.",
+            remedy=f"Continue it on this machine: `appliance backup resync {service} --request {service}.request`.",
         )
 
 

@@ -16,6 +16,7 @@ from appliance.backup.peers.fetched import load_fetched, remember_fetched
 from appliance.backup.peers.fetched_key import staging
 from appliance.backup.peers.openable import is_written_here, key_of, offer_less
 from appliance.backup.writer.begin import check_grant, check_is_named, history
+from appliance.backup.writer.source_of import is_emptied
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -120,9 +121,15 @@ def resync(
     raw = read_file(granted)
     # A wrong grant is refused before anybody types a key.
     with naming(granted, "a grant"):
-        check_grant(node, service, raw)
+        grant = check_grant(node, service, raw)
+    if _is_continued(node, service, grant):
+        shown = {"service": service, "epoch": grant.epoch, "writer": grant.writer}
+        emit(shown, f"{service} already continues under this grant: there is nothing to do.")
+        return None
     shown = _continue(node, service, raw, paper=paper)
     emit(shown, _continued_text(shown))
+    if is_emptied(node, service):
+        say(f"Next: {command('restore', 'all', '--service', service, '--in-place')}")
     say(f"Next: {command('backup', 'run', service)}")
     return None
 
@@ -252,6 +259,13 @@ def _continue(node: Node, service: str, raw_grant: bytes, *, paper: bool) -> dic
     key = key_of(node, service, staging(node, service), secret)
     taken: Grant = continue_under(node, service, sealed, raw_grant, key)
     return {"service": service, "generation": str(sealed.header.id), "epoch": taken.epoch, "writer": taken.writer}
+
+
+def _is_continued(node: Node, service: str, grant: Grant) -> bool:
+    """Whether the same line was typed before, to its end: the key holder's command prints it, too."""
+    newest = chain_of(node, service).newest_grant()
+    taken = newest is not None and newest.statement == grant.statement
+    return taken and not staging(node, service).exists() and is_written_here(node, service)
 
 
 def _continued_text(shown: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ ABOUT = """Each lived through events, one to three at a time, and did after each
 proposed: then every service was written by its origin and safe, and what was acknowledged before came back."""
 FOUND = {
     "another key waits to be signed": (("a key is rotated", "commune-b"),),
+    "a new disk at the origin gets its documents back": (("a disk is wiped", "commune-a"),),
     "a quota is full before its replica nodes know": (("a quota is full", "commune-a"),),
 }
 """Orders after which a printed line was missing or led nowhere, until it was mended."""
