@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from appliance.monitor.duty.alertmanager import place_of, seconds
 from appliance.monitor.duty.calling import (
     Acknowledgement,
-    Called,
     CalledAgain,
     Cause,
     DutyPlan,
@@ -61,7 +60,11 @@ def addressed(
         told = told_by_steps(incident, now, plan, acknowledged)
         persons = (*called.persons, *(it for it in ended if it not in told))
         called = replace(called, persons=tuple(dict.fromkeys(persons)))
-    letters = tuple(_letters(notification, incident, called, step, now, plan))
+    letters = tuple(
+        letters_to(
+            called.persons, notification, lambda name: _said(name, incident, step, now, plan), called.reason, plan
+        )
+    )
     if step == 1 and not any(it.addressees for it in letters):
         return (Addressed(addressees_of(settings, kind), notification, "nobody of the roster can be reached"),)
     return letters or (Addressed((), notification, called.reason),)
@@ -107,34 +110,46 @@ def _called_again(
     return tuple(name for it in called for name in it.persons if name in plan.persons)
 
 
-def _letters(
-    notification: Mapping[str, Any], incident: Incident, called: Called, step: int, now: float, plan: DutyPlan
+def letters_to(
+    persons: Iterable[str],
+    notification: Mapping[str, Any],
+    words: Callable[[str], Mapping[str, Any]],
+    reason: str,
+    plan: DutyPlan,
 ) -> Iterator[Addressed]:
+    """A letter for each of `persons`, with its `words`; an addressee that two of them have gets the first one alone."""
     told = set[str]()
-    for name in called.persons:
+    for name in persons:
         addressees = tuple(it for it in plan.persons[name].addressees if it not in told)
         told.update(addressees)
-        of_person = {**notification, CALLED: _said(name, incident, called, step, now, plan)}
-        yield Addressed(addressees, of_person, f"{name}: {called.reason}")
+        yield Addressed(addressees, {**notification, CALLED: words(name)}, f"{name}: {reason}")
 
 
-def _said(name: str, incident: Incident, called: Called, step: int, now: float, plan: DutyPlan) -> dict[str, Any]:
-    """The words of the letter about the person it calls, and after how many minutes the next one is called."""
-    week = week_of(incident, now, plan)
+def words_to(
+    name: str, incident: Incident, moment: float, plan: DutyPlan, *, waited_minutes: int, is_last: bool
+) -> dict[str, Any]:
+    """The words of the letter about the person it calls, by the week of `moment`, and after how many minutes the next
+    one is called."""
+    week = week_of(incident, moment, plan)
     on_duty = plan.roster.on_duty(week)
-    further = bool(on_duty) and step < len(call_order(incident.place, week, plan))
-    wait = wait_seconds(incident, plan.roster) // MINUTE
     return {
         "name": name,
         "person": plan.persons[name].title or name,
         "week": week,
         "on_duty": name in on_duty,
         "everybody": not on_duty,
-        "waited_minutes": (step - 1) * wait,
-        "next_minutes": wait if further else 0,
+        "waited_minutes": waited_minutes,
+        "next_minutes": 0 if is_last else wait_seconds(incident, plan.roster) // MINUTE,
         "alert": incident.alert,
         "place": incident.place,
     }
+
+
+def _said(name: str, incident: Incident, step: int, now: float, plan: DutyPlan) -> dict[str, Any]:
+    week = week_of(incident, now, plan)
+    is_last = not plan.roster.on_duty(week) or step >= len(call_order(incident.place, week, plan))
+    waited = (step - 1) * (wait_seconds(incident, plan.roster) // MINUTE)
+    return words_to(name, incident, now, plan, waited_minutes=waited, is_last=is_last)
 
 
 def _seconds(text: Any, now: float) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from appliance.clock import utc_text
 from appliance.errors import ApplianceError
-from appliance.monitor.duty.addressed import CALLED, OTHER, URGENT, Addressed
+from appliance.monitor.duty.addressed import OTHER, URGENT, Addressed, letters_to
 from appliance.monitor.duty.overdue import PATIENCE_SECONDS, Again, due, said
 from appliance.monitor.duty.service import Acknowledgements
 from appliance.monitor.letter import FIRING
@@ -43,17 +43,13 @@ class CallingAgain:
         return called
 
     def _letters(self, again: Again, now: float) -> tuple[Addressed, ...]:
-        told, letters = set[str](), []
-        for name in again.persons:
-            reached = tuple(it for it in self._duty.plan.persons[name].addressees if it not in told)
-            told.update(reached)
-            words = {**notification(again, now), CALLED: said(name, again, self._duty.plan)}
-            letters.append(Addressed(reached, words, f"{name}: called again"))
-        if told or again.step > 1:
-            return tuple(letters)
+        plan, message = self._duty.plan, notification(again, now)
+        letters = tuple(letters_to(again.persons, message, lambda name: said(name, again, plan), "called again", plan))
+        if again.step > 1 or any(it.addressees for it in letters):
+            return letters
         kind = URGENT if again.incident.urgent else OTHER
         everybody = addressees_of(self._settings, kind)
-        return (Addressed(everybody, notification(again, now), "nobody of the roster can be reached"),)
+        return (Addressed(everybody, message, "nobody of the roster can be reached"),)
 
 
 def notification(again: Again, now: float) -> dict[str, Any]:

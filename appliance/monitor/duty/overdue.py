@@ -13,6 +13,7 @@ from typing import Any
 
 from appliance.clock import utc_text
 from appliance.monitor.duty.acknowledging import overdue
+from appliance.monitor.duty.addressed import words_to
 from appliance.monitor.duty.alertmanager import Firing
 from appliance.monitor.duty.calling import (
     Acknowledgement,
@@ -71,25 +72,13 @@ def due(
 
 def said(name: str, again: Again, plan: DutyPlan) -> dict[str, Any]:
     """The words of the letter to `name`."""
-    week = week_of(again.incident, again.by.until, plan)
-    on_duty = plan.roster.on_duty(week)
-    title = plan.titles.get(again.by.person) or again.by.person
-    return {
-        "name": name,
-        "person": plan.persons[name].title or name,
-        "week": week,
-        "on_duty": name in on_duty,
-        "everybody": not on_duty,
-        "waited_minutes": 0,
-        "next_minutes": wait_seconds(again.incident, plan.roster) // MINUTE if again.further else 0,
-        "alert": again.incident.alert,
-        "place": again.incident.place,
-        "again": {
-            "by": title,
-            "since": utc_text(again.by.at),
-            "hours": round((again.by.until - again.by.at) / HOUR),
-        },
+    words = words_to(name, again.incident, again.by.until, plan, waited_minutes=0, is_last=not again.further)
+    took_care = {
+        "by": plan.titles.get(again.by.person) or again.by.person,
+        "since": utc_text(again.by.at),
+        "hours": round((again.by.until - again.by.at) / HOUR),
     }
+    return {**words, "again": took_care}
 
 
 def _again(alerts: tuple[Firing, ...], by: Acknowledgement, step: int, plan: DutyPlan) -> Again | None:
