@@ -42,6 +42,12 @@ def init(name: str, territory_key: str, dry_run: bool) -> None:
     text = f"{layout.root} is the node {name} of the territory with the key {fingerprint(pinned)}."
     emit({"node": name, "keys": asdict(keys)}, text)
     say(f"Next: collect its public keys: {command('internal', 'node', 'keys')} > {name}.json")
-    sign = as_typed("appliance", "territory", "sign", ".", "--keys", KEYS, "--key", "territory", "--out", "bundle")
-    say(f"Then, the key holder, with that file in the folder {KEYS} beside territory.yml: {sign}")
+    say_signing()
     say(f"Then, once the territory is signed with them: {command('node', 'accept', 'BUNDLE')}")
+
+
+def say_signing(*more: str) -> None:
+    """Say what the key holder types about the keys that were collected, with `more` words."""
+    words = ("territory", "sign", ".", "--keys", KEYS, "--key", "territory", *more, "--out", "bundle")
+    sign = as_typed("appliance", *words)
+    say(f"Then, the key holder, with that file in the folder {KEYS} beside territory.yml: {sign}")

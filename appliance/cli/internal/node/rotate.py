@@ -5,15 +5,12 @@ from __future__ import annotations
 import click
 
 from appliance.cli.arguments import command, dry_run_option
-from appliance.cli.node.init import KEYS
+from appliance.cli.node.init import say_signing
 from appliance.cli.output import emit, say
 from appliance.cli.this_layout import this_layout
 from appliance.errors import UsageError
 from appliance.trust import rotation
 from appliance.trust.identity import load_identity
-from appliance.units import as_typed
-
-SIGN = tuple(f"appliance territory sign . --keys {KEYS} --key territory --previous bundle --out bundle".split())
 
 
 @click.command()
@@ -41,4 +38,4 @@ def rotate(kind: str | None, finish: bool, dry_run: bool) -> None:
     emit({"node": name, "kind": kind, "public": public, "made": not dry_run and not before}, text)
     if not dry_run:
         say(f"Next: collect its public keys: {command('internal', 'node', 'keys')} > {name}.json")
-        say(f"Then, the key holder, with that file in the folder {KEYS} beside territory.yml: {as_typed(*SIGN)}")
+        say_signing("--previous", "bundle")
