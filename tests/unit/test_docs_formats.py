@@ -23,6 +23,7 @@ from appliance.trust.still.receipt import read_still_receipt
 from appliance.trust.still.statement import read_still
 from appliance.trust.voted import read_voted
 from appliance.trust.voting import Voting
+from tests.worlds.typed_pages import shell_blocks
 
 PAGE = Path(__file__).parents[2] / "docs/reference/formats.md"
 SIGNED = {
@@ -83,7 +84,7 @@ def test_our_code_reads_every_example_and_they_belong_together() -> None:
 def test_stock_programs_check_them_as_the_page_says(tmp_path: Path) -> None:
     for name, content in examples().items():
         (tmp_path / name).write_bytes(content)
-    script = "".join(re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL))
+    script = "".join(shell_blocks(PAGE))
     told = subprocess.run(
         ["sh", "-eu"], input=script, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
     )

@@ -25,6 +25,7 @@ from appliance.escrow import age, envelopes, paper_key
 from appliance.escrow.envelopes import ServiceKey
 from appliance.secret import Secret
 from tests.pace import LONG
+from tests.worlds.sheets import key_lines, read_sheet
 
 ROOT = Path(__file__).parents[3]
 TERRITORY = ROOT / "inventory" / "example" / "territory.yml"
@@ -57,19 +58,6 @@ def wait_for(what: Callable[[], str | None]) -> str:
             return answer
         time.sleep(0.01)
     raise AssertionError("it did not come in time")
-
-
-def key_lines(text: str) -> list[str]:
-    """The numbered lines of a sheet."""
-    return re.findall(r"^ *[1-5]\s+(AGE-SECRET-KEY-1|[0-9A-Z]{4}(?: [0-9A-Z]{2,4})+)\s*$", text, re.MULTILINE)
-
-
-def read_sheet(path: Path) -> str:
-    if not path.exists():
-        return ""
-    if path.suffix == ".pdf":
-        return subprocess.run(("pdftotext", "-layout", path, "-"), check=True, capture_output=True, text=True).stdout
-    return path.read_text()
 
 
 def export(place: Path, sheet: Path, *more: str, type_back: Callable[[list[str]], str]) -> tuple[int, str, str]:

@@ -25,6 +25,7 @@ from appliance.trust import grant, signed
 from appliance.trust.generation import NO_PARENT, Entry, GenerationId, make_header, render_list
 from appliance.trust.keys import public_line
 from appliance_lab.processes.territory import ProcessTerritory
+from tests.worlds.typed_pages import shell_blocks
 from tests.worlds.voters import KEYS, granted, voting
 from tests.worlds.voters import asked as asked_of_voters
 
@@ -136,7 +137,7 @@ def _store(path: Path, data: bytes) -> None:
 
 
 def blocks() -> list[str]:
-    return re.findall(r"^```sh\n(.*?)^```$", DOCUMENT.read_text(), re.MULTILINE | re.DOTALL)
+    return shell_blocks(DOCUMENT)
 
 
 def follow(

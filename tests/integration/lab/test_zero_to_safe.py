@@ -10,10 +10,8 @@ import os
 import re
 import shutil
 import signal
-import socketserver
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,34 +32,21 @@ from appliance_lab.stories.promises import LAB_NAME
 from tests.integration.lab.typing_at import Terminal
 from tests.pace import LONG
 from tests.waiting import wait_until
+from tests.worlds.mail_server import mail_server
+from tests.worlds.sheets import key_lines, read_sheet
+from tests.worlds.typed_pages import shell_blocks
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.steps, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs/how-to/zero-to-safe.md"
 TERRITORY = ROOT / "tests/stories/year/territory.yml"
-BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NOT_CODE = shutil.ignore_patterns(".git", ".venv*", "build", "__pycache__", ".*_cache", ".hypothesis")
-MONITOR, TOWN = "parc", "saint-remy"
+MONITOR = "parc"
 MAIL_PORT = 2525
 ANSWERS = {r"[Vv]ault password[^:\n]*: *$": "quatre chats sous un toit", r"\[y/N\]: *$": "y"}
 SHEET_ASKED = r"Line (\d) : *$"
 TYPED_SECONDS_MAX = LONG * 900.0
 SAFE_WITHIN_SECONDS = LONG * 300.0
-
-
-class MailServer(socketserver.StreamRequestHandler):
-    """As much of SMTP as a client of ours says, without encryption: it stands in the network of the box itself."""
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 mail\r\n")
-        while line := self.rfile.readline().strip().upper():
-            if line == b"DATA":
-                self.wfile.write(b"354 go on\r\n")
-                letter = b""
-                while not letter.endswith(b"\r\n.\r\n"):
-                    letter += self.rfile.readline()
-                self.server.letters.append(letter.decode())  # type: ignore[attr-defined]
-            self.wfile.write(b"221 bye\r\n" if line == b"QUIT" else b"250 good\r\n")
 
 
 @dataclass
@@ -71,7 +56,7 @@ class Desk:
     folder: Path
     lab: Lab
     environment: Mapping[str, str]
-    letters: list[str]
+    letters: list[bytes]
     sheet: list[str] = field(default_factory=list)
 
     @property
@@ -92,16 +77,8 @@ class Desk:
 
     def _line_of_sheet(self, number: re.Match[str]) -> str:
         if not self.sheet:
-            text = run(
-                ("pdftotext", "-layout", str(self.folder / "paper.pdf"), "-"), timeout_seconds=60
-            ).stdout.decode()
-            found = r"^ *[1-5]\s+(AGE-SECRET-KEY-1|[0-9A-Z]{4}(?: [0-9A-Z]{2,4})+)\s*$"
-            self.sheet += re.findall(found, text, re.MULTILINE)
+            self.sheet += key_lines(read_sheet(self.folder / "paper.pdf"))
         return self.sheet[int(number[1]) - 1]
-
-
-def typed_on_the_page() -> Iterator[str]:
-    yield from "".join(BLOCK.findall(PAGE.read_text())).splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +96,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     paths, name = HostPaths(), os.environ.get(LAB_NAME, "zero")
     lab = labs.up(paths, name, home, print)
     try:
-        with mail_taken(lab) as letters, agent_with(lab.own.key) as socket:
+        with mail_taken(lab) as (_, letters), agent_with(lab.own.key) as socket:
             environment = {
                 "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
                 "LC_ALL": "C.UTF-8",
@@ -133,21 +110,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         labs.down(paths, name, print)
 
 
-@contextmanager
-def mail_taken(lab: Lab) -> Iterator[list[str]]:
-    """The letters that come to a mail server beside the monitoring node."""
+def mail_taken(lab: Lab) -> AbstractContextManager[tuple[int, list[bytes]]]:
+    """A mail server beside the monitoring node, in the network of that site."""
     site = lab.plan.site(lab.plan.node(MONITOR).site)
-    address = (str(site.gateway), MAIL_PORT)
-    server = netns.within(site.namespace, lambda: socketserver.ThreadingTCPServer(address, MailServer))
-    letters = server.letters = list[str]()  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.1,))
-    thread.start()
-    try:
-        yield letters
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return mail_server(address=(str(site.gateway), MAIL_PORT), namespace=site.namespace)
 
 
 @contextmanager
@@ -185,14 +151,14 @@ def meetings(desk: Desk, line: str) -> Iterator[str]:
 
 
 def test_the_page_makes_a_territory_of_bare_boxes_in_which_everything_is_safe(desk: Desk) -> None:
-    *typed, look = typed_on_the_page()
+    *typed, look = "".join(shell_blocks(PAGE)).splitlines()
     for line in typed:
         for it in list(meetings(desk, line)) if "trust-host-key" in line else [line]:
             desk.type(it, *([WARNINGS] if it.startswith("appliance territory ") else []))
         if line.startswith("cp -r "):
             describe(desk)
     wait_until(lambda: all_is_well(desk, look), "every node is ok", SAFE_WITHIN_SECONDS)
-    wait_until(lambda: any("Essai" in it for it in desk.letters), "the letter comes")
+    wait_until(lambda: any(b"Essai" in it for it in desk.letters), "the letter comes")
 
 
 def all_is_well(desk: Desk, look: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import socketserver
 import ssl
 import threading
 import urllib.error
@@ -28,6 +27,7 @@ from appliance_lab.processes.node import free_ports
 from tests.unit.monitor.notifications import notification
 from tests.unit.portal.certificates import make_certificate
 from tests.waiting import wait_until
+from tests.worlds.mail_server import mail_server
 from tests.worlds.outbox import served_queue
 
 FIRED = notification(("firing", "critical", "docs : rien chez b"))
@@ -296,59 +296,6 @@ def test_a_delivery_that_ends_ends_the_program(tmp_path: Path) -> None:
         (tmp_path / "mail/0.json").mkdir()  # no file: what no program expects
         with pytest.raises(IsADirectoryError):
             made.run()
-
-
-class MailServer(socketserver.StreamRequestHandler):
-    """As much of SMTP as a client of ours says."""
-
-    letters: list[bytes]
-    tls: ssl.SSLContext | None
-    implicit: bool
-
-    def handle(self) -> None:
-        if self.implicit:
-            self.encrypt()
-        self.wfile.write(b"220 mail\r\n")
-        while line := self.rfile.readline().strip().upper():
-            if line == b"DATA":
-                self.wfile.write(b"354 go on\r\n")
-                letter = b""
-                while not letter.endswith(b"\r\n.\r\n"):
-                    letter += self.rfile.readline()
-                self.letters.append(letter)
-            self.wfile.write(self.answers.get(line.split()[0], b"250 good\r\n"))
-            if line == b"STARTTLS":
-                self.encrypt()
-
-    answers: Mapping[bytes, bytes] = {
-        b"EHLO": b"250-mail\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n",
-        b"AUTH": b"235 it is you\r\n",
-        b"STARTTLS": b"220 go on\r\n",
-        b"QUIT": b"221 bye\r\n",
-    }
-
-    def encrypt(self) -> None:
-        assert self.tls
-        self.request = self.tls.wrap_socket(self.request, server_side=True)
-        self.setup()
-
-    def finish(self) -> None:
-        super().finish()
-        self.request.close()
-
-
-@contextmanager
-def mail_server(tls: ssl.SSLContext | None = None, *, implicit: bool = False) -> Iterator[tuple[int, list[bytes]]]:
-    """Its port, and the letters that it took."""
-    handler = type("Handler", (MailServer,), {"letters": [], "tls": tls, "implicit": implicit})
-    with socketserver.TCPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield server.server_address[1], handler.letters
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def test_a_letter_comes_by_mail(tmp_path: Path) -> None:

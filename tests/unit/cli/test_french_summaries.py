@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,7 @@ import pytest
 
 from appliance.cli.language.choice import ENGLISH, FRENCH
 from appliance.cli.language.sentences import sentences_of
+from tests.unit.roles.loading import load_file
 
 ROOT = Path(__file__).parents[3]
 ROLES = sorted(it.name for it in (ROOT / "roles").iterdir())
@@ -56,12 +56,7 @@ OF_NO_ROLE = (
 
 def callback() -> ModuleType:
     pytest.importorskip("ansible", reason="ansible-core is not installed: scripts/setup lab")
-    spec = importlib.util.spec_from_file_location("summary", ROOT / "playbooks/callbacks/summary.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_file(ROOT / "playbooks/callbacks/summary.py")
 
 
 @pytest.mark.parametrize("sentence", [*SENTENCES, *OF_NO_ROLE])

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import yaml
 
+from tests.worlds.typed_pages import shell_blocks
+
 ROOT = Path(__file__).parents[3]
-BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMANDS_MAX = 20
 PROGRAMS = {"ansible", "ansible-playbook", "appliance", "cp", "make", "mkdir", "ssh-keygen"}
 
 
 def commands(page: str) -> list[str]:
-    return "".join(BLOCK.findall((ROOT / page).read_text("utf-8"))).splitlines()
+    return "".join(shell_blocks(ROOT / page)).splitlines()
 
 
 ENGLISH = commands("docs/how-to/zero-to-safe.md")

@@ -11,7 +11,11 @@ ROLES = Path(__file__).parents[3] / "roles"
 
 def load_data_volume() -> ModuleType:
     """The program of the role storage, as a module."""
-    spec = importlib.util.spec_from_file_location("data_volume", ROLES / "storage/files/data_volume.py")
+    return load_file(ROLES / "storage/files/data_volume.py")
+
+
+def load_file(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
