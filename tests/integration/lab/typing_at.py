@@ -41,8 +41,8 @@ class Terminal:
                     raise AssertionError(f"it did not end in {seconds_max:.0f} s: {self._shown[-2000:]}")
                 self._shown += os.read(self._terminal, 65536).decode("utf-8", "replace").replace("\r", "")
                 self._answer()
+        self.exit_code = self._shell.wait()  # before the terminal goes, which would hang up on what is still ending
         os.close(self._terminal)
-        self.exit_code = self._shell.wait()
         return self._shown
 
     def _answer(self) -> None:
