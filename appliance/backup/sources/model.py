@@ -45,6 +45,15 @@ class SourceSpec:
     below: str = ""
     """Folder that stands for /: of a node that shares its machine with others."""
 
+    @property
+    def is_emptied(self) -> bool:
+        """Whether no folder or file of "files" is there with anything in it, as on a new disk."""
+        return self.kind == "files" and not any(map(_has_something, map(Path, self.paths)))
+
+
+def _has_something(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.exists()
+
 
 @dataclass(frozen=True)
 class Failure:

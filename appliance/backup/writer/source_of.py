@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 from appliance.backup.sources import PostgresServer, SourceSpec
 from appliance.backup.writer.manifest import Aged
@@ -19,17 +18,6 @@ def source_spec(node: Node, service: str) -> SourceSpec:
     paths = own_paths(node, found) if is_implicit(found) else found.paths
     below = "" if is_implicit(found) or not node.layout.machine.exists() else str(node.layout.machine)
     return SourceSpec(found.name, found.kind, paths, found.exclude, found.database, _server(node, service), below)
-
-
-def is_emptied(node: Node, service: str) -> bool:
-    """Whether no folder or file that is saved for `service` is there with anything in it, as on a new disk; never for a
-    database."""
-    spec = source_spec(node, service)
-    return spec.kind == "files" and not any(map(_has_something, map(Path, spec.paths)))
-
-
-def _has_something(path: Path) -> bool:
-    return any(path.iterdir()) if path.is_dir() else path.exists()
 
 
 def _server(node: Node, service: str) -> PostgresServer:

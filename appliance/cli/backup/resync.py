@@ -16,7 +16,7 @@ from appliance.backup.peers.fetched import load_fetched, remember_fetched
 from appliance.backup.peers.fetched_key import staging
 from appliance.backup.peers.openable import is_written_here, key_of, offer_less
 from appliance.backup.writer.begin import check_grant, check_is_named, history
-from appliance.backup.writer.source_of import is_emptied
+from appliance.backup.writer.source_of import source_spec
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -128,7 +128,7 @@ def resync(
         return None
     shown = _continue(node, service, raw, paper=paper)
     emit(shown, _continued_text(shown))
-    if is_emptied(node, service):
+    if source_spec(node, service).is_emptied:
         say(f"Next: {command('restore', 'all', '--service', service, '--in-place')}")
     say(f"Next: {command('backup', 'run', service)}")
     return None
