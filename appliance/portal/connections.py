@@ -53,10 +53,20 @@ class Connections:
         self._look_seconds = min(LOOK_SECONDS, request_seconds / 4)
         self._open: dict[tuple[str, int], _Open] = {}
         self._looking = False
+        self._last = time.monotonic()
+
+    def are_over(self, quiet_seconds: float) -> bool:
+        """Whether none has been open for so long. A page that looks again by itself, as a screen on a wall does, opens
+        one each time; a download keeps its own."""
+        self._forget_closed()
+        if self._open:
+            self._last = time.monotonic()
+        return time.monotonic() - self._last >= quiet_seconds
 
     def admit(self, made: socket.socket, address: str, port: int) -> bool:
         """Whether `made`, a connection from `address` and `port`, may stay open."""
         self._forget_closed()
+        self._last = time.monotonic()
         if sum(it.address == address for it in self._open.values()) >= PER_ADDRESS_MAX:
             return False
         loop = asyncio.get_running_loop()
@@ -124,17 +134,27 @@ class Connections:
         self._open = {key: it for key, it in self._open.items() if it.made.fileno() >= 0}
 
 
-class Listener(socket.socket):
-    """Listens at `address`, as an IP address, for `connections`; raise OSError when that cannot be."""
-
-    def __init__(self, address: str, port: int, connections: Connections) -> None:
-        version = ipaddress.ip_address(address).version
-        super().__init__(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM)
-        self._connections = connections
-        self.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def bound(address: str, port: int) -> socket.socket:
+    """A socket at `address`, as an IP address; raise OSError when that cannot be."""
+    version = ipaddress.ip_address(address).version
+    made = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if version == 6:
-            self.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        self.bind((address, port))
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind((address, port))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+class Listener(socket.socket):
+    """The socket `taken`, whose connections `connections` admits."""
+
+    def __init__(self, taken: socket.socket, connections: Connections) -> None:
+        super().__init__(fileno=taken.detach())
+        self._connections = connections
 
     def accept(self) -> tuple[socket.socket, tuple[str, int]]:
         """The next connection; raise ConnectionAbortedError for one too many of its address."""

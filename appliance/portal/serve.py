@@ -1,4 +1,8 @@
-"""Serve the pages with uvicorn: one process for them, and beside it the worker that has the powers."""
+"""Serve the pages with uvicorn: one process for them, and beside it the worker that has the powers.
+
+On a host systemd starts it for the first connection and keeps the socket; it ends when no browser has asked for some
+minutes. Nothing that it must remember is in memory: sessions and tries are in a file, requests in folders.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,13 @@ import asyncio
 import ipaddress
 import logging
 import os
+import socket
 import ssl
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -22,13 +28,16 @@ from appliance.host.memory import give_back, share_one_heap
 from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.build import build
 from appliance.portal.certificates import PublicName
-from appliance.portal.connections import Connections, Few, Listener
+from appliance.portal.connections import Connections, Few, Listener, bound
 from appliance.portal.worker_socket import WorkerCall
+from appliance.units import MINUTE
 
 QUIET_SECONDS = 5
 LAST_ANSWERS_SECONDS = 10
 GIVE_BACK_SECONDS = 10
 TICK_SECONDS = 1.0
+IDLE_SECONDS = 5 * MINUTE
+"""A person reads a page, goes to the printer and comes back to a program that still runs."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +76,12 @@ def serve(
     *,
     answer_seconds: float = ANSWER_SECONDS,
     worker: Path | None = None,
+    taken: socket.socket | None = None,
+    idle_seconds: float = IDLE_SECONDS,
 ) -> None:
     """Serve until SIGTERM or SIGINT; raise Busy when somebody listens there already. `worker`: the socket at which the
-    worker is called, where it is not a child of this process."""
+    worker is called, where it is not a child of this process. `taken`: the listening socket of who started this for a
+    connection, and starts it again; then this ends after `idle_seconds` without one."""
     settings.check()
     share_one_heap()
     names = (*settings.names, settings.public.name) if settings.public else settings.names
@@ -101,22 +113,35 @@ def serve(
     logging.getLogger("uvicorn.error").addFilter(Few())
     if config.ssl is not None and settings.public is not None:
         config.ssl.sni_callback = settings.public.choose
+    listener = Listener(taken or _bound(settings), connections)
+    CalmServer(config, partial(connections.are_over, idle_seconds) if taken else None).run([listener])
+
+
+def _bound(settings: ListenSettings) -> socket.socket:
     try:
-        listener = Listener(settings.address, settings.port, connections)
+        return bound(settings.address, settings.port)
     except OSError as error:
         raise Busy(
             f"{settings.address}:{settings.port} is already in use or cannot be bound.",
             remedy="Choose another --listen, or stop the program that listens there.",
         ) from error
-    CalmServer(config).run([listener])
 
 
 class CalmServer(uvicorn.Server):
     """uvicorn wakes ten times a second, all night, to write the date of its answers each tenth time and to see whether
-    it was asked to stop. Once a second is enough for both."""
+    it was asked to stop. Once a second is enough for both, and for whether `over` says that nobody asks any more.
+
+    Between that answer and the end of its listening no connection is taken: the next one waits for the next program.
+    """
+
+    def __init__(self, config: uvicorn.Config, over: Callable[[], bool] | None = None) -> None:
+        super().__init__(config)
+        self._over = over
 
     async def main_loop(self) -> None:
         while not await self.on_tick(0):  # a tenth time, each time
+            if self._over and self._over():
+                return
             await asyncio.sleep(TICK_SECONDS)
 
 

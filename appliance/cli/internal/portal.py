@@ -12,6 +12,7 @@ from appliance.cli.arguments import FILE_TYPE
 from appliance.cli.output import say
 from appliance.cli.this_layout import this_layout
 from appliance.errors import UsageError
+from appliance.host.network.activation import inherited
 from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.certificates import PublicName
 from appliance.portal.serve import ListenSettings, worker_beside
@@ -59,15 +60,19 @@ def serve(
 ) -> None:
     """Serve the pages until SIGTERM.
 
+    Started by systemd for a connection, it takes that socket, whatever --listen says, and ends when nobody has looked
+    at a page for five minutes.
+
     A person needs an account (`appliance account add`) and a code sheet (`appliance account code-sheet`) to sign in.
     """
     address, port = _address(listen)
     settings = ListenSettings(address, port, names, cert, key, PublicName(*public) if public else None)
     settings.check()
     layout = this_layout()
+    taken = inherited()
     say(f"The pages are at {'https' if cert else 'http'}://{listen}/")
     with nullcontext() if alone or worker else worker_beside(layout):
-        serve_pages(layout, settings, answer_seconds=answer_after, worker=worker)
+        serve_pages(layout, settings, answer_seconds=answer_after, worker=worker, taken=taken)
 
 
 @click.command("work")

@@ -42,7 +42,7 @@ UNITS = (
     "appliance-prometheus.socket",
     "appliance-mirror.service",
     "appliance-portal-work.socket",
-    "appliance-portal.service",
+    "appliance-portal.socket",
 )
 REFUSED_BY_TLS, REFUSED_BY_HTTP, SILENCE = (55, 56), 22, 28
 """TLS 1.3 refuses a client while that already asks: curl notices it when it sends, or when it waits."""

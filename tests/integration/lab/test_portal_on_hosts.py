@@ -65,6 +65,8 @@ def test_a_secretary_gets_her_lost_file_back_at_her_pc(context: StoryContext, co
 
 
 def test_the_pages_see_neither_keys_nor_shares(context: StoryContext, codes: list[str]) -> None:
+    visited = ("curl", "--silent", "--insecure", "--output", "/dev/null", "https://127.0.0.1/")
+    run(netns.inside(context.lab.plan.node(ORIGIN).namespace, visited), timeout_seconds=300, check=True)
     serving = context.did(ORIGIN, "systemctl", "show", "-P", "MainPID", "appliance-portal.service").strip()
     inside = ("nsenter", "--target", serving, "--mount")
     for place in HIDDEN:
@@ -91,7 +93,7 @@ def test_nobody_asks_from_another_building_or_over_the_mesh(context: StoryContex
 
 
 def test_a_node_that_opens_no_service_has_no_pages(context: StoryContext) -> None:
-    assert context.ssh(BLIND, "systemctl", "is-enabled", "appliance-portal.service").stdout.strip() == b"disabled"
+    assert context.ssh(BLIND, "systemctl", "is-enabled", "appliance-portal.socket").stdout.strip() == b"disabled"
     assert ":443" not in context.did(BLIND, "ss", "-Hltn")
 
 

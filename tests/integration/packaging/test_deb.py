@@ -183,7 +183,8 @@ def test_installing_it_enables_and_starts_nothing_on_a_machine_that_is_no_node(u
 def test_an_upgrade_restarts_the_voter_and_waits_for_no_majority(unpacked: Path) -> None:
     scripts = {name: (unpacked / "DEBIAN" / name).read_text() for name in ("postinst", "prerm", "postrm")}
     asked = {name: re.findall(r"deb-systemd-invoke (.*) >", text) for name, text in scripts.items()}
-    together, voter = asked["postinst"]
+    pages, together, voter = asked["postinst"]
+    assert pages == "stop appliance-portal.service", "it leaves its port to its socket, where it was started at boot"
     assert "'appliance-broker.service'" in together
     assert "appliance-voter" not in together
     assert voter == "-- try-restart --no-block appliance-voter.service"

@@ -17,7 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from appliance.portal import connections
-from appliance.portal.connections import PER_ADDRESS_MAX, REQUEST_SECONDS, Connections, Few, Listener
+from appliance.portal.connections import PER_ADDRESS_MAX, REQUEST_SECONDS, Connections, Few, Listener, bound
 from tests.integration.portal.world import Visitor
 from tests.pace import LONG
 from tests.waiting import wait_until
@@ -40,7 +40,7 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
 def served(log_level: str = "error", *, request_seconds: float = REQUEST_SECONDS) -> Iterator[int]:
     """The port at which `page` is served."""
     connections = Connections(request_seconds=request_seconds)
-    listener = Listener(LOOPBACK, 0, connections)
+    listener = Listener(bound(LOOPBACK, 0), connections)
     app = connections.answering(page)
     server = uvicorn.Server(
         uvicorn.Config(app, loop="asyncio", http="h11", ws="none", lifespan="off", log_level=log_level)

@@ -35,6 +35,21 @@ def test_a_listener_has_a_bound_of_memory_and_of_tasks(unit: str, memory_mib: in
     assert (found["MemoryMax"], found["TasksMax"]) == (f"{memory_mib}M", str(tasks))
 
 
+def test_the_socket_of_the_pages_outlives_whatever_they_do() -> None:
+    """systemd shuts a socket for good when its service starts too often, or it is triggered too often."""
+    pages, listens = settings("appliance-portal.service"), settings("appliance-portal.socket")
+    assert (pages["StartLimitIntervalSec"], listens["TriggerLimitIntervalSec"]) == ("0", "0")
+    assert (pages["Restart"], pages["Requires"]) == ("on-failure", "appliance-portal.socket")
+    assert "appliance-portal.socket" in pages["After"].split(), "else the stop of one would race the start of the other"
+    assert "WantedBy" not in pages, "nobody asked for it at boot"
+
+
+def test_the_pages_may_open_no_port_of_their_own_below_1024() -> None:
+    assert settings("appliance-portal.socket")["ListenStream"] == "0.0.0.0:443"
+    pages = settings("appliance-portal.service")
+    assert (pages["AmbientCapabilities"], pages["CapabilityBoundingSet"]) == ("CAP_DAC_READ_SEARCH",) * 2
+
+
 def test_a_call_of_the_privileged_helper_may_have_a_command_with_children() -> None:
     assert 3 * privileged.CALLS_MAX < 256
 
