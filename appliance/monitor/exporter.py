@@ -25,9 +25,8 @@ from appliance.errors import UsageError
 from appliance.host.network.certificate_fields import public_key_in
 from appliance.monitor import exposition, measures_file
 from appliance.monitor.bounded import Bounded
-from appliance.monitor.metrics import METRICS, RESTARTS, Sample
+from appliance.monitor.metrics import METRICS, PATH, RESTARTS, Sample
 
-PATH = "/metrics"
 PER_ADDRESS_MAX = 8
 RESTARTING = "restarting"
 """The file beside the sheet that is there from the announcement of a restart until the machine stops; on a host the

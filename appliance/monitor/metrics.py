@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 PREFIX = "appliance_"
+PATH = "/metrics"
+"""Where the exporter of a node tells them."""
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from appliance.monitor.duty.alertmanager import read_alertmanagers
 from appliance.monitor.duty.call_again import CallingAgain, attempt
 from appliance.monitor.duty.plan import read_plan
 from appliance.monitor.duty.service import Acknowledgements, answer, key_of
+from appliance.monitor.duty.tokens import TOKENS
 from appliance.monitor.outbox import Outbox
 from appliance.monitor.sending.deliveries import Deliveries
 
@@ -39,7 +40,6 @@ PER_ADDRESS_MAX = 32
 """All who may ask are on this machine, and have one address."""
 LOOK_SECONDS = 1.0
 LOOK_AGAIN_SECONDS = 60.0
-TOKENS = "/acknowledgement/"
 NO_ROSTER = "there is no roster, so nobody further is called and there is nothing to acknowledge."
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from appliance.host.network import http_call
 from appliance.monitor import measures_file
 from appliance.monitor.checks import CHECKS
-from appliance.monitor.exporter import PATH, Certificates, Exporter
-from appliance.monitor.metrics import CHECK, METRICS, Metric, Sample
+from appliance.monitor.exporter import Certificates, Exporter
+from appliance.monitor.metrics import CHECK, METRICS, PATH, Metric, Sample
 from appliance.units import MIB
 from appliance_lab.bench.bench import Bench
 from appliance_lab.bench.figures import Figure, Goal

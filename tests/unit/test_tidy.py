@@ -24,6 +24,7 @@ LATE_IMPORTS = {
     ("appliance/cli/output.py", "rich.console.Console"),
     ("appliance/cli/output.py", "rich.progress.Progress"),
     ("appliance/cli/escrow/paper.py", "appliance.escrow.paper_pdf"),
+    ("appliance/portal/dashboard/ask.py", "prometheus_client.parser.text_string_to_metric_families"),
     ("appliance/cli/node/collect.py", "appliance.config.load.load"),
     ("appliance/cli/node/collect.py", "appliance.config.load.territory_file"),
     ("appliance/cli/node/collect.py", "appliance.config.machines.machines_of"),

@@ -76,7 +76,7 @@ PKI = {
 PORTAL = {
     "serve": Entry("internal.portal", "serve", "Serve the pages until SIGTERM."),
     "work": Entry(
-        "internal.portal",
+        "internal.portal_work",
         "work_",
         "Carry out the requests of the pages until SIGTERM: open services, update their catalogues, restore, undo.",
     ),

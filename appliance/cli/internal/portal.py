@@ -1,4 +1,4 @@
-"""`appliance internal portal serve` and `work`: the pages, and behind them the worker with the rights to restore."""
+"""`appliance internal portal serve`: the pages. The first one waits for all that this imports: the worker is apart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from appliance.portal.base.sign_in import ANSWER_SECONDS
 from appliance.portal.certificates import PublicName
 from appliance.portal.serve import ListenSettings, worker_beside
 from appliance.portal.serve import serve as serve_pages
-from appliance.portal.worker import work
 
 LISTEN = "127.0.0.1:8443"
 
@@ -69,19 +68,10 @@ def serve(
     settings = ListenSettings(address, port, names, cert, key, PublicName(*public) if public else None)
     settings.check()
     layout = this_layout()
-    taken = inherited()
-    say(f"The pages are at {'https' if cert else 'http'}://{listen}/")
+    if not (taken := inherited()):
+        say(f"The pages are at {'https' if cert else 'http'}://{listen}/")
     with nullcontext() if alone or worker else worker_beside(layout):
         serve_pages(layout, settings, answer_seconds=answer_after, worker=worker, taken=taken)
-
-
-@click.command("work")
-def work_() -> None:
-    """Carry out the requests of the pages until SIGTERM: open services, update their catalogues, restore, undo.
-
-    Started by systemd for a call of the pages, it ends when nobody has looked at a page for two minutes.
-    """
-    work(this_layout().root)
 
 
 def _address(listen: str) -> tuple[str, int]:

@@ -16,8 +16,7 @@ from appliance.errors import NotFound, UsageError
 from appliance.monitor.duty.queue_client import QUEUE, ask
 from appliance.monitor.duty.service import read_key, refusal
 from appliance.monitor.duty.statement import make_statement, read_statement
-from appliance.monitor.duty.tokens import ALERTS_MAX, FINGERPRINT, make_token
-from appliance.monitor.outbox_server import TOKENS
+from appliance.monitor.duty.tokens import ALERTS_MAX, FINGERPRINT, TOKENS, make_token
 from appliance.units import as_typed, printable
 
 FOLDER = Path("/var/lib/appliance-outbox")

@@ -12,7 +12,7 @@ VERBS = {
         "Show the journal of the pages: sign-ins, searches, views and restores, in tamper-evident chains.",
     ),
     "serve": Entry("internal.portal", "serve", now="internal portal serve"),
-    "work": Entry("internal.portal", "work_", now="internal portal work"),
+    "work": Entry("internal.portal_work", "work_", now="internal portal work"),
 }
 
 portal = LazyGroup(

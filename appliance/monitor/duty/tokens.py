@@ -17,6 +17,8 @@ from appliance.errors import IntegrityError
 ALERTS_MAX = 30
 """A letter about more has no link, which would be too long for a mail program; `appliance monitor acknowledge` takes
 them by name."""
+TOKENS = "/acknowledgement/"
+"""Where the queue is told one."""
 KEY_BYTES = 32
 PURPOSE = b"appliance acknowledgement 1\n"
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from appliance.errors import Refused, Unreachable
 from appliance.monitor.duty.queue_client import ask
 from appliance.monitor.duty.service import PATH
-from appliance.monitor.outbox_server import TOKENS
+from appliance.monitor.duty.tokens import TOKENS
 from appliance.portal.base.failures import PageFailure
 from appliance.portal.base.web_app import Visit
 from appliance.portal.dashboard.targets import is_watching, queue

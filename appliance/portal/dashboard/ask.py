@@ -6,8 +6,6 @@ import math
 import ssl
 from http import HTTPStatus
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from appliance.errors import IntegrityError, Unreachable
 from appliance.host.network import http_call
 from appliance.monitor import scrape
@@ -44,6 +42,9 @@ def samples(text: bytes, names: frozenset[str]) -> tuple[Sample, ...]:
 
     Lines of other names are left out before anything is parsed: a machine tells a thousand.
     """
+    # The pages load this module and never parse: their first answer does not wait for it.
+    from prometheus_client.parser import text_string_to_metric_families
+
     lines = [line for line in text.decode("utf-8", "replace").splitlines() if _name(line) in names]
     if len(lines) > SAMPLES_MAX:
         raise IntegrityError(f"there are {len(lines)} metrics, but no node has more than {SAMPLES_MAX}.")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from appliance.host.layout import NodeLayout
 from appliance.monitor.duty.queue_client import QUEUE
-from appliance.monitor.exporter import PATH
+from appliance.monitor.metrics import PATH
 from appliance.territory.model import Territory
 
 ADDRESS = "/territoire"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.monitor.duty.tokens import TOKENS
 from appliance.monitor.letter import TAKEN
-from appliance.monitor.outbox_server import TOKENS
 from appliance_lab.processes.catcher import Catcher
 from tests.integration.monitor.sites import ALERTMANAGER, ROSTER, Site, sites, tell
 from tests.waiting import wait_until
