@@ -29,6 +29,10 @@ UPDATED = Path("/var/lib/apt/periodic/unattended-upgrades-stamp")
 CLOCK_SOURCE = Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 STANDS_STILL = "kvm-clock"
 """The clock of guests of QEMU/KVM that are not given the processor's own: it does not count while they are paused."""
+PAGES = Path("/etc/systemd/system/sockets.target.wants/appliance-portal.socket")
+"""There where this host is to have pages."""
+TCP_SOCKETS = Path("/proc/net/tcp")
+_AT_443, _LISTENS = "00000000:01BB", "0A"
 
 
 def see_machine(layout: NodeLayout) -> Machine:
@@ -49,9 +53,11 @@ def how_kept(layout: NodeLayout) -> str:
 def extra_reasons(node: Node) -> tuple[Reason, ...]:
     """Return the problems of the node itself, which are of no service: its keys, its pages' name, its voter, its
     disks."""
-    on_host = (*_disks(), *_clock(served(node)), *_kernel(confined.why_not())) if node.layout.is_this_host else ()
     now = node.clock.now()
-    return (*_keys(node), *_public_certificate(node.layout, now), *checks.problems(node.layout, now), *on_host)
+    anywhere = (*_keys(node), *_public_certificate(node.layout, now), *checks.problems(node.layout, now))
+    if not node.layout.is_this_host:
+        return anywhere
+    return (*anywhere, *_pages(), *_disks(), *_clock(served(node)), *_kernel(confined.why_not()))
 
 
 def _modified(file: Path) -> float | None:
@@ -81,6 +87,22 @@ def _public_certificate(layout: NodeLayout, now: float) -> Iterator[Reason]:
         state: State = "warning" if ends > now else "failed"
         what = f"the certificate of its pages' public name {left}, and was not renewed."
         yield Reason(state, what, remedy, "public-certificate")
+
+
+def _pages() -> Iterator[Reason]:
+    """Whether the pages can be asked. Nobody asks them here: they run while somebody does, and need not run before."""
+    if PAGES.is_symlink() and not _listens_for_pages():
+        remedy = "Type `systemctl restart appliance-portal.socket` as root; "
+        remedy += "`journalctl --unit appliance-portal.socket` has the cause."
+        yield Reason("failed", "its pages are closed: nothing listens on port 443.", remedy, "pages")
+
+
+def _listens_for_pages() -> bool:
+    try:
+        lines = TCP_SOCKETS.read_text().splitlines()[1:]
+    except OSError:
+        return True  # nothing is known of it
+    return any(line.split()[1:4:2] == [_AT_443, _LISTENS] for line in lines)
 
 
 def _disks() -> Iterator[Reason]:

@@ -84,6 +84,7 @@ CHECKS: Mapping[str, Check] = {
     "certificate": Check(("node",), "is its own certificate valid for two more weeks, if it has one"),
     "updates": Check(("node",), "are its security updates installed"),
     "public-certificate": Check(("node",), "is the certificate of its pages' public name valid, if they have one"),
+    "pages": Check(("node",), "can its pages be asked, if it has any"),
     "restore": Check(("node",), "has every restore finished or been given up"),
     "voter": Check(("node",), "is its voter healthy, if it has one"),
     "failover": Check(("node",), "is the program that runs services running"),
@@ -134,6 +135,7 @@ ALERTS: Mapping[str, Alert] = {
     "CertificatBientotPerime": Alert("warning", ("certificate",), ("warning", "failed")),
     "CertificatUrgent": Alert("critical", ("certificate",)),
     "CertificatPublicPerime": Alert("warning", ("public-certificate",), NOT_OK),
+    "PagesFermees": Alert("warning", ("pages",)),
     "RestaurationInachevee": Alert("warning", ("restore",), NOT_OK),
     "MisesAJourSecurite": Alert("warning", ("updates",), ("warning",)),
 }

@@ -54,3 +54,41 @@ def test_a_clock_that_stands_still_in_a_paused_guest_is_told_where_services_move
     assert all("invtsc=on" in it.remedy for it in told)
     monkeypatch.setattr(machine, "CLOCK_SOURCE", tmp_path / "none")
     assert list(machine._clock(["docs-a"])) == []
+
+
+LISTENS = (
+    "   0: 00000000:01BB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 7 1 0 100 0 0 10 0\n"
+)
+CONNECTED = (
+    "   1: 00000000:01BB 0100007F:C001 01 00000000:00000000 00:00000000 00000000     0        0 8 1 0 100 0 0 10 0\n"
+)
+OTHER_PORT = (
+    "   2: 00000000:01BD 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 9 1 0 100 0 0 10 0\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sockets", "closed"),
+    [
+        (True, LISTENS, False),
+        (True, OTHER_PORT + LISTENS, False),
+        (True, CONNECTED + OTHER_PORT, True),
+        (True, "", True),
+        (False, "", False),
+        (True, None, False),
+    ],
+    ids=["open", "open-among-others", "connected-only", "nothing", "no-pages-wanted", "unknown"],
+)
+def test_pages_that_are_to_be_there_and_cannot_be_asked_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool, sockets: str | None, closed: bool
+) -> None:
+    link, table = tmp_path / "appliance-portal.socket", tmp_path / "tcp"
+    monkeypatch.setattr(machine, "PAGES", link)
+    monkeypatch.setattr(machine, "TCP_SOCKETS", table)
+    if wanted:
+        link.symlink_to("/usr/lib/systemd/system/appliance-portal.socket")
+    if sockets is not None:
+        table.write_text(f"  sl  local_address rem_address   st\n{sockets}")
+    told = list(machine._pages())
+    assert [(it.state, it.check) for it in told] == [("failed", "pages")] * closed
+    assert all("systemctl restart appliance-portal.socket" in it.remedy for it in told)

@@ -18,7 +18,7 @@ WORDS: dict[str, dict[str, Any]] = {
     it["alert"]: it for group in yaml.safe_load(SOURCE.read_text("utf-8")) for it in group["rules"] if "alert" in it
 }
 REASONS = ("absence", "comparison", "history", "machine", "site")
-JUDGED_ELSEWHERE = {"disk-health", "voter", "keys", "public-certificate", "lock", "lock-probe"}
+JUDGED_ELSEWHERE = {"disk-health", "voter", "keys", "pages", "public-certificate", "lock", "lock-probe"}
 """By root's programs and the voter's own care, which have tests of their own; of the lock test_measures has facts."""
 EVERY_STATE = [pytest.param(check, state, id=f"{check}-{state}") for check in CHECKS for state in ORDER]
 
