@@ -34,8 +34,8 @@ OF_THE_DESK = ("key", "key.pub", "inventory", "safe", "packages")
 NESTED = ("srv", "var/lib")
 """Where nodes may have subvolumes of their own."""
 WORKER = "appliance.agent.work"
-AT_REST_SECONDS, REST_SECONDS_MAX, LOOK_EVERY_SECONDS = 20.0, 600.0, 1.0
-"""An agent looks each minute, and at once after a work that ended."""
+AT_REST_SECONDS, REST_SECONDS_MAX, LOOK_EVERY_SECONDS = 70.0, 600.0, 1.0
+"""An agent looks each minute, and at once after a work that ended: the grants of a node may come just after a look."""
 
 
 def up_provisioned(paths: HostPaths, name: str, inventory: Path, say: Say) -> Lab:

@@ -47,17 +47,21 @@ def open_ports(address: str, source: str, named: Iterable[int]) -> list[int]:
 
 
 def answers(raw: socket.socket, address: str, own_ports: list[int], seconds: float) -> set[int]:
-    """The ports that have answered, until nothing comes for `seconds`."""
-    found = set()
-    deadline = time.monotonic() + 5
-    while select.select([raw], [], [], seconds)[0] and time.monotonic() < deadline:
+    """The ports that are open, until nobody has answered us for `seconds`, whatever else this host hears."""
+    found: set[int] = set()
+    now = time.monotonic()
+    last, latest = now, now + 5
+    while (now := time.monotonic()) < min(last + seconds, latest):
+        if not select.select([raw], [], [], last + seconds - now)[0]:
+            break
         packet = raw.recv(65535)
         header = (packet[0] & 15) * 4
         if len(packet) < header + 20 or socket.inet_ntoa(packet[12:16]) != address:
             continue
         port, to, _, _, _, flags = struct.unpack("!HHIIBB", packet[header : header + 14])
-        if to in own_ports and flags & (SYN | ACK) == SYN | ACK:
-            found.add(port)
+        if to in own_ports:
+            last = time.monotonic()
+            found |= {port} if flags & (SYN | ACK) == SYN | ACK else set()
     return found
 
 
