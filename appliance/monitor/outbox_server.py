@@ -3,10 +3,10 @@
     python3 -m appliance.monitor.outbox_server SETTINGS FOLDER PORT
 
 SETTINGS is JSON, which holds passwords and belongs to root: `receivers` names the addressees of each receiver, and
-`addressees` says what each is: {"url", "token"} or {"host", "port", "tls", "user", "password", "from", "to"}. `duty` is
-the roster, where there is one: `duty/plan.py: plan_json`. With it, `alertmanagers` says who is asked for
-acknowledgements, {"urls", "tls"}, and `pages` is the address of the pages of this node; each minute it is looked what
-was acknowledged a day ago and still lasts.
+`addressees` says what each is: {"url", "token"}, {"apprise"} or {"host", "port", "tls", "user", "password", "from",
+"to"}. `duty` is the roster, where there is one: `duty/plan.py: plan_json`. With it, `alertmanagers` says who is asked
+for acknowledgements, {"urls", "tls"}, and `pages` is the address of the pages of this node; each minute it is looked
+what was acknowledged a day ago and still lasts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Deliver one notification: as JSON to a webhook, exactly as Alertmanager made it, or as a letter by e-mail.
+"""Deliver one notification: as JSON to a webhook, exactly as Alertmanager made it, or as a letter by e-mail or apprise.
 
 An answer other than 2xx is no delivery, a redirection neither: a client that follows one asks for a page, which says
-yes. Both end in time, however slowly the other side answers: a turn of the queue ends.
+yes. All end in time, however slowly the other side answers: a turn of the queue ends.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from appliance.host.network import http_call
 from appliance.host.network.bounded_socket import BoundedSocket
 from appliance.monitor.duty.addressed import CALLED
 from appliance.monitor.letter import Letter, write
+from appliance.monitor.sending import by_apprise
 
 SECONDS_MAX = 20.0
 """For the whole call of a webhook, and for each answer of a mail server, which greets late and looks for spam."""
@@ -33,6 +34,8 @@ def send(addressee: Mapping[str, Any], notification: Mapping[str, Any]) -> None:
     try:
         if "url" in addressee:
             _to_webhook(addressee, notification)
+        elif "apprise" in addressee:
+            by_apprise.give(addressee["apprise"], write(notification))
         else:
             _by_mail(addressee, write(notification))
     except ssl.SSLError:  # a wrong certificate is a ValueError, too

@@ -13,6 +13,7 @@ from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.monitor.letter import TRIAL
+from appliance.monitor.sending import by_apprise
 from appliance.units import printable
 
 SAID_MAX = 200
@@ -23,7 +24,7 @@ DOWN = "Alerts wait in the queue until it does. Start the server or open its por
 
 @dataclass(frozen=True)
 class Tried:
-    """`place`: the mail addresses or the webhook; `why` is "" where the server took the message."""
+    """`place`: mail addresses, a webhook or a kind of service; `why` is "" where the server took the message."""
 
     to: str
     place: str
@@ -70,6 +71,8 @@ def place_of(addressee: Mapping[str, Any]) -> str:
     """Where its messages go, without a token or a password."""
     if url := addressee.get("url"):
         return printable(str(url).partition("?")[0])
+    if url := addressee.get("apprise"):
+        return printable(f"{by_apprise.scheme(str(url))} by apprise".strip())
     to = ", ".join(map(str, addressee.get("to", ())))
     return printable(f"{to} by {addressee.get('host')}:{addressee.get('port')}")
 

@@ -8,17 +8,9 @@ from typing import Any
 
 import pytest
 
-from appliance.host.command import Result, run
-from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.processes.catcher import Catcher
 from appliance_lab.processes.node import free_ports
-
-
-def typed(folder: Path, settings: dict[str, Any] | str, *words: str) -> Result:
-    file = folder / "outbox"
-    file.write_text(settings if isinstance(settings, str) else json.dumps(settings))
-    argv = (*appliance_argv(), "--json", "monitor", "test-letter", "--settings", str(file), *words)
-    return run(argv, timeout_seconds=120, env={"PYTHONPATH": str(code_folder())})
+from tests.integration.monitor.typed_letter import typed
 
 
 def test_one_that_is_down_is_named_and_the_other_has_its_message(tmp_path: Path) -> None:

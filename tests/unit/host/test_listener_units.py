@@ -27,7 +27,7 @@ def settings(unit: str) -> dict[str, str]:
         ("appliance-portal.service", 256, 128),
         ("appliance-preview@.service", 512, 16),
         ("appliance-hands.service", 1024, 256),
-        ("appliance-outbox.service", 128, 64),
+        ("appliance-outbox.service", 192, 64),
     ],
 )
 def test_a_listener_has_a_bound_of_memory_and_of_tasks(unit: str, memory_mib: int, tasks: int) -> None:
