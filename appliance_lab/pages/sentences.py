@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from appliance.cli.language.catalogue import catalogue
@@ -38,6 +38,8 @@ OF_FINISHED: Mapping[str, tuple[str, ...]] = {
     "territory grant": ("cli/territory/grant.py", "cli/territory/again.py", "cli/confirm.py"),
 }
 """The modules of the commands that speak French throughout (`appliance/cli/language/spoken.py: FINISHED`)."""
+OF_ERRORS = ("failover/moving.py",)
+"""The modules whose errors are in French, as far as functions that raise them write them."""
 _GAP = "{}"
 _COMMAND = re.compile(r"`[^`]+`|^ *(appliance|rm|ansible-playbook) .*")
 _WORD = re.compile("[a-z]{2}")
@@ -51,7 +53,18 @@ def shape(text: str) -> str:
 def texts_of(module: Path) -> Iterator[str]:
     """The shape of each text in `module` with several words, or one beside a value: also of those in the values of an
     f-string, and of no docstring."""
-    tree = ast.parse(module.read_text())
+    yield from _texts_in(ast.parse(module.read_text()))
+
+
+def errors_of(module: Path) -> Iterator[str]:
+    """The same of the functions in `module` that raise something."""
+    functions = [it for it in ast.walk(ast.parse(module.read_text())) if isinstance(it, ast.FunctionDef)]
+    for function in functions:
+        if any(isinstance(it, ast.Raise) for it in ast.walk(function)):
+            yield from _texts_in(function)
+
+
+def _texts_in(tree: ast.AST) -> Iterator[str]:
     parts = {id(it.value) for it in ast.walk(tree) if isinstance(it, ast.Expr)}
     parts |= {id(part) for it in ast.walk(tree) if isinstance(it, ast.JoinedStr) for part in it.values}
     said = (shape(_said(node)) for node in ast.walk(tree) if id(node) not in parts)
@@ -68,11 +81,13 @@ def _said(node: ast.AST) -> str:
     return ""
 
 
-def lacking(modules: Iterable[str], language: str) -> Iterator[tuple[str, str]]:
+def lacking(
+    modules: Iterable[str], language: str, texts: Callable[[Path], Iterator[str]] = texts_of
+) -> Iterator[tuple[str, str]]:
     """(module, shape) of each text that no entry of the catalogue has, whole or as a part."""
     known = [*map(shape, catalogue(language))]
     for module in modules:
-        for text in dict.fromkeys(texts_of(PACKAGE / module)):
+        for text in dict.fromkeys(texts(PACKAGE / module)):
             words = text.split(_GAP)
             if not any(all(it in entry for it in words) for entry in known):
                 yield module, text

@@ -19,7 +19,7 @@ from appliance.cli.language.spoken import FINISHED, Voice
 from appliance.cli.language.values import CITED, ITEMS, KINDS, PHRASE, in_french
 from appliance.cli.status.doctor import answers_of, doctor_text
 from appliance.cli.status.text import status_text
-from appliance_lab.pages.sentences import OF_FINISHED, OF_STATUS, PACKAGE, lacking
+from appliance_lab.pages.sentences import OF_ERRORS, OF_FINISHED, OF_STATUS, PACKAGE, errors_of, lacking
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.unit.monitor.status_cases import EVERY_CASE, judged
 from tests.worlds.demo import signed_territory
@@ -133,6 +133,32 @@ def test_each_sentence_of_a_finished_command_is_in_french() -> None:
     assert set(OF_FINISHED) == FINISHED
     modules = sorted({module for found in OF_FINISHED.values() for module in found})
     assert [it for it in lacking(modules, FRENCH) if it[1] not in NO_SENTENCES] == []
+
+
+def test_each_error_of_a_module_whose_errors_are_french_is_in_french() -> None:
+    assert [*lacking(OF_ERRORS, FRENCH, errors_of)] == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "commune-b already holds the lease of docs-a.",
+        "docs-a has no lease holder now, so it cannot be handed over. `appliance failover status` shows its state; "
+        "`promote` gives it to commune-b by a signed act.",
+        "commune-a has been caught up with docs-a for 20 s of the required 300 s. Try again in 280 s. "
+        "`failover move docs-a commune-a` does not wait, and loses nothing.",
+        "commune-b has no replica to serve: ssh: odd. Back up first, or choose another one.",
+        "commune-b could not get a grant of docs-a now: 2 voters must answer and know its newest grant; "
+        "known at: none. `appliance failover status` shows which voters answer; commune-a shows each of them the grant "
+        "within seconds. Then try again.",
+        "docs-a cannot leave commune-a: commune-b does not report to the voters.",
+        'there is no zone "nord"; known: est, sud.',
+        "ops@commune-a already intends to move docs-a. Wait until that has ended, or ask that operator.",
+    ],
+)
+def test_why_nothing_moves_is_said_wholly_in_french(error: str) -> None:
+    shown = FOUND.say(error)
+    assert not re.search(r"\b(the|has|its|is|not|with|then|wait)\b", without_what_is_typed(shown), re.IGNORECASE)
 
 
 @pytest.mark.parametrize(
