@@ -113,8 +113,9 @@ def _check(node: Node, service: str) -> None:
     if not is_written_here(node, service) or node.service(service).opening.exists():
         grant = chain_of(node, service).newest_grant()
         writer = grant.writer if grant else "another node"
-        who = f"{writer} writes it" if writer != node.name else "it is not open yet"
-        remedy = f"First: appliance failover handback {service}"
+        who, remedy = f"{writer} writes it", f"First, here: `appliance failover move {service} {node.name}`."
+        if writer == node.name:
+            who, remedy = "it is not open yet", "Wait until `appliance failover status` shows that it is served here."
         raise Refused(
             f"{service} must be merged on the node that writes it, and {who}, not {node.name}.", remedy=remedy
         )

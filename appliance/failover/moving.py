@@ -73,10 +73,10 @@ def _handover_seconds(service: Service) -> int | None:
 def check_settled(view: View, ready_seconds: int | None, settle_seconds: float) -> None:
     """Raise Refused while the home has not been caught up for so long; the next fault would make clients wait again."""
     name, home = view.service.name, view.service.node
-    anyway = f"`failover move {name} {home}` does not wait, and loses nothing."
+    anyway = f"`appliance failover move {name} {home}` does not wait, and loses nothing."
     if ready_seconds is None:
         what = f"{home} has not reported that it has caught up with {name}."
-        raise Refused(what, remedy=f"`failover status` there shows its state. {anyway}")
+        raise Refused(what, remedy=f"`appliance failover status` there shows its state. {anyway}")
     if ready_seconds < settle_seconds:
         what = f"{home} has been caught up with {name} for {ready_seconds} s of the required {settle_seconds:.0f} s."
         raise Refused(what, remedy=f"Try again in {settle_seconds - ready_seconds:.0f} s. {anyway}")

@@ -43,7 +43,7 @@ def judge_failover(view: View, now: Now) -> Iterator[Judged]:
         mine = service.service in view.failover.programs
         checks = checks_of("failover") if told else ("holder", "branch") if mine else ("branch",)
         of_now = _service_reasons(service, now) if told else (UNTOLD,) if mine else ()
-        reasons = worst_first((*_branch_reasons(service, now), *of_now))
+        reasons = worst_first((*_branch_reasons(service, view.node, now), *of_now))
         yield Judged(service.service, "failover", _summary(service, told), reasons, _facts(service), checks)
 
 
@@ -96,7 +96,12 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
         yield Reason("failed", f"no majority of the voters has answered it for {since}.", remedy, "majority")
 
 
-def _decided_by(service: ServiceView, epoch: int) -> str:
+def _decided_by(service: ServiceView, epoch: int, here: str) -> str:
+    if service.is_merged and service.writer not in ("", here):
+        return (
+            "It is merged where the service is written. Move it here, which loses nothing: "
+            f"`appliance failover move {service.service} {here}`."
+        )
     if service.is_merged:
         return f"Look first: `appliance failover merge {service.service} --branch {epoch} --dry-run`."
     return (
@@ -105,9 +110,9 @@ def _decided_by(service: ServiceView, epoch: int) -> str:
     )
 
 
-def _branch_reasons(service: ServiceView, now: Now) -> Iterator[Reason]:
+def _branch_reasons(service: ServiceView, here: str, now: Now) -> Iterator[Reason]:
     for epoch in service.branches:
-        remedy = _decided_by(service, epoch)
+        remedy = _decided_by(service, epoch, here)
         what = f"a branch, written here alone under epoch {epoch}, waits for a decision."
         yield Reason("warning", what, remedy, "branch")
     if service.unkept and _lasts(service.unkept_since, UNKEPT_SECONDS_MAX, now):

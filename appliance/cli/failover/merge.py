@@ -46,6 +46,9 @@ def merge(service: str, branch: int | None, left: bool, dry_run: bool) -> None:
     if dry_run:
         compared = compare(node, chosen)
         emit({**told(compared), "dry_run": True}, text_of(compared, dry_run=True))
+        typed = command("failover", "merge", service, "--branch", str(chosen.epoch))
+        say(f"Next: {typed}")
+        say(f"Next, if nothing of it is wanted: {typed} --leave")
         return
     done, kept = carry_out(node, chosen)
     emit({**told(done), "kept": str(kept or "")}, text_of(done, dry_run=False))

@@ -273,7 +273,7 @@ def test_a_planned_move_refuses_no_write_and_loses_none(begin: Begin) -> None:
     world.wait_for(HOME, "STANDBY")
     early = world.node(STANDBY).cli("failover", "handback", SERVICE, check=False)
     assert early.exit_code == 8
-    assert b"`failover move docs-a commune-a` does not wait" in early.stderr
+    assert b"`appliance failover move docs-a commune-a` does not wait" in early.stderr
     world.tell("operator", 0, "handover", to=HOME)
     back = world.node(HOME).cli("failover", "move", SERVICE, HOME, "--timeout", "30", check=False)
     assert back.exit_code == 0, back.stderr

@@ -145,13 +145,17 @@ def test_what_nobody_holds_stays_in_the_water_and_is_told() -> None:
     ("ready", "sentence"),
     [
         pytest.param(
-            None, "commune-a has not reported that it has caught up with docs-a.*`failover status`", id="silent"
+            None,
+            "commune-a has not reported that it has caught up with docs-a.*`appliance failover status`",
+            id="silent",
         ),
         pytest.param(
             0, "has been caught up with docs-a for 0 s of the required 300 s.*Try again in 300 s", id="just now"
         ),
         pytest.param(
-            299, "for 299 s of the required 300 s.*`failover move docs-a commune-a` does not wait", id="a second early"
+            299,
+            "for 299 s of the required 300 s.*`appliance failover move docs-a commune-a` does not wait",
+            id="a second early",
         ),
     ],
 )
