@@ -39,6 +39,9 @@ PAGE = """<!doctype html><html lang="fr"><head><title>Horaires</title><link rel=
 <script>document.documentElement.dataset.ran = "yes"</script></head><body><p id="heures">9 h à 12 h</p></body></html>
 """
 
+at_the_port_of_copies = pytest.mark.xdist_group("port-of-copies")
+"""Two workers at once cannot serve there."""
+
 
 class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
@@ -198,6 +201,7 @@ def test_a_site_that_nobody_serves_is_told_in_a_sentence(pages: Pages) -> None:
         assert "Une commune voisine ne répond pas" in failed.text
 
 
+@at_the_port_of_copies
 def test_while_its_address_is_silent_a_copy_is_shown_and_its_own_files_again_later(
     pages: Pages, tmp_path: Path
 ) -> None:
@@ -221,6 +225,7 @@ def test_while_its_address_is_silent_a_copy_is_shown_and_its_own_files_again_lat
     assert set(asked) == {(ADDRESS, port)}
 
 
+@at_the_port_of_copies
 def test_only_the_first_visitor_waits_for_a_home_that_says_nothing(
     pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
