@@ -135,18 +135,9 @@ class Connections:
 
 
 def bound(address: str, port: int) -> socket.socket:
-    """A socket at `address`, as an IP address; raise OSError when that cannot be."""
-    version = ipaddress.ip_address(address).version
-    made = socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if version == 6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind((address, port))
-    except OSError:
-        made.close()
-        raise
-    return made
+    """A socket that listens at `address`, an IP address, for that version alone; raise OSError when that cannot be."""
+    is_6 = ipaddress.ip_address(address).version == 6
+    return socket.create_server((address, port), family=socket.AF_INET6 if is_6 else socket.AF_INET)
 
 
 class Listener(socket.socket):

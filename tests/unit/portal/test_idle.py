@@ -10,23 +10,14 @@ import pytest
 
 from appliance.portal import connections
 from appliance.portal.connections import Connections
+from tests.unit.portal.clock import Clock
 
 QUIET_SECONDS = 300.0
 
 
-class Time:
-    """The clock of the module, as a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    found = Time()
+def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
     monkeypatch.setattr(connections, "time", found)
     return found
 
@@ -44,7 +35,7 @@ def admit(found: Connections, made: socket.socket) -> None:
     assert asyncio.run(come())
 
 
-def test_nobody_came_at_all(time: Time) -> None:
+def test_nobody_came_at_all(time: Clock) -> None:
     found = Connections()
     time.now += QUIET_SECONDS - 1
     assert not found.are_over(QUIET_SECONDS), "who started it may be on the way"
@@ -52,7 +43,7 @@ def test_nobody_came_at_all(time: Time) -> None:
     assert found.are_over(QUIET_SECONDS)
 
 
-def test_an_open_connection_keeps_them_however_long_it_lasts(time: Time, browser: socket.socket) -> None:
+def test_an_open_connection_keeps_them_however_long_it_lasts(time: Clock, browser: socket.socket) -> None:
     found = Connections()
     admit(found, browser)
     time.now += 100 * QUIET_SECONDS
@@ -64,7 +55,7 @@ def test_an_open_connection_keeps_them_however_long_it_lasts(time: Time, browser
     assert found.are_over(QUIET_SECONDS)
 
 
-def test_one_that_came_and_went_between_two_looks_counts(time: Time, browser: socket.socket) -> None:
+def test_one_that_came_and_went_between_two_looks_counts(time: Clock, browser: socket.socket) -> None:
     found = Connections()
     time.now += QUIET_SECONDS - 1
     admit(found, browser)

@@ -13,21 +13,12 @@ from starlette.types import Message, Receive, Scope, Send
 
 from appliance.portal import worker_socket
 from appliance.portal.worker_socket import CALL_SECONDS, FAILED_SECONDS, QUIET_SECONDS, Calls, WorkerCall
-
-
-class Time:
-    """The clock of the module, as a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.unit.portal.clock import Clock
 
 
 @pytest.fixture
-def time(monkeypatch: pytest.MonkeyPatch) -> Time:
-    found = Time()
+def time(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
     monkeypatch.setattr(worker_socket, "time", found)
     return found
 
@@ -57,11 +48,11 @@ def waiting(listener: socket.socket) -> int:
         count += 1
 
 
-def test_a_call_finds_the_worker_running_for_longer_than_the_pages_wait_until_the_next(time: Time) -> None:
+def test_a_call_finds_the_worker_running_for_longer_than_the_pages_wait_until_the_next(time: Clock) -> None:
     assert QUIET_SECONDS > 2 * CALL_SECONDS
 
 
-def test_pages_call_at_once_and_then_at_most_each_ten_seconds(listener: socket.socket, path: Path, time: Time) -> None:
+def test_pages_call_at_once_and_then_at_most_each_ten_seconds(listener: socket.socket, path: Path, time: Clock) -> None:
     call = WorkerCall(path)
     call.call()
     call.call()
@@ -72,7 +63,7 @@ def test_pages_call_at_once_and_then_at_most_each_ten_seconds(listener: socket.s
 
 
 def test_a_socket_that_is_full_of_calls_is_no_failure(
-    listener: socket.socket, path: Path, time: Time, caplog: pytest.LogCaptureFixture
+    listener: socket.socket, path: Path, time: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     listener.listen(0)
     call = WorkerCall(path)
@@ -84,7 +75,7 @@ def test_a_socket_that_is_full_of_calls_is_no_failure(
 
 
 def test_a_worker_that_cannot_be_called_is_one_line_a_minute_and_keeps_no_page_back(
-    path: Path, time: Time, caplog: pytest.LogCaptureFixture
+    path: Path, time: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     call = WorkerCall(path)
     with caplog.at_level(logging.WARNING):
@@ -104,7 +95,7 @@ def test_a_worker_that_cannot_be_called_is_one_line_a_minute_and_keeps_no_page_b
 
 
 def test_the_call_comes_after_the_answer_and_also_when_the_page_fails(
-    listener: socket.socket, path: Path, time: Time
+    listener: socket.socket, path: Path, time: Clock
 ) -> None:
     seen: list[int] = []
 
@@ -120,7 +111,7 @@ def test_the_call_comes_after_the_answer_and_also_when_the_page_fails(
     assert (seen, waiting(listener)) == ([0], 1)
 
 
-def test_calls_are_over_when_none_came_for_so_long(listener: socket.socket, path: Path, time: Time) -> None:
+def test_calls_are_over_when_none_came_for_so_long(listener: socket.socket, path: Path, time: Clock) -> None:
     calls = Calls(listener, quiet_seconds=120.0)
     WorkerCall(path).call()
     assert not calls.are_over()
@@ -133,5 +124,5 @@ def test_calls_are_over_when_none_came_for_so_long(listener: socket.socket, path
     assert waiting(listener) == 0, "each call is taken"
 
 
-def test_without_a_call_there_is_nothing_to_wait_for(listener: socket.socket, time: Time) -> None:
+def test_without_a_call_there_is_nothing_to_wait_for(listener: socket.socket, time: Clock) -> None:
     assert Calls(listener).are_over()
