@@ -14,6 +14,7 @@ from appliance_lab.stories.upgraded import version_of
 
 ROOT = Path(__file__).parents[3]
 OTHERS = (STANDBY, BLIND, SPARE)
+PACKED = ("appliance", "systemd", "debian")
 
 pytestmark = [
     pytest.mark.root,
@@ -31,7 +32,7 @@ def git(*words: str) -> str:
 def build_former(to: Path) -> Path:
     """The package of the last release; before the first release that of the last change of our code but one."""
     tags = git("tag", "--list", "v[0-9]*", "--sort=-version:refname", "--merged", "HEAD~1").split()
-    commit = git("rev-list", "-1", tags[0]) if tags else git("rev-list", "-2", "HEAD", "--", "appliance").split()[1]
+    commit = git("rev-list", "-1", tags[0]) if tags else git("rev-list", "-2", "HEAD", "--", *PACKED).split()[1]
     moment = git("log", "-1", "--date=format-local:%Y%m%d.%H%M%S", "--format=%cd", commit)
     tree = to / "tree"
     tree.mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,11 @@ def test_the_journal_takes_so_many_lines_a_minute_of_what_whoever_calls_can_make
 
 def test_a_session_of_the_vault_may_hold_the_largest_request_as_text_of_four_bytes_a_sign_and_as_entries() -> None:
     assert 2 * 4 * REQUEST_BYTES_MAX < 512 * MIB
+
+
+def test_each_socket_at_a_port_outlives_a_restart_beside_others() -> None:
+    """A program that systemd begins meanwhile holds the port for an instant, and the socket then failed for good."""
+    files = {it for folder in ("systemd", "roles") for it in (UNITS.parent / folder).rglob("*.socket*")}
+    at_a_port = [it for it in files if re.search(r"^ListenStream=(?!/)\S", it.read_text(), re.MULTILINE)]
+    assert {it.name for it in at_a_port} == {"appliance-portal.socket", "tangd.socket.j2"}
+    assert all("\nReusePort=yes\n" in it.read_text() for it in at_a_port)
