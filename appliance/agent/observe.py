@@ -329,7 +329,7 @@ def _forks(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
 def _sizes(node: Node, replica: Replica) -> tuple[BackupSize, ...]:
     """Headers are only read, not proven again: each was when it came, and there are hundreds. The scrub finds what
     cannot be read."""
-    held = [item for item in replica.stored() if item.held]
+    held = [item for item in replica.listed() if item.held]
     of: dict[int, str] = {}
     for epoch in {item.epoch for item in held}:
         with suppress(ApplianceError):

@@ -15,7 +15,7 @@ from appliance.trust.generation import Header
 
 def held_by_anybody(node: Node, service: str, found: Survey) -> frozenset[str]:
     """The names of the generations that a peer in `found` or this node holds."""
-    own = (item.name for item in replica_of(node, service).stored() if item.held)
+    own = (item.name for item in replica_of(node, service).listed() if item.held)
     return frozenset((*own, *(name for head in found.heads for name in head.held)))
 
 

@@ -315,7 +315,7 @@ def _missing(node: Node, service: str, name: str, found: Survey) -> Unreachable:
 def _unsent(node: Node, service: str, name: str, found: Survey, errors: Sequence[str]) -> Unreachable:
     """Those who say that they hold `name` did not send it. An older one is named of somebody else, where there is one:
     what the same holder says of that may be as untrue."""
-    own = [it.name for it in replica_of(node, service).stored() if it.held]
+    own = [it.name for it in replica_of(node, service).listed() if it.held]
     others = [held for held in (own, *(head.held for head in found.heads)) if name not in held]
     older = max((it for held in others for it in held if it < name), default="")
     short = short_name(older) if older else ""
@@ -359,7 +359,7 @@ def _holds(replica: Replica, name: str) -> bool:
 
 def _held_here(replica: Replica, wanted: str | None) -> frozenset[str]:
     """The names of all that is held here, to find `wanted` among them; none when the newest is."""
-    return frozenset(item.name for item in replica.stored() if item.held) if wanted else frozenset()
+    return frozenset(item.name for item in replica.listed() if item.held) if wanted else frozenset()
 
 
 def _held_name(found: Survey, own: Iterable[str], wanted: str) -> str:
@@ -385,7 +385,7 @@ def read_held(node: Node, service: str, name: str | None = None) -> Sealed:
     replica = replica_of(node, service)
     found = replica.find(name) if name else replica.newest_held()
     if found is None or not found.held:
-        held = sum(item.held for item in replica.stored())
+        held = sum(item.held for item in replica.listed())
         raise NotFound(f"{service} has no such generation here.", remedy=f"{held} are held.")
     name = found.name
     raw, listing = replica.read(name, HEADER), replica.read(name, LIST)

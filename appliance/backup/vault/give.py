@@ -141,7 +141,7 @@ def _wanted_generation(call: Call) -> str:
     over = passed_over(call.node, call.terms.name)
     found = replica.newest_held(over) if asked is None else replica.find(str(asked))
     if found is None or not found.listed:
-        held = sum(item.held for item in replica.stored())
+        held = sum(item.held for item in replica.listed())
         raise NotFound(f"{call.terms.name} has no such generation here.", remedy=f"{held} are held; see `head`.")
     return found.name
 

@@ -191,7 +191,7 @@ class Replica:
     def stored(self) -> tuple[Stored, ...]:
         """Every generation known here, oldest first by (epoch, sequence).
 
-        That reads each folder: a caller that wants one of them asks `newest_held`, `newest_first` or `find`.
+        That reads what years left: a caller that wants what is held asks `listed`, of one `newest_held` or `find`.
         """
         folders = self.folders()  # before the history, into which one may go just now
         old = self.history.index()
@@ -199,6 +199,10 @@ class Replica:
         found = {name: stored_of(name, it.parts) for name, it in old.items() if name not in apart}
         found |= {name: self._stored(name) for name in folders}
         return tuple(stored for name in sorted(found) if (stored := found[name]))
+
+    def listed(self) -> tuple[Stored, ...]:
+        """Those that are held or damaged, oldest first: each has a folder, and nothing of years of others is read."""
+        return tuple(it for name in self.folders() if (it := self._stored(name)) and it.listed)
 
     def names(self) -> tuple[str, ...]:
         """The names of all generations known here, oldest first; one whose folder a cut left empty is among them."""

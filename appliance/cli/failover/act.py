@@ -139,7 +139,7 @@ def _check_candidate(node: Node, view: View) -> None:
 
 
 def _check_held(node: Node, service: str, generation: str) -> None:
-    held = {item.name for item in replica_of(node, service).stored() if item.held}
+    held = {item.name for item in replica_of(node, service).listed() if item.held}
     if generation not in held and all(generation not in head.held for head in survey_all(node, service).heads):
         remedy = f"List the generations: {command('vault', 'show', service)}"
         raise NotFound(f"no node that answered holds generation {generation} of {service}.", remedy=remedy)

@@ -105,7 +105,7 @@ def holds_json(node: Node, service: str) -> dict[str, list[str]]:
 
 
 def _summary(node: Node, service: str) -> dict[str, Any]:
-    held = [item.name for item in replica_of(node, service).stored() if item.held]
+    held = [item.name for item in replica_of(node, service).listed() if item.held]
     terms = node.bundle.care_terms(service)
     return {
         "service": service,

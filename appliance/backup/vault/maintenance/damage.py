@@ -73,7 +73,7 @@ def settle(node: Node, replica: Replica) -> tuple[Damage, ...]:
     if not _path(replica).exists():
         return ()
     found = known(replica)
-    named = {item.name: _named_in(replica, item.name, found) for item in replica.stored() if item.listed}
+    named = {item.name: _named_in(replica, item.name, found) for item in replica.listed()}
     blobs = frozenset().union(*named.values())
     left = {item for item in found if _still(node, replica, item, blobs)}
     for name, items in named.items():

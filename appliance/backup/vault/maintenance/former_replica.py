@@ -86,7 +86,7 @@ def generations_to_give_up(node: Node, service: str, replica: Replica) -> set[st
     a node is lost."""
     present = _present(node, service, replica)
     lock_seconds = node.bundle.last_terms(service).service.lock_seconds if present else 0
-    held = [item.name for item in replica.stored() if item.held]
+    held = [item.name for item in replica.listed() if item.held]
     return given_up(held, present, _checked_receipts(node, service, present), lock_seconds)
 
 

@@ -150,3 +150,29 @@ def test_a_holding_with_ten_years_in_its_history_is_read_by_its_index_alone(
     short, long = counts
     files = TEN_YEARS_HOURLY // 1000
     assert long - short <= 4 * files, "what is asked of the system grows with the files, not with the generations"
+
+
+def test_what_is_held_or_damaged_is_listed_without_reading_the_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replica = Replica(tmp_path / "service")
+    replica.create()
+    replica.history.add({name(number): {HEADER: b"{}", RECEIPT: b"r"} for number in range(1, 1001)})
+    make(replica, 1001, HEADER, LIST, RECEIPT)
+    make(replica, 1002, HEADER, LIST, RECEIPT, DAMAGED)
+    make(replica, 1003, HEADER)
+    make(replica, 1004, HEADER, RECEIPT)
+    expected = tuple(item for item in replica.stored() if item.listed)
+    monkeypatch.setattr(store.History, "_index_of", lambda history, file: pytest.fail(f"the index of {file} was read"))
+    found = Replica(replica.root).listed()
+    assert found == expected
+    assert [(item.name, item.held) for item in found] == [(name(1001), True), (name(1002), False)]
+
+
+def test_a_damaged_generation_whose_header_is_only_in_the_history_is_listed(tmp_path: Path) -> None:
+    replica = Replica(tmp_path / "service")
+    replica.create()
+    replica.history.add({name(1): {HEADER: b"{}"}})
+    make(replica, 1, LIST, RECEIPT)
+    assert replica.listed() == replica.stored()
+    assert [item.held for item in replica.listed()] == [True]
