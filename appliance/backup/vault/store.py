@@ -189,10 +189,7 @@ class Replica:
     # Generations
 
     def stored(self) -> tuple[Stored, ...]:
-        """Every generation known here, oldest first by (epoch, sequence).
-
-        That reads what years left: a caller that wants what is held asks `listed`, of one `newest_held` or `find`.
-        """
+        """Every generation known here, oldest first by (epoch, sequence), what years left too; see `listed`, `find`."""
         folders = self.folders()  # before the history, into which one may go just now
         old = self.history.index()
         apart = frozenset(folders)
