@@ -25,4 +25,4 @@ def prove_whole(node: Node, service: str, names: tuple[str, ...]) -> int:
 
 
 def held_names(node: Node, service: str) -> tuple[str, ...]:
-    return tuple(item.name for item in replica_of(node, service).stored() if item.held)
+    return tuple(item.name for item in replica_of(node, service).listed() if item.held)

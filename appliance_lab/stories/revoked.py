@@ -98,7 +98,7 @@ def _started_over(context: StoryContext, before: Mapping[str, Any], after: Mappi
     old, new = (int(str(it["generation"]).split(".")[0]) for it in (before, after))
     require(new > old, f"{SERVICE} goes on in epoch {new}, as before.")
     replica = replica_of(open_node(context.disk(BLIND, STATE)), SERVICE)
-    held = [it for it in replica.stored() if it.held]
+    held = [it for it in replica.listed() if it.held]
     require(held[0].epoch <= old, f"{BLIND} holds nothing any more of before.")
     paths = {entry.path for entry in replica.entries(held[-1].name)}
     require(f"envelopes/{STANDBY}.age" not in paths, f"the new key is sealed to {STANDBY} too.")

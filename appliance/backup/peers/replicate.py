@@ -73,7 +73,7 @@ def replicate(
         there = ask_head(conversation, service)
         chain = _Headers(replica)
         sent = chain.known_with({tip.id.digest for tip in there.head.tips})
-        names = [item.name for item in reversed(replica.stored()) if item.held and there.lacks(item.name)]
+        names = [item.name for item in reversed(replica.listed()) if item.held and there.lacks(item.name)]
         for name in names:
             way = chain.upto(name, sent)
             headers = tuple(chain.read(way))

@@ -199,7 +199,7 @@ class Replica:
 
     def listed(self) -> tuple[Stored, ...]:
         """Those that are held or damaged, oldest first: each has a folder, and nothing of years of others is read."""
-        return tuple(it for name in self.folders() if (it := self._stored(name)) and it.listed)
+        return tuple(it for it in self.newest_first() if it.listed)[::-1]
 
     def names(self) -> tuple[str, ...]:
         """The names of all generations known here, oldest first; one whose folder a cut left empty is among them."""

@@ -160,7 +160,7 @@ def _state(item: Stored) -> str:
 def _lacking(node: Node, service: str, peer: str) -> list[str]:
     with connect(node, peer) as conversation:
         there = ask_head(conversation, service)
-    return [item.name for item in replica_of(node, service).stored() if item.held and there.lacks(item.name)]
+    return [item.name for item in replica_of(node, service).listed() if item.held and there.lacks(item.name)]
 
 
 def _quota(node: Node, service: str) -> int | None:
