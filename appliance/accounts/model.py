@@ -12,6 +12,7 @@ from appliance.accounts.second_factor import CODE_HASH, CODES, TOTP
 from appliance.errors import ApplianceError, NotFound, UsageError
 from appliance.secret import Secret
 from appliance.territory.model import GROUP
+from appliance.units import as_typed
 
 NAME = re.compile(r"[a-z](?:[a-z0-9]|[.-](?=[a-z0-9])){0,31}")
 TITLE_LENGTH_MAX = 100
@@ -67,8 +68,10 @@ def add(store: Store, account: Account) -> Store:
     """`store` with a new account; raise ApplianceError when the name is taken, UsageError when something is no name."""
     check(account)
     if account.name in store.accounts:
+        again = as_typed("appliance", "account", "passwd", account.name)
         raise ApplianceError(
-            f"{account.name} is already an account of {store.node}.", remedy="Its password: `appliance account passwd`."
+            f"{account.name} is already an account of {store.node}.",
+            remedy=f"Its password: `{again}`.",
         )
     return _with(store, account)
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from appliance import typed
 from appliance.backup.peers.elsewhere import served
 from appliance.errors import ApplianceError
 from appliance.host import confined
@@ -145,6 +146,6 @@ def _keys(node: Node) -> Iterator[Reason]:
             who = "Run this with the account of the node."
             yield Reason("failed", f"{path}: {(error.strerror or 'cannot be read').lower()}.", who, "keys")
     if lacking:
-        remedy = "Restore them, or set it up again as a replacement: `appliance node init` in an empty folder."
+        remedy = f"Restore them, or set it up again as a replacement, in an empty folder: `{typed.INIT}`."
         what = f"its keys are missing ({', '.join(lacking)}): it can sign and send nothing."
         yield Reason("failed", what, remedy, "keys")

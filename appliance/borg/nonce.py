@@ -55,7 +55,7 @@ def check_nonce(value: int | None, index: int) -> None:
     if value + NONCE_RESERVE > end:
         raise Refused(
             f"the counters of grant {index} are used up or belong to a later grant.",
-            remedy="Ask for a new grant (`appliance territory grant`).",
+            remedy="Ask for a new grant with `backup resync`.",
         )
 
 

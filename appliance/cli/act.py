@@ -174,7 +174,8 @@ def check_useful(node: Node, found: Act, now: float) -> None:
     if takes_back(found):
         return
     if found.act in OF_NO_USE_LATER and found.end <= now:
-        remedy = f"If it is still right, sign it again: {command('act', 'sign', found.act, found.subject)} ..."
+        words = ("--reason", "WHY", "--operator", "NAME", "--key", "FILE", "--out", "FILE")
+        remedy = f"If it is still right, sign it again: {command('act', 'sign', found.act, found.subject, *words)}"
         raise Refused(f'this act "{found.act}" of {found.subject} ended on {utc_text(found.end)}.', remedy=remedy)
     concerned = [it for it in node.bundle.territory.services if found.service in (ANY_SERVICE, it)]
     heard = max((heard_times(node, it).get(found.subject, 0.0) for it in concerned), default=0.0)

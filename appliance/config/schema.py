@@ -82,7 +82,7 @@ class TerritoryPart(Strict, title="territory"):
     hand_back: Hours = Field(
         HAND_BACK,
         description="The local hours in which a service is handed back to its origin automatically, once the origin "
-        "has been caught up for five minutes; `never` leaves it to `appliance failover handback`.",
+        "has been caught up for five minutes; `never` leaves it to `failover handback`.",
     )
     contact: Annotated[str, Field(max_length=200)] = Field(
         "",
@@ -143,7 +143,7 @@ class SitePart(Strict, title="sites"):
 class NodePart(Strict, title="sites > SITE > nodes"):
     """The machines of a site, a list."""
 
-    name: Name = Field(description="Its name, the same as in `appliance node init`.")
+    name: Name = Field(description="Its name, the same as in `node init`.")
     address: Address = Field(description="The address at which its peers reach it: IP address or host name.")
     port: Port = Field(22, description="Port of its sshd, at `mesh` if it has one.")
     disk: Size = Field(description="Size of its disk.")

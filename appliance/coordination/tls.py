@@ -9,7 +9,9 @@ from pathlib import Path
 from appliance.errors import NotFound
 from appliance.units import KIB
 
-REMEDY = "Issue one: `appliance internal pki issue` on the control machine, then `appliance internal pki accept` here."
+REMEDY = (
+    "Issue one: `appliance internal pki issue` on the control machine, then `appliance internal pki accept CHAIN` here."
+)
 BUFFER_BYTES = 32 * KIB
 """The buffer of each connection for incoming bytes: asyncio takes 256 KiB. A record of TLS has 16 KiB at most; a node
 has ten connections to brokers and a broker a hundred from nodes, and what they say is short."""

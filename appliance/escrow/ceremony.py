@@ -47,7 +47,7 @@ def _typed_back(key: RecoveryKey, ask: Ask) -> Secret:
             wrong = str(error)
     raise Refused(
         f"{wrong} Cette clé est oubliée, détruisez la feuille. / This key is forgotten, destroy the sheet.",
-        remedy="Run `appliance escrow create-key` again.",
+        remedy="Run `escrow create-key` again.",
     )
 
 

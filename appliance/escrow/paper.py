@@ -56,8 +56,8 @@ FRENCH = (
     ),
     (
         "Perdue, ou vue par un autre",
-        "Faites-en une nouvelle avec `appliance escrow create-key --replace` et signez le territoire. Si elle a été "
-        "vue, les services doivent en plus changer de clé : appelez la régie.",
+        "Faites-en une nouvelle avec `appliance escrow create-key --territory . --replace` et signez le territoire. "
+        "Si elle a été vue, les services doivent en plus changer de clé : appelez la régie.",
     ),
 )
 
@@ -70,7 +70,8 @@ ENGLISH = (
     (
         "What to do",
         "Seal it in an envelope and lock it up in another building than the servers, and a second copy in a second "
-        "place. No photograph, no scan, no mail. Test it once a year (`appliance escrow verify`), note the date below.",
+        "place. No photograph, no scan, no mail. Test it once a year, note the date below: "
+        "`appliance escrow verify --envelope recovery.age`.",
     ),
     (
         "To use it",
@@ -79,8 +80,8 @@ ENGLISH = (
     ),
     (
         "Lost, or seen by another",
-        "Make a new one (`appliance escrow create-key --replace`) and sign the territory. If it was seen, the services "
-        "must change their keys too.",
+        "Make a new one (`appliance escrow create-key --territory . --replace`) and sign the territory. If it was "
+        "seen, the services must change their keys too.",
     ),
 )
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 
+from appliance import typed
 from appliance.backup.chain.chain import Chain, chain_of
 from appliance.backup.chain.lineage import remember
 from appliance.backup.peers.adopt import free_name, install_key, own_repository
@@ -118,7 +119,7 @@ def _learn_history(node: Node, service: str, chain: Chain) -> int:
     if max(known, default=0) > ended:
         raise Refused(
             f"{service} already started over, in epoch {max(known)}.",
-            remedy="Continue it on this machine: `appliance backup resync`.",
+            remedy=f"Continue it on this machine: `{typed.resync(service)}`.",
         )
     own = chain.newest()
     if own is None and not found.heads:

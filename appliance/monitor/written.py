@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from appliance import typed
 from appliance.backup.writer.left_out_reasons import how_to_accept, is_missing, matters
 from appliance.backup.writer.schedule import Due, due
 from appliance.clock import SKEW_SECONDS_MAX, utc_text
@@ -127,14 +128,14 @@ def _without_grant(written: Written, node: str) -> Reason:
     what, remedy = f"{written.grant.writer} writes it in epoch {written.grant.epoch}", written.comes_back
     if written.grant.writer == node:
         what = f"the grant of epoch {written.grant.epoch} is for keys that this node no longer has"
-        remedy = f"Type `appliance backup resync {name} --request {name}.request`."
+        remedy = f"Type `{typed.resync(name)}`."
     return Reason("warning", f"{what}, so nothing is backed up here.", remedy or _taken_back(written), "grant")
 
 
 def _taken_back(written: Written) -> str:
     """How a service that failover does not move comes back: that takes it from who writes it, so a person decides."""
     assert written.grant is not None
-    again = f"appliance backup resync {written.service} --request {written.service}.request"
+    again = typed.resync(written.service)
     return (
         f"Nothing to do while {written.grant.writer} serves it. To take it back once that node has stopped: `{again}`."
     )

@@ -50,7 +50,8 @@ DURABLE = Record(
     DurableState,
     1,
     "the durable state of failover cannot be read",
-    "Stop the service here, fetch its newest generation (`appliance backup resync`), remove the file.",
+    "Stop the service here, fetch its newest generation (`appliance backup resync SERVICE --request FILE`), remove the "
+    "file.",
     defaults=True,  # an earlier version kept fewer; these it always kept, and they must not be guessed
     required=frozenset({"branch", "served_acts"}),
 )

@@ -145,7 +145,8 @@ def open_authority(folder: Path, bundle: Bundle, now: float) -> Authority:
             raise NotFound(
                 "there is no intermediate here yet to issue certificates.",
                 where=str(folder / name),
-                remedy="Start with `appliance pki begin`; then the holder of the root key: `appliance pki sign`.",
+                remedy="Start with `appliance pki begin`; then the holder of the root key types: "
+                "`appliance pki sign --root root.key`.",
             )
     (root,), (intermediate,) = found[ROOT], found[INTERMEDIATE]
     check_root(root, bundle)

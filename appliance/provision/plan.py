@@ -33,7 +33,9 @@ class Changes:
 def wanted(bundle: Bundle, name: str, declared: Declared, names: Iterable[str] = PARTS) -> tuple[Part, ...]:
     """The parts `names` of the node `name`; raise NotFound when the bundle does not know it."""
     if name not in bundle.territory.nodes:
-        raise NotFound(f"the bundle does not describe {name}.", remedy="Accept one that does: `appliance node accept`.")
+        raise NotFound(
+            f"the bundle does not describe {name}.", remedy="Accept one that does: `appliance node accept BUNDLE`."
+        )
     made: dict[str, Callable[[], Part]] = {
         "hosts": lambda: hosts.part(bundle, declared.hosts),
         "firewall": lambda: firewall.part(bundle, name, declared.operators, declared.snippets),

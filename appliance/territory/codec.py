@@ -92,7 +92,7 @@ def _printable(text: str, where: str) -> str:
     if CONTROL.search(shown):
         raise IntegrityError(
             f"{where} contains a line break or another control character.",
-            remedy="Remove it from territory.yml, and sign again: `appliance territory sign`.",
+            remedy="Remove it from territory.yml, and sign it again with `territory sign`.",
         )
     return shown
 

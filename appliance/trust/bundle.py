@@ -15,6 +15,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance import typed
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import read_at_once, write_atomic
 from appliance.territory import codec, minute_schedules
@@ -331,7 +332,7 @@ def check_follows(path: Path, bundle: Bundle, territory_key: str) -> int:
     if bundle.serial < present.serial or (bundle.serial == present.serial and not same):
         raise Refused(
             f"bundle {bundle.serial} would replace bundle {present.serial}.",
-            remedy="Sign the territory again with a higher serial (`appliance territory sign`).",
+            remedy=f"Sign the territory again, after the bundle in force: `{typed.SIGN_AGAIN}`.",
         )
     bundle.revoked.check_keeps(present.revoked)
     check_term(bundle.voting, present.voting)

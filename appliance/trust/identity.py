@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from appliance import typed
 from appliance.errors import IntegrityError, NotFound, Refused
 from appliance.host.files import make_private_folder, read_at_once, write_atomic
 from appliance.host.layout import NodeLayout, state_of_this_host
@@ -84,8 +85,7 @@ def _read_identity(layout: NodeLayout) -> Identity:
     except FileNotFoundError as error:
         there = layout.root.is_dir()
         what = "this is not a node's folder." if there else "there is no such folder."
-        init = "appliance node init NAME --territory-key territory.pub"
-        remedy = f"Check the path after --state, or make a node there: `{init}`."
+        remedy = f"Check the path after --state, or make a node there: `{typed.INIT}`."
         raise NotFound(what, where=str(layout.root), remedy=remedy) from error
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError("node.json is damaged.", where=str(layout.identity)) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance import typed
 from appliance.errors import IntegrityError, NotFound
 from appliance.host.command import run
 from appliance.host.files import make_private_folder, read_named, write_atomic
@@ -87,7 +88,9 @@ def _read_line(path: Path) -> str:
     try:
         return path.read_text().strip()
     except FileNotFoundError as error:
-        raise NotFound("the key is missing.", where=str(path), remedy="Run `appliance node init`.") from error
+        raise NotFound(
+            "the key is missing.", where=str(path), remedy=f"Make the node's keys: `{typed.INIT}`."
+        ) from error
 
 
 def _private_bytes(key: Ed25519PrivateKey) -> bytes:

@@ -126,7 +126,8 @@ def issue(
         raise Refused(
             f"the intermediate expires on {issuer.not_valid_after_utc:%Y-%m-%d}, before a certificate issued today "
             "would.",
-            remedy="Make a new one: `appliance pki begin`, then `appliance pki sign` by the holder of the root key.",
+            remedy="Make a new one: `appliance pki begin`, then the holder of the root key types "
+            "`appliance pki sign --root root.key`.",
         )
     builder = _builder(name_of(node), issuer.subject, _elliptic(request), now, SECONDS)
     names = x509.SubjectAlternativeName([x509.DNSName(f"{node}.{_domain_in(issuer)}")])

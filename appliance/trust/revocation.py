@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from appliance import typed
 from appliance.errors import IntegrityError, Refused
 from appliance.trust.generation import EPOCH_MAX
 from appliance.trust.grant import Grant
@@ -57,7 +58,7 @@ class Revoked:
         if self.keys & set(asdict(keys).values()):
             raise Refused(
                 f"{node} shows a key that was revoked.",
-                remedy="A new box may replace it with new keys: `appliance node init` in an empty state folder.",
+                remedy=f"A new box may replace it with new keys, in an empty state folder: `{typed.INIT}`.",
             )
 
     def check_writing(self, grants: Mapping[int, Grant]) -> None:
@@ -71,7 +72,7 @@ class Revoked:
         raise Refused(
             f"{newest.service} must not be written in epoch {newest.epoch}: a node that was revoked could know its "
             "key.",
-            remedy=f"Start it over, with a new key, on its origin: `appliance backup begin {newest.service}`.",
+            remedy=f"Start it over, with a new key, on its origin: `{typed.begin(newest.service)}`.",
         )
 
     def check_keeps(self, before: Revoked) -> None:
@@ -80,7 +81,7 @@ class Revoked:
         if before.keys - self.keys or shorter:
             raise Refused(
                 "the bundle lacks a revocation that is in force here.",
-                remedy="Sign it with --previous, the bundle in force: `appliance territory sign`.",
+                remedy=f"Sign it with --previous, the bundle in force: `{typed.SIGN_AGAIN}`.",
             )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from appliance import typed
 from appliance.errors import IntegrityError, Refused
 from appliance.trust import signed, sshsig
 from appliance.trust.grant import Grant, GrantRequest, grant_from, granted_fields
@@ -91,14 +92,14 @@ def _check_voters(grant: Grant, voters: str, voting: Voting) -> None:
     if not voting.can_sign:
         raise Refused(
             f"epoch {grant.epoch} of {grant.service} is granted by voters, but this territory has no majority of them.",
-            remedy="Ask the holder of the territory key: `appliance territory grant`.",
+            remedy="Ask the holder of the territory key for a grant: "
+            f"`{typed.resync(grant.service)}` at the node that is to write it.",
         )
     if voters != voting.digest:
         raise Refused(
             f"epoch {grant.epoch} of {grant.service} is granted by other voters than the bundle declares.",
-            remedy="The holder of the territory key confirms it in the next bundle: `appliance node collect` at the "
-            "nodes that keep it, then `appliance territory sign` with their keys, --previous, and --earlier "
-            "BUNDLE of that time.",
+            remedy="The holder of the territory key confirms it in the next bundle: "
+            f"`{typed.CONFIRM}`, the one of that time.",
         )
     if not voting.owns(grant.epoch):
         raise Refused(

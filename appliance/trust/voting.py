@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from appliance import typed
 from appliance.errors import Refused
 from appliance.territory.model import Territory
 from appliance.territory.quorum import VOTER, majority
@@ -69,8 +70,8 @@ class Voting:
         if epoch > self.last:
             raise Refused(
                 f"the voters have no epoch above {known} left for {service} in their term {self.term}.",
-                remedy="Ask the holder of the territory key: `appliance territory grant`; the next term starts when a "
-                "voter changes.",
+                remedy=f"Ask the holder of the territory key for a grant: `{typed.resync(service)}` at the node that "
+                "is to write it; the next term starts when a voter changes.",
             )
         return epoch
 
@@ -110,5 +111,5 @@ def check_term(new: Voting, present: Voting) -> None:
     if new.term < present.term + changed:
         raise Refused(
             f"the bundle has voters of term {new.term}, after term {present.term}: they could grant an epoch twice.",
-            remedy="Sign it with --previous, the bundle in force: `appliance territory sign`.",
+            remedy=f"Sign it with --previous, the bundle in force: `{typed.SIGN_AGAIN}`.",
         )

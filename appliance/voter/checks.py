@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from appliance import typed
 from appliance.clock import utc_seconds
 from appliance.coordination.argv import QUOTA_BYTES
 from appliance.host.layout import NodeLayout
@@ -23,8 +24,7 @@ NEARLY_FULL = 0.8
 CHECK = "voter"
 CONFIRM = (
     "If too few brokers accept it, the voters cannot grant it to any node. The holder of the territory key confirms "
-    "it in the next bundle: `appliance node collect`, then `appliance territory sign` with --keys, --previous and "
-    "--earlier; see the page."
+    f"it in the next bundle: `{typed.CONFIRM}`, the one of that time; see the page."
 )
 START = "Type `appliance internal failover broker`, or start its unit."
 

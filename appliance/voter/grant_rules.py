@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from appliance import typed
 from appliance.errors import Refused
 from appliance.failover.protocol import LEAP_MAX
 from appliance.trust.act import Act
@@ -27,17 +28,21 @@ from appliance.trust.voting import TERM_EPOCHS
 from appliance.voter.probe import HolderProbe
 from appliance.voter.promises import Promised
 
-KEY_HOLDER = "Ask the holder of the territory key: `appliance territory grant`."
-WAY_OUT = (
-    "If it cannot be granted to any node: `appliance backup resync SERVICE --request FILE` at the node that is to "
-    "serve it, `appliance territory grant` by the holder of the territory key, `appliance backup resync SERVICE "
-    "--grant FILE` there."
+CONFIRM = (
+    f"For the holder of the territory key, once the nodes that may write it answer: `{typed.CONFIRM}`, the one of "
+    "that time. "
 )
 
-CONFIRM = (
-    "Ask the nodes that may write it (`appliance node collect`), then `appliance territory sign` with their --keys, "
-    "--previous, and --earlier BUNDLE of that time. "
-)
+
+def _key_holder(request: GrantRequest) -> str:
+    return f"Ask the holder of the territory key for a grant: `{typed.resync(request.service)}` at {request.writer}."
+
+
+def _way_out(request: GrantRequest) -> str:
+    return (
+        f"If it cannot be granted to any node: `{typed.resync(request.service)}` at the node that is to serve it, and "
+        "what that prints."
+    )
 
 
 @dataclass(frozen=True)
@@ -109,16 +114,22 @@ def _check_present(view: View) -> Grant:
     """The grant to be replaced; raise Refused when this broker cannot be sure which that is."""
     present, service = view.present, view.request.service
     if view.bundle.voting.keys.get(view.voter, "") == "" or not view.bundle.voting.can_sign:
-        raise Refused(f"{view.voter} is not a voter that can sign, by bundle {view.bundle.serial}.", remedy=KEY_HOLDER)
+        raise Refused(
+            f"{view.voter} is not a voter that can sign, by bundle {view.bundle.serial}.",
+            remedy=_key_holder(view.request),
+        )
     if present is None and view.unbelieved:  # no reason to decline beside one that is believed: anybody may show it
-        raise Refused(f"{view.voter} accepts no grant of {service}: {view.unbelieved}", remedy=WAY_OUT)
+        raise Refused(f"{view.voter} accepts no grant of {service}: {view.unbelieved}", remedy=_way_out(view.request))
     if present is None or present.service != service:
-        raise Refused(f"{service} has no grant yet: the territory key signs the first one.", remedy=KEY_HOLDER)
+        raise Refused(
+            f"{service} has no grant yet: the territory key signs the first one.",
+            remedy=f"Ask for it at its origin: `{typed.begin(service)}`.",
+        )
     if present.epoch <= (upto := view.bundle.unconfirmed_epoch(service)):
         raise Refused(
             f"the voters changed while the newest grant of {service} was not known: one up to epoch {upto} may be in "
             f"force, and {present.epoch} is the newest known one.",
-            remedy=CONFIRM + WAY_OUT,
+            remedy=CONFIRM + _way_out(view.request),
         )
     if present.epoch < view.promised.present:
         raise Refused(
@@ -139,13 +150,17 @@ def _check_asker(view: View, present: Grant) -> None:
     request, bundle = view.request, view.bundle
     service = bundle.territory.service(request.service)
     if request.writer not in service.candidates:
-        raise Refused(f"{request.writer} is neither the origin nor a standby of {service.name}.", remedy=KEY_HOLDER)
+        raise Refused(
+            f"{request.writer} is neither the origin nor a standby of {service.name}.", remedy=_key_holder(view.request)
+        )
     if request.writer not in bundle.members or bundle.member(request.writer).keys.sign != request.writer_key:
         raise Refused(f"the request is not signed by the {request.writer} of bundle {bundle.serial}.")
     if any(act.concerns("quarantine", request.writer, service.name, view.time) for act in view.acts):
         raise Refused(f"{request.writer} is in quarantine.", remedy="Ask the operator who signed the act.")
     if present.epoch <= bundle.revoked.ended_epoch(service.name) or request.repository != present.repository:
-        raise Refused(f"{service.name} would be written to another repository than before.", remedy=KEY_HOLDER)
+        raise Refused(
+            f"{service.name} would be written to another repository than before.", remedy=_key_holder(view.request)
+        )
     if request.known_epoch < present.epoch:
         raise Refused(
             f"{request.writer} knows epoch {request.known_epoch} of {service.name}, but {present.epoch} is granted.",
@@ -158,7 +173,10 @@ def _check_asker(view: View, present: Grant) -> None:
             remedy="Show the newest grant.",
         )
     if request.known_epoch > max(present.epoch, view.promised.highest, bundle.voting.first) + LEAP_MAX:
-        raise Refused(f"epochs up to {request.known_epoch} of {service.name} are not known here.", remedy=KEY_HOLDER)
+        raise Refused(
+            f"epochs up to {request.known_epoch} of {service.name} are not known here.",
+            remedy=_key_holder(view.request),
+        )
 
 
 def _check_promises(view: View, epoch: int, line: str) -> None:
@@ -196,7 +214,7 @@ def _check_half(view: View, epoch: int) -> None:
         raise Refused(
             f"{request.writer} has used all epochs of {request.service} that a writer may request for itself in term "
             f"{voting.term} of the voters; the others are reserved for takeovers.",
-            remedy=KEY_HOLDER,
+            remedy=_key_holder(view.request),
         )
 
 

@@ -14,13 +14,14 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from appliance import typed
 from appliance.errors import IntegrityError, Refused
 from appliance.host.files import write_atomic
 from appliance.trust.generation import EPOCH_MAX
 from appliance.trust.signed import SHA256
 
 FORMAT = 1
-REMEDY = "Give the node new keys as a new voter (`appliance node init` in an empty folder); the other voters continue."
+REMEDY = f"Give the node new keys as a new voter, in an empty folder: `{typed.INIT}`. The other voters continue."
 
 
 @dataclass(frozen=True)

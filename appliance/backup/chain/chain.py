@@ -16,6 +16,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance import typed
 from appliance.backup.chain.history import HEADER, History, documents, previous_of, remove_folder
 from appliance.errors import NotFound, Refused
 from appliance.host.files import fsync_folder, make_private_folder, write_atomic
@@ -41,7 +42,8 @@ class Sealed:
 
 
 class Chain:
-    def __init__(self, root: Path, granters: Granters) -> None:
+    def __init__(self, root: Path, granters: Granters, service: str) -> None:
+        self.service = service
         self.root = root
         self._history = History(root / "history", 0o644)
         self.grants_folder = root / "grants"
@@ -249,8 +251,8 @@ class Chain:
         newest = self.newest_grant()
         if newest is None:
             raise NotFound(
-                "this service has no grant yet.",
-                remedy="Make a request for one: `appliance backup begin`.",
+                f"{self.service} has no grant yet.",
+                remedy=f"Make a request for one: `{typed.begin(self.service)}`.",
             )
         return newest
 
@@ -262,4 +264,4 @@ def _is_kept(path: Path, raw: bytes) -> bool:
 
 def chain_of(node: Node, service: str) -> Chain:
     """The chain that `node` keeps of `service`."""
-    return Chain(node.service(service).chain, node.bundle.granters)
+    return Chain(node.service(service).chain, node.bundle.granters, service)

@@ -18,7 +18,7 @@ FAILOVER_KEEPS = ("known-grant", "granted")
 def granters_of(node: Node, service: str) -> Granters:
     """Return the signers whose grants of `service` this node believes from a peer: the grants that it keeps stay
     good."""
-    chain = Chain(node.service(service).chain, node.bundle.granters)
+    chain = Chain(node.service(service).chain, node.bundle.granters, service)
     return granters_at(replica_of(node, service), node.bundle).keeping(chain.raw_grants())
 
 

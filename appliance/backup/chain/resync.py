@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 
+from appliance import typed
 from appliance.backup.chain.chain import Chain, Sealed, chain_of
 from appliance.backup.chain.installed import hold_until_installed, is_used
 from appliance.backup.chain.lineage import remember, sealed_under
@@ -45,7 +46,7 @@ def request_after_fetch(node: Node, service: str, survey: Survey, reason: str, t
     if 0 < max(known) <= node.bundle.revoked.ended_epoch(service):
         raise Refused(
             f"{service} is not continued: a node that was revoked could know its key.",
-            remedy=f"Restore what is needed, then start it over on its origin: `appliance backup begin {service}`.",
+            remedy=f"Restore what is needed, then start it over on its origin: `{typed.begin(service)}`.",
         )
     return request(
         node,
@@ -78,7 +79,7 @@ def continue_under(node: Node, service: str, sealed: Sealed, raw_grant: bytes, k
         raise Refused(
             f"{service} was already written under the grant of epoch {grant.epoch}, and its counters must be used "
             "only once.",
-            remedy=f"Ask for a new grant: `appliance backup resync {service} --request {service}.request`.",
+            remedy=f"Ask for a new grant: `{typed.resync(service)}`.",
         )
     if grant.repository != repository_id(folder):
         raise Refused("this grant is for another repository than the one fetched.")

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from appliance import typed
 from appliance.backup.peers.elsewhere import comes_back, given_away, is_candidate, moves
 from appliance.errors import Refused
 from appliance.host.files import make_private_folder, write_atomic
@@ -31,7 +32,7 @@ class PeerIsAhead(Refused):
 
 def look_first(service: str) -> str:
     """Return what to type about it: to continue unseen from what an attacker wrote makes it the service's own."""
-    again = f"appliance backup resync {service} --request {service}.request"
+    again = typed.resync(service)
     return (
         f"First see which is the newest: `{again} --dry-run`. Then continue from it, or with --generation from the "
         f"last good one, under a new grant: `{again}`."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 
+from appliance import typed
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.stored_grants import stored_grant
@@ -85,7 +86,7 @@ def continued_here(node: Node, service: str, writer: str) -> str:
         return given_away(node, service)
     if writer != node.name and moves(node, service):
         return comes_back(node, service)
-    again = as_typed("appliance", "backup", "resync", service, "--request", f"{service}.request")
+    again = typed.resync(service)
     if writer == node.name:  # by keys that it has no more
         return f"Type `{again}`."
     return f"Nothing to do while {writer} serves it. Once that has stopped or is lost: `{again}`."

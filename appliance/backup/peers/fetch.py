@@ -334,7 +334,7 @@ def _older(node: Node, service: str, older: str) -> str:
     words = "--reason WHY --operator NAME --key FILE --out FILE"
     sign = f"appliance act sign promote {node.name} --service {service} --generation {older} {words}"
     given_up = f"To continue from {short_name(older)} and give up later generations: `{sign}`"
-    return f" {given_up}, then `appliance act accept` with it at this node."
+    return f" {given_up}, then here: `appliance act accept FILE`."
 
 
 def fetch_documents(node: Node, service: str, found: Survey, chain: Chain) -> Sealed:

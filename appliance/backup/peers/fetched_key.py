@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from appliance import typed
 from appliance.borg.folder import repository_id
 from appliance.errors import NotFound
 from appliance.escrow.envelopes import RECOVERY, ServiceKey, open_envelope, read_key
@@ -44,7 +45,7 @@ def open_key(node: Node, service: str, folder: Path, identity: Secret | None = N
     if not own.exists():
         raise NotFound(
             f"{service} has no envelope for {node.name}.",
-            remedy="Open it with the recovery key: `appliance backup resync --recovery-sheet`.",
+            remedy=f"Open it with the recovery key: `{typed.resync(service)} --recovery-sheet`.",
         )
     return open_envelope(own.read_bytes(), own_age_key(node), repository=_repository_in(folder, ""))
 

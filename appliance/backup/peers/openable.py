@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from appliance import typed
 from appliance.backup.chain.chain import Sealed, chain_of
 from appliance.backup.peers.adopt import Locate, open_copy, own_repository
 from appliance.backup.peers.fetch import Survey, fetch, fetch_newest, read_held, short_name, survey_all
@@ -213,7 +214,7 @@ def _sealed_here(node: Node, service: str, links: Path) -> _Choice:
         shutil.copytree(folder, make_private_folder(links.parent) / links.name, copy_function=os.link)
     except (FileNotFoundError, shutil.Error) as error:
         raise NotFound(
-            f"{service} has no generation that was sealed here.", remedy="Run `appliance backup run`, or try again."
+            f"{service} has no generation that was sealed here.", remedy=f"Run `{typed.run(service)}`, or try again."
         ) from error
     assert sealed is not None
     return _Choice(sealed, lambda entry: links / entry.path, node.service(service), node.name, "")

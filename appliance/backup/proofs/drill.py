@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance import typed
 from appliance.backup.peers.openable import OpenedSource
 from appliance.backup.proofs.compare import compare_contents, compare_items, read_dumps
 from appliance.backup.proofs.proofs import ROOM, Drilled, Proofs, load_proofs, proving, save_proofs
@@ -152,7 +153,7 @@ def choose(known: Mapping[str, Manifest | None], service: str) -> Chosen:
     """The newest archive that is whole: what a partial one brings back is no proof that all of it would come. `known`:
     by name, oldest first, what each says of itself; None where it says nothing."""
     if not known:
-        raise NotFound(f"{service} has no archive yet.", remedy="Run `appliance backup run` at its origin.")
+        raise NotFound(f"{service} has no archive yet.", remedy=f"Run `{typed.run(service)}` at its origin.")
     newest = list(known)[-1]
     whole = next((name for name in reversed(list(known)) if (found := known[name]) is None or found.whole), None)
     if whole is None:

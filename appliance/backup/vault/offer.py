@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from appliance import typed
 from appliance.backup.vault.limits import HEADERS_PER_PUSH_MAX
 from appliance.backup.vault.store import HEADER, Replica
 from appliance.backup.vault.stored_grants import granters_at, stored_grant
@@ -102,7 +103,7 @@ def _grants(replica: Replica, bundle: Bundle, service: str, offered: Sequence[st
     if not grants:
         raise Refused(
             f"there is no grant for {service}.",
-            remedy="Ask the holder of the territory key: `appliance territory grant`.",
+            remedy=f"Ask for one at its origin: `{typed.begin(service)}`.",
         )
     return grants
 
@@ -121,7 +122,7 @@ def proven_header(raw: bytes, grants: Mapping[int, Grant], service: str) -> Head
     if epoch not in grants:
         raise Refused(
             f"there is no grant of epoch {epoch}.",
-            remedy="Ask the holder of the territory key: `appliance territory grant`.",
+            remedy=f"Ask for a new one at its writer: `{typed.resync(service)}`.",
         )
     header = read_header(raw, grants[epoch].writer_key)
     if header.service != service:

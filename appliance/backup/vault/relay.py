@@ -72,8 +72,8 @@ def _check_loss(call: Call) -> None:
     if not proven_absent(parties(call.terms), statements, call.terms.name, now) & others:
         raise Refused(
             f"{call.node.name} is only a spare for {call.terms.name}.",
-            remedy="It takes copies once a replica node or the origin is lost: by a signed act (`appliance act sign "
-            "lost`), or because all others of the service, at least two, have not seen it for 14 days.",
+            remedy="It takes copies once a replica node or the origin is lost: by a signed act (`act sign lost`), or "
+            "because all others of the service, at least two, have not seen it for 14 days.",
         )
 
 

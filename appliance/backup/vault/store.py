@@ -127,7 +127,7 @@ class Replica:
                 path.unlink()
                 raise (WrongStart if offset else IntegrityError)(
                     f"the received file {entry.path} does not match the hash in the list.",
-                    remedy="Repair it at its source: `appliance backup repair`, or `vault repair` at a replica node.",
+                    remedy="Repair it at its source: `backup repair`, or `vault repair` at a replica node.",
                 )
             os.fchmod(file.fileno(), 0o440)
             os.fsync(file.fileno())

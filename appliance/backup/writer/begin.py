@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 
+from appliance import typed
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.chain.grants import granters_of
 from appliance.backup.peers.adopt import install_key, own_repository
@@ -53,8 +54,7 @@ def check_is_named(node: Node) -> None:
     if public_line(load_key(node.signing_key)) != node.bundle.member(node.name).keys.sign:
         raise Refused(
             f"this machine is not the {node.name} of the bundle: it has other keys.",
-            remedy="Have the territory signed with them: `appliance internal node keys`, then `appliance territory "
-            "sign`.",
+            remedy="Have the territory signed with those that it has: `appliance internal node keys` prints them.",
         )
 
 
@@ -74,7 +74,7 @@ def _refuse_history(node: Node, service: str) -> None:
     for peer, epoch in history(node, service).items():
         raise Refused(
             f"{service} already has a history: {peer} knows epoch {epoch}.",
-            remedy=f"Continue it on this machine: `appliance backup resync {service} --request {service}.request`.",
+            remedy=f"Continue it on this machine: `{typed.resync(service)}`.",
         )
 
 
@@ -111,7 +111,10 @@ def request(
     """A signed request for a grant of `service` to this node."""
     layout = node.service(service)
     if not repository and not layout.repository.exists():
-        raise NotFound(f"{service} has no repository here.", remedy="Run `appliance backup begin` or `backup resync`.")
+        raise NotFound(
+            f"{service} has no repository here.",
+            remedy=f"Run `{typed.begin(service)}`; where peers hold it, `{typed.resync(service)}`.",
+        )
     return make_request(
         load_key(node.signing_key),
         service=service,
@@ -146,7 +149,7 @@ def take_first_grant(node: Node, service: str, raw: bytes) -> Grant:
             remedy="There is nothing to do: the newest grant counts.",
         )
     if grant.previous or known.keys() - {grant.epoch}:
-        raise Refused("a later grant continues the newest generation.", remedy="Use `appliance backup resync`.")
+        raise Refused("a later grant continues the newest generation.", remedy=f"Use `{typed.resync(service)}`.")
     if grant.repository != repository_id(own_repository(layout).path):
         raise Refused("this grant is for another repository than the one here.")
     with locked(layout.lock, what=f"the service {service}"):

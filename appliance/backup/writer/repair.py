@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance import typed
 from appliance.backup.chain.chain import Sealed, chain_of
 from appliance.backup.chain.seal import lost
 from appliance.backup.peers.fetch import fetch
@@ -70,7 +71,7 @@ def repair(node: Node, service: str) -> Repaired:
 def _newest(node: Node, service: str) -> Sealed:
     sealed = chain_of(node, service).newest()
     if sealed is None or not node.service(service).repository.exists():
-        raise NotFound(f"{service} has no sealed generation here.", remedy="Run `appliance backup run`.")
+        raise NotFound(f"{service} has no sealed generation here.", remedy=f"Run `{typed.run(service)}`.")
     return sealed
 
 

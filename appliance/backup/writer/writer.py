@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from appliance import typed
 from appliance.backup.chain.chain import Chain, Sealed, chain_of
 from appliance.backup.chain.lineage import prove, remember_cut
 from appliance.backup.chain.orphaned_generations import note_orphaned
@@ -356,7 +357,7 @@ def push_newest(node: Node, service: str, lines: Lines | None = None) -> tuple[P
     chain = chain_of(node, service)
     sealed = chain.newest()
     if sealed is None:
-        raise NotFound(f"{service} has no sealed generation yet.", remedy="Run `appliance backup run`.")
+        raise NotFound(f"{service} has no sealed generation yet.", remedy=f"Run `{typed.run(service)}`.")
     with recorded(node, service):
         remember_cut(node, service, chain, sealed)
     folder = node.service(service).sealed / sealed.header.id.name

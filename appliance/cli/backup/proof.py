@@ -44,7 +44,7 @@ def verify(service: str, daily_slice: bool) -> int | None:
             say(f"Next, to see older generations: {command('vault', 'show', service)}. To bring one back: {older}")
             return IntegrityError.exit_code
         say(f"Next, to see whether the copy here has rotted: {command('vault', 'scrub', service)}")
-        say("If it has not, the damage was sealed; every peer holds older generations (`appliance restore versions`).")
+        say("If it has not, the damage was sealed; every peer holds older generations (`restore versions`).")
         return IntegrityError.exit_code
     if not done.finished:
         say(f"Next, to continue: {command('backup', 'verify', service)}")

@@ -79,7 +79,7 @@ def check_dwindled(node: Node, service: str, chain: Chain, fetched: Header, foun
 def show_dwindled(node: Node, service: str, found: Survey, out: str) -> int | None:
     """Say the same before anything is fetched but the history; WARNINGS when there is something to say."""
     with tempfile.TemporaryDirectory() as nowhere:
-        chain = Chain(Path(nowhere), node.bundle.granters)
+        chain = Chain(Path(nowhere), node.bundle.granters, service)
         try:
             sealed = fetch_documents(node, service, found, chain)
             check_dwindled(node, service, chain, sealed.header, found, out)

@@ -61,7 +61,7 @@ def import_keys(file: Path | None, paper: bool, dry_run: bool) -> None:
     if (file is None) != paper:
         raise UsageError(
             "neither a file nor --recovery-sheet was given.",
-            remedy="Give the FILE of `appliance escrow export-keys`, or --recovery-sheet.",
+            remedy="Give the FILE of `escrow export-keys`, or --recovery-sheet.",
         )
     if file is None:
         names = _lacking(node)
@@ -91,5 +91,5 @@ def _read(file: Path) -> dict[str, bytes]:
         handed = json.loads(read_file(file))["envelopes"]
         return {str(service): base64.b64decode(text, validate=True) for service, text in handed.items()}
     except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
-        remedy = "It must be what `appliance escrow export-keys` printed; make it again."
+        remedy = "It must be what `escrow export-keys` printed; make it again."
         raise IntegrityError("this file contains no envelopes.", where=str(file), remedy=remedy) from error

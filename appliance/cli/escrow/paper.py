@@ -27,6 +27,7 @@ from appliance.escrow.keyboard import typed_key, wait_for_enter
 from appliance.host.files import write_atomic
 from appliance.secret import Secret
 from appliance.trust.signed import fingerprint
+from appliance.typed import SIGN_AGAIN
 
 STANDARD_OUTPUT = "-"
 PUBLIC_NAME = "recovery.pub"
@@ -223,7 +224,8 @@ def _exported(result: dict[str, str]) -> str:
     erase = "" if sheet == STANDARD_OUTPUT else f"\nEffacez le fichier / Erase the file: shred -u {sheet}"
     return (
         f"La clé est prouvée ; seule sa moitié publique est gardée, dans {public_file}.{erase}\n"
-        f"The key is proved; only its public half is kept, in {public_file}. Next: appliance territory sign"
+        f"The key is proved; only its public half is kept, in {public_file}. Next: "
+        f"{SIGN_AGAIN}"
     )
 
 

@@ -85,7 +85,7 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
     """
     node = this_node()
     node.bundle.territory.node(name)
-    remedy = f"Sign it: appliance act sign quarantine {name} --reason ... --operator ... --key ... --out FILE"
+    remedy = f"Sign it: appliance act sign quarantine {name} --reason WHY --operator NAME --key FILE --out FILE"
     if file is None:
         raise _unsigned("quarantine", name, remedy)
     act, raw = _read(node, file, "quarantine", name, "any", remedy)
@@ -105,7 +105,7 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
         emit(told, f"{name} is in quarantine by {act.operator}'s act.")
     for service in (it.name for it in moves if it.policy == Policy.LOCAL_FIRST):
         say(f"Next, at a standby of {service}: {command('failover', 'promote', service, '--act', 'FILE')}")
-    say("And, on the machine that keeps territory.yml: appliance node revoke")
+    say(f"And, on the machine that keeps territory.yml: appliance node revoke {name} --reason WHY --key FILE")
 
 
 def _moves(node: Node, service: Service) -> bool:
@@ -147,8 +147,8 @@ def _check_held(node: Node, service: str, generation: str) -> None:
 
 def _sign_promote(node: Node, service: str) -> str:
     return (
-        f"Sign it: appliance act sign promote {node.name} --service {service} --reason ... --operator ... "
-        "--key ... --out FILE"
+        f"Sign it: appliance act sign promote {node.name} --service {service} --reason WHY "
+        "--operator NAME --key FILE --out FILE"
     )
 
 

@@ -131,6 +131,8 @@ async def _end_pause(store: Store, service: str, dry_run: bool) -> None:
 async def _hand_back(store: Store, service: str, timeout_seconds: int, dry_run: bool) -> None:
     """By the same word of the home as in the night."""
     view = await store.view(service)
+    if _is_there(view, view.service.node):
+        return
     plan = plan_move(view, view.service.node)
     settle = Timers.of_lease(view.territory.lease_seconds).settle
     check_settled(view, await store.ready(service), settle)
@@ -138,7 +140,20 @@ async def _hand_back(store: Store, service: str, timeout_seconds: int, dry_run: 
 
 
 async def _move(store: Store, service: str, to: str, timeout_seconds: int, dry_run: bool) -> None:
-    await _do(store, plan_move(await store.view(service), to), timeout_seconds, dry_run)
+    view = await store.view(service)
+    if not _is_there(view, to):
+        await _do(store, plan_move(view, to), timeout_seconds, dry_run)
+
+
+def _is_there(view: View, to: str) -> bool:
+    """Whether `to` holds the lease already, which is then said: a line that is typed twice, or a move that happened by
+    itself meanwhile, is no failure."""
+    is_there = view.holder == to
+    if is_there:
+        name = view.service.name
+        emit({"service": name, "to": to, "moved": False}, f"{to} already holds the lease of {name}: nothing moves.")
+        say(f"Next: {command('failover', 'status')}")
+    return is_there
 
 
 async def _do(store: Store, plan: Plan, timeout_seconds: int, dry_run: bool) -> None:

@@ -14,7 +14,7 @@ NODE = {
     "keys": Entry(
         "internal.node.keys",
         "keys",
-        "Print this node's public keys as JSON, for `appliance territory sign --keys`.",
+        "Print this node's public keys as JSON, for `territory sign --keys`.",
     ),
     "mesh": Entry(
         "internal.node.mesh",

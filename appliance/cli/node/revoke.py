@@ -135,7 +135,7 @@ def _ended(granted: Granted, voting: Voting, found: Sequence[Renewal]) -> tuple[
         raise Refused(
             "there is no record of grants beside the key, so the epochs that end are not known.",
             where=str(granted.path),
-            remedy="Write it again as {SERVICE: highest epoch granted}; `appliance vault show` on a peer shows them.",
+            remedy="Write it again as {SERVICE: highest epoch granted}; `vault show` on a peer shows them.",
         )
     epochs = ((it.service, max(granted.epoch(it.service), voting.reached)) for it in found)
     return tuple(Ended(service, epoch) for service, epoch in epochs if epoch)

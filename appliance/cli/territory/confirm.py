@@ -75,8 +75,8 @@ def confirming_text(found: Confirming) -> Iterator[str]:
     if found.unknown:
         yield (
             f"The newest grants of these services are not known: {', '.join(sorted(found.unknown))}. No voter grants "
-            "such a service until a bundle with --earlier confirms them, or `appliance territory grant` brings it "
-            "back into service."
+            "such a service until a bundle with --earlier confirms them, or the key holder grants it: "
+            "`appliance backup resync SERVICE --request FILE` at the node that is to write it."
         )
     yield from found.refused[:NAMED_MAX]
     if found.refused:

@@ -205,7 +205,7 @@ def _recovery(given: str | None, plan: Path) -> str | None:
     try:
         check_recipient(line)
     except UsageError as error:
-        remedy = "It is one line that starts with age1; `appliance escrow create-key` writes it."
+        remedy = "It is one line that starts with age1; `escrow create-key` writes it."
         raise UsageError("this is not the public half of the recovery key.", where=str(file), remedy=remedy) from error
     return line
 

@@ -196,7 +196,7 @@ def _run(connections: Iterable[Connection], command: str, bounds: Bounds) -> Map
 
 def _unmet(machine: Machine) -> ApplianceError | None:
     """Why no machine can be known by the host key that is recorded; None where one can."""
-    met = f"appliance node trust-host-key {machine.name} --fingerprint SHA256:..."
+    met = _typed_to_meet(machine)
     if not machine.host_key:
         return Refused("its host key was never recorded.", remedy=f"Read its fingerprint on its screen, then: {met}")
     if _key(machine) is None:
@@ -205,6 +205,10 @@ def _unmet(machine: Machine) -> ApplianceError | None:
         what = f"ssh_config leads to it through {machine.through.name}, whose host key was never recorded."
         return Refused(what, remedy="Name a node of the territory in ProxyJump, and record its host key.")
     return None
+
+
+def _typed_to_meet(machine: Machine) -> str:
+    return f"appliance node trust-host-key {machine.name} --fingerprint SHA256:..."
 
 
 def _key(machine: Machine) -> paramiko.PKey | None:
@@ -255,7 +259,8 @@ def _reason(error: BaseException, machine: Machine) -> ApplianceError:
         case TooLong():
             return IntegrityError("its answer is too long, and was not read to its end.", where=machine.place)
         case paramiko.BadHostKeyException():
-            remedy = "If it is a new machine: appliance node trust-host-key --replace; else another one answers there."
+            met = f"{_typed_to_meet(machine)} --replace"
+            remedy = f"If it is a new machine: `{met}`; else another one answers there."
             return Refused(
                 "its host key is not the recorded one; nothing was sent.", where=machine.place, remedy=remedy
             )

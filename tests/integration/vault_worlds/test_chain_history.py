@@ -93,7 +93,7 @@ def test_an_older_generation_that_is_adopted_keeps_its_list(chain: Chain, made: 
 def test_a_chain_of_a_former_version_goes_into_files_over_several_runs(
     vaults: VaultWorld, grant: Grant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chain = Chain(tmp_path / "chain", vaults.open(ORIGIN).bundle.granters)
+    chain = Chain(tmp_path / "chain", vaults.open(ORIGIN).bundle.granters, SERVICE)
     chain.add_grant(grant)
     made = vaults.chain(grant, COUNT)
     for it in made[:-3]:

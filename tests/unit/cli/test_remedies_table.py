@@ -3,8 +3,6 @@ can make things worse. A proposal that is in no row, or that the command line do
 
 from __future__ import annotations
 
-import ast
-import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 import yaml
 
 from appliance.cli.main import root
+from tests.unit.cli.printed import commands_in, found, sentences
 
 ROOT = Path(__file__).parents[3]
 TABLE: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests/cases/remedies.yml").read_text())
@@ -28,51 +27,28 @@ CODE = (
     *(ROOT / "appliance/backup" / name for name in ("peers/elsewhere.py", "chain/rollback.py", "chain/lineage.py")),
 )
 PAGES = (*sorted((ROOT / "docs/runbooks").glob("*.md")), *sorted((ROOT / "roles").glob("*/vars/main.yml")))
-TYPED = re.compile(r"`(appliance [^`]+)`|(?:: |  )(appliance (?:[a-z]+ )+[^`.;\n]*)")
-OF_WORDS = ("as_typed", "command")
-"""Functions that make a command of its words."""
-
-
-def said(node: ast.AST) -> str:
-    """The text of a string, X for what is put in; "" for anything else."""
-    match node:
-        case ast.Constant(value=str() as text):
-            return text
-        case ast.JoinedStr(values=values):
-            return "".join(said(it) if isinstance(it, ast.Constant) else "X" for it in values)
-        case ast.Call(func=ast.Name(id=name), args=args) if name in OF_WORDS and args:
-            words = [said(it) or "X" for it in args]
-            return f"`{' '.join(words if words[0] == 'appliance' else ['appliance', *words])}`"
-    return ""
 
 
 def proposals() -> Iterator[tuple[str, str]]:
     """(the command and its options, the file that proposes it)."""
     for path in CODE:
-        tree = ast.parse(path.read_text())
-        docstrings = {id(it.value) for it in ast.walk(tree) if isinstance(it, ast.Expr)}
-        for node in ast.walk(tree):
-            if id(node) not in docstrings:
-                yield from ((key, path.name) for key in keys(said(node)))
+        for text in sentences(path):
+            yield from ((key, path.name) for key in keys(text))
     for path in PAGES:
         yield from ((key, path.name) for key in keys(path.read_text()))
 
 
 def keys(text: str) -> Iterator[str]:
-    for one, other in TYPED.findall(text):
-        if key := key_of((one or other).split()[1:]):
+    for words in commands_in(text):
+        if key := key_of(words):
             yield key
 
 
 def key_of(words: list[str]) -> str:
     """ "backup resync --request" for what is typed; "" where it names a group alone."""
-    found, command = [], root
-    while (
-        isinstance(command, click.Group) and words and (inner := command.get_command(click.Context(command), words[0]))
-    ):
-        command, found, words = inner, [*found, words[0]], words[1:]  # type: ignore[assignment]
-    options = sorted({it.split("=")[0] for it in words if it.startswith("--")})
-    return " ".join([*found, *options]) if found and not isinstance(command, click.Group) else ""
+    command, names, rest = found(words)
+    options = sorted({it.split("=")[0] for it in rest if it.startswith("--")})
+    return " ".join([*names, *options]) if command else ""
 
 
 def command_of(key: str) -> click.Command:

@@ -41,7 +41,7 @@ def test_missing_keys_are_a_failure_with_its_remedy(node: NodeLayout, capsys: py
     shutil.rmtree(node.keys)
     shown = told(node.root, capsys)
     assert "failed: its keys are missing (sign_ed25519, ssh_ed25519, host_ed25519, age)" in shown
-    assert "`appliance node init` in an empty folder" in shown
+    assert "in an empty folder: `appliance node init NAME --territory-key territory.pub`" in shown
 
 
 @pytest.mark.parametrize("verb", ["status", "doctor"])

@@ -51,7 +51,7 @@ def test_what_was_collected_before_the_present_voters_came_is_refused_with_that_
 def test_a_node_that_is_gone_is_passed_over_by_its_word_and_the_way_out_is_named() -> None:
     [line] = confirming_text(after(1, unconfirmed=True))
     assert "of these services are not known: docs-a" in line
-    assert "`appliance territory grant`" in line
+    assert "`appliance backup resync SERVICE --request FILE`" in line
 
 
 def test_what_was_confirmed_is_said_with_its_epoch_and_writer() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from appliance import typed
 from appliance.backup.vault.header_parts import previous_by_name
 from appliance.backup.vault.limits import Limits
 from appliance.backup.vault.offer import Offer
@@ -70,7 +71,7 @@ def check_side(node: Node, offer: Offer) -> None:
         raise Refused(
             f"generation {offer.header.id} is on the other side of a fork: an operator's act names the side that "
             "continues.",
-            remedy="Fetch the newest generation and ask for a new grant (`appliance backup resync`).",
+            remedy=f"Fetch the newest generation and ask for a new grant: `{typed.resync(service)}`.",
         )
 
 

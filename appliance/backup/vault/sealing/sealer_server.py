@@ -133,7 +133,7 @@ def _not_older(node: Node) -> Node:
     if node.bundle.serial < known:
         raise Refused(
             f"bundle {node.bundle.serial} is older than bundle {known}, which the sealing helper already used.",
-            remedy="Accept the newest again: `appliance node accept`.",
+            remedy="Accept the newest again: `appliance node accept BUNDLE`.",
         )
     if node.bundle.serial > known:
         write_atomic(newest, str(node.bundle.serial).encode())

@@ -21,7 +21,7 @@ from appliance.trust.identity import load_identity, shown_keys
     "--user", metavar="ACCOUNT", help="The account under which this node's sshd runs; by default the present one."
 )
 def keys(user: str | None) -> None:
-    """Print this node's public keys as JSON, for `appliance territory sign --keys`.
+    """Print this node's public keys as JSON, for `territory sign --keys`.
 
     The output includes the stored grants that voters signed: a bundle that changes the voters confirms them.
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from appliance import typed
 from appliance.cli.arguments import FILE_TYPE, NAME_TYPE, dry_run_option, naming, read_file
 from appliance.cli.caller import caller_address
 from appliance.cli.grants_shown import grants_shown
@@ -60,7 +61,7 @@ def setup(
     node, also the parts of `internal node apply` that are due and the networks that are admitted.
     """
     if os.geteuid() != 0:
-        raise Forbidden("only root can make a host a node.", remedy="Without root: `appliance node init`.")
+        raise Forbidden("only root can make a host a node.", remedy=f"Without root: `{typed.INIT}`.")
     wanted = Identity(name, public_line(territory_key))
     state = layout_as_root().root
     followed = _read(bundle, wanted)

@@ -1,0 +1,32 @@
+"""Commands that the sentences of several packages propose, with all their words: what is printed can be typed."""
+
+from __future__ import annotations
+
+from appliance.units import as_typed
+
+SIGN_AGAIN = "appliance territory sign . --keys keys --previous bundle --key territory --out bundle"
+"""Where territory.yml, the bundle in force and the territory's key are; without --previous no revocation is kept."""
+
+CONFIRM = f"appliance node collect`, then `{SIGN_AGAIN} --earlier BUNDLE"
+"""For the key holder: what former voters signed is collected and confirmed; BUNDLE is the one of their time."""
+
+INIT = "appliance node init NAME --territory-key territory.pub"
+"""In an empty folder: keys that are there are kept."""
+
+
+def begin(service: str) -> str:
+    """The first request for `service` at its origin, or the one after a revocation."""
+    return as_typed("appliance", "backup", "begin", service, "--out", f"{service}.request")
+
+
+def resync(service: str) -> str:
+    """The request of a machine that continues `service` from what its peers hold."""
+    return as_typed("appliance", "backup", "resync", service, "--request", f"{service}.request")
+
+
+def run(service: str) -> str:
+    return as_typed("appliance", "backup", "run", service)
+
+
+def repair(service: str) -> str:
+    return as_typed("appliance", "backup", "repair", service)
