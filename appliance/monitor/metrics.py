@@ -172,6 +172,11 @@ QUARANTINED = Metric("node_quarantined", "1 for each node in quarantine by an ac
 OUTBOX_WAITING = Metric("outbox_waiting", "Notifications of a monitoring node that wait to be delivered")
 OUTBOX_ASIDE = Metric("outbox_set_aside", "Notifications that could not be written as a letter, kept for inspection")
 OUTBOX_OLDEST = Metric("outbox_oldest_timestamp_seconds", "When the oldest waiting notification was accepted")
+OUTBOX_TRIAL = Metric(
+    "outbox_trial_timestamp_seconds",
+    "When the addressee last took a test message that came by Alertmanager, or became an addressee",
+    ("addressee",),
+)
 
 POWER = Metric("power_watts", "Electrical power; source is plug, for everything connected to it", ("source",))
 
@@ -180,6 +185,7 @@ POWER_ANSWERS = Metric(
 )
 
 LABELS = {
+    "addressee": "who gets alerts, by the name in `monitoring_addressees`",
     "backup": "the service",
     "peer": "the node that holds a copy",
     "version": "the version of the software, with the date and the commit of its build where it has them",
@@ -198,7 +204,7 @@ LABELS = {
 METRICS: tuple[Metric, ...] = tuple(it for it in vars().values() if isinstance(it, Metric))
 ABOUT_OTHERS = (COUNTED, HOLDER_SILENT)
 """The metrics of a node about its peers: every other metric with the label `peer` comes from that peer alone."""
-OF_AN_OUTBOX = (OUTBOX_WAITING, OUTBOX_ASIDE, OUTBOX_OLDEST)
+OF_AN_OUTBOX = (OUTBOX_WAITING, OUTBOX_ASIDE, OUTBOX_OLDEST, OUTBOX_TRIAL)
 """Told by the queue of a monitoring node."""
 OF_A_PLUG = (POWER, POWER_ANSWERS)
 """Told by `plug.py` and, of a UPS, `ups-measures` through node_exporter; all others by the agent of each node."""

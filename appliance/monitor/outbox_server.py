@@ -4,9 +4,9 @@
 
 SETTINGS is JSON, which holds passwords and belongs to root: `receivers` names the addressees of each receiver, and
 `addressees` says what each is: {"url", "token"}, {"apprise"} or {"host", "port", "tls", "user", "password", "from",
-"to"}. `duty` is the roster, where there is one: `duty/plan.py: plan_json`. With it, `alertmanagers` says who is asked
-for acknowledgements, {"urls", "tls"}, and `pages` is the address of the pages of this node; each minute it is looked
-what was acknowledged a day ago and still lasts.
+"to"}. `alertmanagers` says who is asked for acknowledgements, the one of this node first: {"urls", "tls"}. `duty` is
+the roster, where there is one: `duty/plan.py: plan_json`. With it, `pages` is the address of the pages of this node;
+each minute it is looked what was acknowledged a day ago and still lasts.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from appliance.monitor.duty.service import Acknowledgements, answer, key_of
 from appliance.monitor.duty.tokens import TOKENS
 from appliance.monitor.outbox import Outbox
 from appliance.monitor.sending.deliveries import Deliveries
+from appliance.monitor.sending.trials import Trials, is_trial
 
 LOOPBACK = "127.0.0.1"
 BODY_BYTES_MAX = 4 << 20
@@ -50,6 +51,7 @@ class Queue(Bounded):
     def __init__(self, settings: Mapping[str, Any], folder: Path, port: int) -> None:
         self.settings = settings
         self.outbox = Outbox(folder)
+        self.trials = Trials(folder, settings["addressees"], time.time())
         self.duty = _acknowledgements(settings, folder)
         self._came = threading.Event()
         self._ends = threading.Event()
@@ -142,6 +144,15 @@ class Queue(Bounded):
                 remedy="Add it to the settings, or remove what waits for it.",
             )
         post.send(addressees[to], notification)
+        if is_trial(notification):
+            self._note_trial(to)
+
+    def _note_trial(self, to: str) -> None:
+        """A disk that does not keep the time has alerts of its own; the message was delivered."""
+        try:
+            self.trials.taken(to, time.time())
+        except OSError as error:
+            say(f"{to}: took the test message; not noted: {error}")
 
     def shutdown(self) -> None:
         self._ends.set()
@@ -155,7 +166,10 @@ class Queue(Bounded):
         }
         if (oldest := self.outbox.oldest_time()) is not None:
             found[metrics.OUTBOX_OLDEST] = oldest
-        return exposition.render(found, (metrics.Sample(it.name, (), value) for it, value in found.items()))
+        samples = [metrics.Sample(it.name, (), value) for it, value in found.items()]
+        tried = self.trials.times().items()
+        samples += [metrics.Sample(metrics.OUTBOX_TRIAL.name, (to,), value) for to, value in tried]
+        return exposition.render((*found, metrics.OUTBOX_TRIAL), samples)
 
 
 class Answer(BaseHTTPRequestHandler):

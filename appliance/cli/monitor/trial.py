@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.clock import utc_text
 from appliance.errors import ApplianceError
 from appliance.monitor.letter import TRIAL
 from appliance.monitor.sending import by_apprise
@@ -42,6 +43,12 @@ def trial_message(node: str, now: str) -> Mapping[str, Any]:
     labels = {"alertname": "LettreEssai", "severity": TRIAL, "node": node}
     alert = {"status": "firing", "labels": labels, "annotations": told, "startsAt": now, "endsAt": now}
     return {"version": "4", "status": "firing", "receiver": "essai", "alerts": [alert]}
+
+
+def trial_alert(node: str, now: float, lasts_seconds: float) -> Mapping[str, Any]:
+    """As an Alertmanager is told it. The label `sent` makes each one another alert: none counts as told already."""
+    (alert,) = trial_message(node, utc_text(now))["alerts"]
+    return {**alert, "labels": {**alert["labels"], "sent": f"{now:.3f}"}, "endsAt": utc_text(now + lasts_seconds)}
 
 
 def try_each(

@@ -122,7 +122,11 @@ def test_without_a_roster_alertmanager_and_the_queue_get_what_they_got_before_th
     everybody = ["regie", "sms"]
     assert json.loads((made / "outbox.json").read_text()) == {
         "addressees": {"regie": {"url": "http://x"}, "sms": {"url": "http://y"}},
-        "receivers": {"astreinte": everybody, "recapitulatif": everybody, "regie": everybody},
+        "alertmanagers": {
+            "urls": [f"https://{it}.{DOMAIN}:9093" for it in ("hermitage", "commune-a")],
+            "tls": str(made / "tls"),
+        },
+        "receivers": {"essai": everybody, "astreinte": everybody, "recapitulatif": everybody, "regie": everybody},
     }
     assert json.loads((made / "called.json").read_text()) == []
 
