@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backup.vault.replicas import replica_names, replica_of
+from appliance.backup.vault.stored_grants import stored_grant
 from appliance.node.handle import Node
 from appliance_lab.story import require
 
@@ -66,22 +67,34 @@ def reused(used: Iterable[Used]) -> tuple[tuple[Used, Used], ...]:
     return tuple(found)
 
 
-def used_at(nodes: Iterable[Node], service: str) -> set[Used]:
-    """The counters of `service` in the pools of all `nodes` together."""
-    blobs = [blob for node in nodes for blob in replica_of(node, service).blobs()]
-    return used_by({blob.name: blob for blob in blobs}.values())
+def used_at(nodes: Iterable[Node], service: str) -> Iterator[set[Used]]:
+    """The counters of each repository of `service` in the pools of all `nodes` together: each has a key of its own.
+
+    There are several once a service started over after a revocation. Then files that no generation lists count for
+    none, since nothing tells of which they are.
+    """
+    found: dict[str, dict[str, Path]] = {}
+    everything: dict[str, Path] = {}
+    for node in nodes:
+        replica = replica_of(node, service)
+        everything |= {it.name: it for it in replica.blobs()}
+        for item in replica.listed():
+            of_it = found.setdefault(stored_grant(replica, node.bundle, item.epoch).repository, {})
+            of_it |= {it.sha256: replica.blob(it.sha256) for it in replica.entries(item.name)}
+    for blobs in found.values() if len(found) > 1 else [everything]:
+        yield used_by(it for it in blobs.values() if it.exists())
 
 
 def prove_counters(nodes: Iterable[Node]) -> int:
-    """How many objects the pools of all `nodes` have; raise Violated where two of a service share a counter.
+    """How many objects the pools of all `nodes` have; raise Violated where two of a key share a counter.
 
     Either of two replica nodes may be honest, and an attacker who reads both has what a single one never shows.
     """
     held = tuple(nodes)
     objects = 0
     for service in sorted({name for node in held for name in replica_names(node)}):
-        used = used_at(held, service)
-        twice = reused(used)
-        require(not twice, f"{len(twice)} pairs of objects of {service} share counters, {twice[:1]} first.")
-        objects += len(used)
+        for used in used_at(held, service):
+            twice = reused(used)
+            require(not twice, f"{len(twice)} pairs of objects of {service} share counters, {twice[:1]} first.")
+            objects += len(used)
     return objects

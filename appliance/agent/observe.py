@@ -232,6 +232,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         shrunken=str(load_shrunken(node, service) or ""),
         given_to=given_to,
         comes_back=comes_back(node, service) if not ours and moves(node, service) else "",
+        starts_over=grant is not None and grant.epoch <= node.bundle.revoked.ended_epoch(service),
     )
 
 

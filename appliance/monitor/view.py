@@ -132,6 +132,8 @@ class Written:
     """To which node territory.yml gave it, which has gone on with it; "" while it is this node's."""
     comes_back: str = ""
     """How it comes back here from another node that writes it, when failover moves it; "" otherwise."""
+    starts_over: bool = False
+    """Whether a revocation ended the epoch of `grant`: nobody takes anything of it until it begins with a new key."""
 
     @property
     def ours(self) -> bool:

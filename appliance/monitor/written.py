@@ -55,6 +55,9 @@ def _written_summary(written: Written, view: View) -> str:
 def _written_reasons(written: Written, attempt: Attempt | None, view: View, now: Now) -> Iterator[Reason]:
     if written.given_to:
         return
+    if written.starts_over:
+        what = "a node that was revoked could know its key, so no peer takes anything of it."
+        yield Reason("failed", what, _begins(written.service), "grant")
     if not written.ours:
         yield _without_grant(written, view.node)
         return
@@ -120,9 +123,7 @@ def _without_grant(written: Written, node: str) -> Reason:
         return Reason(
             "failed",
             f"it is not backed up: it {'is waiting for a grant' if written.begun else 'has no repository yet'}.",
-            f"Type `appliance backup begin {name} --out {name}.request`. The holder of the territory key types "
-            f"`appliance territory grant {name}.request --bundle BUNDLE --key KEY --out {name}.grant`. Then here: "
-            f"`appliance backup accept {name} {name}.grant`.",
+            _begins(name),
             "grant",
         )
     what, remedy = f"{written.grant.writer} writes it in epoch {written.grant.epoch}", written.comes_back
@@ -130,6 +131,14 @@ def _without_grant(written: Written, node: str) -> Reason:
         what = f"the grant of epoch {written.grant.epoch} is for keys that this node no longer has"
         remedy = f"Type `{typed.resync(name)}`."
     return Reason("warning", f"{what}, so nothing is backed up here.", remedy or _taken_back(written), "grant")
+
+
+def _begins(service: str) -> str:
+    return (
+        f"Type `{typed.begin(service)}`. The holder of the territory key types "
+        f"`appliance territory grant {service}.request --bundle BUNDLE --key KEY --out {service}.grant`. Then here: "
+        f"`appliance backup accept {service} {service}.grant`."
+    )
 
 
 def _taken_back(written: Written) -> str:

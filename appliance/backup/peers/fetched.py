@@ -7,6 +7,7 @@ it is the very one that was read before.
 
 from __future__ import annotations
 
+from appliance import typed
 from appliance.backup.chain.chain import Sealed, chain_of
 from appliance.backup.chain.proven import FETCHED, Proven
 from appliance.backup.peers.fetched_key import staging
@@ -16,7 +17,10 @@ from appliance.node.handle import Node
 from appliance.trust.generation import epoch_of, parse_list, read_header
 
 HEADER, LIST = ".header", ".list"  # no path of a generation begins with a dot
-REMEDY = "Fetch it again: `appliance backup resync SERVICE --request OUT`."
+
+
+def _again(service: str) -> str:
+    return f"Fetch it again: `{typed.resync(service)}`."
 
 
 def remember_fetched(node: Node, service: str, sealed: Sealed) -> None:
@@ -35,15 +39,15 @@ def load_fetched(node: Node, service: str) -> Sealed:
     try:
         raw, listing = (folder / HEADER).read_bytes(), (folder / LIST).read_bytes()
     except FileNotFoundError as error:
-        raise NotFound(f"no generation of {service} was fetched to be continued.", remedy=REMEDY) from error
+        raise NotFound(f"no generation of {service} was fetched to be continued.", remedy=_again(service)) from error
     grant = chain_of(node, service).grant_of(epoch_of(raw))
     if grant is None:
-        raise NotFound(f"the grant of what was fetched of {service} is not here.", remedy=REMEDY)
+        raise NotFound(f"the grant of what was fetched of {service} is not here.", remedy=_again(service))
     header = read_header(raw, grant.writer_key)
     sealed = Sealed(header, listing, parse_list(listing, header))
     proven = Proven(node, service)
     for entry in sealed.entries:
         path = folder / entry.path
         if not path.exists() or not proven.is_right(FETCHED, entry, path):
-            raise IntegrityError("a fetched file does not match its list.", where=str(path), remedy=REMEDY)
+            raise IntegrityError("a fetched file does not match its list.", where=str(path), remedy=_again(service))
     return sealed

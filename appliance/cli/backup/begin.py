@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
+from appliance.backup.chain.chain import chain_of
 from appliance.backup.writer.begin import check_grant, check_is_named, history
+from appliance.backup.writer.source_of import source_spec
 from appliance.cli.arguments import (
     FILE_TYPE,
     SERVICE_TYPE,
@@ -105,7 +107,7 @@ def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run
         taken = _accept(node, service, grant, dry_run=dry_run)
         emit(_taken_json(taken, dry_run), _taken_text(taken, dry_run))
         if not dry_run:
-            say(f"Next: {command('backup', 'run', service)}")
+            _say_next(node, taken)
         return
     assert folder is not None
     files = {name: folder / f"{name}{GRANT}" for name in to_begin(node)}
@@ -115,6 +117,17 @@ def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run
     emit({"grants": [_taken_json(it, dry_run) for it in found]}, "\n".join(_taken_text(it, dry_run) for it in found))
     if not dry_run:
         say(f"Next: {command('internal', 'agent')}")
+
+
+def _say_next(node: Node, taken: Grant) -> None:
+    """A service that starts over on a new machine has its files at its peers; a backup before them would be of none."""
+    service = taken.service
+    if taken.previous and source_spec(node, service).is_emptied:
+        former = chain_of(node, service).grants().get(taken.previous)
+        is_new_machine = former is None or former.writer_key != taken.writer_key
+        paper = ("--recovery-sheet",) if is_new_machine and node.bundle.recovery else ()
+        say(f"Next: {command('restore', 'all', '--service', service, '--in-place', *paper)}")
+    say(f"Next: {command('backup', 'run', service)}")
 
 
 def say_grant(request: str, grant: str, *then: str) -> None:

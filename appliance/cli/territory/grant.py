@@ -96,7 +96,7 @@ def grant(
         say_again(line)
         return
     for told in values:
-        _say_next(told)
+        _say_next(told, told["previous"] > in_force.revoked.ended_epoch(told["service"]))
 
 
 def _place(out: str, requests: int) -> tuple[Path, bool]:
@@ -122,12 +122,13 @@ def _grant_json(answer: Grant, file: Path, dry_run: bool) -> dict[str, Any]:
     }
 
 
-def _say_next(values: Mapping[str, Any]) -> None:
+def _say_next(values: Mapping[str, Any], continues: bool) -> None:
+    """A service that begins, or starts over after a revocation, has nothing that was fetched."""
     service = values["service"]
-    verb = ("resync", service, "--grant") if values["previous"] else ("accept", service)
+    verb = ("resync", service, "--grant") if continues else ("accept", service)
     taking = ("--take-from", values["takes_from"]) if values["takes_from"] else ()
     say(f"Next, on {values['writer']}: {as_typed('appliance', 'backup', *verb, values['out'], *taking)}")
-    if values["previous"]:
+    if continues:
         say("Add --recovery-sheet if that node is a new machine: it has no envelope of its own.")
 
 

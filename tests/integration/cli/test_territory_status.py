@@ -196,7 +196,7 @@ def test_a_machine_with_another_host_key_or_none_recorded_is_not_asked(control: 
     code, shown = control.ask_json()
     assert (code, shown["answered"]) == (4, 19)
     assert "its host key is not the recorded one; nothing was sent." in of(shown, "attichy")["error"]
-    assert "trust-host-key --replace" in of(shown, "attichy")["remedy"]
+    assert "trust-host-key attichy --fingerprint SHA256:... --replace" in of(shown, "attichy")["remedy"]
     assert of(shown, "jaulzy")["error"] == "its host key was never recorded."
     assert "Accepted publickey" not in log.read_text().removeprefix(before)
 

@@ -6,6 +6,7 @@ Some events cannot happen between processes as they are set up here; `ELSEWHERE`
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
@@ -20,8 +21,10 @@ from tests.waiting import wait_until
 ELSEWHERE: Mapping[str, str] = {
     "a voter is replaced": "no voters run here: tests/stories/test_year_story.py, on hosts",
     "a zone is evacuated": "no voters run here: tests/integration/lab, on hosts",
+    "a standby is lost": "the act ends within an hour of its return: tests/unit/backup/test_heard_again.py",
     "an upgrade": "there is one version of the code: tests/stories/test_year_story.py, on hosts",
 }
+REVOKE = ("appliance", "node", "revoke")
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,48 @@ def a_box_restarts(town: Town, operator: Operator, name: str, draw: Random) -> N
     node.start_agent()
 
 
+def the_power_fails(town: Town, operator: Operator, name: str, draw: Random) -> None:
+    """It fails in the whole valley, and the box `name` is up first."""
+    for node in town.nodes.values():
+        node.kill()
+    for each in sorted(town.nodes, key=lambda it: it != name):
+        town.nodes[each].start_sshd()
+        town.nodes[each].start_agent()
+
+
+def a_line_is_cut(town: Town, operator: Operator, name: str, draw: Random) -> None:
+    """Nobody reaches `name` while the others go on; its own agent does not know."""
+    node = town.nodes[name]
+    node.kill()
+    node.start_agent()
+    for service, origin in town.origins().items():
+        town.write_an_act(service)
+        town.run_at(origin, "backup", "run", service)
+    node.start_sshd()
+
+
+def a_box_is_stolen(town: Town, operator: Operator, name: str, draw: Random) -> None:
+    """The key holder takes its keys back, and another box stands in its place; its documents went with it."""
+    gone = town.take_away(name)
+    operator.obey([[Proposal(KEY_HOLDER, (*REVOKE, name, "--reason", "stolen", "--key", "territory"))]])
+    gone.wipe()
+    town.lose_documents(name)
+    town.put_up(name, gone.port)
+
+
+def the_control_machine_is_rebuilt(town: Town, operator: Operator, name: str, draw: Random) -> None:
+    """It lost what it had collected; the plan, the bundle and the key holder's own files are kept elsewhere."""
+    shutil.rmtree(town.folder / "keys")
+    for file in (*town.folder.glob("*.request"), *town.folder.glob("*.grant")):
+        file.unlink()
+    operator.obey([[Proposal(KEY_HOLDER, SIGN)]])
+
+
 def a_disk_is_wiped(town: Town, operator: Operator, name: str, draw: Random) -> None:
     """All that was on the disk is gone, the documents too; a new one is in the same place."""
     gone = town.take_away(name)
     gone.wipe()
-    for service in (it for it, origin in town.origins().items() if origin == name):
-        for file in town.documents(service).iterdir():
-            file.unlink()
+    town.lose_documents(name)
     town.put_up(name, gone.port)
 
 
@@ -125,6 +163,10 @@ def _who_joins(town: Town) -> list[str]:
 
 EVENTS: Mapping[str, Event] = {
     "a box restarts": Event(everywhere, a_box_restarts),
+    "the power fails": Event(everywhere, the_power_fails),
+    "a line is cut": Event(everywhere, a_line_is_cut),
+    "a box is stolen": Event(everywhere, a_box_is_stolen),
+    "the control machine is rebuilt": Event(lambda town: ["the desk"], the_control_machine_is_rebuilt),
     "a disk is wiped": Event(everywhere, a_disk_is_wiped),
     "a node joins": Event(_who_joins, a_node_joins),
     "a node leaves": Event(_who_may_leave, a_node_leaves),

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
-from tests.integration.operator.printed import KEY_HOLDER, Proposal, Said, of_status, proposals
+from tests.integration.operator.printed import KEY_HOLDER, Proposal, Said, of_status, proposals, reasons_of
 
 SUCCESSES_MAX = 2
 """A proposal that comes back after it was carried out so often leads nowhere."""
@@ -55,7 +55,8 @@ class Operator:
             self.obey(fresh)
             if not fresh:
                 self.pause(LOOKS_EVERY_SECONDS)
-        raise Stuck(f"after {ROUNDS_MAX} looks it is still said: {said}")
+        reasons = [it for name in self.places.nodes for it in reasons_of(self.places.goes_on(name))]
+        raise Stuck(f"after {ROUNDS_MAX} looks it is still said: {said}; since: {reasons}")
 
     def _is_due(self, it: Proposal) -> bool:
         return self._looks - self._last.get(it, -AGAIN_AFTER_LOOKS) >= AGAIN_AFTER_LOOKS

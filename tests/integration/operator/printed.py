@@ -79,6 +79,12 @@ def of_status(said: Said, here: str, nodes: Collection[str]) -> tuple[list[Propo
     ]
 
 
+def reasons_of(said: Said) -> list[str]:
+    """The sentences of a node's status, for the person who reads about a failure."""
+    judged = json.loads(said.out or "{}").get("judged", ())
+    return [f"{it.get('subject')}: {reason.get('sentence')}" for it in judged for reason in it["reasons"]]
+
+
 def _made(place: str, line: str, *, tried: bool = False) -> Proposal:
     command, _, out = line.partition(" > ")
     return Proposal(place, tuple(shlex.split(command)), out.strip(), tried)

@@ -29,6 +29,8 @@ proposed: then every service was written by its origin and safe, and what was ac
 FOUND = {
     "another key waits to be signed": (("a key is rotated", "commune-b"),),
     "a new disk at the origin gets its documents back": (("a disk is wiped", "commune-a"),),
+    "the origin is stolen": (("a box is stolen", "commune-a"),),
+    "the standby is stolen": (("a box is stolen", "hermitage"),),
     "a quota is full before its replica nodes know": (("a quota is full", "commune-a"),),
 }
 """Orders after which a printed line was missing or led nowhere, until it was mended."""
