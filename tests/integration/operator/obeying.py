@@ -19,6 +19,7 @@ ROUNDS_MAX = 60
 AGAIN_AFTER_LOOKS = 10
 """A line that was typed is not typed again before: much of what is still proposed then goes on by itself."""
 TYPED_MAX = 60
+AGAIN = "Try again when it has ended."
 LOOKS_EVERY_SECONDS = 1.0
 
 
@@ -87,6 +88,8 @@ class Operator:
             self._successes[it] += 1
             if self._successes[it] > SUCCESSES_MAX:
                 raise Stuck(f"it is proposed again and again: {it}")
+        elif AGAIN in said.err:
+            self.pause(LOOKS_EVERY_SECONDS)  # the agent does the same work just now; the next look shows what is left
         elif not then and not it.tried:
             raise Stuck(f"it cannot be carried out, {it}: {said.code}: {said.err}")
         return then

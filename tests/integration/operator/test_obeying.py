@@ -95,6 +95,13 @@ def test_a_proposal_that_cannot_be_carried_out_is_found() -> None:
         Operator(Answering(Said(3, err="appliance: there is no such folder."))).obey([[RUN]])
 
 
+def test_what_another_process_does_just_now_is_left_to_the_next_look() -> None:
+    busy = Said(4, err="appliance: the service docs-a is in use by another process. Try again when it has ended.")
+    pauses: list[float] = []
+    Operator(Answering(busy), pauses.append).obey([[RUN]])
+    assert len(pauses) == 1
+
+
 def test_a_proposal_that_comes_back_after_it_was_carried_out_is_a_circle() -> None:
     steps = [{"argv": list(RUN.argv), "where": "this node", "why": ""}]
     status = Said(4, json.dumps({"judged": [{"reasons": [{"next": steps}]}]}))
