@@ -66,7 +66,7 @@ def a_line_is_cut(town: Town, operator: Operator, name: str, draw: Random) -> No
 def a_box_is_stolen(town: Town, operator: Operator, name: str, draw: Random) -> None:
     """The key holder takes its keys back, and another box stands in its place; its documents went with it."""
     gone = town.take_away(name)
-    operator.obey([[Proposal(KEY_HOLDER, (*REVOKE, name, "--reason", "stolen", "--key", "territory"))]])
+    operator.begin(Proposal(KEY_HOLDER, (*REVOKE, name, "--reason", "stolen", "--key", "territory")))
     gone.wipe()
     town.lose_documents(name)
     town.put_up(name, gone.port)
@@ -77,7 +77,7 @@ def the_control_machine_is_rebuilt(town: Town, operator: Operator, name: str, dr
     shutil.rmtree(town.folder / "keys")
     for file in (*town.folder.glob("*.request"), *town.folder.glob("*.grant")):
         file.unlink()
-    operator.obey([[Proposal(KEY_HOLDER, SIGN)]])
+    operator.begin(Proposal(KEY_HOLDER, SIGN))
 
 
 def a_disk_is_wiped(town: Town, operator: Operator, name: str, draw: Random) -> None:
@@ -113,7 +113,7 @@ def a_node_leaves(town: Town, operator: Operator, name: str, draw: Random) -> No
         _box(plan, name)["offered"] = 0
 
     town.change_plan(gives_its_place)
-    operator.obey([[Proposal(KEY_HOLDER, SIGN)]])
+    operator.begin(Proposal(KEY_HOLDER, SIGN))
     wait_until(lambda: _may_leave(town, name), f"{name} may leave")
 
     def goes(plan: Any) -> None:
@@ -122,7 +122,7 @@ def a_node_leaves(town: Town, operator: Operator, name: str, draw: Random) -> No
     town.change_plan(goes)
     town.take_away(name)
     (town.folder / "keys" / f"{name}.json").unlink()
-    operator.obey([[Proposal(KEY_HOLDER, SIGN)]])
+    operator.begin(Proposal(KEY_HOLDER, SIGN))
 
 
 def _may_leave(town: Town, name: str) -> bool:
@@ -133,7 +133,7 @@ def _may_leave(town: Town, name: str) -> bool:
 
 def a_key_is_rotated(town: Town, operator: Operator, name: str, draw: Random) -> None:
     line = ("appliance", "internal", "node", "rotate", draw.choice(("ssh", "mesh", "tls")))
-    operator.obey([[Proposal(name, line)]])
+    operator.begin(Proposal(name, line))
 
 
 def a_quota_is_full(town: Town, operator: Operator, name: str, draw: Random) -> None:

@@ -41,6 +41,12 @@ class Operator:
         self._successes: Counter[Proposal] = Counter()
         self._looks, self._last = 0, dict[Proposal, int]()
 
+    def begin(self, *found: Proposal) -> None:
+        """Carry out what the pages say to begin with, and what that prints: it counts for no circle."""
+        self._successes.clear()
+        self.obey([found])
+        self._successes.clear()
+
     def settle(self) -> None:
         """Look at every node and do what is proposed, round by round, until nothing is; raise Stuck otherwise."""
         said: list[object] = []
