@@ -6,6 +6,7 @@ no replica node any more by then, so no vault would answer it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -61,9 +62,16 @@ def _copies(bundle: Bundle, leaver: str, holdings: Holdings, writers: Mapping[st
         copies, counted = bundle.terms(name).service.copies, bundle.counted(writers[name], keepers)
         if len(counted) < copies:
             yield Missing(name, f"its newest generation is safe at {len(counted)} of {copies} ({_names(counted)}).")
-        known = {generation for holds in there.values() for generation in (*holds.held, *holds.let_go)}
-        if only := set(here.held) - known:
-            yield Missing(name, f"{len(only)} of its generations are on no other node.")
+        elif scarce := _scarce(bundle, writers[name], copies, here, there):
+            yield Missing(name, f"{scarce} of its generations are safe at fewer than {copies} other nodes.")
+
+
+def _scarce(bundle: Bundle, writer: str, copies: int, here: Holds, there: Mapping[str, Holds]) -> int:
+    """How many of the generations `here` are not at `copies` others that count, for the next loss would take them; one
+    that a node let go by its rule was there for its time."""
+    known = {node: frozenset((*holds.held, *holds.let_go)) for node, holds in there.items()}
+    places = Counter(tuple(sorted(node for node in known if it in known[node])) for it in here.held)
+    return sum(count for nodes, count in places.items() if len(bundle.counted(writer, nodes)) < copies)
 
 
 def _last_copy(bundle: Bundle, leaver: str, name: str, holdings: Holdings) -> Iterator[Missing]:

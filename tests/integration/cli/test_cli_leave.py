@@ -73,7 +73,7 @@ def test_history_that_only_the_leaver_has_keeps_it(territory: ProcessTerritory, 
     territory.sign()
     territory.nodes["hermitage"].start_sshd()
     writer.run(territory.open("commune-a"), SERVICE)
-    assert why(leaves(territory, others)) == ["1 of its generations are on no other node."]
+    assert why(leaves(territory, others)) == ["1 of its generations are safe at fewer than 2 other nodes."]
 
 
 def test_a_damaged_answer_of_the_others_is_refused(territory: ProcessTerritory, others: Path) -> None:

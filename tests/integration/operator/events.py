@@ -126,6 +126,9 @@ def a_node_leaves(town: Town, operator: Operator, name: str, draw: Random) -> No
 
 
 def _may_leave(town: Town, name: str) -> bool:
+    for it in town.nodes:
+        if it != name:
+            town.run_at(it, "vault", "exchange")  # as `node leave` prints
     listed = [town.run_at(it, "--json", "vault", "list").out for it in town.nodes if it != name]
     (town.folder / "others.json").write_text("\n".join(listed))
     return town.run_at(name, "node", "leave", "--others", "others.json").code == 0

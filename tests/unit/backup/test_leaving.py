@@ -42,3 +42,21 @@ def test_the_last_copy_of_a_service_that_left_keeps_its_node_until_that_is_decid
     ]
     assert why(bundle(LEFT), c=Holds(["1"])) == []
     assert why(bundle()) == [], "it was forgotten"
+
+
+def copies(*elsewhere: Holds) -> list[str]:
+    """Why `b` must stay, where `elsewhere` is held of a service of which it has the generations 1 and 2."""
+    plan = territory([node(name) for name in ("a", "b", "c", "d")], [service("docs", "a")])
+    raw = make_bundle(KEY, serial=3, issued=LEFT.since, territory=plan, placements={}, members={}, recovery="")
+    of = read_bundle(raw, public_line(KEY))
+    others = {name: {"docs": it} for name, it in zip("cd", elsewhere, strict=True)}
+    holdings = {"b": {"docs": Holds(["1", "2"])}, **others}
+    return [it.why for it in missing(of, "b", holdings, {"docs": "a"})]
+
+
+def test_older_generations_too_must_be_safe_without_it() -> None:
+    """The other copy of them could be on the box that is stolen next."""
+    whole = Holds(["1", "2"])
+    assert copies(whole, whole) == []
+    assert copies(whole, Holds(["2"])) == ["1 of its generations are safe at fewer than 2 other nodes."]
+    assert copies(whole, Holds(["2"], ["1"])) == [], "its own rules let it go"
