@@ -151,8 +151,8 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     if held.lost:
         what = f"{', '.join(held.lost)} is lost, by a signed act or because no node has seen it for two weeks."
         remedy = (
-            "Replace it: this ends within the hour once it answers. If it is not lost, sign the act `lost` of it once "
-            "more, with `--days 0`, at a node that keeps it."
+            "Replace it. Once it answers, `appliance vault exchange` ends this at once, the agent within the hour. If "
+            "it is not lost, sign the act `lost` of it once more, with `--days 0`, at a node that keeps it."
         )
         yield Reason("warning", what, remedy, "lost-holder")
     if held.frozen:
