@@ -7,8 +7,9 @@ from appliance.units import as_typed
 SIGN_AGAIN = "appliance territory sign . --keys keys --previous bundle --key territory --out bundle"
 """Where territory.yml, the bundle in force and the territory's key are; without --previous no revocation is kept."""
 
-CONFIRM = f"appliance node collect`, then `{SIGN_AGAIN} --earlier BUNDLE"
-"""For the key holder: what former voters signed is collected and confirmed; BUNDLE is the one of their time."""
+CONFIRM = f"`appliance node collect`, then `{SIGN_AGAIN} --earlier BUNDLE`"
+"""Two commands in their quotes: the key holder collects and confirms what former voters signed; BUNDLE is the one of
+their time."""
 
 INIT = "appliance node init NAME --territory-key territory.pub"
 """In an empty folder: keys that are there are kept."""
@@ -26,7 +27,3 @@ def resync(service: str) -> str:
 
 def run(service: str) -> str:
     return as_typed("appliance", "backup", "run", service)
-
-
-def repair(service: str) -> str:
-    return as_typed("appliance", "backup", "repair", service)

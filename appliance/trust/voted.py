@@ -99,7 +99,7 @@ def _check_voters(grant: Grant, voters: str, voting: Voting) -> None:
         raise Refused(
             f"epoch {grant.epoch} of {grant.service} is granted by other voters than the bundle declares.",
             remedy="The holder of the territory key confirms it in the next bundle: "
-            f"`{typed.CONFIRM}`, the one of that time.",
+            f"{typed.CONFIRM}, the one of that time.",
         )
     if not voting.owns(grant.epoch):
         raise Refused(

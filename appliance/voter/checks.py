@@ -24,7 +24,7 @@ NEARLY_FULL = 0.8
 CHECK = "voter"
 CONFIRM = (
     "If too few brokers accept it, the voters cannot grant it to any node. The holder of the territory key confirms "
-    f"it in the next bundle: `{typed.CONFIRM}`, the one of that time; see the page."
+    f"it in the next bundle: {typed.CONFIRM}, the one of that time; see the page."
 )
 START = "Type `appliance internal failover broker`, or start its unit."
 

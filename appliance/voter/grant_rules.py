@@ -29,7 +29,7 @@ from appliance.voter.probe import HolderProbe
 from appliance.voter.promises import Promised
 
 CONFIRM = (
-    f"For the holder of the territory key, once the nodes that may write it answer: `{typed.CONFIRM}`, the one of "
+    f"For the holder of the territory key, once the nodes that may write it answer: {typed.CONFIRM}, the one of "
     "that time. "
 )
 
