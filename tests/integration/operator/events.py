@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from appliance.units import MIB
+from appliance_lab.processes.node import ProcessNode
 from tests.integration.operator.obeying import Operator
 from tests.integration.operator.printed import KEY_HOLDER, Proposal
 from tests.integration.operator.town import QUOTA, SERVICE, SIGN, SMALL, Town, a_port
@@ -37,10 +38,15 @@ class Event:
 
 def a_box_restarts(town: Town, operator: Operator, name: str, draw: Random) -> None:
     """The power fails, and comes back."""
-    node = town.nodes[name]
-    node.kill()
-    node.start_sshd()
-    node.start_agent()
+    town.nodes[name].kill()
+    _switch_on(town.nodes[name])
+
+
+def _switch_on(node: ProcessNode) -> None:
+    """One that stands there empty, since a theft or a fire in the same night, has nothing to start."""
+    if node.layout.identity.exists():
+        node.start_sshd()
+        node.start_agent()
 
 
 def the_power_fails(town: Town, operator: Operator, name: str, draw: Random) -> None:
@@ -48,19 +54,20 @@ def the_power_fails(town: Town, operator: Operator, name: str, draw: Random) -> 
     for node in town.nodes.values():
         node.kill()
     for each in sorted(town.nodes, key=lambda it: it != name):
-        town.nodes[each].start_sshd()
-        town.nodes[each].start_agent()
+        _switch_on(town.nodes[each])
 
 
 def a_line_is_cut(town: Town, operator: Operator, name: str, draw: Random) -> None:
     """Nobody reaches `name` while the others go on; its own agent does not know."""
     node = town.nodes[name]
     node.kill()
-    node.start_agent()
+    if node.layout.identity.exists():
+        node.start_agent()
     for service, origin in town.origins().items():
         town.write_an_act(service)
         town.run_at(origin, "backup", "run", service)
-    node.start_sshd()
+    node.kill()
+    _switch_on(node)
 
 
 def a_box_is_stolen(town: Town, operator: Operator, name: str, draw: Random) -> None:
