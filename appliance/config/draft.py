@@ -54,12 +54,11 @@ def draft(
     forget: Collection[str] = (),
 ) -> Draft:
     """The bundle of `territory` with the keys `collected`; keys that are not given again are taken over from
-    `previous`.
+    `previous`. Keys that were revoked count as none.
 
     A service or node that leaves with it is remembered as of `now`, in seconds UTC, but for the former services to
     `forget`. Copies stay where `previous` placed them, and what it revoked stays revoked. Raise UsageError for keys of
-    an unknown node and for a serial that every node would refuse, Refused for revoked keys, Infeasible when the copies
-    find no place.
+    an unknown node and for a serial that every node would refuse, Infeasible when the copies find no place.
     """
     for node in sorted(collected.keys() - territory.nodes.keys()):
         raise UsageError(
@@ -70,10 +69,10 @@ def draft(
     if serial is not None and serial <= before:
         raise UsageError(f"serial {serial} does not follow {before}, the one in force.", remedy="Omit --serial.")
     old = dict(previous.members) if previous else {}
-    members = _members(territory, collected, old)
     revoked = previous.revoked if previous else NOTHING
-    for name, member in members.items():
-        revoked.check(name, member.keys)
+    # The keys of a stolen box still lie among those collected, until another box has its name.
+    collected = {name: it for name, it in collected.items() if not revoked.has_any(it.keys)}
+    members = _members(territory, collected, old)
     number = serial or before + 1
     if previous:
         next_up = follow(previous, territory, now=now, serial=number, forget=forget)

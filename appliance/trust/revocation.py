@@ -53,9 +53,13 @@ class Revoked:
         """Every public key that was taken back."""
         return frozenset(key for it in self.revocations for key in asdict(it.keys).values() if key)
 
+    def has_any(self, keys: PublicKeys) -> bool:
+        """Whether one of `keys` was taken back."""
+        return not self.keys.isdisjoint(asdict(keys).values())
+
     def check(self, node: str, keys: PublicKeys) -> None:
         """Raise Refused when `node` shows a key that was taken back."""
-        if self.keys & set(asdict(keys).values()):
+        if self.has_any(keys):
             raise Refused(
                 f"{node} shows a key that was revoked.",
                 remedy=f"A new box may replace it with new keys, in an empty state folder: `{typed.INIT}`.",

@@ -16,6 +16,7 @@ from appliance.errors import UsageError
 from appliance.territory.model import Territory
 from appliance.trust.bundle import Bundle, make_bundle, read_bundle
 from appliance.trust.keys import PublicKeys, public_line
+from appliance.trust.revocation import NOTHING, Revocation, revoke
 from tests.worlds.small import node, service, territory
 
 AGE = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj"
@@ -170,3 +171,25 @@ def test_grants_come_along_with_keys_and_make_no_two_files_contradict_each_other
     assert merge([without])["a"].grants is None, "a former version does not say"
     with pytest.raises(UsageError, match="not a list of documents"):
         read(printed(grants={"docs-a": "one"}))
+
+
+def test_the_keys_of_a_stolen_box_that_still_lie_there_stop_no_signature() -> None:
+    """Its file stays among the collected keys until another box has its name."""
+    stolen = PublicKeys(line(21), line(22), line(23), "age of the stolen box")
+    before = make_bundle(
+        TERRITORY_KEY,
+        serial=4,
+        issued=utc_text(NOW),
+        territory=PLAN,
+        placements={},
+        members={},
+        recovery="",
+        revoked=revoke(NOTHING, Revocation("b", stolen, utc_text(NOW), "stolen"), []),
+    )
+    found = draft(
+        PLAN,
+        {"a": shown(1), "b": Collected("appliance", stolen)},
+        now=NOW,
+        previous=read_bundle(before, public_line(TERRITORY_KEY)),
+    )
+    assert (found.new, found.without_keys) == (("a",), ("b", "c", "d"))
