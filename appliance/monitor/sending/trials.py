@@ -5,17 +5,17 @@ An addressee who is new here counts from that moment: the first test message is 
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from appliance.errors import UsageError
-from appliance.host.files import write_atomic
+from appliance.host.records import Record
 from appliance.monitor.letter import TRIAL
 
 FILE = "trials"
+TIMES = Record(dict[str, float])
 
 
 def is_trial(notification: Mapping[str, Any]) -> bool:
@@ -28,7 +28,7 @@ class Trials:
 
     def __init__(self, root: Path, addressees: Collection[str], now: float) -> None:
         self._file, self._lock = root / FILE, threading.Lock()
-        known = _read(self._file)
+        known = TIMES.load_or(self._file, {})  # without it each addressee counts from now
         self._times = {to: known.get(to, now) for to in addressees}
         if self._times != known:
             self._keep()
@@ -44,15 +44,7 @@ class Trials:
             return dict(self._times)
 
     def _keep(self) -> None:
-        write_atomic(self._file, json.dumps(self._times).encode(), mode=0o600)
-
-
-def _read(file: Path) -> dict[str, float]:
-    """Nothing where it cannot be read: then each addressee counts from now."""
-    try:
-        return {str(to): float(time) for to, time in json.loads(file.read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return {}
+        TIMES.save(self._file, self._times)
 
 
 def own_alertmanager(settings: Mapping[str, Any]) -> Mapping[str, Any]:
