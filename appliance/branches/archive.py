@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance import typed
 from appliance.backup.chain.chain import Chain
 from appliance.backup.vault.limits import CURRENT_EPOCH_QUOTA
 from appliance.borg.client import Borg
@@ -143,7 +144,7 @@ def save_branch(borg: Borg, branch: Branch, now: float, seconds_max: float) -> C
         return borg.create(name, paths, cwd=branch.folder, checkpoint_seconds=0, timeout_seconds=seconds_max)
     except CommandTimeout as error:
         error.remedy = (
-            f"`appliance backup run {branch.service}` gives it {format_duration(ASKED_SECONDS_MAX)}, during which "
+            f"`{typed.run(branch.service)}` gives it {format_duration(ASKED_SECONDS_MAX)}, during which "
             f"the service cannot move; or, if it is not needed: {leaving(branch)}"
         )
         raise

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from appliance import typed
 from appliance.backup.peers.last_seen import heard_times
 from appliance.cli.arguments import (
     FILE_TYPE,
@@ -174,8 +175,8 @@ def check_useful(node: Node, found: Act, now: float) -> None:
     if takes_back(found):
         return
     if found.act in OF_NO_USE_LATER and found.end <= now:
-        words = ("--reason", "WHY", "--operator", "NAME", "--key", "FILE", "--out", "FILE")
-        remedy = f"If it is still right, sign it again: {command('act', 'sign', found.act, found.subject, *words)}"
+        again = f"{command('act', 'sign', found.act, found.subject)} {typed.BY_OPERATOR}"
+        remedy = f"If it is still right, sign it again: {again}"
         raise Refused(f'this act "{found.act}" of {found.subject} ended on {utc_text(found.end)}.', remedy=remedy)
     concerned = [it for it in node.bundle.territory.services if found.service in (ANY_SERVICE, it)]
     heard = max((heard_times(node, it).get(found.subject, 0.0) for it in concerned), default=0.0)

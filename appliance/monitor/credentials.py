@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from appliance import typed
 from appliance.monitor.states import Reason, State
 from appliance.monitor.view import Machine, Now, Written
 from appliance.units import DAY, format_duration
@@ -41,7 +42,7 @@ def _unopened(written: Written) -> Reason:
     """A territory that has a recovery key needs no other one: the next backup makes what is missing."""
     if written.has_recovery_key:
         what = "its newest backup has no envelope for the recovery key; the next one makes it."
-        return Reason("warning", what, f"Type `appliance backup run {written.service}`.", "paper")
+        return Reason("warning", what, f"Type `{typed.run(written.service)}`.", "paper")
     remedy = (
         "Run `appliance escrow create-key --territory DIR --out paper.pdf`, print the sheet, have the territory "
         "signed; the next backup makes the envelope."

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from appliance import typed
 from appliance.monitor.checks import checks_of
 from appliance.monitor.failover_view import FailoverView, ServiceView
 from appliance.monitor.states import Judged, Reason, worst_first
@@ -74,7 +75,7 @@ def node_reasons(view: View, now: Now) -> Iterator[Reason]:
     seen = view.failover
     for name, operator in seen.quarantined:
         who = f"by {operator}'s act" if operator else "by a signed act"
-        ends = f"`appliance act sign quarantine {name} --days 0 --reason WHY --operator NAME --key FILE --out FILE`"
+        ends = f"`appliance act sign quarantine {name} --days 0 {typed.BY_OPERATOR}`"
         revokes = f"`appliance node revoke {name} --reason WHY --key FILE`"
         found = f"Find out what is wrong with it. Once it is clean, {ends} ends the quarantine."
         remedy = f"{found} To revoke its keys: {revokes}."

@@ -73,7 +73,7 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
         yield Reason(
             state,
             "there is no generation yet.",
-            IS_COMING if running else f"Type `appliance backup run {written.service}`.",
+            IS_COMING if running else f"Type `{typed.run(written.service)}`.",
             "first-backup",
         )
     else:
@@ -87,7 +87,7 @@ def _written_reasons(written: Written, attempt: Attempt | None, view: View, now:
         yield failed(attempt, "the last backup", "backup-run")
     if attempt is not None:
         yield from _left_out_reasons(written, attempt)
-        remedy = f"It is retried within a week. At once, with the remedy: `appliance backup run {written.service}`."
+        remedy = f"It is retried within a week. At once, with the remedy: `{typed.run(written.service)}`."
         yield from (Reason("warning", alarm, remedy, "left-out") for alarm in attempt.alarms)
     yield from map(_unsaved_reason, (it for it in written.trees if it.unsaved))
     yield from failures(("tidy",), written.service, view)
@@ -136,7 +136,7 @@ def _without_grant(written: Written, node: str) -> Reason:
 def _begins(service: str) -> str:
     return (
         f"Type `{typed.begin(service)}`. The holder of the territory key types "
-        f"`appliance territory grant {service}.request --bundle BUNDLE --key KEY --out {service}.grant`. Then here: "
+        f"`{typed.grant(f'{service}.request', f'{service}.grant')}`. Then here: "
         f"`appliance backup accept {service} {service}.grant`."
     )
 
@@ -166,7 +166,7 @@ def _age_reasons(written: Written, now: Now) -> Iterator[Reason]:
     age = now.wall - (safe.as_of if safe else written.unsafe_since or written.newest.as_of)
     kind = "safe" if written.newest.whole else "whole and safe"
     what = f"the newest {kind} generation, {safe}," if safe else f"no generation is {kind}, and the first"
-    remedy = f"Type `appliance backup run {written.service}`."
+    remedy = f"Type `{typed.run(written.service)}`."
     yield from too_old(age, written.rpo_seconds, what, remedy, "backup-age")
 
 
@@ -219,7 +219,7 @@ def _left_out_reasons(written: Written, attempt: Attempt) -> Iterator[Reason]:
 def _remedy_of_left_out(service: str, missing: Sequence[str]) -> str:
     """Return what to do; a file that was written or removed while it was read needs no person."""
     if not missing:
-        return f"The next backup reads it again. At once: `appliance backup run {service}`."
+        return f"The next backup reads it again. At once: `{typed.run(service)}`."
     never = how_to_accept(service, missing)
     return f"Give the agent's account read access, or exclude them. If they can never be read, as root: `{never}`."
 

@@ -14,6 +14,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance import typed
 from appliance.backup.chain.chain import Chain, Sealed, chain_of
 from appliance.backup.chain.grants import granters_of
 from appliance.backup.chain.proven import FETCHED, Proven
@@ -331,8 +332,7 @@ def _older(node: Node, service: str, older: str) -> str:
     """Return the command that goes on from `older`, if there is one."""
     if not older:
         return ""
-    words = "--reason WHY --operator NAME --key FILE --out FILE"
-    sign = f"appliance act sign promote {node.name} --service {service} --generation {older} {words}"
+    sign = f"appliance act sign promote {node.name} --service {service} --generation {older} {typed.BY_OPERATOR}"
     given_up = f"To continue from {short_name(older)} and give up later generations: `{sign}`"
     return f" {given_up}, then here: `appliance act accept FILE`."
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from appliance import typed
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.writer.begin import check_grant, check_is_named, history
 from appliance.backup.writer.source_of import source_spec
@@ -134,7 +135,7 @@ def say_grant(request: str, grant: str, *then: str) -> None:
     """Print what the key holder types to answer `request` with `grant`, words for a shell, and what is typed here
     then."""
     say("Next, the holder of the territory key types:")
-    say(f"  appliance territory grant {request} --bundle BUNDLE --key KEY --out {grant}")
+    say(f"  {typed.grant(request, grant)}")
     say(f"Then, here: {command(*then)}")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from appliance import typed
 from appliance.backup.peers.elsewhere import served
 from appliance.backup.peers.fetch import survey_all
 from appliance.backup.vault.replicas import replica_of
@@ -85,7 +86,7 @@ def quarantine(name: str, file: Path | None, dry_run: bool) -> None:
     """
     node = this_node()
     node.bundle.territory.node(name)
-    remedy = f"Sign it: appliance act sign quarantine {name} --reason WHY --operator NAME --key FILE --out FILE"
+    remedy = f"Sign it: appliance act sign quarantine {name} {typed.BY_OPERATOR}"
     if file is None:
         raise _unsigned("quarantine", name, remedy)
     act, raw = _read(node, file, "quarantine", name, "any", remedy)
@@ -146,10 +147,7 @@ def _check_held(node: Node, service: str, generation: str) -> None:
 
 
 def _sign_promote(node: Node, service: str) -> str:
-    return (
-        f"Sign it: appliance act sign promote {node.name} --service {service} --reason WHY "
-        "--operator NAME --key FILE --out FILE"
-    )
+    return f"Sign it: appliance act sign promote {node.name} --service {service} {typed.BY_OPERATOR}"
 
 
 def _unsigned(act: str, subject: str, remedy: str) -> Refused:

@@ -11,6 +11,7 @@ import os
 import shutil
 from pathlib import Path
 
+from appliance import typed
 from appliance.accounts.service import AccountService
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.writer.writer import push_newest, run
@@ -40,7 +41,7 @@ def bring_people(node: Node, service: str) -> str:
         install_people(node, service)
     except ApplianceError as error:
         if not AccountService(node.layout.accounts, node.name, syncs=True).file_of(origin).exists():
-            remedy = f"On {origin}: `appliance backup run {implicit_name(origin)}`."
+            remedy = f"On {origin}: `{typed.run(implicit_name(origin))}`."
             raise Refused(f"the accounts of {origin} are not here: {error.what}", remedy=remedy) from error
     else:
         ask_helper_now("people", service)
