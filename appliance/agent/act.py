@@ -198,13 +198,15 @@ def _drill(node: Node, work: Drill) -> Outcome:
 def _exchange(node: Node, work: Exchange) -> Outcome:
     """Ask, compare, freeze where something is amiss; bringing what a peer lacks is another work, which may be long."""
     from appliance.backup.peers.alarms import alarm_of
-    from appliance.backup.peers.exchange import exchange
+    from appliance.backup.peers.exchange import ask_for_older, exchange
     from appliance.backup.peers.fetch import short_name
     from appliance.failover.warm_standby import learn_ahead
 
     found = exchange(node, work.service)
     alarm_of(node, found)
     learn_ahead(node, work.service)
+    if found.to_come:
+        ask_for_older(node, found)
     withheld = (
         f"{peer} signed for generation {short_name(name)} and does not show it now."
         for peer, name in found.withheld.items()
@@ -215,6 +217,7 @@ def _exchange(node: Node, work: Exchange) -> Outcome:
         peers={**dict.fromkeys(found.answered, ""), **found.silent},
         alarms=(*withheld, *conflicts),
         to_bring=tuple(found.to_bring),
+        to_come={peer: len(names) for peer, names in found.to_come.items()},
     )
 
 

@@ -40,18 +40,18 @@ from appliance.agent.decisions import (
     Wait,
     Work,
 )
+from appliance.agent.intervals import EXCHANGE_SECONDS, Intervals
 from appliance.backup.proofs.proof_times import CHECK_SECONDS, DRILL_SECONDS, SCRUB_SECONDS, VERIFY_SECONDS
 from appliance.backup.vault.free_space import NEARLY_FULL_BYTES
 from appliance.backup.writer.schedule import Due, NotDue, due
 from appliance.monitor.view import Ahead, Attempt, Held, Now, OriginSeen, Readable, Running, View, Written, last_backup
-from appliance.units import DAY, GIB, HOUR, MINUTE, format_duration
+from appliance.units import DAY, GIB, MINUTE, format_duration
 
 SAVING_MAX = 2
 READING_MAX = 1
 INSTALLING_MAX = 1
 PROVING_MAX = 1
 KEEPING_MAX = 1
-EXCHANGE_SECONDS = HOUR
 SILENT_SECONDS = 3 * EXCHANGE_SECONDS
 SCRUB_ROUND_DAYS = 28
 SCRUB_BYTES_MIN = GIB
@@ -73,23 +73,6 @@ _WORKER_CLASSES = {
     Verify.kind: _PROVE,
     Drill.kind: _PROVE,
 }
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """How often the agent looks, in seconds; waits after failures are multiples of it."""
-
-    look_seconds: float = 30.0
-
-    @property
-    def measure_seconds(self) -> float:
-        """How long what was measured may stand: a look is cheap, a thorough one counts files."""
-        return 2 * self.look_seconds
-
-    def retry_seconds(self, kind: str, failures: int) -> float:
-        """How long to wait after so many failures in a row: doubling and bounded, less for a peer that may return."""
-        first, most = 2 * self.look_seconds, (30 if kind == Push.kind else 120) * self.look_seconds
-        return float(min(most, first * 2 ** min(failures - 1, 16)))
 
 
 @dataclass(frozen=True)
@@ -348,7 +331,8 @@ def _keep(held: Held, view: View, now: Now, intervals: Intervals) -> Iterator[_C
         return
     if not held.left:
         compare = Exchange(name, "replica nodes compare what they have every hour")
-        yield from _regularly(compare, EXCHANGE_SECONDS, view, now, intervals)
+        soon = intervals.exchange_seconds(catching_up=_is_catching_up(held, view, now))
+        yield from _regularly(compare, soon, view, now, intervals)
     budget = max(SCRUB_BYTES_MIN, held.quota_bytes // SCRUB_ROUND_DAYS)
     yield from _regularly(Scrub(name, "a part is read again every day", budget), SCRUB_SECONDS, view, now, intervals)
     yield from _regularly(PruneVault(name, "retention is applied every day"), PRUNE_VAULT_SECONDS, view, now, intervals)
@@ -358,6 +342,15 @@ def _keep(held: Held, view: View, now: Now, intervals: Intervals) -> Iterator[_C
         yield _Candidate(first, check)
     else:
         yield from _regularly(check, CHECK_SECONDS, view, now, intervals)
+
+
+def _is_catching_up(held: Held, view: View, now: Now) -> bool:
+    """Whether older generations are still to come here, or another node said since the last exchange that it waits for
+    some from here, and is not being brought them now."""
+    last = view.last(Exchange.kind, held.service)
+    if last is None or view.runs(Replicate.kind, held.service):
+        return False
+    return bool(last.to_come) or last.time < held.asked <= now.wall
 
 
 def _spread(name: str, interval: int) -> float:

@@ -14,8 +14,9 @@ from typing import Any
 
 from appliance.agent import memory as memories
 from appliance.agent.act import failed
-from appliance.agent.decide import Intervals, decide
+from appliance.agent.decide import decide
 from appliance.agent.decisions import Wait, Work
+from appliance.agent.intervals import Intervals
 from appliance.agent.memory import Memory, Outcome
 from appliance.agent.node_report import measures
 from appliance.agent.observe import Observer, agent_lock, now_of

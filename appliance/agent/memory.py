@@ -38,6 +38,8 @@ class Outcome:
     """Problems found by work that itself went well."""
     to_bring: tuple[str, ...] = ()
     """Peers that lack something that is held here."""
+    to_come: Mapping[str, int] = field(default_factory=dict)
+    """By peer, how many older generations it has that are missing here."""
     later: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """By peer that took a part: seconds until it takes the next one, and until it has taken the last one."""
 
@@ -90,6 +92,7 @@ def _next(
         figures=outcome.figures,
         alarms=outcome.alarms,
         to_bring=outcome.to_bring,
+        to_come=outcome.to_come,
         later_seconds=later_seconds,
         whole_seconds=whole_seconds,
     )

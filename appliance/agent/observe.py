@@ -31,6 +31,7 @@ from appliance.backup.peers.last_seen import absent_nodes, declared_lost, load_l
 from appliance.backup.peers.safety import judge
 from appliance.backup.peers.targets import targets
 from appliance.backup.still.heard import heard, own_word, still_of
+from appliance.backup.vault.asked import asked_at
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.maintenance import damage, early_pruning
@@ -308,6 +309,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         still_received=word.received if word and is_later else 0.0,
         still_received_age=word.received_age if word and is_later else 0,
         elsewhere=ceased.goes if ceased else "",
+        asked=asked_at(replica),
     )
 
 

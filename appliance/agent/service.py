@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from appliance.agent.decide import Intervals
+from appliance.agent.intervals import Intervals
 from appliance.agent.loop import SIGNALS, Loop
 from appliance.agent.observe import agent_lock
 from appliance.errors import Busy

@@ -51,6 +51,7 @@ CHECKS: Mapping[str, Check] = {
     "envelope": Check(("written",), "are its envelopes recent enough"),
     "held": Check(("held",), "is there a replica here", "CopieAbsente"),
     "held-age": Check(("held",), "does this node still receive it, whatever its origin reports", "RepliqueEnRetard"),
+    "held-history": Check(("held",), "are the older generations here, too", "CopieAbsente"),
     "held-size": Check(("held",), "is it about as large as before"),
     "lost-holder": Check(("held",), "are all its replica nodes present"),
     "fork": Check(("held",), "does it have one history"),

@@ -174,6 +174,10 @@ def _exchange_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     asked = view.last("exchange", held.service)
     for alarm in asked.alarms if asked else ():
         yield Reason("failed", alarm, "Tell the maintenance team: an attacker may be removing copies.", "withheld")
+    for peer, count in asked.to_come.items() if asked else ():
+        what = f"older generations of it that {peer} keeps did not arrive here yet: {count}."
+        remedy = "Nothing to do: it brings them. If none comes within two hours, see `appliance status` there."
+        yield Reason("warning", what, remedy, "held-history")
     for peer, silent, error in silent_replica_nodes(held.service, view, now):
         since = "never answered" if silent is None else f"has not answered for {format_duration(silent)}"
         remedy = "See `appliance status` there."

@@ -188,6 +188,8 @@ class Held:
     whole_received: float = 0.0
     """When the newest generation came that is whole, and its age below; looked for in a thorough view only."""
     whole_received_age: int = 0
+    asked: float = 0.0
+    """When a replica node last said that it lacks generations that are here, UTC seconds; 0 for never."""
     still_received: float = 0.0
     """When the writer's word came that nothing changed since the newest whole generation, and its age below; 0 for
     never."""
@@ -294,6 +296,8 @@ class Attempt:
     """Problems found by work that itself went well."""
     to_bring: tuple[str, ...] = ()
     """Peers that lacked something held here when an exchange asked them."""
+    to_come: Mapping[str, int] = field(default_factory=dict)
+    """By peer, how many older generations it had then that were missing here."""
     later_seconds: int = 0
     """Not 0: a peer took a part of a push, and takes the next one so long after this try; this is no failure."""
     whole_seconds: int = 0

@@ -46,6 +46,7 @@ ATTEMPT = Attempt(
     {"read": 5},
     ("rotten",),
     ("commune-b",),
+    {"commune-b": 3},
     60,
     120,
 )
@@ -61,6 +62,7 @@ OUTCOME = Outcome(
     {"read": 5},
     ("rotten",),
     ("commune-b",),
+    {"commune-b": 3},
     {"commune-b": (60, 120)},
 )
 DRILLED = Drilled("t", 5, "2.7", "a", 1, True, 2, 3, 4, 1.5, True, 6, 7, ("w",), ("t",))

@@ -23,17 +23,17 @@ from pathlib import Path
 
 from appliance.backup.chain.chain import chain_of
 from appliance.backup.chain.rollback import PeerIsAhead, forget, record_rollback
-from appliance.backup.peers.conversation import Lines
+from appliance.backup.peers.conversation import Conversation, Lines
 from appliance.backup.peers.fetch import short_name
 from appliance.backup.peers.last_seen import record
 from appliance.backup.peers.push import check_lineage
 from appliance.backup.peers.replicate import ReplicaHead, Replicated, ask_head, replicate
 from appliance.backup.still.heard import remember_shown
+from appliance.backup.vault.asked import LACKS
 from appliance.backup.vault.give import open_forks
 from appliance.backup.vault.maintenance.act_effects import passed_over
-from appliance.backup.vault.maintenance.former_replica import note_shown_receipts, required_nodes
+from appliance.backup.vault.maintenance.former_replica import note_shown_receipts, required_nodes, writer_of
 from appliance.backup.vault.maintenance.repair import other_replica_nodes
-from appliance.backup.vault.offer import newest_grant
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer import Sealer
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
@@ -71,6 +71,9 @@ class Findings:
     """Peers that had a generation by their own receipt and do not offer it, with the generation."""
     lacking: Mapping[str, tuple[str, ...]]
     """The generations that others hold and this node lacks, by peer."""
+    to_come: Mapping[str, tuple[str, ...]]
+    """Those of them that are older than the newest here, where this node must hold the service: its writer brings the
+    newest alone, and each peer is asked for the rest (`ask_for_older`)."""
     to_bring: Mapping[str, tuple[str, ...]]
     """The generations that this node holds and another replica node lacks, by peer; `catch_up` pushes them."""
     forks: tuple[str, ...]
@@ -95,7 +98,10 @@ def exchange(node: Node, service: str) -> Findings:
     over, owing = passed_over(node, service), required_nodes(node, service, replica)
     replica_nodes = _replica_nodes(node, service, heads, owing)
     newest = {name: _newest(there) for name, there in heads.items()}
-    newest[node.name] = max((item.name for item in stored if item.held and item.name not in over), default=NOTHING)
+    here = max((item.name for item in stored if item.held and item.name not in over), default=NOTHING)
+    newest[node.name] = here
+    lacking = {name: _lacking_here(there, stored) for name, there in heads.items()}
+    must_hold = node.name in owing and node.name != writer_of(node, service, replica)
     findings = Findings(
         service=service,
         answered=tuple(heads),
@@ -103,7 +109,10 @@ def exchange(node: Node, service: str) -> Findings:
         newest=max(newest.values()),
         behind={name: newest[name] for name in (*replica_nodes, node.name) if newest[name] < max(newest.values())},
         withheld=_withheld(heads, _remember(node, service, heads, owing), over),
-        lacking=_filled({name: _lacking_here(there, stored) for name, there in heads.items()}),
+        lacking=_filled(lacking),
+        to_come=_filled(
+            {peer: tuple(it for it in names if must_hold and it < here) for peer, names in lacking.items()}
+        ),
         to_bring=_filled({name: _lacking_there(heads[name], stored) for name in replica_nodes}),
         forks=_forks(heads.values(), stored, over),
         new_epochs=new_epochs,
@@ -125,6 +134,18 @@ def catch_up(node: Node, service: str, findings: Findings) -> Mapping[str, Repli
         except ApplianceError as error:
             done[peer] = error
     return done
+
+
+def ask_for_older(node: Node, findings: Findings) -> None:
+    """Say at each peer that older generations which it has are to come here; one that does not hear it compares within
+    the hour."""
+    with Lines(node) as lines:
+        lines.ask_all(tuple(findings.to_come), lambda there: _say_lacking(there, findings.service))
+
+
+def _say_lacking(conversation: Conversation, service: str) -> bool:
+    conversation.ask("head", service, brief=True, **{LACKS: True})
+    return bool(conversation.channel.read_frame())
 
 
 def _ask_replica_nodes(node: Node, service: str) -> tuple[dict[str, ReplicaHead], dict[str, str]]:
@@ -181,8 +202,7 @@ def _replica_nodes(
 ) -> tuple[str, ...]:
     """The peers that must hold what the service's writer makes: replica nodes, and spares that began to while one is
     lost; never itself. A spare takes nothing from a replica node otherwise, whatever it still holds."""
-    grant = newest_grant(replica_of(node, service), node.bundle)
-    writer = grant.writer if grant else node.bundle.terms(service).origin
+    writer = writer_of(node, service, replica_of(node, service))
     replica_nodes = node.bundle.terms(service).replica_nodes
     return tuple(
         name

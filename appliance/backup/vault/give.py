@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from appliance.backup.peers.last_seen import load_last_seen
+from appliance.backup.vault.asked import note_asked
 from appliance.backup.vault.call import Call
 from appliance.backup.vault.header_parts import answer_in_parts, wanted
 from appliance.backup.vault.maintenance.act_effects import passed_over
@@ -35,8 +36,9 @@ def head(call: Call) -> None:
     The side of a fork that an act passed over stays held, but is neither tip nor newest: it ended. `reads` are the
     formats that this version reads up to; former ones show none. `held` is whole as far as the scrub knows; `damaged`
     waits for repair; `thinned` was held until retention let it go, and is left out for a caller that asks for a `brief`
-    answer: there may be tens of thousands.
+    answer: there may be tens of thousands. A replica node that lacks some says so (`asked.py`).
     """
+    note_asked(call)
     brief = call.request.get("brief") is True
     replica = call.replica
     stored = replica.stored()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from appliance.agent.decide import Intervals
+from appliance.agent.intervals import Intervals
 from appliance.agent.service import serve
 from appliance.cli.output import say
 from appliance.cli.this_layout import this_layout

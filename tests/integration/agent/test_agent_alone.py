@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from appliance.backup.vault.replicas import replica_of
+from appliance.backup.vault.store import Replica
+from appliance.backup.writer import writer
 from appliance.node.acts import keep_act
 from appliance.trust.act import make_act
 from appliance.units import MIB
@@ -99,3 +102,24 @@ def test_holders_compare_and_one_brings_what_another_lacks_without_the_origin(te
     wait_until(lambda: [item.name for item in there.stored() if item.held], "hermitage holds it")
     wait_until(lambda: remembered(holder, f"replicate {SERVICE} hermitage"), "commune-b knows it")
     assert remembered(holder, f"exchange {SERVICE}").to_bring == ("hermitage",)
+
+
+def test_a_box_in_the_place_of_another_does_not_wait_an_hour_for_older_generations(
+    territory: ProcessTerritory,
+) -> None:
+    """Its writer brings it the newest alone; the other replica node, which has just compared, is asked for the rest."""
+    origin, holder, emptied = (territory.nodes[name] for name in ("commune-a", "commune-b", "hermitage"))
+    writer.run(territory.open(origin.name), SERVICE)
+    holder.start_agent()
+    wait_until(lambda: remembered(holder, f"exchange {SERVICE}"), "commune-b has compared")
+    shutil.rmtree(replica_of(territory.open(emptied.name), SERVICE).root)
+    writer.run(territory.open(origin.name), SERVICE)
+    there = replica_of(territory.open(emptied.name), SERVICE)
+    assert len(_held(there)) == 1
+    emptied.start_agent()
+    wait_until(lambda: len(_held(there)) == 2, "hermitage holds the older one, too")
+    wait_until(lambda: "did not arrive here yet" not in status(emptied)[2], "and says nothing of it any more")
+
+
+def _held(replica: Replica) -> list[str]:
+    return [item.name for item in replica.stored() if item.held]

@@ -11,8 +11,9 @@ import pytest
 from appliance.accounts.service import AccountService
 from appliance.accounts.store import write_store
 from appliance.agent.act import perform
-from appliance.agent.decide import Intervals, decide
+from appliance.agent.decide import decide
 from appliance.agent.decisions import Exchange, People
+from appliance.agent.intervals import Intervals
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup.peers.exchange import exchange

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.backup.peers.exchange import Findings, catch_up, exchange
+from appliance.backup.peers.exchange import Findings, ask_for_older, catch_up, exchange
 from appliance.backup.peers.replicate import Replicated, replicate
+from appliance.backup.vault.asked import asked_at
 from appliance.backup.vault.maintenance import damage
 from appliance.backup.vault.maintenance.damage import CORRUPT, Damage
 from appliance.backup.vault.maintenance.pruning import prune_replica
@@ -84,7 +85,11 @@ def test_a_holder_that_was_away_is_found_behind_and_gets_what_it_lacks(
     assert findings.answered == (STANDBY, SPARE)
     assert (findings.behind, findings.withheld, findings.forks, findings.silent) == ({}, {}, (), {})
     assert findings.to_bring == {STANDBY: tuple(_held(blind)[1:3])}
-    assert exchange(standby, SERVICE).lacking == {BLIND: tuple(_held(blind)[1:3])}
+    behind = exchange(standby, SERVICE)
+    assert behind.lacking == behind.to_come == {BLIND: tuple(_held(blind)[1:3])}
+    assert asked_at(replica_of(blind, SERVICE)) == 0.0
+    ask_for_older(standby, behind)
+    assert asked_at(replica_of(blind, SERVICE)) == pytest.approx(standby.clock.now(), abs=60)
     (done,) = catch_up(blind, SERVICE, findings).values()
     assert isinstance(done, Replicated)
     assert set(done.taken) == set(_held(blind)[1:3])

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from appliance.agent.decide import Intervals, decide
+from appliance.agent.decide import decide
 from appliance.agent.decisions import PruneVault
+from appliance.agent.intervals import Intervals
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup.peers import conversation

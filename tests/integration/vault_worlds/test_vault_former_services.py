@@ -6,7 +6,8 @@ from __future__ import annotations
 import pytest
 
 from appliance.agent import decide as decisions
-from appliance.agent.decide import Intervals, decide
+from appliance.agent.decide import decide
+from appliance.agent.intervals import Intervals
 from appliance.agent.memory import Memory
 from appliance.agent.observe import Observer, now_of
 from appliance.backup.peers import conversation

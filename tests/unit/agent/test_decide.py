@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance.agent.decide import Intervals, decide
+from appliance.agent.decide import decide
 from appliance.agent.decisions import Check, Decision, Push, Scrub, Wait, Work, from_words, to_words
+from appliance.agent.intervals import Intervals
 from appliance.units import DAY, GIB
 from tests.unit.monitor.views import AGE, now, view
 

@@ -100,7 +100,8 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
 def held(moment: Now, words: Mapping[str, Any]) -> Held:
     """`words`: service, sequence, received (how long ago by both clocks), targets, lost, damage, used, frozen, forks,
     elsewhere, sizes (sequence to MiB and how long ago), partial (as in `written`), whole (how long ago a whole one
-    came), still (how long ago the word came that nothing changed since), still_uptime (the same by our age)."""
+    came), still (how long ago the word came that nothing changed since), still_uptime (the same by our age), asked (how
+    long ago another node said that it lacks some)."""
     sequence, ago, still = words.get("sequence", 1), words.get("received", "1h"), words.get("still", "")
     return Held(
         service=words.get("service", "docs-z"),
@@ -114,6 +115,7 @@ def held(moment: Now, words: Mapping[str, Any]) -> Held:
         received_age=moment.age - int(parse_duration(words.get("uptime", ago))),
         still_received=before(moment, still) if still else 0.0,
         still_received_age=moment.age - int(parse_duration(words.get("still_uptime", still))) if still else 0,
+        asked=before(moment, words["asked"]) if "asked" in words else 0.0,
         lost=tuple(words.get("lost", ())),
         targets=tuple(words.get("targets", ())),
         quota_bytes=100 * GIB,
@@ -147,7 +149,8 @@ def home(moment: Now, words: Mapping[str, Any]) -> OriginSeen:
 
 def attempt(moment: Now, words: Mapping[str, Any]) -> Attempt:
     """`words`: ago, failures, error, disk_full, ok (how long ago it worked, by both clocks), mark, left_out, alarms,
-    to_bring; later and whole: when a peer that took a part takes the next one, and will have taken all."""
+    to_bring, to_come (peer to number); later and whole: when a peer that took a part takes the next one, and will have
+    taken all."""
     ago = words.get("ago", words.get("ok", "1h"))
     ok = words.get("ok")
     return Attempt(
@@ -164,6 +167,7 @@ def attempt(moment: Now, words: Mapping[str, Any]) -> Attempt:
         left_out_count=words.get("left_out_count", len(words.get("left_out", ()))),
         alarms=tuple(words.get("alarms", ())),
         to_bring=tuple(words.get("to_bring", ())),
+        to_come=words.get("to_come", {}),
         later_seconds=int(parse_duration(words["later"])) if "later" in words else 0,
         whole_seconds=int(parse_duration(words["whole"])) if "whole" in words else 0,
     )

@@ -93,11 +93,12 @@ def generations_to_give_up(node: Node, service: str, replica: Replica) -> set[st
 def required_nodes(node: Node, service: str, replica: Replica) -> frozenset[str]:
     """The nodes that have to hold what the writer makes now: its replica nodes, and the spares for one that is lost.
     All others may give up what they have."""
-    aims = targets(node.bundle, service, _writer(node, service, replica), _lost(node, service))
+    aims = targets(node.bundle, service, writer_of(node, service, replica), _lost(node, service))
     return frozenset((*node.bundle.terms(service).replica_nodes, *(aim.node for aim in aims)))
 
 
-def _writer(node: Node, service: str, replica: Replica) -> str:
+def writer_of(node: Node, service: str, replica: Replica) -> str:
+    """The node that writes the service, by the newest grant known here; its origin before the first."""
     grant = newest_grant(replica, node.bundle)
     return grant.writer if grant else node.bundle.terms(service).origin
 
@@ -111,7 +112,7 @@ def _present(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
     if service not in node.bundle.territory.services:
         return ()
     return successor_nodes(
-        node.bundle, service, node.name, writer=_writer(node, service, replica), lost=_lost(node, service)
+        node.bundle, service, node.name, writer=writer_of(node, service, replica), lost=_lost(node, service)
     )
 
 
