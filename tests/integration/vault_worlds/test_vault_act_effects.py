@@ -212,7 +212,7 @@ def test_the_act_that_starts_last_decides(vaults: VaultWorld, forked: Forked) ->
 def test_an_ended_fork_alarms_nobody_and_the_own_newest_is_the_right_one(vaults: VaultWorld, forked: Forked) -> None:
     choose(vaults, forked.right)
     node = vaults.open(HOLDER)
-    assert alarm_of(node, Findings(SERVICE, (), {}, "", {}, {}, {}, {}, (), (), ())) == ()
+    assert alarm_of(node, Findings(SERVICE, (), {}, "", {}, {}, {}, {}, {}, (), (), ())) == ()
     assert survey(node, SERVICE, ()).own == forked.right.header.id
 
 

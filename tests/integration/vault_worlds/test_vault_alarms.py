@@ -17,6 +17,7 @@ NOTHING: dict[str, Any] = {
     "behind": {},
     "withheld": {},
     "lacking": {},
+    "to_come": {},
     "to_bring": {},
     "forks": (),
     "new_epochs": (),
