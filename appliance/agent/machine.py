@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from appliance import typed
+from appliance.agent.letters import letter_reasons
 from appliance.backup.peers.elsewhere import served
 from appliance.errors import ApplianceError
 from appliance.host import confined
@@ -58,7 +59,7 @@ def extra_reasons(node: Node) -> tuple[Reason, ...]:
     anywhere = (*_keys(node), *_public_certificate(node.layout, now), *checks.problems(node.layout, now))
     if not node.layout.is_this_host:
         return anywhere
-    return (*anywhere, *_pages(), *_disks(), *_clock(served(node)), *_kernel(confined.why_not()))
+    return (*anywhere, *_pages(), *letter_reasons(now), *_disks(), *_clock(served(node)), *_kernel(confined.why_not()))
 
 
 def _modified(file: Path) -> float | None:

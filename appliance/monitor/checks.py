@@ -86,6 +86,7 @@ CHECKS: Mapping[str, Check] = {
     "updates": Check(("node",), "are its security updates installed"),
     "public-certificate": Check(("node",), "is the certificate of its pages' public name valid, if they have one"),
     "pages": Check(("node",), "can its pages be asked, if it has any"),
+    "letters": Check(("node",), "does everybody take its alerts, if it sends any", "NotificationsEnAttente"),
     "restore": Check(("node",), "has every restore finished or been given up"),
     "voter": Check(("node",), "is its voter healthy, if it has one"),
     "failover": Check(("node",), "is the program that runs services running"),

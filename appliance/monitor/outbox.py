@@ -74,10 +74,13 @@ class Outbox:
         file = min((self._root / to).glob("[0-9]*.json"), default=None)
         return _read(file) if file is not None else None
 
-    def oldest_time(self) -> float | None:
-        """When the oldest of all was taken, UTC seconds, by the names of files; None where nothing waits."""
-        name = min((it.name for it in self._files()), default=None)
-        return None if name is None else int(name.partition("-")[0].partition(".")[0]) / 1000
+    def oldest_times(self) -> dict[str, float]:
+        """Return by addressee when the oldest that waits was taken, UTC seconds, by the names of files."""
+        found: dict[str, float] = {}
+        for it in self._files():
+            taken = int(it.name.partition("-")[0].partition(".")[0]) / 1000
+            found[it.parent.name] = min(taken, found.get(it.parent.name, taken))
+        return found
 
     def read_delay(self, to: str, now: float, wall: float) -> Delay:
         """The delay that `keep_delay` kept; `now` is of a clock that began with the machine, `wall` is UTC."""

@@ -45,7 +45,9 @@ NO_ROSTER = "there is no roster, so nobody further is called and there is nothin
 
 
 class Queue(Bounded):
-    """Takes notifications at /RECEIVER, tells how many wait at /metrics, and delivers in a thread for each addressee.
+    """Takes notifications at /RECEIVER, tells how many wait at /metrics, and since when at /waiting, and delivers in a
+    thread for each addressee.
+
     Another one calls again for what was acknowledged."""
 
     def __init__(self, settings: Mapping[str, Any], folder: Path, port: int) -> None:
@@ -164,8 +166,8 @@ class Queue(Bounded):
             metrics.OUTBOX_WAITING: self.outbox.count(),
             metrics.OUTBOX_ASIDE: self.outbox.count_aside(),
         }
-        if (oldest := self.outbox.oldest_time()) is not None:
-            found[metrics.OUTBOX_OLDEST] = oldest
+        if oldest := self.outbox.oldest_times():
+            found[metrics.OUTBOX_OLDEST] = min(oldest.values())
         samples = [metrics.Sample(it.name, (), value) for it, value in found.items()]
         tried = self.trials.times().items()
         samples += [metrics.Sample(metrics.OUTBOX_TRIAL.name, (to,), value) for to, value in tried]
@@ -180,6 +182,8 @@ class Answer(BaseHTTPRequestHandler):
             self._end(200, self.server.measures(), exposition.CONTENT_TYPE)
         elif self.path == "/firing":
             self._tell(self.server.firing)
+        elif self.path == "/waiting":
+            self._tell(lambda: {"waiting": self.server.outbox.oldest_times()})
         elif self.path.startswith(TOKENS):
             self._tell(partial(self.server.look, self.path.removeprefix(TOKENS)))
         else:

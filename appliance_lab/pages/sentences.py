@@ -25,7 +25,7 @@ OF_STATUS = (
     "cli/this_status.py",
     *(f"monitor/{name}.py" for name in ("checks", "credentials", "failover", "held", "partial", "shrink_check")),
     *(f"monitor/{name}.py" for name in ("states", "status", "unended", "view", "written")),
-    *("agent/machine.py", "voter/checks.py", "host/disks/health.py"),
+    *("agent/letters.py", "agent/machine.py", "voter/checks.py", "host/disks/health.py"),
     *("backup/chain/orphaned_generations.py", "backup/chain/rollback.py", "backup/peers/elsewhere.py"),
 )
 """The modules whose sentences they print."""

@@ -23,6 +23,7 @@ MANAGER = re.compile(r"^ *class (\w*manager\w*)", re.MULTILINE | re.IGNORECASE)
 LATE_IMPORTS = {
     ("appliance/cli/output.py", "rich.console.Console"),
     ("appliance/cli/output.py", "rich.progress.Progress"),
+    ("appliance/agent/letters.py", "appliance.monitor.duty.queue_client"),
     ("appliance/cli/escrow/paper.py", "appliance.escrow.paper_pdf"),
     ("appliance/portal/dashboard/ask.py", "prometheus_client.parser.text_string_to_metric_families"),
     ("appliance/cli/node/collect.py", "appliance.config.load.load"),

@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,7 @@ import pytest
 from appliance.errors import UsageError
 from appliance.monitor import bounded
 from appliance.monitor import post as outgoing
+from appliance.monitor.duty.queue_client import ask
 from appliance.monitor.outbox import Delay, Outbox, deliver_one
 from appliance.monitor.outbox_server import BODY_BYTES_MAX, Queue
 from appliance.monitor.post import send
@@ -112,11 +114,13 @@ def test_a_webhook_that_refuses_gets_it_later_and_until_then_it_is_told_that_it_
         assert post(f"{address}/regie", FIRED) == 200
         assert "appliance_outbox_waiting 1.0" in measures(address)
         assert "appliance_outbox_oldest_timestamp_seconds" in measures(address)
+        assert ask(f"{address}/waiting") == {"waiting": {"it": pytest.approx(time.time(), abs=60)}}
         catcher.refuse_with = 0
         wait_until(lambda: catcher.caught, "the notification came")
         assert catcher.caught == [FIRED]
         wait_until(lambda: "appliance_outbox_waiting 0.0" in measures(address), "nothing waits")
         assert "oldest_timestamp_seconds " not in measures(address)
+        assert ask(f"{address}/waiting") == {"waiting": {}}
 
 
 def test_a_queue_that_ends_keeps_what_waits_for_the_next(tmp_path: Path) -> None:

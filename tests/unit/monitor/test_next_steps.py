@@ -19,7 +19,7 @@ from appliance.monitor.view import Attempt
 from appliance.monitor.written import IS_COMING
 from tests.unit.monitor.status_cases import CASES, judged
 
-OF_MACHINES = {"disk-health", "keys", "lock", "lock-probe", "pages", "public-certificate", "voter"}
+OF_MACHINES = {"disk-health", "keys", "letters", "lock", "lock-probe", "pages", "public-certificate", "voter"}
 """The checks that look at a machine: no row of the table has any of their reasons."""
 NEVER_BAD = {"disk-theft", "time-source"}
 
