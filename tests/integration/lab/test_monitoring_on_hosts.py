@@ -96,6 +96,14 @@ def test_origin_and_holder_both_tell_how_a_service_is(context: StoryContext) -> 
     wait_for(context, f'appliance_replica_newest_archive_timestamp_seconds{{backup="{SERVICE}"}} > 0', {STANDBY})
 
 
+def test_a_node_that_sends_alerts_says_when_its_queue_does_not_answer(context: StoryContext) -> None:
+    wait_for(context, 'appliance_check_state{check="letters"} == 0', {STANDBY})
+    context.did(STANDBY, "systemctl stop appliance-outbox")
+    wait_for(context, 'appliance_check_state{check="letters"} > 0', {STANDBY})
+    context.did(STANDBY, "systemctl start appliance-outbox")
+    wait_for(context, 'appliance_check_state{check="letters"} == 0', {STANDBY})
+
+
 @pytest.mark.parametrize("port", EXPORTERS)
 def test_who_shows_no_certificate_or_another_nodes_is_told_nothing(context: StoryContext, port: int) -> None:
     def asked(at: str, cert_of: str) -> tuple[int, str]:

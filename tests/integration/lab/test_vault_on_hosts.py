@@ -137,6 +137,21 @@ def test_all_that_is_sealed_belongs_to_the_sealer_and_can_be_written_by_nobody(
     assert context.did(peer, f"find {HELD}/partial -type f").strip() == ""
 
 
+def test_a_node_that_lacks_older_generations_is_heard_by_the_account_that_receives(context: StoryContext) -> None:
+    script = """
+        import json
+        from pathlib import Path
+        from appliance.backup.peers.exchange import Findings, ask_for_older
+        from appliance.node.handle import open_node
+        found = Findings(service, (), {}, "", {}, {}, {}, {peer: ("one",)}, {}, (), (), ())
+        ask_for_older(open_node(Path(state)), found)
+        print(json.dumps("said"))
+    """
+    said = as_account(context, STANDBY, "appliance", script, state=STATE, service=SERVICE, peer=BLIND)
+    assert said == "said"
+    assert context.did(BLIND, f"stat --format '%U %a' {HELD}/book/asked").split() == ["appliance-vault", "640"]
+
+
 # What a vault's key opens
 
 
