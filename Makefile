@@ -80,7 +80,7 @@ docs: setup ## write the pages that come from the code
 	@$(PY) -m appliance_lab.pages.failover >docs/reference/failover.md
 	@$(PY) -m appliance_lab.pages.metrics >docs/reference/metrics.md
 	@$(PY) -m appliance_lab.pages.grafana >docs/reference/grafana.json
-	@$(PY) -m appliance_lab.pages.limits >docs/reference/limits.md
+	@$(PY) -m appliance_lab.pages.listener_bounds >docs/reference/listener-bounds.md
 	@$(PY) -m appliance.monitor.scrape >roles/monitoring/files/scrape.json
 	@$(PY) -m appliance_lab.pages.alerts >roles/monitoring/files/alerts.rules
 

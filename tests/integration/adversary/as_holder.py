@@ -196,7 +196,7 @@ for _name, _fields in BAD_RECEIPTS.items():
     attack(Role.HOLDER, RELAYS, "receipt", f"hands on with {_name} in the place of a receipt")(_hand_on)
 
 
-@attack(Role.HOLDER, "docs/reference/limits.md", "is only a spare")
+@attack(Role.HOLDER, "docs/reference/listener-bounds.md", "is only a spare")
 def shows_the_same_act_a_thousand_times(scene: Scene) -> None:
     act = scene.desk.act("lost", ORIGIN, days=1, start=1_000_000_000.0).decode()
     if held := scene.held(HOLDER):

@@ -28,7 +28,7 @@ from tests.integration.vault.attacks import ATTACKS as SIEGE
 from tests.integration.vault.attacks import Attack as SiegeAttack
 from tests.worlds.vaults import ask, push
 
-LIMITS = "docs/reference/limits.md"
+LIMITS = "docs/reference/listener-bounds.md"
 SEALED = "docs/decisions/0004-sealed-generations.md"
 COUNTERS = "docs/decisions/0066-lanes-of-counters.md"
 VAULTS = (STANDBY, HOLDER)

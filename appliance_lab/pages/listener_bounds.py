@@ -1,4 +1,4 @@
-"""docs/reference/limits.md, from the code's own constants and the units: run this module, its output is the page.
+"""docs/reference/listener-bounds.md, from the code's own constants and the units: run this module, and it prints it.
 
 Each bound names the test in which a hostile client tries it; a test looks whether those tests are there.
 """
@@ -25,8 +25,8 @@ from appliance.voter import server
 UNITS = Path(__file__).parents[2] / "systemd"
 HEAD = """# What each listener bounds
 
-Written from the code by `python3 -m appliance_lab.pages.limits` (`make docs`). A caller beyond a bound gets one
-sentence or is cut off. Memory and tasks are those of the unit, which the kernel holds to on hosts; in process mode
+Written from the code by `python3 -m appliance_lab.pages.listener_bounds` (`make docs`). A caller beyond a bound gets
+one sentence or is cut off. Memory and tasks are those of the unit, which the kernel holds to on hosts; in process mode
 there are no units, and the bounds of the program alone stand. Lines of the journal are those that one caller can bring
 about in a minute, however often it asks; where it says "of all", all callers together. sshd, which stands before a
 vault, writes lines of its own, which the system's journal bounds. That the kernel holds a unit to its memory and tasks

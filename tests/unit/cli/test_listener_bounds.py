@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance_lab.pages.limits import CELLS, LISTENERS, Listener, page
+from appliance_lab.pages.listener_bounds import CELLS, LISTENERS, Listener, page
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_what_is_committed_is_what_the_code_says() -> None:
-    assert (ROOT / "docs/reference/limits.md").read_text() == page(), "make docs"
+    assert (ROOT / "docs/reference/listener-bounds.md").read_text() == page(), "make docs"
 
 
 @pytest.mark.parametrize("tried", sorted({bound.tried for it in LISTENERS for bound in it.bounds}))
