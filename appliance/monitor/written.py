@@ -111,8 +111,9 @@ def _shrunken_reason(written: Written) -> Reason:
     return Reason(
         "failed",
         f"most of it is missing at its source: {written.shrunken}.",
-        "Check whether a disk is not mounted or a folder was moved. The next backup that reads it clears this. Only "
-        f"if it was intended, as root: `appliance backup confirm {written.service}`.",
+        "Check whether a disk is not mounted or a folder was moved. If its files were lost, as root: "
+        f"`appliance restore all --service {written.service} --in-place`. The next backup that reads it clears this. "
+        f"Only if it was intended, as root: `appliance backup confirm {written.service}`.",
         "source",
     )
 

@@ -124,14 +124,20 @@ def resync(
         grant = check_grant(node, service, raw)
     if _is_continued(node, service, grant):
         shown = {"service": service, "epoch": grant.epoch, "writer": grant.writer}
-        emit(shown, f"{service} already continues under this grant: there is nothing to do.")
+        emit(shown, f"{service} already continues under this grant.")
+        _say_files_come_back(node, service)
         return None
     shown = _continue(node, service, raw, paper=paper)
     emit(shown, _continued_text(shown))
-    if source_spec(node, service).is_emptied:
-        say(f"Next: {command('restore', 'all', '--service', service, '--in-place')}")
+    _say_files_come_back(node, service)
     say(f"Next: {command('backup', 'run', service)}")
     return None
+
+
+def _say_files_come_back(node: Node, service: str) -> None:
+    """Propose it where none are there, also to who types the line again: a backup before them would be of none."""
+    if source_spec(node, service).is_emptied:
+        say(f"Next: {command('restore', 'all', '--service', service, '--in-place')}")
 
 
 def _ask_for_one(node: Node, service: str, out: Path, reason: str, generation: str | None, takes: str) -> int | None:
