@@ -200,9 +200,12 @@ def _back_up(written: Written, view: View, now: Now, intervals: Intervals) -> It
 
 
 def _due(written: Written, attempt: Attempt | None, view: View, now: Now) -> Due | NotDue:
-    """By its schedule; before that for a newest generation of another writer, and for other accounts than it has."""
+    """By its schedule; before that for a newest generation of another writer, for other accounts than it has, and for
+    who could not open it."""
     if written.taken_over:
         return Due(now.wall, f"generation {written.newest} is of the previous writer")
+    if written.unsealed and written.newest and not written.starts_over:
+        return Due(now.wall, f"no generation has an envelope yet for the present key of {', '.join(written.unsealed)}")
     answer = due(written.schedule, last_backup(written, attempt, now), now.wall, view.timezone)
     # A change made while the newest one was being made may not be in it.
     changed = written.accounts_changed

@@ -43,12 +43,13 @@ from appliance.backup.vault.sealing import probed
 from appliance.backup.vault.store import HEADER, Replica, size_of
 from appliance.backup.vault.stored_grants import stored_grant
 from appliance.backup.writer import accepted, saved
+from appliance.backup.writer.begin import recipients_of
 from appliance.backup.writer.replaced import replaced_repositories
 from appliance.backup.writer.schedule import due
 from appliance.backup.writer.source_sizes import load_shrunken
 from appliance.clock import utc_seconds
 from appliance.errors import ApplianceError, Busy
-from appliance.escrow.envelopes import RECOVERY
+from appliance.escrow.envelopes import RECOVERY, unsealed
 from appliance.failover.kept_acts import JudgedActs
 from appliance.failover.replaced_trees import put_aside
 from appliance.failover.status import programs_of, see_failover
@@ -227,6 +228,7 @@ def _written(node: Node, service: str, lost: frozenset[str], *, thorough: bool) 
         orphaned=orphaned_notice(node, service),
         put_aside=tuple(it.name for it in replaced_repositories(node.service(service))) if thorough else (),
         trees=put_aside(node.service(service)) if thorough else (),
+        unsealed=unsealed(node.service(service).envelopes, recipients_of(node.bundle, service)) if ours else (),
         accounts_changed=_accounts_changed(node, terms.service),
         partial=missing_of(node.layout.bundle.parent, terms.service, newest, older) if newest else (),
         accepted=accepted.load(node.service(service)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +80,18 @@ def ensure(folder: Path, name: str, recipient: str, key: ServiceKey) -> Path:
     write_atomic(envelope, seal(key, recipient), mode=0o600)
     write_atomic(note, json.dumps(_note(envelope, recipient, key)).encode() + b"\n", mode=0o600)
     return envelope
+
+
+def unsealed(folder: Path, recipients: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of those of `recipients`, by name, to whose key no envelope in `folder` was sealed."""
+    return tuple(name for name, key in recipients.items() if _sealed_to(folder / f"{name}.note") != key)
+
+
+def _sealed_to(note: Path) -> str:
+    try:
+        return str(json.loads(note.read_bytes())["recipient"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def _is_made(envelope: Path, note: Path, recipient: str, key: ServiceKey) -> bool:

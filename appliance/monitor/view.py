@@ -110,6 +110,8 @@ class Written:
     for in a thorough view, and only while this node has made no envelope for the recovery key itself."""
     has_recovery_key: bool = False
     """Whether the bundle names a recovery key: each backup then makes the envelope for it that is missing."""
+    unsealed: tuple[str, ...] = ()
+    """Who has no envelope for its present key yet, such as a box in the place of another: the next backup makes it."""
     overtaken: tuple[str, str] = ("", "")
     """Why a peer knows more of it than this node, and what to type; empty when that was not found."""
     orphaned: tuple[str, str] = ("", "")

@@ -20,6 +20,7 @@ from appliance.host.files import locked, make_private_folder, write_atomic
 from appliance.host.layout import ServiceLayout
 from appliance.node.handle import Node
 from appliance.secret import Secret
+from appliance.trust.bundle import Bundle
 from appliance.trust.grant import Grant, make_request
 from appliance.trust.keys import load_key, public_line
 
@@ -97,12 +98,16 @@ def seal_envelopes(node: Node, service: str) -> None:
     """
     layout = node.service(service)
     key = read_key(layout.key)
-    terms = node.bundle.terms(service)
-    for name in sorted({terms.origin, *terms.standbys}):
-        if name in node.bundle.members:
-            ensure(layout.envelopes, name, node.bundle.member(name).keys.age, key)
-    if node.bundle.recovery:
-        ensure(layout.envelopes, RECOVERY, node.bundle.recovery, key)
+    for name, recipient in recipients_of(node.bundle, service).items():
+        ensure(layout.envelopes, name, recipient, key)
+
+
+def recipients_of(bundle: Bundle, service: str) -> dict[str, str]:
+    """Return by name the keys for which each generation of `service` has an envelope."""
+    terms = bundle.terms(service)
+    trusted = sorted({terms.origin, *terms.standbys} & bundle.members.keys())
+    found = {name: bundle.member(name).keys.age for name in trusted}
+    return {**found, RECOVERY: bundle.recovery} if bundle.recovery else found
 
 
 def request(

@@ -31,6 +31,7 @@ FOUND = {
     "a new disk at the origin gets its documents back": (("a disk is wiped", "commune-a"),),
     "the origin is stolen": (("a box is stolen", "commune-a"),),
     "the standby is stolen": (("a box is stolen", "hermitage"),),
+    "a new disk at the standby opens the service again": (("a disk is wiped", "hermitage"),),
     "a quota is full before its replica nodes know": (("a quota is full", "commune-a"),),
 }
 """Orders after which a printed line was missing or led nowhere, until it was mended."""

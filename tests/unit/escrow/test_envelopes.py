@@ -167,3 +167,17 @@ def test_a_key_is_not_written_where_others_look(tmp_path: Path) -> None:
     folder.mkdir(mode=0o755)
     with pytest.raises(Refused, match="other accounts can read"):
         envelopes.write_key(folder, KEY)
+
+
+def test_who_has_other_keys_now_is_named_until_an_envelope_is_made_for_them(
+    tmp_path: Path, standby: age.RecoveryKey
+) -> None:
+    new = age.generate()
+    envelopes.ensure(tmp_path, "hermitage", standby.public, KEY)
+    assert envelopes.unsealed(tmp_path, {"hermitage": standby.public}) == ()
+    assert envelopes.unsealed(tmp_path, {"hermitage": new.public, "commune-a": standby.public}) == (
+        "hermitage",
+        "commune-a",
+    )
+    envelopes.ensure(tmp_path, "hermitage", new.public, KEY)
+    assert envelopes.unsealed(tmp_path, {"hermitage": new.public}) == ()

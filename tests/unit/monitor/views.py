@@ -59,8 +59,8 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
     epoch (of the grant; generations are of epoch 2), envelopes (how long ago each was made), inherited (recipients in
     the newest), recovery_key (whether the bundle names one), overtaken (the sentence and the remedy), accounts (how
     long ago they were changed), shrunken (the sentence), partial (paths that the newest lacks), put_aside (folders),
-    trees (fields of each), starts_over (whether a revocation ended its epoch), still (how long ago nothing had changed
-    since the newest)."""
+    trees (fields of each), starts_over (whether a revocation ended its epoch), unsealed, still (how long ago nothing
+    had changed since the newest)."""
     every = 0 if "daily" in words else words.get("every", 1)
     sequence, at = words.get("sequence", 0), tuple(words.get("at", PEERS))
     grant = words.get("grant", "commune-a")
@@ -94,6 +94,7 @@ def written(moment: Now, words: Mapping[str, Any]) -> Written:
         put_aside=tuple(words.get("put_aside", ())),
         trees=tuple(PutAside(**it) for it in words.get("trees", ())),
         starts_over=words.get("starts_over", False),
+        unsealed=tuple(words.get("unsealed", ())),
     )
 
 
