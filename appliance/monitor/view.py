@@ -111,7 +111,7 @@ class Written:
     has_recovery_key: bool = False
     """Whether the bundle names a recovery key: each backup then makes the envelope for it that is missing."""
     unsealed: tuple[str, ...] = ()
-    """Who has no envelope for its present key yet, such as a box in the place of another: the next backup makes it."""
+    """Nodes without an envelope for their present key, as a new box has; the next backup makes it."""
     overtaken: tuple[str, str] = ("", "")
     """Why a peer knows more of it than this node, and what to type; empty when that was not found."""
     orphaned: tuple[str, str] = ("", "")
