@@ -4,16 +4,12 @@ sentence or does nothing more, and all ends as well as for one who takes care.""
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from tests.integration.operator.events import EVENTS
 from tests.integration.operator.obeying import Operator
 from tests.integration.operator.printed import KEY_HOLDER, Proposal
-from tests.integration.operator.town import Town, a_town
+from tests.integration.operator.town import Town
 
 STARTS = ("agent", "sshd_config")
 """The ends of lines that begin a program that stays: between processes nothing keeps a second one away."""
@@ -34,15 +30,6 @@ class Clumsy(Operator):
         said = self.places.type_at(it)
         assert "Traceback" not in said.err, f"{it}: {said.err}"
         assert said.is_done or said.err.startswith("appliance: "), f"{it}: {said.code}: {said.err}"
-
-
-@pytest.fixture
-def town(tmp_path: Path, operator_key: Path) -> Iterator[Town]:
-    with a_town(tmp_path / "valley", operator_key) as made:
-        try:
-            yield made
-        finally:
-            print("\n".join((*made.happened, *made.typed)))
 
 
 def test_lines_typed_twice_and_at_the_wrong_node_end_as_well(town: Town) -> None:

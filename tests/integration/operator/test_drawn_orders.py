@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,15 +34,6 @@ FOUND = {
     "a quota is full before its replica nodes know": (("a quota is full", "commune-a"),),
 }
 """Orders after which a printed line was missing or led nowhere, until it was mended."""
-
-
-@pytest.fixture
-def town(tmp_path: Path, operator_key: Path) -> Iterator[Town]:
-    with a_town(tmp_path / "valley", operator_key) as made:
-        try:
-            yield made
-        finally:
-            print("\n".join((*made.happened, *made.typed)))
 
 
 @pytest.mark.parametrize("name", FOUND)
