@@ -121,14 +121,21 @@ def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run
 
 
 def _say_next(node: Node, taken: Grant) -> None:
-    """A service that starts over on a new machine has its files at its peers; a backup before them would be of none."""
+    """A service that starts over on a new machine has its files at its peers."""
     service = taken.service
-    if taken.previous and source_spec(node, service).is_emptied:
+    if taken.previous:
         former = chain_of(node, service).grants().get(taken.previous)
         is_new_machine = former is None or former.writer_key != taken.writer_key
         paper = ("--recovery-sheet",) if is_new_machine and node.bundle.recovery else ()
-        say(f"Next: {command('restore', 'all', '--service', service, '--in-place', *paper)}")
+        say_files_come_back(node, service, *paper)
     say(f"Next: {command('backup', 'run', service)}")
+
+
+def say_files_come_back(node: Node, service: str, *paper: str) -> None:
+    """Propose it where none are there: a backup before them would be of none. `paper`: the option for the recovery
+    sheet, where that is needed."""
+    if source_spec(node, service).is_emptied:
+        say(f"Next: {command('restore', 'all', '--service', service, '--in-place', *paper)}")
 
 
 def say_grant(request: str, grant: str, *then: str) -> None:

@@ -16,7 +16,6 @@ from appliance.backup.peers.fetched import load_fetched, remember_fetched
 from appliance.backup.peers.fetched_key import staging
 from appliance.backup.peers.openable import is_written_here, key_of, offer_less
 from appliance.backup.writer.begin import check_grant, check_is_named, history
-from appliance.backup.writer.source_of import source_spec
 from appliance.cli.arguments import (
     FILE_TYPE,
     NAME_TYPE,
@@ -30,7 +29,7 @@ from appliance.cli.arguments import (
     write_file,
 )
 from appliance.cli.backup import text
-from appliance.cli.backup.begin import GRANT, REQUEST, say_grant
+from appliance.cli.backup.begin import GRANT, REQUEST, say_files_come_back, say_grant
 from appliance.cli.backup.resync_doubt import check_dwindled, check_heard, check_taking, show_dwindled, warn
 from appliance.cli.output import emit, say
 from appliance.cli.renamed import RenamedOption
@@ -125,19 +124,13 @@ def resync(
     if _is_continued(node, service, grant):
         shown = {"service": service, "epoch": grant.epoch, "writer": grant.writer}
         emit(shown, f"{service} already continues under this grant.")
-        _say_files_come_back(node, service)
+        say_files_come_back(node, service)
         return None
     shown = _continue(node, service, raw, paper=paper)
     emit(shown, _continued_text(shown))
-    _say_files_come_back(node, service)
+    say_files_come_back(node, service)
     say(f"Next: {command('backup', 'run', service)}")
     return None
-
-
-def _say_files_come_back(node: Node, service: str) -> None:
-    """Propose it where none are there, also to who types the line again: a backup before them would be of none."""
-    if source_spec(node, service).is_emptied:
-        say(f"Next: {command('restore', 'all', '--service', service, '--in-place')}")
 
 
 def _ask_for_one(node: Node, service: str, out: Path, reason: str, generation: str | None, takes: str) -> int | None:
