@@ -96,12 +96,13 @@ def exchange(node: Node, service: str) -> Findings:
     new_epochs, conflicts = _learn(sealer, replica, node.bundle, grants)
     stored = replica.stored()
     over, owing = passed_over(node, service), required_nodes(node, service, replica)
-    replica_nodes = _replica_nodes(node, service, heads, owing)
+    must_hold = owing - {writer_of(node, service, replica)}
+    replica_nodes = _replica_nodes(node, service, heads, must_hold)
     newest = {name: _newest(there) for name, there in heads.items()}
     here = max((item.name for item in stored if item.held and item.name not in over), default=NOTHING)
     newest[node.name] = here
     lacking = {name: _lacking_here(there, stored) for name, there in heads.items()}
-    must_hold = node.name in owing and node.name != writer_of(node, service, replica)
+    older = {peer: tuple(it for it in names if it < here) for peer, names in lacking.items()}
     findings = Findings(
         service=service,
         answered=tuple(heads),
@@ -110,9 +111,7 @@ def exchange(node: Node, service: str) -> Findings:
         behind={name: newest[name] for name in (*replica_nodes, node.name) if newest[name] < max(newest.values())},
         withheld=_withheld(heads, _remember(node, service, heads, owing), over),
         lacking=_filled(lacking),
-        to_come=_filled(
-            {peer: tuple(it for it in names if must_hold and it < here) for peer, names in lacking.items()}
-        ),
+        to_come=_filled(older) if node.name in must_hold else {},
         to_bring=_filled({name: _lacking_there(heads[name], stored) for name in replica_nodes}),
         forks=_forks(heads.values(), stored, over),
         new_epochs=new_epochs,
@@ -198,16 +197,13 @@ def _learn(
 
 
 def _replica_nodes(
-    node: Node, service: str, heads: Mapping[str, ReplicaHead], owing: Collection[str]
+    node: Node, service: str, heads: Mapping[str, ReplicaHead], must_hold: Container[str]
 ) -> tuple[str, ...]:
     """The peers that must hold what the service's writer makes: replica nodes, and spares that began to while one is
     lost; never itself. A spare takes nothing from a replica node otherwise, whatever it still holds."""
-    writer = writer_of(node, service, replica_of(node, service))
     replica_nodes = node.bundle.terms(service).replica_nodes
     return tuple(
-        name
-        for name, there in heads.items()
-        if name != writer and name in owing and (name in replica_nodes or there.head.held)
+        name for name, there in heads.items() if name in must_hold and (name in replica_nodes or there.head.held)
     )
 
 
