@@ -12,6 +12,7 @@ from appliance.agent.letters import letter_reasons
 from appliance.backup.peers.elsewhere import served
 from appliance.errors import ApplianceError
 from appliance.host import confined
+from appliance.host.crash_loops import crash_loops
 from appliance.host.disks import health
 from appliance.host.layout import NodeLayout
 from appliance.host.network import time_sources
@@ -33,6 +34,7 @@ STANDS_STILL = "kvm-clock"
 """The clock of guests of QEMU/KVM that are not given the processor's own: it does not count while they are paused."""
 PAGES = Path("/etc/systemd/system/sockets.target.wants/appliance-portal.socket")
 """There where this host is to have pages."""
+PAGES_PROGRAMS = ("appliance-portal.service", "appliance-portal-work.service")
 TCP_SOCKETS = Path("/proc/net/tcp")
 _AT_443, _LISTENS = "00000000:01BB", "0A"
 
@@ -93,10 +95,15 @@ def _public_certificate(layout: NodeLayout, now: float) -> Iterator[Reason]:
 
 def _pages() -> Iterator[Reason]:
     """Whether the pages can be asked. Nobody asks them here: they run while somebody does, and need not run before."""
-    if PAGES.is_symlink() and not _listens_for_pages():
+    if not PAGES.is_symlink():
+        return
+    if not _listens_for_pages():
         remedy = "Type `systemctl restart appliance-portal.socket` as root; "
         remedy += "`journalctl --unit appliance-portal.socket` has the cause."
         yield Reason("failed", "its pages are closed: nothing listens on port 443.", remedy, "pages")
+    for unit in crash_loops(PAGES_PROGRAMS):
+        remedy = f"Type `journalctl --unit {unit}` as root for the cause; it starts by itself once that is mended."
+        yield Reason("failed", f"its pages answer nobody: {unit} ends each time it is started.", remedy, "pages")
 
 
 def _listens_for_pages() -> bool:

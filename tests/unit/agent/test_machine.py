@@ -85,6 +85,7 @@ def test_pages_that_are_to_be_there_and_cannot_be_asked_are_told(
     link, table = tmp_path / "appliance-portal.socket", tmp_path / "tcp"
     monkeypatch.setattr(machine, "PAGES", link)
     monkeypatch.setattr(machine, "TCP_SOCKETS", table)
+    monkeypatch.setattr(machine, "crash_loops", lambda units: ())
     if wanted:
         link.symlink_to("/usr/lib/systemd/system/appliance-portal.socket")
     if sockets is not None:
@@ -92,3 +93,19 @@ def test_pages_that_are_to_be_there_and_cannot_be_asked_are_told(
     told = list(machine._pages())
     assert [(it.state, it.check) for it in told] == [("failed", "pages")] * closed
     assert all("systemctl restart appliance-portal.socket" in it.remedy for it in told)
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_pages_that_end_each_time_they_are_started_are_told_although_their_socket_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    link, table = tmp_path / "appliance-portal.socket", tmp_path / "tcp"
+    table.write_text(f"  sl  local_address rem_address   st\n{LISTENS}")
+    monkeypatch.setattr(machine, "PAGES", link)
+    monkeypatch.setattr(machine, "TCP_SOCKETS", table)
+    monkeypatch.setattr(machine, "crash_loops", lambda units: units[1:])
+    if wanted:
+        link.symlink_to("/usr/lib/systemd/system/appliance-portal.socket")
+    told = list(machine._pages())
+    assert [(it.state, it.check) for it in told] == [("failed", "pages")] * wanted
+    assert all("journalctl --unit appliance-portal-work.service" in it.remedy for it in told)
