@@ -16,6 +16,8 @@ from appliance.units import MIB
 QUOTA_BYTES = 256 * MIB
 JOINS = {"ETCD_INITIAL_CLUSTER_STATE": "existing"}
 """The environment of the first start of a voter that the others took in: it begins with what they have."""
+FIRST_WORDS = "FIRST"
+"""The variable of the unit with the words of a first start alone; of two that say the same, etcd obeys the last."""
 REVISION_BUMP = 1_000_000_000
 """Beyond all changes that a store can have seen between a snapshot and its loss: 30 years of one a second."""
 
@@ -69,7 +71,7 @@ def etcd_argv(member: Member, program: str = "etcd") -> tuple[str, ...]:
         *("--advertise-client-urls", member.client_url),
         *("--listen-peer-urls", member.peer_listen_url or peer_url),
         *("--initial-advertise-peer-urls", peer_url),
-        *("--initial-cluster", _cluster(member)),
+        *("--initial-cluster", _cluster(member.members)),
         *("--heartbeat-interval", str(member.heartbeat_milliseconds)),
         *("--election-timeout", str(member.election_beats * member.heartbeat_milliseconds)),
         *("--quota-backend-bytes", str(QUOTA_BYTES)),
@@ -93,14 +95,21 @@ def restore_argv(member: Member, snapshot: Path, program: str = "etcdutl") -> tu
         *("--name", member.name),
         *("--data-dir", str(member.data)),
         *("--initial-advertise-peer-urls", member.members[member.name]),
-        *("--initial-cluster", _cluster(member)),
+        *("--initial-cluster", _cluster(member.members)),
         *("--bump-revision", str(REVISION_BUMP)),
         "--mark-compacted",
     )
 
 
-def _cluster(member: Member) -> str:
-    return ",".join(f"{name}={url}" for name, url in sorted(member.members.items()))
+def joining(members: Mapping[str, str]) -> str:
+    """The environment file of the first start of a voter that the voters `members`, by name, have taken in. While they
+    are changed one by one these are others than the bundle's, and etcd begins with the very list that they have."""
+    lines = {**JOINS, FIRST_WORDS: f"--initial-cluster {_cluster(members)}"}
+    return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+
+def _cluster(members: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={url}" for name, url in sorted(members.items()))
 
 
 def _tls_argv(files: Certificates) -> tuple[str, ...]:

@@ -97,7 +97,7 @@ VOTER = {
     "sync-members": Entry(
         "internal.voter",
         "sync_members",
-        "Make the voters' member list match the bundle: remove unknown members, add new ones.",
+        "Bring the voters' member list one step nearer to the bundle: remove unknown members, add one new one.",
     ),
 }
 

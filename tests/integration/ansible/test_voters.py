@@ -21,7 +21,7 @@ STARTS = "systemctl enable --now --no-block --no-reload "
 STOPS = "systemctl disable --now --no-reload --no-warn "
 SETTLES = "appliance --json --quiet internal voter sync-members"
 WAITS = "does not vote before the other voters take it in: play site without --limit"
-ANSWER = '{"changed": [], "removed": [], "added": []}'
+ANSWER = '{"changed": [], "removed": [], "added": [], "joins": "ETCD_INITIAL_CLUSTER_STATE=existing\\\\n"}'
 
 
 @dataclass(frozen=True)
@@ -165,6 +165,27 @@ def test_a_new_certificate_is_shown_by_what_follows_the_voters_whatever_else_cha
 def test_a_voter_without_memory_starts_when_the_others_know_of_it(
     case: Case, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    done, said = done_in(case, control, monkeypatch)
+    starting = [it for it in done if it.startswith(STARTS)]
+    assert [it for it in done if it not in starting] + sorted(starting) == case.done
+    assert done[len(done) - len(starting) :] == starting, "nobody starts before all is settled"
+    assert tuple(name for name in VOTERS if f"{name}: remembers nothing, and {WAITS}" in said) == case.wait
+    assert ("[hermitage -> commune-a" in said) is any(it.startswith(SETTLES) for it in case.done)
+    leave = control.folder / "voter.joins"
+    left = leave.read_text() if leave.exists() else ""
+    assert left == (f"ETCD_INITIAL_CLUSTER_STATE={case.leave}\n" if case.leave else "")
+
+
+def test_two_voters_without_memory_are_let_in_one_after_the_other(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, _ = done_in(Case(("commune-a",), "all", [], words_changed=True), control, monkeypatch)
+    first, second = f"{SETTLES} --empty=commune-b --empty=commune-c", f"{SETTLES} --empty=commune-c"
+    assert done == [first, *start("commune-b"), second, *start("commune-c"), *start("commune-a")]
+
+
+def done_in(case: Case, control: Control, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], str]:
+    """The commands at the nodes in the play of `case`, in order, and what the play prints."""
     folder = control.folder
     leave = folder / "voter.joins"
     if case.given:
@@ -199,10 +220,4 @@ def test_a_voter_without_memory_starts_when_the_others_know_of_it(
     said = played.stdout.decode()
     assert played.exit_code == 0, said
     done = (folder / "done").read_text().splitlines() if (folder / "done").exists() else []
-    starting = [it for it in done if it.startswith(STARTS)]
-    assert [it for it in done if it not in starting] + sorted(starting) == case.done
-    assert done[len(done) - len(starting) :] == starting, "nobody starts before all is settled"
-    assert tuple(name for name in VOTERS if f"{name}: remembers nothing, and {WAITS}" in said) == case.wait
-    assert ("[hermitage -> commune-a" in said) is any(it.startswith(SETTLES) for it in case.done)
-    left = leave.read_text() if leave.exists() else ""
-    assert left == (f"ETCD_INITIAL_CLUSTER_STATE={case.leave}\n" if case.leave else "")
+    return done, said

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ from appliance.errors import IntegrityError, Unreachable
 from appliance.voter import restoring
 from appliance.voter.etcd_admin import EtcdAdmin
 from appliance.voter.maintenance_rules import MemberStatus, heir
-from appliance.voter.members import Changes, changes, reconcile
-from appliance_lab.processes.etcd import EtcdProcesses
+from appliance.voter.members import Changes, changes, names, reconcile
+from appliance_lab.processes.etcd import EtcdProcess, EtcdProcesses
+from appliance_lab.processes.node import free_ports
 from tests.integration.coordination.made_up_voters import listening, saying
 from tests.integration.coordination.worlds import (
     HEARTBEAT_MILLISECONDS,
@@ -76,8 +78,8 @@ async def test_a_voter_whose_disk_was_lost_comes_back_as_another_one(three: Etcd
         shutil.rmtree(lost.member.data)
         url = lost.member.members[lost.member.name]
         wanted = changes(before, tuple(lost.member.members.values()), [url])
-        assert [it.peer_url for it in wanted.remove] == [url] == list(wanted.add)
-        await reconcile(cares[0], wanted)
+        assert ([it.peer_url for it in wanted.gone], wanted.stay, wanted.add, wanted.wait) == ([url], 0, url, ())
+        assert await reconcile(cares[0], wanted) == wanted.gone
         lost.start(joins=True)
         await stands(cares[2], leads=True)
         after = await cares[0].listed()
@@ -87,6 +89,56 @@ async def test_a_voter_whose_disk_was_lost_comes_back_as_another_one(three: Etcd
     three.voters[0].kill()
     await world.at("commune-a").renew(lease)
     await world.close()
+
+
+@pytest.mark.parametrize("dead", [False, True], ids=["that-run", "one-of-them-dead"])
+async def test_two_of_three_voters_are_replaced_one_by_one_and_the_third_never_stands_alone(
+    three: EtcdProcesses, tmp_path: Path, dead: bool
+) -> None:
+    """A voter that removed both first was then one of two, the other of which never began: nothing was ever agreed."""
+    world = RealEtcd(three)
+    lease = await held(world, new_service())
+    stays, *leaving = three.voters
+    if dead:
+        leaving[1].kill()
+    joining = joins(stays, tmp_path)
+    wanted = joining[0].member.members
+    known = {url: name for name, url in wanted.items()}
+    try:
+        async with caring(three) as cares:
+            for index, new in enumerate(joining):
+                empty = [wanted[it.member.name] for it in joining[index:]]
+                gone = await reconcile(cares[0], changes(await cares[0].listed(), tuple(wanted.values()), empty))
+                if dead and not index:
+                    assert [it.peer_url for it in gone] == [own_url(leaving[1])], "the other one is needed"
+                lease = await world.at("commune-a").renew(lease)
+                new.member = replace(new.member, members=names(await cares[0].listed(), known))
+                new.start(joins=True)
+            async with asyncio.timeout(LATE_SECONDS_MAX):
+                while set(await cares[0].members()) != set(wanted):
+                    await asyncio.sleep(0.05)
+        await world.at("commune-a").renew(lease)
+        await world.close()
+    finally:
+        for new in joining:
+            new.kill()
+
+
+def joins(stays: EtcdProcess, folder: Path) -> list[EtcdProcess]:
+    """Two voters that are to vote with `stays`; none of them has begun."""
+    ports = free_ports("127.0.0.1", 4)
+    urls = [f"http://127.0.0.1:{it}" for it in ports]
+    old = stays.member
+    voters = {old.name: old.members[old.name], "voter-3": urls[0], "voter-4": urls[1]}
+    members = [
+        replace(old, name=name, data=folder / name, client_url=client, members=voters)
+        for name, client in zip(("voter-3", "voter-4"), urls[2:], strict=True)
+    ]
+    return [EtcdProcess(it, folder / f"{it.name}.log") for it in members]
+
+
+def own_url(voter: EtcdProcess) -> str:
+    return voter.member.members[voter.member.name]
 
 
 async def test_a_start_that_the_others_refused_leaves_no_log_and_does_not_keep_it_out(three: EtcdProcesses) -> None:
