@@ -181,8 +181,7 @@ def down(paths: HostPaths, name: str, say: Say) -> None:
         namespaces = [it for it in netns.names() if belongs(it, name)]
         network.destroy(name, namespaces, state.way if state else None)
         pool = Pool(paths, state.backends["pool"] if state else BTRFS)
-        for node in pool.with_disk(name):
-            pool.remove(name, node)
+        pool.remove_all(name)
         shared.forget(paths, name, pool, say)
 
 

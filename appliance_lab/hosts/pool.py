@@ -118,6 +118,11 @@ class Pool:
         with contextlib.suppress(OSError):  # the last node of a lab takes the lab's folder along
             folder.parent.rmdir()
 
+    def remove_all(self, lab: str) -> None:
+        """Take the disks of all nodes of `lab` away, also of one that was ended half-way."""
+        for node in self.with_disk(lab):
+            self.remove(lab, node)
+
     def keep_packages(self, lab: str, node: str) -> None:
         """Lend what the node downloaded to nodes that are made later."""
         self._keep_packages(self.root(lab, node))
@@ -156,6 +161,9 @@ class Pool:
         if path.is_mount():
             _run("umount", str(path))
         if path.is_dir():
+            # A removal that was ended half-way leaves read-only snapshots in plain folders.
+            for inner in reversed([*btrfs.subvolumes(path)]):
+                btrfs.delete(inner)
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

@@ -110,6 +110,7 @@ def _copied(paths: HostPaths, name: str, inventory: Path, template: Path, say: S
     pool = Pool(paths, BTRFS)
     with changing(paths, name):
         _copy_desk(template / "desk", paths.lab(name).root)
+        pool.remove_all(name)  # an ended lab may have left some
         for node in plan.nodes:
             root = pool.root(name, node.name)
             root.parent.mkdir(mode=0o700, parents=True)
@@ -123,16 +124,10 @@ def _copied(paths: HostPaths, name: str, inventory: Path, template: Path, say: S
 def snapshot_deep(source: Path, place: Path) -> None:
     """A writable snapshot of `source` with those inside it; a snapshot alone leaves empty folders in their place."""
     btrfs.snapshot(source, place)
-    for inner in [it for top in NESTED for it in _subvolumes(source / top)]:
+    for inner in [it for top in NESTED for it in btrfs.subvolumes(source / top)]:
         copy = place / inner.relative_to(source)
         copy.rmdir()
         btrfs.snapshot(inner, copy, read_only=not os.access(inner, os.W_OK))
-
-
-def _subvolumes(top: Path) -> Iterator[Path]:
-    """The subvolumes below `top`, an outer one before those in it."""
-    for folder, folders, _ in top.walk():
-        yield from (folder / name for name in folders if btrfs.is_subvolume(folder / name))
 
 
 def _copy_desk(source: Path, to: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.host.command import run
@@ -48,6 +49,12 @@ def delete(subvolume: Path) -> None:
 
 def is_subvolume(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink() and path.stat().st_ino == _SUBVOLUME_INODE
+
+
+def subvolumes(top: Path) -> Iterator[Path]:
+    """The subvolumes below `top`, an outer one before those in it."""
+    for folder, folders, _ in top.walk():
+        yield from (folder / name for name in folders if is_subvolume(folder / name))
 
 
 def birth(subvolume: Path) -> int:

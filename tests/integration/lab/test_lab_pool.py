@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.host.disks import btrfs
 from appliance.host.disks.mounts import mounts_below
 from appliance_lab.hosts.paths import HostPaths
 from appliance_lab.hosts.pool import ARCHIVES, BTRFS, OVERLAY, Pool
@@ -48,3 +49,20 @@ def test_a_disk_keeps_what_was_prepared_and_leaves_the_base_alone(tmp_path: Path
     assert not pool.has_disk("test", "commune-a")
     assert mounts_below(tmp_path) == []
     pool.remove("test", "commune-a")
+
+
+def test_what_an_ended_removal_left_goes_with_the_lab(tmp_path: Path) -> None:
+    paths = HostPaths(tmp_path)
+    pool = Pool(paths, BTRFS)
+    pool.open()
+    try:
+        left = pool.root("test", "commune-a") / "srv/appliance"
+        left.mkdir(parents=True)
+        btrfs.create(left / "data")
+        btrfs.create(left / "data/inner")
+        btrfs.snapshot(left / "data", left / "snapshot", read_only=True)
+        pool.remove_all("test")
+        assert pool.with_disk("test") == []
+        assert list((paths.pool / "labs").iterdir()) == []
+    finally:
+        pool.close()
