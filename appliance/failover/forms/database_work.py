@@ -69,8 +69,8 @@ def rehearse(node: Node, service: str, laid: Path, paths: HelperPaths = HELPER_P
         return rehearsal.decode(told["rehearsed"])
     except (ApplianceError, KeyError, TypeError) as error:
         return rehearsal.untried(str(error))
-    finally:
-        shutil.rmtree(offered, ignore_errors=True)
+    finally:  # the folder itself stays: the unit's last command, which may still run, has it mounted
+        shutil.rmtree(offered / DUMP, ignore_errors=True)
 
 
 def _offer_dump(node: Node, service: str, laid: Path, at: str = OFFERED) -> Path:

@@ -109,7 +109,7 @@ def test_a_drill_on_a_host_is_the_work_of_a_unit_that_may_read_the_dump_alone(of
     with of_a_host.hands(work):
         assert database_work.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.paths) == done
     assert seen == [("rehearse", "etat_civil", "rows")]
-    assert not (of_a_host.service.root / "rehearsing").exists()
+    assert not (of_a_host.service.root / "rehearsing/postgresql").exists()
 
 
 def test_a_drill_whose_unit_ends_without_a_word_says_that_nothing_was_loaded(
@@ -120,7 +120,7 @@ def test_a_drill_whose_unit_ends_without_a_word_says_that_nothing_was_loaded(
         done = database_work.rehearse(of_a_host.node, SERVICE, of_a_host.laid, of_a_host.paths)
     assert (done.done, done.wrong) == (False, ())
     assert "appliance-database-rehearse@etat-civil.service ended without output" in done.told[0]
-    assert not (of_a_host.service.root / "rehearsing").exists()
+    assert not (of_a_host.service.root / "rehearsing/postgresql").exists()
 
 
 def test_a_drill_does_not_begin_while_a_takeover_fills_the_database(of_a_host: Played) -> None:
