@@ -40,6 +40,7 @@ class Case:
     let: tuple[str, ...] = ()
     given: str = ""
     words_changed: bool = False
+    uncertified: tuple[str, ...] = ()
 
 
 def start(*names: str) -> list[str]:
@@ -184,6 +185,14 @@ def test_two_voters_without_memory_are_let_in_one_after_the_other(
     assert done == [first, *start("commune-b"), second, *start("commune-c"), *start("commune-a")]
 
 
+def test_a_new_voter_without_a_certificate_comes_after_those_that_have_one(
+    control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(("commune-a",), "all", [], words_changed=True, uncertified=("commune-b",))
+    done, _ = done_in(case, control, monkeypatch)
+    assert done == [f"{SETTLES} --empty=commune-c --empty=commune-b", *start("commune-c"), *start("commune-a")]
+
+
 def done_in(case: Case, control: Control, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], str]:
     """The commands at the nodes in the play of `case`, in order, and what the play prints."""
     folder = control.folder
@@ -192,14 +201,14 @@ def done_in(case: Case, control: Control, monkeypatch: pytest.MonkeyPatch) -> tu
         leave.write_text(f"ETCD_INITIAL_CLUSTER_STATE={case.given}\n")
     for node in ("hermitage", *VOTERS):
         control.is_local(node)
-        found = [f"/{node}/certificate"] if node in VOTERS else []
+        found = ["/certificate"] if node in VOTERS and node not in case.uncertified else []
         found += [MEMORY] if node in case.remember else []
         found += [WANTED] if node in case.wanted else []
         found += [str(leave)] if node in case.let else []
         (folder / f"found.{node}").write_text("".join(f"{it}\n" for it in found))
     for number in (1, 2, 3):
         control.change((f"10.77.{number}.10, port: 22,", f"10.77.{number}.10, port: 22, roles: [voter],"))
-    control.program("find", f'cat "{folder}/found.$(echo "$1" | cut -d / -f 2)"')
+    control.program("find", f'cat "{folder}/found.$(basename "$5")"')
     told = f'echo "$(basename "$0") $*" >>{folder}/done'
     control.program("systemctl", told)
     applied = json.dumps({"changed": ["words"] if case.words_changed else []})
@@ -210,7 +219,8 @@ def done_in(case: Case, control: Control, monkeypatch: pytest.MonkeyPatch) -> tu
     told_to = {
         "agent_due": ["voter"] if case.words_changed else [],
         "pki_given": {"changed": False},
-        "coordination_certificate": "/{{ inventory_hostname }}/certificate",
+        "coordination_certificate": "/certificate",
+        "failover_idle_links": ["/{{ inventory_hostname }}"],
         "coordination_unit": "{{ inventory_hostname }}",
         "coordination_memory": MEMORY,
         "coordination_wanted": WANTED,
