@@ -41,6 +41,8 @@ class Size:
     takeover_file_bytes: int = 208 * KIB
     takeover_files: int = 1000
     takeover_folders: int = 100
+    years_generations: int = 87_600
+    years_services: int = 20
 
 
 QUICK = Size(
@@ -57,6 +59,8 @@ QUICK = Size(
     takeover_file_bytes=32 * KIB,
     takeover_files=100,
     takeover_folders=4,
+    years_generations=300,
+    years_services=2,
 )
 
 

@@ -25,6 +25,7 @@ from appliance_lab.bench.starting import starts
 from appliance_lab.bench.takeover import takeover
 from appliance_lab.bench.unchanged.row import still
 from appliance_lab.bench.watched import prometheus, scrape
+from appliance_lab.bench.years.row import old
 
 ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "first": first_backup,
@@ -46,6 +47,7 @@ ROWS: Mapping[str, Callable[[Bench], tuple[Figure, ...]]] = {
     "names": names,
     "territory": planning,
     "portal": pages,
+    "old": old,
     "takeover": takeover,
     "leaderless": leaderless,
     "hosts": hosts_answer,

@@ -10,6 +10,7 @@ import pytest
 
 from appliance.host.command import run
 from appliance_lab.bench.rows import ROWS
+from appliance_lab.bench.years.row import WORKS
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.hosts import needs
 
@@ -49,6 +50,7 @@ FIGURES_OF_THE_ISSUE = {
     "scrape",
     "prometheus",
     "dashboard",
+    *(f"old-{work}" for work in WORKS),
 }
 
 
