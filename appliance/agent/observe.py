@@ -33,9 +33,9 @@ from appliance.backup.peers.targets import targets
 from appliance.backup.still.heard import heard, own_word, still_of
 from appliance.backup.vault.asked import asked_at
 from appliance.backup.vault.evidence import read_own_receipt, read_stored_header
-from appliance.backup.vault.give import open_forks
+from appliance.backup.vault.give import forks_here
 from appliance.backup.vault.maintenance import damage, early_pruning
-from appliance.backup.vault.maintenance.act_effects import passed_over, quota_bytes
+from appliance.backup.vault.maintenance.act_effects import quota_bytes
 from appliance.backup.vault.maintenance.freeze import why_frozen
 from appliance.backup.vault.maintenance.leftovers import are_known
 from appliance.backup.vault.replicas import replica_names, replica_of
@@ -299,7 +299,7 @@ def _held(node: Node, service: str, lost: frozenset[str], *, ours: bool, thoroug
         used_bytes=used,
         ceiling_bytes=None if ceiling is None else int(ceiling),
         short_bytes=None if ceiling is None else early_pruning.short_bytes(terms, ceiling),
-        forks=_forks(node, service, replica) if thorough else (),
+        forks=forks_here(node, service, replica) if thorough else (),
         damage=tuple(f"{item.kind} {item.name}" for item in known),
         frozen=why_frozen(node, service) if thorough else "",
         early_pruned=early_pruning.notice(replica, node.ageing.now()) if thorough else "",
@@ -322,13 +322,6 @@ def _targets(node: Node, terms: Terms, replica: Replica, lost: frozenset[str]) -
         return ()
     writer = stored_grant(replica, node.bundle, epochs[-1]).writer
     return tuple(aim.node for aim in targets(node.bundle, terms.name, writer, lost) if aim.node != node.name)
-
-
-def _forks(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
-    """Epoch and sequence of the generations that contradict each other, as long as nothing says which one continues."""
-    stored = replica.stored()
-    over = passed_over(node, service)
-    return tuple(open_forks([item for item in stored if item.name not in over]))
 
 
 def _sizes(node: Node, replica: Replica) -> tuple[BackupSize, ...]:

@@ -22,6 +22,7 @@ import json
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -34,7 +35,11 @@ from appliance.trust.signed import digest_of
 FORMAT = 1
 FILE_NAME_LENGTH = 13
 """The part of a generation's name that is used: its epoch and all but the last three digits of its number."""
+NUMBER_LENGTH = 16
+"""The part that gives its epoch and number; two with the same one are a fork."""
 CORRUPT = ".rotten"
+FILES_REMEMBERED = 4096
+"""Ten years hourly of a service are 88 files."""
 HEADER = "header"
 
 NO_FILE = (0, 0, 0)
@@ -80,6 +85,17 @@ class History:
     def beside(self, names: Iterable[str]) -> Iterator[str]:
         """The names in the files in which the generations `names` are, or would be."""
         return (name for file in {_file_of(it) for it in names} for name in self._index_of(file))
+
+    def sharing(self, epoch: str, folders: Iterable[str]) -> tuple[str, ...]:
+        """The names that share their number with another one, of those of `epoch`, five digits, here and in `folders`.
+
+        A file is read again only once it, or the names in `folders` of its numbers, are others.
+        """
+        beside: dict[str, list[str]] = {file: [] for file in self._files() if file[: len(epoch)] == epoch}
+        for name in folders:
+            beside.setdefault(_file_of(name), []).append(name)
+        paths = {self.folder / file: tuple(names) for file, names in sorted(beside.items())}
+        return tuple(it for path, names in paths.items() for it in _sharing_in(path, _mark(path), names))
 
     def count(self) -> int:
         """How many generations are here, by the first bytes of each file."""
@@ -254,6 +270,14 @@ def _read_index(path: Path) -> dict[str, Known]:
 def _known(fields: list[str]) -> Known:
     name, previous, parts = fields
     return Known(name, previous, _words(parts))
+
+
+@lru_cache(maxsize=FILES_REMEMBERED)
+def _sharing_in(path: Path, mark: Mark, beside: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that share their number with another one in the file `path`, whose content has `mark`, and `beside` it."""
+    names = {*beside, *_read_index(path)}
+    numbers = Counter(name[:NUMBER_LENGTH] for name in names)
+    return tuple(sorted(it for it in names if numbers[it[:NUMBER_LENGTH]] > 1))
 
 
 @lru_cache(maxsize=1024)

@@ -11,8 +11,7 @@ from collections.abc import Mapping
 
 from appliance.backup.peers.exchange import Findings
 from appliance.backup.peers.fetch import short_name
-from appliance.backup.vault.give import open_forks
-from appliance.backup.vault.maintenance.act_effects import passed_over
+from appliance.backup.vault.give import forks_here
 from appliance.backup.vault.replicas import replica_of
 from appliance.backup.vault.sealing.sealer_choice import sealer_of
 from appliance.backup.vault.store import Replica
@@ -41,12 +40,10 @@ def alarm_of(node: Node, found: Findings) -> tuple[str, ...]:
 
 def _events(node: Node, replica: Replica, found: Findings) -> Mapping[str, str]:
     """The sentence of each event, by a text that is the same as long as it lasts: its kind, then a peer or number."""
-    stored = replica.stored()
-    over = passed_over(node, found.service)
     return {
         **{
             f"fork {number}": f"two generations {number} are here."
-            for number in open_forks([item for item in stored if item.name not in over])
+            for number in forks_here(node, found.service, replica)
         },
         **{
             f"withheld {peer} {name}": f"{peer} signed for generation {short_name(name)} and does not show it now."

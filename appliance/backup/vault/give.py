@@ -19,10 +19,13 @@ from appliance.backup.vault.still import shown as shown_still
 from appliance.backup.vault.store import HEADER, LIST, RECEIPT, Replica, size_of
 from appliance.backup.vault.stored import Stored
 from appliance.errors import IntegrityError, NotFound, Refused
+from appliance.node.handle import Node
 from appliance.trust.generation import FORMATS
 from appliance.trust.signed import SHA256
 from appliance.trust.still.statement import FORMAT_MAX
 
+EPOCH_LENGTH = 5
+"""The part of a generation's name that gives its epoch."""
 PROOFS_MAX = 64
 SIDES_MAX = 16
 UNREADABLE = ""
@@ -79,6 +82,18 @@ def open_forks(stored: Sequence[Stored]) -> list[str]:
     it."""
     numbers = Counter(item.sequence for item in stored if item.epoch == stored[-1].epoch)
     return [f"{stored[-1].epoch}.{number}" for number, count in sorted(numbers.items()) if count > 1]
+
+
+def forks_here(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
+    """As `open_forks` of all that `replica` knows without the sides that acts passed over; what years left is not read
+    again."""
+    newest = next((it.name for it in replica.newest_first()), "")
+    epoch = max((newest, *replica.history.newest(1)))[:EPOCH_LENGTH]
+    folders = (it for it in replica.folders() if it[:EPOCH_LENGTH] == epoch)
+    names = replica.history.sharing(epoch, folders)
+    stored = [found for name in names if (found := replica.find(name))]
+    over = passed_over(node, service) if stored else frozenset()
+    return tuple(open_forks([item for item in stored if item.name not in over]))
 
 
 def prove(call: Call) -> None:

@@ -79,7 +79,7 @@ class Life:
 
 
 def old(bench: Bench) -> tuple[Figure, ...]:
-    """What each work costs after years of hourly generations, against some weeks of them, in turns."""
+    """The cost of each work after years of hourly generations, against some weeks of them, in turns."""
     count, services = bench.size.years_generations, bench.size.years_services
     takeovers = max(1, count // GENERATIONS_EACH_MONTH)
     young = min(YOUNG_GENERATIONS, count // 10)

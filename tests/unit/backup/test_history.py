@@ -237,3 +237,36 @@ def _noting[T](call: T, read: list[str]) -> T:
         return call(path)  # type: ignore[operator]
 
     return noting  # type: ignore[return-value]
+
+
+def test_those_that_share_a_number_are_found_in_files_and_beside_them(tmp_path: Path) -> None:
+    made = chain(1500)
+    names = list(made)
+    history = History(tmp_path / "history", 0o440)
+    history.add({name: made[name] for name in names[:1400]})
+    assert history.sharing("00002", names[1300:]) == ()
+    other = {number: name(number, header(number, "1" * 64)) for number in (7, 1200, 1450)}
+    history.add({other[7]: {HEADER: header(7, "1" * 64)}})
+    beside = [*names[1400:], other[1200], other[1450]]
+    assert set(history.sharing("00002", beside)) == {*other.values(), names[6], names[1199], names[1449]}
+    assert history.sharing("00003", ()) == ()
+    history.remove([other[7]])
+    assert history.sharing("00002", ()) == ()
+
+
+def test_a_file_that_stays_is_read_once_for_those_that_share_a_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = chain(2500)
+    History(tmp_path / "history", 0o440).add(made)
+    read: list[str] = []
+    of_a_file = history_module._read_index
+
+    def reading(path: Path) -> dict[str, history_module.Known]:
+        read.append(path.name)
+        return of_a_file(path)
+
+    monkeypatch.setattr(history_module, "_read_index", reading)
+    for _ in range(2):
+        assert History(tmp_path / "history", 0o440).sharing("00002", list(made)[-1:]) == ()
+    assert read == ["00002.0000000", "00002.0000001", "00002.0000002"]
