@@ -13,7 +13,7 @@ from appliance.units import MINUTE, format_duration
 SENDS = Path("/etc/systemd/system/multi-user.target.wants/appliance-outbox.service")
 """There where this host is to send alerts."""
 WAITS_SECONDS_MAX = 15 * MINUTE
-"""As long as the alert NotificationsEnAttente waits: a server that starts again is nobody's work."""
+"""As long as the alert NotificationsEnAttente waits, too: a server that starts again is nobody's work."""
 SILENT = Reason(
     "failed",
     "the queue of its alerts does not answer: no alert leaves this node.",

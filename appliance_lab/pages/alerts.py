@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from appliance.agent import letters
 from appliance.monitor import checks, held, scrape, states, status
 from appliance.monitor.checks import ALERTS, Alert
 from appliance.monitor.metrics import CHECK, STATES
@@ -24,7 +25,7 @@ HEAD = """\
 """
 ADDED = {"backup": "subject", "peer": "node"}
 """Labels that routes and pages use, and the label of a check that says the same."""
-THRESHOLDS = {it.__name__.rpartition(".")[2]: it for it in (held, readings, reasons, scrape, states, status)}
+THRESHOLDS = {it.__name__.rpartition(".")[2]: it for it in (held, letters, readings, reasons, scrape, states, status)}
 
 
 def rules() -> str:

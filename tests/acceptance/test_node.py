@@ -16,7 +16,12 @@ UNITS = (
 )
 UNITS_OF_ROLES = {
     "voter": ("appliance-voter.service", "appliance-broker.service"),
-    "monitor": ("prometheus.service", "prometheus-alertmanager.service", "appliance-outbox.service"),
+    "monitor": (
+        "prometheus.service",
+        "prometheus-alertmanager.service",
+        "appliance-outbox.service",
+        "appliance-test-letter.timer",
+    ),
     "mirror": ("appliance-mirror.service",),
 }
 """Units that a role starts. All others of a node follow from its bundle, and `apply` there names one that is idle."""
