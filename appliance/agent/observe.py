@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 from appliance.accounts.service import AccountService
@@ -73,6 +73,9 @@ from appliance.node.handle import Node
 from appliance.territory.implicit import homes, implicit_name, is_implicit
 from appliance.territory.model import Service
 from appliance.trust.bundle import Terms
+
+SIZES_REMEMBERED = 20_000
+"""A lock of 30 days, hourly, and what retention leaves of ten years are about 940 generations of a service."""
 
 
 class Observer:
@@ -336,8 +339,14 @@ def _sizes(node: Node, replica: Replica) -> tuple[BackupSize, ...]:
     for item in held:
         if of.get(item.epoch) == of.get(held[-1].epoch):
             with suppress(ApplianceError):
-                found.append(size_of_raw(item.name, replica.read(item.name, HEADER)))
+                found.append(_size(replica.root, item.name))
     return tuple(found)
+
+
+@lru_cache(maxsize=SIZES_REMEMBERED)
+def _size(root: Path, name: str) -> BackupSize:
+    """The size of generation `name`, read once: the digest of its header is in its name."""
+    return size_of_raw(name, Replica(root).read(name, HEADER))
 
 
 def _readable(
