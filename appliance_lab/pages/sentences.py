@@ -36,6 +36,10 @@ OF_FINISHED: Mapping[str, tuple[str, ...]] = {
     "backup accept": ("cli/backup/begin.py",),
     "territory sign": ("cli/territory/sign.py",),
     "territory grant": ("cli/territory/grant.py", "cli/territory/again.py", "cli/confirm.py"),
+    **dict.fromkeys(
+        ("failover move", "failover handback", "failover evacuate", "failover pause"),
+        ("cli/failover/move.py", "cli/failover/store.py", "failover/moving.py"),
+    ),
 }
 """The modules of the commands that speak French throughout (`appliance/cli/language/spoken.py: FINISHED`)."""
 OF_ERRORS = ("failover/moving.py",)

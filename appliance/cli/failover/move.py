@@ -27,7 +27,7 @@ from appliance.failover.moving import (
     staying,
 )
 from appliance.territory.implicit import is_implicit
-from appliance.units import MINUTE
+from appliance.units import MINUTE, format_duration
 
 LOOK_EVERY_SECONDS = 0.5
 timeout_option = click.option(
@@ -163,7 +163,7 @@ async def _do(store: Store, plan: Plan, timeout_seconds: int, dry_run: bool) -> 
         return
     seconds = await _carry_out(store, plan, intent)
     told = {**asdict(plan), "seconds": round(seconds, 1)}
-    emit(told, f"{plan.to} writes {plan.service}, {seconds:.1f} s after the move started.")
+    emit(told, f"{plan.to} writes {plan.service}, {format_duration(seconds)} after the move started.")
     say(f"Next: {command('failover', 'status')}")
 
 
@@ -176,7 +176,8 @@ async def _evacuate(store: Store, zone: str, timeout_seconds: int, dry_run: bool
     if not dry_run:
         for plan, intent, told in zip(plans, intents, moves, strict=True):
             told["seconds"] = round(await _carry_out(store, plan, intent), 1)
-            say(f"{plan.service}: {plan.origin} -> {plan.to} in {told['seconds']} s.")
+            took = format_duration(told["seconds"])
+            say(f"{plan.service} has moved from {plan.origin} to {plan.to} in {took}.")
     text = "\n\n".join(map(text_of, plans)) if dry_run else f"{len(plans)} services have left {zone}."
     left = [f"{name} stays: {why}." for name, why in stays.items()]
     found = {"zone": zone, "moves": moves, "stays": dict(stays), **({"dry_run": True} if dry_run else {})}
@@ -230,14 +231,15 @@ async def _withdraw(store: Store, intent: Intent) -> None:
 
 
 def text_of(plan: Plan) -> str:
-    steps = "\n".join(f"  {number}. {step}" for number, step in enumerate(plan.steps, 1))
-    waits = f"for the last backup and about {plan.rto_seconds} s (RTO)."
-    if plan.rto_seconds is None:
-        waits = (
-            "until its dump is made, sent and loaded; this grows with the database and was never measured (RTO). If "
-            f"it takes more than a minute, {plan.origin} keeps serving it."
-        )
+    steps = [f"  {number}. {step}" for number, step in enumerate(plan.steps, 1)]
+    moves = f"{plan.service} moves from {plan.origin} to {plan.to}:"
+    return "\n".join((moves, *steps, f"Lost: nothing (RPO {plan.rpo_seconds} s).", _waits(plan)))
+
+
+def _waits(plan: Plan) -> str:
+    if plan.rto_seconds is not None:
+        return f"Clients wait for the last backup and about {plan.rto_seconds} s (RTO)."
     return (
-        f"{plan.service}: {plan.origin} -> {plan.to}\n{steps}\n"
-        f"Lost: nothing (RPO {plan.rpo_seconds} s). Clients wait: {waits}"
+        "Clients wait until its dump is made, sent and loaded; this grows with the database and was never measured "
+        f"(RTO). If it takes more than a minute, {plan.origin} keeps serving it."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,9 +12,15 @@ from appliance.cli.language.catalogue import Untranslated
 from appliance.cli.language.choice import ENGLISH
 from appliance.cli.options import options
 
-FINISHED = frozenset({"node init", "node accept", "backup begin", "backup accept", "territory grant", "territory sign"})
+FINISHED = frozenset(
+    {
+        *("node init", "node accept", "backup begin", "backup accept", "territory grant", "territory sign"),
+        *("failover move", "failover handback", "failover evacuate", "failover pause"),
+    }
+)
 """The commands, apart from `status` and `doctor`, all of whose own sentences are in the catalogue; a test counts."""
 STAYS_ENGLISH = "appliance.stays-english"
+_MARGIN = re.compile(r" *(?:\d+\. )?")
 
 
 @dataclass(frozen=True)
@@ -48,13 +55,13 @@ def told(text: str) -> str:
     context = click.get_current_context(silent=True)
     if context is None or context.command_path.partition(" ")[2] not in FINISHED or context.meta.get(STAYS_ENGLISH):
         return text
-    said = spoken(lambda voice: "\n".join(_line(it, voice) for it in text.split("\n")))
+    said = spoken(lambda voice: "\n".join(line_in(it, voice) for it in text.split("\n")))
     context.meta[STAYS_ENGLISH] = said == text
     return said
 
 
-def _line(line: str, voice: Voice) -> str:
-    """A command to type has no language; what is indented stays so."""
-    words = line.lstrip()
-    margin = line[: len(line) - len(words)]
+def line_in(line: str, voice: Voice) -> str:
+    """`line` by `voice`: a command to type has no language; what is indented or numbered stays so."""
+    margin = found[0] if (found := _MARGIN.match(line)) else ""
+    words = line[len(margin) :]
     return line if not words or (margin and words.startswith("appliance ")) else margin + voice.say(words)

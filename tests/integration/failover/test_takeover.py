@@ -262,7 +262,7 @@ async def _empty(world: FailoverWorld) -> None:
 def test_a_planned_move_refuses_no_write_and_loses_none(begin: Begin) -> None:
     world = begin("local-first")
     told = world.node(STANDBY).cli("failover", "move", SERVICE, STANDBY, "--dry-run").stdout.decode()
-    assert "docs-a: commune-a -> hermitage" in told
+    assert "docs-a moves from commune-a to hermitage:" in told
     assert "Lost: nothing" in told
     written = Client(world)
     written.start()

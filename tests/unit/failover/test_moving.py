@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from appliance.cli.failover.move import text_of
+from appliance.cli.language.choice import FRENCH
+from appliance.cli.language.spoken import line_in, spoken
 from appliance.coordination.port import Intent, LeaseHolder, Owner, ServiceRecord
 from appliance.errors import ApplianceError, NotFound, Refused
 from appliance.failover.moving import View, check_settled, evacuation, last_holder_of, plan_move, staying
@@ -37,13 +39,23 @@ def test_a_plan_says_from_whom_to_whom_and_that_nothing_is_lost() -> None:
     assert (plan.origin, plan.to, plan.rpo_seconds) == (HOME, STANDBY, 0)
     assert plan.steps[0].startswith("commune-a holds the writes of clients")
     assert plan.steps[-1].startswith("hermitage continues the repository")
-    assert "wait: for the last backup and about 8 s (RTO)." in text_of(plan)
+    assert "Clients wait for the last backup and about 8 s (RTO)." in text_of(plan)
 
 
 def test_how_long_a_database_takes_to_be_loaded_is_not_made_up() -> None:
     plan = plan_move(view(service=replace(PLAN.service("docs-a"), kind="postgresql")), STANDBY)
     assert plan.rto_seconds is None
-    assert "wait: until its dump is made, sent and loaded; this grows with the database" in text_of(plan)
+    assert "Clients wait until its dump is made, sent and loaded; this grows with the database" in text_of(plan)
+
+
+@pytest.mark.parametrize("kind", ["files", "postgresql"])
+def test_a_plan_is_said_wholly_in_french(kind: str) -> None:
+    text = text_of(plan_move(view(service=replace(PLAN.service("docs-a"), kind=kind)), STANDBY))
+    said = spoken(lambda voice: "\n".join(line_in(it, voice) for it in text.split("\n")), FRENCH).split("\n")
+    assert said[0] == "docs-a passe de commune-a à hermitage\u00a0:"
+    assert said[2] == "  2. commune-a l'arrête, signe son abandon et rend le bail"
+    assert said[5] == "Perdu\u00a0: rien (RPO 0 s)."
+    assert said[6].startswith("Les postes attendent")
 
 
 MIRROR = replace(PLAN.service("docs-a"), policy="mirror")
