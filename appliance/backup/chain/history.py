@@ -87,13 +87,14 @@ class History:
         return (name for file in {_file_of(it) for it in names} for name in self._index_of(file))
 
     def sharing(self, epoch: str, folders: Iterable[str]) -> tuple[str, ...]:
-        """The names that share their number with another one, of those of `epoch`, five digits, here and in `folders`.
+        """The names that share their number with another one, of those of `epoch`, five digits, here or in `folders`.
 
         A file is read again only once it, or the names in `folders` of its numbers, are others.
         """
-        beside: dict[str, list[str]] = {file: [] for file in self._files() if file[: len(epoch)] == epoch}
+        beside: dict[str, list[str]] = {file: [] for file in self._files() if file.startswith(epoch)}
         for name in folders:
-            beside.setdefault(_file_of(name), []).append(name)
+            if name.startswith(epoch):
+                beside.setdefault(_file_of(name), []).append(name)
         paths = {self.folder / file: tuple(names) for file, names in sorted(beside.items())}
         return tuple(it for path, names in paths.items() for it in _sharing_in(path, _mark(path), names))
 

@@ -24,8 +24,6 @@ from appliance.trust.generation import FORMATS
 from appliance.trust.signed import SHA256
 from appliance.trust.still.statement import FORMAT_MAX
 
-EPOCH_LENGTH = 5
-"""The part of a generation's name that gives its epoch."""
 PROOFS_MAX = 64
 SIDES_MAX = 16
 UNREADABLE = ""
@@ -88,9 +86,8 @@ def forks_here(node: Node, service: str, replica: Replica) -> tuple[str, ...]:
     """As `open_forks` of all that `replica` knows without the sides that acts passed over; what years left is not read
     again."""
     newest = next((it.name for it in replica.newest_first()), "")
-    epoch = max((newest, *replica.history.newest(1)))[:EPOCH_LENGTH]
-    folders = (it for it in replica.folders() if it[:EPOCH_LENGTH] == epoch)
-    names = replica.history.sharing(epoch, folders)
+    epoch = max((newest, *replica.history.newest(1))).partition(".")[0]
+    names = replica.history.sharing(epoch, replica.folders())
     stored = [found for name in names if (found := replica.find(name))]
     over = passed_over(node, service) if stored else frozenset()
     return tuple(open_forks([item for item in stored if item.name not in over]))
