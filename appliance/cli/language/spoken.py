@@ -20,7 +20,7 @@ FINISHED = frozenset(
 )
 """The commands, apart from `status` and `doctor`, all of whose own sentences are in the catalogue; a test counts."""
 STAYS_ENGLISH = "appliance.stays-english"
-_MARGIN = re.compile(r" *(?:\d+\. )?")
+_MARGIN = re.compile(r"^ *(?:\d+\. )?")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,6 @@ def told(text: str) -> str:
 
 def line_in(line: str, voice: Voice) -> str:
     """`line` by `voice`: a command to type has no language; what is indented or numbered stays so."""
-    margin = found[0] if (found := _MARGIN.match(line)) else ""
-    words = line[len(margin) :]
+    words = _MARGIN.sub("", line)
+    margin = line[: len(line) - len(words)]
     return line if not words or (margin and words.startswith("appliance ")) else margin + voice.say(words)
