@@ -161,9 +161,9 @@ class Pool:
         if path.is_mount():
             _run("umount", str(path))
         if path.is_dir():
-            # A removal that was ended half-way leaves read-only snapshots in plain folders.
-            for inner in reversed([*btrfs.subvolumes(path)]):
-                btrfs.delete(inner)
+            if self.backend == BTRFS:  # a removal that was ended half-way leaves read-only snapshots in plain folders
+                for inner in reversed([*btrfs.subvolumes(path)]):
+                    btrfs.delete(inner)
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
