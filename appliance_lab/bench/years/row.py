@@ -49,22 +49,22 @@ class Life:
         """CPU seconds of each of WORKS, in an order in which each finds what it needs."""
         return {
             "run": self._run,
-            "exchange": partial(self._typed, (BLIND,), "vault", "exchange", SERVICE),
+            "exchange": partial(self._typed, STANDBY, (BLIND,), "vault", "exchange", SERVICE),
             "ahead": self._ahead,
             "look": partial(_own_cpu, self._look, LOOKS),
             "thorough": partial(_own_cpu, partial(self._look, thorough=True)),
-            "status": partial(self._typed, (), "status"),
-            "doctor": partial(self._typed, (), "doctor"),
+            "status": partial(self._typed, STANDBY, (), "status", check=False),
+            "doctor": partial(self._typed, STANDBY, (), "doctor", check=False),
         }
 
     def _run(self) -> float:
         (self.years.documents / "0.txt").write_text(f"{time.monotonic_ns()}\n" * 100)
-        home, peers = self.years.process(ORIGIN), [self.years.process(it) for it in HOLDERS]
-        return cost(peers, partial(home.cli, "backup", "run", SERVICE)).less(cost(peers, lambda: None)).cpu_seconds
+        return self._typed(ORIGIN, HOLDERS, "backup", "run", SERVICE)
 
-    def _typed(self, listen: tuple[str, ...], *words: str) -> float:
+    def _typed(self, node: str, listen: tuple[str, ...], *words: str, check: bool = True) -> float:
+        """A command at `node`, with the sessions at the nodes that `listen`. No agent runs, as `status` says."""
         hosts = [self.years.process(it) for it in listen]
-        typed = partial(self.years.process(STANDBY).cli, *words, check=False)
+        typed = partial(self.years.process(node).cli, *words, check=check)
         return cost(hosts, typed).less(cost(hosts, lambda: None)).cpu_seconds
 
     def _ahead(self) -> float:
@@ -90,13 +90,13 @@ def old(bench: Bench) -> tuple[Figure, ...]:
         f"generations of each other one; made in {time.monotonic() - began:.0f} s, {_stored(aged.years.root)}",
     )
     fresh = Life(make_years(bench.work / "young", Span(young, young // OF_OTHERS, 1, services=services)))
-    for life in (aged, fresh):  # what a program that runs for long reads once
-        life.works()["look"]()
+    sides = {"old": aged.works(), "young": fresh.works()}
+    for works in sides.values():  # what a program that runs for long reads once
+        works["look"]()
     spent: dict[tuple[str, str], list[float]] = {}
     for number in bench.runs("an old territory and a young one"):
         for work in WORKS:
-            legs = {"old": aged.works()[work], "young": fresh.works()[work]}
-            for side, seconds in in_turns(number, legs):
+            for side, seconds in in_turns(number, {side: works[work] for side, works in sides.items()}):
                 spent.setdefault((work, side), []).append(seconds)
     for life in (aged, fresh):
         life.years.wipe()
