@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from pathlib import PurePosixPath
 
 import pytest
 from reportlab.pdfgen import canvas
@@ -25,6 +26,8 @@ PERSON = "marie.dupont"
 STATE = "/srv/appliance/node"
 PEOPLE_SECONDS_MAX = LONG * 180.0
 CURL_TIMED_OUT = 28
+CRASHES = "/run/systemd/system/appliance-portal.service.d/crashes.conf"
+SEEN_SECONDS_MAX = LONG * 60.0
 HIDDEN = (f"{STATE}/keys", f"{STATE}/services", "/srv/appliance/vault", "/srv/shares", "/var/lib/appliance")
 
 pytestmark = [pytest.mark.root, pytest.mark.xdist_group("lab"), pytest.mark.timeout(900)]
@@ -81,6 +84,30 @@ def test_the_pages_see_neither_keys_nor_shares(context: StoryContext, codes: lis
         "/etc/passwd",
     ):
         assert "Read-only file system" in context.refused(ORIGIN, *inside, "env", "LC_ALL=C", "touch", place)
+
+
+def test_pages_that_end_each_time_they_are_started_are_told_until_they_answer_again(
+    context: StoryContext, codes: list[str]
+) -> None:
+    context.did(ORIGIN, "mkdir", "--parents", str(PurePosixPath(CRASHES).parent))
+    context.did(ORIGIN, f"cat >{CRASHES}", stdin=b"[Service]\nExecStart=\nExecStart=/bin/false\n")
+    context.did(ORIGIN, "systemctl", "daemon-reload")
+    context.did(ORIGIN, "systemctl", "stop", "appliance-portal.service")
+    assert not first_page(context)
+    with waiting("a third start of the pages", SEEN_SECONDS_MAX) as done:
+        while not done(b"ends each time it is started" in context.ssh(ORIGIN, "appliance", "doctor").stdout):
+            first_page(context)
+    context.did(ORIGIN, "rm", CRASHES)
+    context.did(ORIGIN, "systemctl", "daemon-reload")
+    with waiting("the pages again", SEEN_SECONDS_MAX) as done:
+        while not done(first_page(context)):
+            pass
+
+
+def first_page(context: StoryContext) -> bool:
+    """Whether a browser at the node itself gets the first page."""
+    asked = ("curl", "--silent", "--insecure", "--max-time", "20", "--output", "/dev/null", "https://127.0.0.1/")
+    return run(netns.inside(context.lab.plan.node(ORIGIN).namespace, asked), timeout_seconds=300).exit_code == 0
 
 
 def test_nobody_asks_from_another_building_or_over_the_mesh(context: StoryContext, codes: list[str]) -> None:
