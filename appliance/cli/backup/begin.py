@@ -125,17 +125,19 @@ def _say_next(node: Node, taken: Grant) -> None:
     service = taken.service
     if taken.previous:
         former = chain_of(node, service).grants().get(taken.previous)
-        is_new_machine = former is None or former.writer_key != taken.writer_key
-        paper = ("--recovery-sheet",) if is_new_machine and node.bundle.recovery else ()
-        say_files_come_back(node, service, *paper)
+        say_files_come_back(node, service, is_new=former is None or former.writer_key != taken.writer_key)
     say(f"Next: {command('backup', 'run', service)}")
 
 
-def say_files_come_back(node: Node, service: str, *paper: str) -> None:
-    """Propose it where none are there: a backup before them would be of none. `paper`: the option for the recovery
-    sheet, where that is needed."""
+def say_files_come_back(node: Node, service: str, *, is_new: bool = False) -> None:
+    """Propose it where none are there: a backup before them would be of none. A machine that `is_new` may have what
+    was saved since, has no sizes of before, and opens what its peers hold with the recovery sheet."""
+    paper = ("--recovery-sheet",) if is_new and node.bundle.recovery else ()
+    brings = command("restore", "all", "--service", service, "--in-place", *paper)
     if source_spec(node, service).is_emptied:
-        say(f"Next: {command('restore', 'all', '--service', service, '--in-place', *paper)}")
+        say(f"Next: {brings}")
+    elif is_new:
+        say(f"Next, if files of before are missing: {brings}")
 
 
 def say_grant(request: str, grant: str, *then: str) -> None:

@@ -261,6 +261,25 @@ def test_a_stolen_origin_gets_a_successor_that_begins_anew(territory: ProcessTer
     assert stolen.exists()
 
 
+def test_a_successor_that_finds_a_new_file_is_told_how_those_of_before_come_back(territory: ProcessTerritory) -> None:
+    """Somebody saved one in the folder of the service before anything was restored: it is not emptied any more."""
+    writer.run(territory.open(ORIGIN), SERVICE)
+    territory.nodes[ORIGIN].state.rename(territory.root / "stolen")
+    _revoke(territory, ORIGIN)
+    territory.nodes[ORIGIN].stop()
+    territory.add_node(ORIGIN)
+    territory.sign()
+    territory.nodes[ORIGIN].start_sshd()
+    there, request, grant = territory.nodes[ORIGIN], territory.root / "asked", territory.root / "granted"
+    there.cli("backup", "begin", SERVICE, "--out", str(request))
+    grant.write_bytes(territory.grant(request.read_bytes(), ORIGIN))
+    told = there.cli("backup", "accept", SERVICE, str(grant)).stderr.decode()
+    lines = [it for it in told.splitlines() if it.startswith("Next")]
+    assert lines[0].startswith("Next, if files of before are missing: appliance ")
+    assert lines[0].endswith(f" restore all --service {SERVICE} --in-place")
+    assert lines[1].endswith(f" backup run {SERVICE}")
+
+
 def test_a_bundle_that_forgets_a_revocation_or_brings_its_keys_back_is_refused(territory: ProcessTerritory) -> None:
     members = dict(territory.members)
     _revoke(territory, STANDBY)
