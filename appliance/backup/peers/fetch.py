@@ -19,7 +19,7 @@ from appliance.backup.chain.chain import Chain, Sealed, chain_of
 from appliance.backup.chain.grants import granters_of
 from appliance.backup.chain.proven import FETCHED, Proven
 from appliance.backup.peers.conversation import Conversation, Head, Lines, connect
-from appliance.backup.peers.local_reuse import reuse_local
+from appliance.backup.peers.local_reuse import lacking
 from appliance.backup.peers.shown import read_shown
 from appliance.backup.vault.evidence import read_stored_header
 from appliance.backup.vault.header_parts import read_headers
@@ -112,8 +112,8 @@ def fetch(
         make_private_folder(folder)
         entries = tuple(it for it in sealed.entries if paths is None or it.path in paths)
         proven = Proven(node, service, empty=paths is not None)
-        placed = reuse_local(node, service, entries, folder, proven)
-        _receive_files(conversation.channel, tuple(it for it in entries if it.path not in placed), folder, proven)
+        missing = lacking(node, service, entries, folder, proven)
+        _receive_files(conversation.channel, missing, folder, proven)
         conversation.channel.write_frame({"done": True})
     if paths is None:
         proven.save(FETCHED, entries)
@@ -128,12 +128,11 @@ def _take_held(node: Node, service: str, name: str, folder: Path, chain: Chain |
 
 def _take_here(node: Node, service: str, sealed: Sealed, folder: Path, own: Path | None = None) -> Sealed:
     proven = Proven(node, service)
-    placed = reuse_local(node, service, sealed.entries, make_private_folder(folder), proven, own)
-    others = (entry for entry in sealed.entries if entry.path not in placed)
-    wrong = [entry.path for entry in others if _offset(folder / entry.path, entry, proven) is not None]
+    missing = lacking(node, service, sealed.entries, make_private_folder(folder), proven, own)
     proven.save(FETCHED, sealed.entries)
-    if wrong:
-        raise IntegrityError(f"{wrong[0]} is corrupt or missing here.", remedy="Repair it: `appliance vault repair`.")
+    if missing:
+        what = f"{missing[0].path} is corrupt or missing here."
+        raise IntegrityError(what, remedy="Repair it: `appliance vault repair`.")
     return sealed
 
 
@@ -188,20 +187,19 @@ def _read_generation(conversation: Conversation, service: str, asked: str | None
 
 
 def _receive_files(channel: Channel, entries: tuple[Entry, ...], folder: Path, proven: Proven) -> None:
+    """Take the files of `entries`, each content once."""
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.sha256, entry)
-    offsets = ((entry, _offset(folder / entry.path, entry, proven)) for entry in first.values())
-    wanted = [(entry, offset) for entry, offset in offsets if offset is not None]
+    wanted = [(entry, _offset(folder / entry.path, entry)) for entry in first.values()]
     wrong_starts = _receive_wanted(channel, wanted, folder)
     _receive_wanted(channel, [(entry, 0) for entry in wrong_starts], folder)
-    for entry, _ in wanted:
-        proven.learn(FETCHED, entry, folder / entry.path)
     for entry in entries:
-        if not (folder / entry.path).exists():
-            (folder / entry.path).parent.mkdir(parents=True, exist_ok=True)
-            os.link(folder / first[entry.sha256].path, folder / entry.path)
-            proven.learn(FETCHED, entry, folder / entry.path)
+        path = folder / entry.path
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.link(folder / first[entry.sha256].path, path)
+        proven.learn(FETCHED, entry, path)
 
 
 def _receive_wanted(channel: Channel, wanted: Sequence[tuple[Entry, int]], folder: Path) -> list[Entry]:
@@ -211,14 +209,9 @@ def _receive_wanted(channel: Channel, wanted: Sequence[tuple[Entry, int]], folde
     return [entry for entry, offset in wanted if not _receive_file(channel, entry, offset, folder)]
 
 
-def _offset(path: Path, entry: Entry, proven: Proven) -> int | None:
-    """From which byte a file is still wanted; None when it is whole."""
+def _offset(path: Path, entry: Entry) -> int:
+    """From which byte a file is still wanted."""
     partial = path.with_name(path.name + ".part")
-    if path.exists():
-        with contextlib.suppress(OSError):  # what cannot be read is as lost as what is wrong
-            if proven.is_right(FETCHED, entry, path):
-                return None
-        path.unlink()
     return min(partial.stat().st_size, entry.size) if partial.exists() else 0
 
 

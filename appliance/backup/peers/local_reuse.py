@@ -18,6 +18,29 @@ from appliance.node.handle import Node
 from appliance.trust.generation import Entry
 
 
+def lacking(
+    node: Node, service: str, entries: tuple[Entry, ...], folder: Path, proven: Proven, sealed: Path | None = None
+) -> tuple[Entry, ...]:
+    """Return those of `entries` whose file is neither in `folder` nor on this machine; the others lie there then.
+
+    Files there may be of another repository of the service, whose segments have the same numbers: each is proven, and
+    goes if it is wrong.
+    """
+    for entry in entries:
+        path = folder / entry.path
+        if path.exists() and not _is_readable_and_right(path, entry, proven):
+            path.unlink()
+    reuse_local(node, service, entries, folder, proven, sealed)
+    return tuple(entry for entry in entries if not (folder / entry.path).exists())
+
+
+def _is_readable_and_right(path: Path, entry: Entry, proven: Proven) -> bool:
+    try:
+        return proven.is_right(FETCHED, entry, path)
+    except OSError:
+        return False  # what cannot be read is as lost as what is wrong
+
+
 def reuse_local(
     node: Node, service: str, entries: Iterable[Entry], folder: Path, proven: Proven, sealed: Path | None = None
 ) -> frozenset[str]:

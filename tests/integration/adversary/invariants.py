@@ -220,7 +220,7 @@ def key_holders_fetch_what_was_acknowledged(scene: Scene) -> None:
 def _fetch(scene: Scene, reader: str, holder: str, name: str) -> None:
     into = scene.town.work / "fetched"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("appliance.backup.peers.fetch.reuse_local", lambda *_: frozenset())
+        patch.setattr("appliance.backup.peers.local_reuse.reuse_local", lambda *_: frozenset())
         try:
             fetch(scene.node(reader), SERVICE, holder, name, into)
         except ApplianceError as error:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,13 +25,14 @@ from appliance.backup.peers.safety import judge
 from appliance.backup.vault.store import Replica
 from appliance.backup.writer import writer
 from appliance.borg.client import Borg
-from appliance.borg.folder import repository_id
+from appliance.borg.folder import SEGMENT_BYTES, repository_id
 from appliance.errors import ApplianceError, Refused
 from appliance.escrow.envelopes import read_key
 from appliance.host.command import run
 from appliance.membership import renew
 from appliance.node.handle import Node
 from appliance.trust.bundle import read_bundle
+from appliance.units import MIB
 from appliance_lab.checkout import appliance_argv, code_folder
 from appliance_lab.processes.territory import ProcessTerritory
 
@@ -151,6 +153,23 @@ def test_what_was_sealed_before_stays_readable_here_and_is_written_no_more(terri
     heads = survey(node, SERVICE, (BLIND,)).heads
     assert [short_name(name) for name in sorted(heads[0].held)] == ["2.1", "4.1"]
     assert {path.name for path in node.service(SERVICE).root.glob("replaced-*")} == {"replaced-key", "replaced-4"}
+
+
+def test_segments_of_the_former_repository_spoil_no_restore_of_the_new_one(
+    territory: ProcessTerritory, documents: Path
+) -> None:
+    """Their numbers are the same, and so is the content of those that only commit; a file larger than a segment has
+    the new repository commit at other numbers."""
+    for _ in range(3):
+        last = writer.run(territory.open(ORIGIN), SERVICE)
+    _revoke(territory, STANDBY)
+    node = _renew(territory)
+    (documents / "plans.tif").write_bytes(os.urandom(SEGMENT_BYTES + MIB))
+    for _ in range(2):
+        newest = writer.run(node, SERVICE)
+    for done, archives in ((last, 3), (newest, 2)):
+        opened = open_best(node, SERVICE, f"generation:{done.sealed.header.id}")
+        assert len(Borg(opened.repository).archives()) == archives
 
 
 def test_a_cut_at_any_step_is_ended_by_the_same_command(territory: ProcessTerritory) -> None:

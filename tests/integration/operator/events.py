@@ -43,10 +43,14 @@ def a_box_restarts(town: Town, operator: Operator, name: str, draw: Random) -> N
 
 
 def _switch_on(node: ProcessNode) -> None:
-    """One that stands there empty, since a theft or a fire in the same night, has nothing to start."""
-    if node.layout.identity.exists():
+    """One that stands there since a theft or a fire in the same night, without a bundle yet, has nothing to start."""
+    if _is_set_up(node):
         node.start_sshd()
         node.start_agent()
+
+
+def _is_set_up(node: ProcessNode) -> bool:
+    return node.layout.bundle.exists() and node.layout.run.is_dir()
 
 
 def the_power_fails(town: Town, operator: Operator, name: str, draw: Random) -> None:
@@ -61,7 +65,7 @@ def a_line_is_cut(town: Town, operator: Operator, name: str, draw: Random) -> No
     """Nobody reaches `name` while the others go on; its own agent does not know."""
     node = town.nodes[name]
     node.kill()
-    if node.layout.identity.exists():
+    if _is_set_up(node):
         node.start_agent()
     for service, origin in town.origins().items():
         town.write_an_act(service)

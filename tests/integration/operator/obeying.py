@@ -74,17 +74,25 @@ class Operator:
         return [typed for typed, _ in seen if typed], [it for _, waits in seen for it in waits]
 
     def obey(self, found: Iterable[Iterable[Proposal]]) -> None:
-        """Carry out what was found and what that prints in its turn; what was typed in this round is not repeated."""
-        answers, done = [deque(it) for it in found], set[Proposal]()
+        """Carry out what was found and what that prints in its turn.
+
+        What was typed in this round is repeated only when something new was brought since: to a box what the key holder
+        made, to the key holder the keys of a box.
+        """
+        answers, done = [deque(it) for it in found], set[tuple[Proposal, int]]()
+        made = collected = 0
         while answers := [it for it in answers if it]:
             answer = next((it for it in answers if it[0].place != KEY_HOLDER), answers[0])
             it = answer.popleft()
-            if it in done:
+            typed = it, collected if it.place == KEY_HOLDER else made
+            if typed in done:
                 continue
-            done.add(it)
+            done.add(typed)
             if len(done) > TYPED_MAX:
                 raise Stuck(f"one command leads to the next without an end, at last {it}")
             answers.append(deque(self._carry_out(it)))
+            made += it.place == KEY_HOLDER
+            collected += bool(it.out)
 
     def _carry_out(self, it: Proposal) -> list[Proposal]:
         said = self.places.type_at(it)

@@ -88,6 +88,7 @@ class Answering:
 
 
 RUN = Proposal("commune-a", ("appliance", "backup", "run", "docs-a"))
+SIGN = Proposal(KEY_HOLDER, ("appliance", "territory", "sign", "."))
 
 
 def test_a_proposal_that_cannot_be_carried_out_is_found() -> None:
@@ -100,6 +101,26 @@ def test_what_another_process_does_just_now_is_left_to_the_next_look() -> None:
     pauses: list[float] = []
     Operator(Answering(busy), pauses.append).obey([[RUN]])
     assert len(pauses) == 1
+
+
+class Signing(Answering):
+    """The key holder signs a bundle anew, for every node; `typed` are all commands in their order."""
+
+    def __init__(self) -> None:
+        super().__init__(Said(0))
+        self.typed: list[Proposal] = []
+
+    def type_at(self, proposal: Proposal) -> Said:
+        self.typed.append(proposal)
+        return Said(0, err="Next, on every node: appliance node accept bundle") if proposal == SIGN else self.said
+
+
+def test_a_bundle_that_was_signed_anew_is_accepted_again_and_once() -> None:
+    accepts = [Proposal(it, ("appliance", "node", "accept", "bundle")) for it in NODES]
+    places = Signing()
+    Operator(places).obey([[*accepts, SIGN], [SIGN], [RUN, RUN]])
+    assert sorted(map(str, places.typed)) == sorted(map(str, [*accepts, RUN, SIGN, *accepts]))
+    assert places.typed[-2:] == accepts
 
 
 def test_a_proposal_that_comes_back_after_it_was_carried_out_is_a_circle() -> None:

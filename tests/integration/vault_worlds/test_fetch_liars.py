@@ -115,6 +115,25 @@ def test_the_wrong_start_of_a_file_that_a_peer_left_spoils_it_at_no_other(
     }
 
 
+@pytest.mark.parametrize("name", [ORIGIN, STANDBY])
+def test_segments_of_another_repository_that_lie_in_the_folder_are_replaced(
+    world: World, name: str, tmp_path: Path
+) -> None:
+    """The second of two with the same content, as those of a commit, was left: borg then found no commit, and the
+    generation had no archive."""
+    for number in (10, 11):
+        (world.vaults.open(ORIGIN).service(SERVICE).repository / f"data/0/{number}").write_bytes(b"a commit")
+    world.run(ORIGIN)
+    node, folder = world.vaults.open(name), tmp_path / "fetched"
+    sealed, _ = fetch_newest(node, SERVICE, folder)
+    segments = [it for it in sealed.entries if it.path.startswith("data/")]
+    for it in segments:
+        (folder / it.path).unlink()
+        (folder / it.path).write_bytes(b"of another repository")
+    fetch_newest(node, SERVICE, folder)
+    assert [it.path for it in segments if sha256_file(folder / it.path) != it.sha256] == []
+
+
 def test_the_wrong_start_of_a_blob_that_a_peer_left_spoils_no_repair(world: World) -> None:
     node, replica = world.vaults.open(STANDBY), world.vaults.holding(STANDBY)
     blob = next(iter(replica.blobs()))
