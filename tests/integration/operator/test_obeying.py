@@ -104,7 +104,7 @@ def test_what_another_process_does_just_now_is_left_to_the_next_look() -> None:
 
 
 class Signing(Answering):
-    """The key holder signs a bundle anew, for every node; `typed` are all commands in their order."""
+    """The key holder signs a bundle again, for every node; `typed` are all commands in their order."""
 
     def __init__(self) -> None:
         super().__init__(Said(0))
@@ -115,7 +115,7 @@ class Signing(Answering):
         return Said(0, err="Next, on every node: appliance node accept bundle") if proposal == SIGN else self.said
 
 
-def test_a_bundle_that_was_signed_anew_is_accepted_again_and_once() -> None:
+def test_a_bundle_that_was_signed_again_is_accepted_again_and_once() -> None:
     accepts = [Proposal(it, ("appliance", "node", "accept", "bundle")) for it in NODES]
     places = Signing()
     Operator(places).obey([[*accepts, SIGN], [SIGN], [RUN, RUN]])
