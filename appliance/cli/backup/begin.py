@@ -121,22 +121,29 @@ def accept(service: str | None, grant: Path | None, folder: Path | None, dry_run
 
 
 def _say_next(node: Node, taken: Grant) -> None:
-    """A service that starts over on a new machine has its files at its peers."""
+    """A service that starts over on a new machine has its files at its peers, and its former key on the sheet alone."""
     service = taken.service
     if taken.previous:
-        former = chain_of(node, service).grants().get(taken.previous)
-        say_files_come_back(node, service, is_new=former is None or former.writer_key != taken.writer_key)
+        is_sealed = is_new_machine(node, service) and node.bundle.recovery
+        say_files_come_back(node, service, *(("--recovery-sheet",) if is_sealed else ()))
     say(f"Next: {command('backup', 'run', service)}")
 
 
-def say_files_come_back(node: Node, service: str, *, is_new: bool = False) -> None:
-    """Propose it where none are there: a backup before them would be of none. A machine that `is_new` may have what
-    was saved since, has no sizes of before, and opens what its peers hold with the recovery sheet."""
-    paper = ("--recovery-sheet",) if is_new and node.bundle.recovery else ()
+def is_new_machine(node: Node, service: str) -> bool:
+    """Whether another machine wrote the service before it was granted to this one."""
+    grants = chain_of(node, service).grants()
+    newest = grants[max(grants)]
+    former = grants.get(newest.previous)
+    return former is None or former.writer_key != newest.writer_key
+
+
+def say_files_come_back(node: Node, service: str, *paper: str) -> None:
+    """Propose it where none are there: a backup before them would be of none. A new machine may have what was saved
+    since, and then nobody but a person sees what is missing. `paper`: the option for the recovery sheet."""
     brings = command("restore", "all", "--service", service, "--in-place", *paper)
     if source_spec(node, service).is_emptied:
         say(f"Next: {brings}")
-    elif is_new:
+    elif is_new_machine(node, service):
         say(f"Next, if files of before are missing: {brings}")
 
 

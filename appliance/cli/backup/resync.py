@@ -197,6 +197,8 @@ def _take_all(node: Node, folder: Path, paper: bool, dry_run: bool) -> int | Non
     sentences = {name: str(error) for name, error in failed.items()}
     lines = [*map(_continued_text, done), *(f"{name}: {sentence}" for name, sentence in sentences.items())]
     emit({"grants": done, "failed": sentences}, "\n".join(lines))
+    for shown in done:
+        say_files_come_back(node, shown["service"])
     say(f"Next: {command('status')}")
     return list(failed.values())[-1].exit_code if failed else None
 

@@ -76,7 +76,8 @@ def test_who_is_overtaken_says_so_until_it_goes_on_from_the_last_good_generation
     assert asked["generation"] == "2.2"
     grant = tmp_path / "grant"
     grant.write_bytes(emptied.grant(request.read_bytes(), ORIGIN))
-    type_at(emptied, ORIGIN, "backup", "resync", SERVICE, "--grant", str(grant))
+    continued = emptied.nodes[ORIGIN].cli("backup", "resync", SERVICE, "--grant", str(grant)).stderr.decode()
+    assert "files of before" not in continued, "the machine is the same, and has them"
     assert type_at(emptied, ORIGIN, "backup", "run", SERVICE)["generation"] == "4.1"
     assert status_of(emptied, ORIGIN, "written")["state"] == "ok"
     assert status_of(emptied, STANDBY, "held")["state"] == "ok", "the newest is whole again"
@@ -111,7 +112,8 @@ def test_a_writer_that_holds_the_service_finds_it_in_its_exchange(territory: Pro
     request, grant = tmp_path / "request", tmp_path / "grant"
     type_at(territory, STANDBY, "backup", "resync", SERVICE, "--request", str(request))
     grant.write_bytes(territory.grant(request.read_bytes(), STANDBY))
-    type_at(territory, STANDBY, "backup", "resync", SERVICE, "--grant", str(grant))
+    continued = territory.nodes[STANDBY].cli("backup", "resync", SERVICE, "--grant", str(grant)).stderr.decode()
+    assert "Next, if files of before are missing: " in continued
     assert exchange(territory.open(STANDBY), SERVICE).forks == ()
     assert not list(territory.nodes[STANDBY].layout.last_seen.glob("*.overtaken"))
     thief = open_node(steal(territory.nodes[STANDBY].state, tmp_path / "stolen"))

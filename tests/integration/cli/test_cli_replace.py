@@ -145,6 +145,9 @@ def test_one_service_that_takes_the_paper_stops_no_other_that_was_granted(
     assert ended.exit_code == 8
     assert [it["service"] for it in taken["grants"]] == [SERVICE]
     assert "add --recovery-sheet" in taken["failed"]["registre"]
+    told = ended.stderr.decode()
+    assert "Next, if files of before are missing: " in told
+    assert f" restore all --service {SERVICE} --in-place\n" in told
 
     words = ("--json", "escrow", "import-keys", "--recovery-sheet")
     typed = territory.nodes[NODE].cli(*words, stdin=paper.secret.reveal(), check=False)

@@ -58,6 +58,10 @@ class Boxes:
         """Do what the sentence asks of a person, and return what that person types then; None: it is waited for."""
         return None
 
+    def is_seen(self, condition: str, place: str) -> bool:
+        """Whether a person at `place` sees that the condition holds, such as "if files of before are missing"."""
+        return False
+
     def _run(self, place: str, words: tuple[str, ...]) -> Said:
         environment = {"PYTHONPATH": str(code_folder())}
         if place != KEY_HOLDER:

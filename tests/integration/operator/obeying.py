@@ -33,6 +33,7 @@ class Places(Protocol):
     def type_at(self, proposal: Proposal) -> Said: ...
     def goes_on(self, name: str) -> Said: ...
     def acted(self, said: str) -> list[Proposal] | None: ...
+    def is_seen(self, condition: str, place: str) -> bool: ...
 
 
 class Operator:
@@ -96,7 +97,7 @@ class Operator:
 
     def _carry_out(self, it: Proposal) -> list[Proposal]:
         said = self.places.type_at(it)
-        then = list(proposals(said, it.place, self.places.nodes))
+        then = list(proposals(said, it.place, self.places.nodes, self.places.is_seen))
         if said.is_done:
             self._last[it] = self._looks
             self._successes[it] += 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 KEY_HOLDER = "key holder"
@@ -53,8 +53,17 @@ class Said:
         return self.code in TOLD
 
 
-def proposals(said: Said, here: str, nodes: Collection[str]) -> Iterator[Proposal]:
-    """Return what a command that was typed at `here` says to type next, in its order."""
+def nothing_is_seen(condition: str, place: str) -> bool:
+    return False
+
+
+def proposals(
+    said: Said, here: str, nodes: Collection[str], is_seen: Callable[[str, str], bool] = nothing_is_seen
+) -> Iterator[Proposal]:
+    """Return what a command that was typed at `here` says to type next, in its order.
+
+    `is_seen`: whether a person at that place sees that a condition such as "if files are missing" holds.
+    """
     if not said.is_done:
         yield from (_made(here, line) for line in QUOTED.findall(said.err))
         return
@@ -62,7 +71,7 @@ def proposals(said: Said, here: str, nodes: Collection[str]) -> Iterator[Proposa
         if found := LINE.match(line):
             about = found["about"] or "here"
             is_new = about.startswith("if ") and about.endswith(" is new")
-            if is_new or not CERTAIN.match(about):
+            if is_new or not CERTAIN.match(about) or is_seen(about, here):
                 for place in _places(about, here, nodes):
                     yield _made(place, found["command"], tried=is_new)
 

@@ -70,6 +70,13 @@ def test_lines_of_a_command_become_proposals_with_their_places() -> None:
     ]
 
 
+def test_a_condition_is_left_to_the_person_who_sees_whether_it_holds() -> None:
+    said = Said(0, err="Next, if files of before are missing: appliance restore all --service a --in-place\n")
+    assert list(proposals(said, "commune-a", NODES)) == []
+    (found,) = proposals(said, "commune-a", NODES, lambda condition, place: condition.endswith("are missing"))
+    assert found.argv[1:3] == ("restore", "all")
+
+
 class Answering:
     """Places that answer as they are told."""
 
@@ -85,6 +92,9 @@ class Answering:
 
     def acted(self, said: str) -> list[Proposal] | None:
         return None
+
+    def is_seen(self, condition: str, place: str) -> bool:
+        return False
 
 
 RUN = Proposal("commune-a", ("appliance", "backup", "run", "docs-a"))

@@ -26,7 +26,7 @@ from appliance_lab.processes.node import ProcessNode, free_ports
 from appliance_lab.processes.territory import ProcessTerritory
 from tests.integration.cli.typed import ADDRESS, write_plan
 from tests.integration.operator.boxes import Boxes, may_start_sshd
-from tests.integration.operator.printed import KEY_HOLDER, Proposal, Said
+from tests.integration.operator.printed import KEY_HOLDER, QUOTED, Proposal, Said
 from tests.waiting import wait_until
 
 SERVICE = "docs-a"
@@ -37,6 +37,11 @@ QUOTA = "40M"
 SMALL = {"size": "4M", "change_per_day": "100K", "quota": QUOTA}
 SIGN = ("appliance", "territory", "sign", ".", "--key", "territory", "--previous", "bundle", "--out", "bundle")
 """The line of the pages that the key holder types after a change of territory.yml."""
+
+
+MISSING = "if files of before are missing"
+LOST = "If its files were lost"
+"""The conditions that a person can judge who looks into the folder of a service."""
 
 
 class Lost(AssertionError):
@@ -164,7 +169,18 @@ class Town(Boxes):
         if "Raise quota in territory.yml" in said:
             self.change_plan(lambda plan: [it.update(quota="400M") for it in plan["services"].values()])
             return [Proposal(KEY_HOLDER, SIGN)]
+        for service, origin in self.origins().items():
+            if LOST in said and f"--service {service} " in said and self._lacks_documents(service):
+                return [Proposal(origin, tuple(it.split())) for it in QUOTED.findall(said) if " restore all " in it]
         return None
+
+    def is_seen(self, condition: str, place: str) -> bool:
+        own = [service for service, origin in self.origins().items() if origin == place]
+        return condition == MISSING and any(map(self._lacks_documents, own))
+
+    def _lacks_documents(self, service: str) -> bool:
+        known = frozenset().union(*self.acknowledged.get(service, {}).values())
+        return not known <= acts_in(self.documents(service))
 
 
 def acts_in(folder: Path) -> frozenset[str]:
