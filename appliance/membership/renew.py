@@ -81,7 +81,10 @@ def take_renewal(node: Node, service: str, raw: bytes) -> Grant:
     layout, chain = node.service(service), chain_of(node, service)
     ended = node.bundle.revoked.ended_epoch(service)
     if grant.epoch <= ended:
-        raise Refused(f"epoch {grant.epoch} of {service} ended with a revocation.", remedy="Ask for a new grant.")
+        raise Refused(
+            f"epoch {grant.epoch} of {service} ended with a revocation.",
+            remedy=f"Ask for a new grant: `{typed.begin(service)}`.",
+        )
     with locked(layout.lock, what=f"the service {service}"):
         new = _beside(layout)
         there = new if new.repository.exists() else layout

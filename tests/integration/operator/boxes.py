@@ -31,7 +31,7 @@ class Boxes:
     nodes: Mapping[str, ProcessNode]
     words: Mapping[str, str]
     typed: list[str] = field(default_factory=list)
-    """The commands in their order, for the person who reads about a failure."""
+    """The commands in their order, and what happened, for the person who reads about a failure."""
     sheet: bytes = b""
     """The text of the recovery sheet, for the command that asks for it."""
 

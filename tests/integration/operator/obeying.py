@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable
+from itertools import dropwhile
 from typing import Protocol
 
 from tests.integration.operator.printed import KEY_HOLDER, Proposal, Said, of_status, proposals, reasons_of
@@ -59,15 +60,16 @@ class Operator:
                 return
             said = [*found, *waits]
             asked = [typed for it in dict.fromkeys(waits) if (typed := self.places.acted(it)) is not None]
-            fresh = [typed for answer in (*asked, *found) if (typed := [it for it in answer if self._is_due(it)])]
+            fresh = [typed for answer in (*asked, *found) if (typed := [*dropwhile(self._was_typed, answer)])]
             self.obey(fresh)
             if not fresh:
                 self.pause(LOOKS_EVERY_SECONDS)
         reasons = [it for name in self.places.nodes for it in reasons_of(self.places.goes_on(name))]
         raise Stuck(f"after {ROUNDS_MAX} looks it is still said: {said}; since: {reasons}")
 
-    def _is_due(self, it: Proposal) -> bool:
-        return self._looks - self._last.get(it, -AGAIN_AFTER_LOOKS) >= AGAIN_AFTER_LOOKS
+    def _was_typed(self, it: Proposal) -> bool:
+        """Return whether it was typed just now. What follows one that is typed again is typed again, too."""
+        return self._looks - self._last.get(it, -AGAIN_AFTER_LOOKS) < AGAIN_AFTER_LOOKS
 
     def look(self) -> tuple[list[list[Proposal]], list[str]]:
         """The proposals of each node that has any, and what all of them wait for."""

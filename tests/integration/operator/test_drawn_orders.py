@@ -62,7 +62,7 @@ def test_soak_of_an_operator_who_obeys(tmp_path: Path, operator_key: Path) -> No
             try:
                 done = live(town, seed, EVENTS_OF_AN_ORDER)
             except BaseException:
-                print("\n".join((*town.happened, *town.typed)))
+                print("\n".join(town.typed))
                 raise
         results.held(seed, done, time.monotonic() - began)
     print(results.write_down(DAY_SEED, SOAKED, folder=results.path.parent))
@@ -81,9 +81,12 @@ def live(town: Town, seed: str, events: int) -> str:
 
 def _happen(town: Town, operator: Operator, draw: random.Random, kind: str, target: str) -> None:
     town.happened.append(f"{kind} at {target}")
+    town.typed.append(f"\n{town.happened[-1]}")
     EVENTS[kind].happen(town, operator, target, draw)
 
 
 def _settle(town: Town, operator: Operator, draw: random.Random) -> None:
+    town.typed.append("\nit is looked what is proposed")
     operator.settle()
     town.prove(draw)
+    town.typed.append(f"\nall was proven; safe: {town.newest()}")

@@ -120,11 +120,14 @@ class Town(Boxes):
             self.write_an_act(service)
             self.save(service, origin)
             number = draw.choice(sorted(self.acknowledged[service]))
-            for each in {number, max(self.acknowledged[service], key=_order)}:
+            for each in {number, self.newest()[service]}:
                 self.bring_back(service, origin, each)
         prove_counters(open_node(it.state) for it in self.nodes.values())
         begun = [str(it) for node in self.nodes.values() for it in node.layout.keys.glob("[fn]*/*")]
         assert not begun, f"a change of keys was begun and is not ended: {begun}"
+
+    def newest(self) -> dict[str, str]:
+        return {service: max(known, key=_order) for service, known in self.acknowledged.items()}
 
     def write_an_act(self, service: str) -> None:
         self.acts += 1
