@@ -33,7 +33,7 @@ SERVICE = "docs-a"
 EVERY_SECONDS = 5
 """Between two looks of an agent."""
 ENVIRONMENT = {"APPLIANCE_AGENT_EVERY": str(EVERY_SECONDS)}
-QUOTA = "40M"
+QUOTA, RAISED = "40M", "400M"
 SMALL = {"size": "4M", "change_per_day": "100K", "quota": QUOTA}
 SIGN = ("appliance", "territory", "sign", ".", "--key", "territory", "--previous", "bundle", "--out", "bundle")
 """The line of the pages that the key holder types after a change of territory.yml."""
@@ -169,8 +169,8 @@ class Town(Boxes):
 
     def acted(self, said: str) -> list[Proposal] | None:
         """Do what the sentence asks of a person, and return what the pages say to type then; None: it is waited for."""
-        if "Raise quota in territory.yml" in said:
-            self.change_plan(lambda plan: [it.update(quota="400M") for it in plan["services"].values()])
+        if "Raise quota in territory.yml" in said and any(it["quota"] == QUOTA for it in self.plan["services"].values()):
+            self.change_plan(lambda plan: [it.update(quota=RAISED) for it in plan["services"].values()])
             return [Proposal(KEY_HOLDER, SIGN)]
         for service, origin in self.origins().items():
             if LOST in said and f"--service {service} " in said and self._lacks_documents(service):
