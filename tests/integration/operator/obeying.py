@@ -60,7 +60,7 @@ class Operator:
                 return
             said = [*found, *waits]
             asked = [typed for it in dict.fromkeys(waits) if (typed := self.places.acted(it)) is not None]
-            fresh = [typed for answer in (*asked, *found) if (typed := [*dropwhile(self._was_typed, answer)])]
+            fresh = [*asked, *(typed for answer in found if (typed := [*dropwhile(self._was_typed, answer)]))]
             self.obey(fresh)
             if not fresh:
                 self.pause(LOOKS_EVERY_SECONDS)
