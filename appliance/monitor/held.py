@@ -37,14 +37,15 @@ PROOF_LATE = 2
 NAMES_LATE_SECONDS = 2 * HOUR
 
 
-def judge_held(held: Held, view: View, now: Now) -> Judged:
+def judge_held(held: Held, view: View, now: Now, *, agent_runs: bool = False) -> Judged:
+    """The state of a copy. `agent_runs`: another replica node is asked about it without anybody's doing."""
     lock_checks = _lock_checks(held, now)
     made = tuple(name for name in checks_of("held") if name not in LOCK_CHECKS or name in lock_checks)
     # A try where nothing was sealed yet has tried nothing.
     nothing_tried = held.lock is None or held.lock.canary_seconds is None
     lacks = (LOCK_UNKNOWN,) if nothing_tried and "lock" not in lock_checks else ()
     if held.newest is None:
-        reasons = worst_first(_held_reasons(held, view, now))
+        reasons = worst_first(_held_reasons(held, view, now, agent_runs))
         what = "NOTHING WHOLE HELD" if held.damage else "NOTHING HELD YET"
         return Judged(held.service, "held", what, reasons, checks=made, lacks=lacks)
     facts = {
@@ -71,7 +72,7 @@ def judge_held(held: Held, view: View, now: Now) -> Judged:
     received = f"{kind} {held.newest}, received {format_duration(held_age(held, now))} ago"
     still = [f"unchanged {format_duration(whole_age(held, now))} ago"] if held.newest.still else []
     summary = "; ".join([*([f"it {gone}"] if gone else []), received, *still, room])
-    reasons = worst_first(_held_reasons(held, view, now))
+    reasons = worst_first(_held_reasons(held, view, now, agent_runs))
     return Judged(held.service, "held", summary, reasons, facts, made, lacks)
 
 
@@ -131,7 +132,7 @@ def _vault_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
         yield from _early_pruning_reasons(held)
 
 
-def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
+def _held_reasons(held: Held, view: View, now: Now, agent_runs: bool) -> Iterator[Reason]:
     yield from _vault_reasons(held, view, now)
     if held.newest is None:
         what = "no generation of it is whole." if held.damage else "no generation of it has arrived yet."
@@ -161,7 +162,7 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     if held.left:  # nothing new comes, and nobody is asked about it any more
         yield from failures((*CARE, "people"), held.service, view)
     else:
-        yield from _exchange_reasons(held, view, now)
+        yield from _exchange_reasons(held, view, now, agent_runs)
         yield from failures((*UPKEEP, "people", "ready"), held.service, view)
     yield from _late(
         READ_AGAIN, held.service, view, now, "See whether the agent is busy here: `appliance status`.", "reread"
@@ -169,9 +170,12 @@ def _held_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
     yield from (reason for node in held.targets for reason in failures(("replicate",), held.service, view, peer=node))
 
 
-def _exchange_reasons(held: Held, view: View, now: Now) -> Iterator[Reason]:
+def _exchange_reasons(held: Held, view: View, now: Now, agent_runs: bool) -> Iterator[Reason]:
     """The problems that the last exchange found, and other replica nodes that have not answered for long."""
     asked = view.last("exchange", held.service)
+    if agent_runs and held.targets and asked is None:
+        what = "it was not compared with the other replica nodes yet: older generations of it may be missing here."
+        yield Reason("warning", what, "Nothing to do: the agent asks them within a minute.", "held-history")
     for alarm in asked.alarms if asked else ():
         yield Reason("failed", alarm, "Tell the maintenance team: an attacker may be removing copies.", "withheld")
     for peer, count in asked.to_come.items() if asked else ():

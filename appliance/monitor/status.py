@@ -43,7 +43,7 @@ def judge(view: View, now: Now, agent: AgentSeen, extra_reasons: tuple[Reason, .
     judged = [
         _node(view, now, agent, extra_reasons, kept),
         *(judge_written(written, view, now) for written in view.written),
-        *(judge_held(held, view, now) for held in view.held),
+        *(judge_held(held, view, now, agent_runs=agent.runs) for held in view.held),
         *(judge_catalogue(readable, view, now) for readable in view.readable),
         *judge_failover(view, now),
         *(_unread(service, sentence) for service, sentence in view.unread.items()),
