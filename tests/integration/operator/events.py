@@ -165,6 +165,10 @@ def everywhere(town: Town) -> list[str]:
     return list(town.nodes)
 
 
+def _who_may_be_lost(town: Town) -> list[str]:
+    return [it for it in town.nodes if town.may_lose(it)]
+
+
 def _who_may_leave(town: Town) -> list[str]:
     """Without services of its own, nobody's standby, and enough others to keep what it keeps."""
     bound = {*town.origins().values(), *town.standbys()}
@@ -179,9 +183,9 @@ EVENTS: Mapping[str, Event] = {
     "a box restarts": Event(everywhere, a_box_restarts),
     "the power fails": Event(everywhere, the_power_fails),
     "a line is cut": Event(everywhere, a_line_is_cut),
-    "a box is stolen": Event(everywhere, a_box_is_stolen),
+    "a box is stolen": Event(_who_may_be_lost, a_box_is_stolen),
     "the control machine is rebuilt": Event(lambda town: ["the desk"], the_control_machine_is_rebuilt),
-    "a disk is wiped": Event(everywhere, a_disk_is_wiped),
+    "a disk is wiped": Event(_who_may_be_lost, a_disk_is_wiped),
     "a node joins": Event(_who_joins, a_node_joins),
     "a node leaves": Event(_who_may_leave, a_node_leaves),
     "a key is rotated": Event(everywhere, a_key_is_rotated),

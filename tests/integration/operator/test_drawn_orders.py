@@ -72,6 +72,7 @@ def live(town: Town, seed: str, events: int) -> str:
     """Let events happen that are drawn from `seed`, one to three at a time, each group with its mend; their names."""
     draw, operator = random.Random(seed), Operator(town)
     while len(town.happened) < events:
+        town.rest()
         for _ in range(min(draw.randint(1, AT_ONCE_MAX), events - len(town.happened))):
             kind = draw.choice([it for it, event in EVENTS.items() if event.targets(town)])
             _happen(town, operator, draw, kind, draw.choice(EVENTS[kind].targets(town)))
@@ -86,6 +87,7 @@ def _happen(town: Town, operator: Operator, draw: random.Random, kind: str, targ
 
 
 def _settle(town: Town, operator: Operator, draw: random.Random) -> None:
+    town.forget_what_was_lost_everywhere()
     town.typed.append("\nit is looked what is proposed")
     operator.settle()
     town.prove(draw)

@@ -68,6 +68,9 @@ class Town(Boxes):
     happened: list[str] = field(default_factory=list)
     acts: int = 0
     """How many were written so far: each is a small document."""
+    copies: dict[str, frozenset[str]] = field(default_factory=dict)
+    """The nodes that had a service when the world last was left alone, its origin too; `gone`: who lost it since."""
+    gone: set[str] = field(default_factory=set)
 
     # What the events need.
 
@@ -95,6 +98,25 @@ class Town(Boxes):
             for file in self.documents(service).iterdir():
                 file.unlink()
 
+    def rest(self) -> None:
+        """Nothing happens for a while: what is lost from now on is lost at once."""
+        self.gone.clear()
+        self.copies = {service: self._copies(service, origin) for service, origin in self.origins().items()}
+
+    def may_lose(self, name: str) -> bool:
+        """Whether each service is somewhere else too: nobody promises to bring back what was lost everywhere."""
+        return all(it - self.gone - {name} for it in self.copies.values())
+
+    def _copies(self, service: str, origin: str) -> frozenset[str]:
+        return frozenset({origin, *(it for it in self.nodes if self.run_at(it, "vault", "show", service).is_done)})
+
+    def forget_what_was_lost_everywhere(self) -> None:
+        """Where the origin alone is left of those who had a service, older generations are not promised any more."""
+        for service, had in self.copies.items():
+            if had - self.gone <= {self.origins().get(service)}:
+                newest = self.newest()[service]
+                self.acknowledged[service] = {newest: self.acknowledged[service][newest]}
+
     def put_up(self, name: str, port: int) -> None:
         """An empty box stands there, switched on."""
         state = self.root / "nodes" / name
@@ -104,6 +126,7 @@ class Town(Boxes):
     def take_away(self, name: str) -> ProcessNode:
         gone = self.nodes[name]
         gone.kill()
+        self.gone.add(name)
         self.nodes = {it: node for it, node in self.nodes.items() if it != name}
         return gone
 
@@ -169,7 +192,9 @@ class Town(Boxes):
 
     def acted(self, said: str) -> list[Proposal] | None:
         """Do what the sentence asks of a person, and return what the pages say to type then; None: it is waited for."""
-        if "Raise quota in territory.yml" in said and any(it["quota"] == QUOTA for it in self.plan["services"].values()):
+        if "Raise quota in territory.yml" in said and any(
+            it["quota"] == QUOTA for it in self.plan["services"].values()
+        ):
             self.change_plan(lambda plan: [it.update(quota=RAISED) for it in plan["services"].values()])
             return [Proposal(KEY_HOLDER, SIGN)]
         for service, origin in self.origins().items():
