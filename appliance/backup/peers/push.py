@@ -89,9 +89,10 @@ def _push(conversation: Conversation, chain: Chain, sealed: Sealed, folder: Path
 
 
 def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
-    """Raise PeerIsAhead when `head` knows more of this service than we do: a newer epoch, or a later or other
-    generation."""
-    own_epoch = chain.grant().epoch
+    """Raise PeerIsAhead when `head` knows more of this service than we do: a newer epoch, a later or other generation,
+    or a history that came before our first grant."""
+    grant = chain.grant()
+    own_epoch = grant.epoch
     newest = max((grant for grant in head.grants), key=lambda grant: grant.epoch, default=None)
     if newest and newest.epoch > own_epoch:
         raise PeerIsAhead(
@@ -100,6 +101,14 @@ def check_lineage(chain: Chain, sealed: Sealed | None, head: Head) -> None:
             remedy=look_first(newest.service),
             peer=head.peer,
             writer=newest.writer,
+        )
+    before = [it.epoch for it in head.grants if it.epoch < own_epoch]
+    if before and not grant.previous:
+        raise PeerIsAhead(
+            f"{head.peer} knows epoch {max(before)} of {grant.service}, and this node began without it: its peers did "
+            "not answer then.",
+            remedy=look_first(grant.service),
+            peer=head.peer,
         )
     own = sealed.header.id if sealed else None
     for tip in head.tips:

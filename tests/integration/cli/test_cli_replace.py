@@ -154,3 +154,43 @@ def test_one_service_that_takes_the_paper_stops_no_other_that_was_granted(
     assert answer_of(typed, 0)["taken"] == ["registre"]
     taken = type_at(territory, NODE, *resync, "--grant", str(tmp_path))
     assert ([it["service"] for it in taken["grants"]], taken["failed"]) == (["registre"], {})
+
+
+def test_a_machine_that_began_while_nobody_answered_goes_on_with_its_history(
+    territory: ProcessTerritory, documents: Path, tmp_path: Path
+) -> None:
+    """Its line was cut: what it made then is of no use, and stands in the way of nothing."""
+    paper = generate()
+    territory.recovery = paper.public
+    territory.sign()
+    before = take(documents, as_root=False)
+    writer.run(territory.open(NODE), SERVICE)
+    replace_node(territory)
+    shutil.rmtree(documents)
+    documents.mkdir()
+    others = [node for name, node in territory.nodes.items() if name != NODE]
+    for node in others:
+        node.stop()
+    request, grant = tmp_path / "asked.request", tmp_path / "asked.grant"
+    type_at(territory, NODE, "backup", "begin", SERVICE, "--out", str(request))
+    answer(territory, request)
+    type_at(territory, NODE, "backup", "accept", SERVICE, str(grant))
+    assert type_at(territory, NODE, "backup", "run", SERVICE, code=1)["generation"] == "4.1"
+    for node in others:
+        node.start_sshd()
+    for verb in ("run", "push"):
+        ended = territory.nodes[NODE].cli("backup", verb, SERVICE, check=False)
+        assert ended.exit_code == 8
+        assert "knows epoch 2 of docs-a, and this node began without it" in ended.stderr.decode()
+        assert f"`appliance backup resync {SERVICE} --request" in ended.stderr.decode()
+    assert type_at(territory, "hermitage", "vault", "show", SERVICE)["generations"][-1]["name"].startswith("00002.")
+
+    assert type_at(territory, NODE, "backup", "resync", SERVICE, "--request", str(request))["generation"] == "2.1"
+    answer(territory, request)
+    words = ("--json", "backup", "resync", SERVICE, "--grant", str(grant), "--recovery-sheet")
+    taken = territory.nodes[NODE].cli(*words, stdin=paper.secret.reveal(), check=False)
+    assert answer_of(taken, 0)["epoch"] == 6
+    type_at(territory, NODE, "restore", "all", "--service", SERVICE, "--in-place")
+    differ = [str(it) for it in compare(before, take(documents, as_root=False)) if not str(it).startswith(".: ")]
+    assert differ == []
+    assert type_at(territory, NODE, "backup", "run", SERVICE)["safety"]["safe"]
