@@ -173,7 +173,7 @@ def _held_reasons(held: Held, view: View, now: Now, agent_runs: bool) -> Iterato
 def _exchange_reasons(held: Held, view: View, now: Now, agent_runs: bool) -> Iterator[Reason]:
     """The problems that the last exchange found, and other replica nodes that have not answered for long."""
     asked = view.last("exchange", held.service)
-    if agent_runs and held.targets and asked is None:
+    if agent_runs and held.expected and asked is None:
         what = "it was not compared with the other replica nodes yet: older generations of it may be missing here."
         yield Reason("warning", what, "Nothing to do: the agent asks them within a minute.", "held-history")
     for alarm in asked.alarms if asked else ():
