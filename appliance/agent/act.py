@@ -29,7 +29,7 @@ from appliance.agent.decisions import (
     Work,
 )
 from appliance.agent.memory import LEFT_OUT_MAX, Outcome
-from appliance.errors import ApplianceError, Forbidden, IntegrityError, NoSpace, Postponed
+from appliance.errors import ApplianceError, Busy, Forbidden, IntegrityError, NoSpace, Postponed
 from appliance.node.handle import Node
 from appliance.units import MINUTE, as_typed, format_count
 
@@ -53,8 +53,9 @@ def perform(node: Node, work: Work) -> Outcome:
 def failed(error: ApplianceError, **more: Any) -> Outcome:
     """The outcome of a work that `error` ended, or spoiled in part; `more` are other fields of it."""
     sentence = f"{error.where}: {error.what}" if error.where else error.what
-    is_full = isinstance(error, NoSpace)
-    return Outcome(error=sentence, remedy=error.remedy, exit_code=error.exit_code, disk_full=is_full, **more)
+    is_full, is_busy = isinstance(error, NoSpace), isinstance(error, Busy)
+    told: dict[str, Any] = {"remedy": error.remedy, "exit_code": error.exit_code, "disk_full": is_full, "busy": is_busy}
+    return Outcome(error=sentence, **told, **more)
 
 
 def _named(error: OSError) -> ApplianceError:

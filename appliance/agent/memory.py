@@ -13,8 +13,11 @@ from appliance.agent.decisions import BackUp, Exchange, Push
 from appliance.host.layout import NodeLayout
 from appliance.host.records import Record
 from appliance.monitor.view import Attempt, Now, Running, key
+from appliance.units import MINUTE
 
 LEFT_OUT_MAX = 100
+BUSY_SECONDS = MINUTE
+"""How long work waits for another process that does the same."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,8 @@ class Outcome:
     """By peer, how many older generations it has that are missing here."""
     later: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """By peer that took a part: seconds until it takes the next one, and until it has taken the last one."""
+    busy: bool = False
+    """Whether another process used what it needs, such as the same work that a person typed."""
 
 
 @dataclass(frozen=True)
@@ -55,21 +60,27 @@ class Memory:
     def ended(self, work: Running, outcome: Outcome, now: Now) -> Memory:
         """Return the memory once `work` ended at `now`: one attempt for the work, one for each peer that it concerned.
 
-        A work that failed before it came to any peer has failed for all of them.
+        A work that failed before it came to any peer has failed for all of them. One that found another process busy
+        with the same is put off, not failed, unless the one before it ended badly too.
         """
         attempts = dict(self.attempts)
         own = key(work.kind, work.service)
+        running = tuple(it for it in self.running if it is not work)
+        before = attempts.get(own)
+        if outcome.busy and not (before and before.error):
+            attempts[own] = _next(before, work.since, now, outcome, BUSY_SECONDS)
+            return Memory(attempts, running)
         if work.kind == Exchange.kind and outcome.peers:
             # A peer that is not asked any more owes no answer.
             for name in self.attempts:
                 if name.startswith(f"{own} ") and name.removeprefix(f"{own} ") not in outcome.peers:
                     del attempts[name]
-        attempts[own] = _next(attempts.get(own), work.since, now, outcome)
+        attempts[own] = _next(before, work.since, now, outcome)
         for peer, error in (outcome.peers or dict.fromkeys(work.peers, outcome.error)).items():
             name = key(Push.kind if work.kind == BackUp.kind else work.kind, work.service, peer)
             told = Outcome(error=error, mark=outcome.mark)
             attempts[name] = _next(attempts.get(name), work.since, now, told, *outcome.later.get(peer, (0, 0)))
-        return Memory(attempts, tuple(it for it in self.running if it is not work))
+        return Memory(attempts, running)
 
 
 def _next(

@@ -64,6 +64,7 @@ OUTCOME = Outcome(
     ("commune-b",),
     {"commune-b": 3},
     {"commune-b": (60, 120)},
+    True,
 )
 DRILLED = Drilled("t", 5, "2.7", "a", 1, True, 2, 3, 4, 1.5, True, 6, 7, ("w",), ("t",))
 FRESH = Freshness(1.5, 1, 2, 3600, False, (("a", None), ("b", 2.0)), (("c", 1.0, 2.0),), True)

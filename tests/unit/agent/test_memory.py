@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.agent.memory import LEFT_OUT_MAX, Memory, Outcome, load, save
+from appliance.agent.memory import BUSY_SECONDS, LEFT_OUT_MAX, Memory, Outcome, load, save
 from appliance.monitor.view import Now, Running
 
 START, END = Now(1_800_000_000.0, 5000), Now(1_800_000_600.0, 5600)
@@ -47,6 +47,19 @@ def test_a_push_of_which_the_rest_is_taken_later_is_neither_a_failure_nor_done()
     assert (last.failures, last.error, last.later_seconds, last.whole_seconds) == (0, "8 GiB follow.", 3600, 90_000)
     assert last.ok_age == before.attempts["push docs-a commune-b"].ok_age
     assert attempts["push docs-a"].failures == attempts["push docs-a hermitage"].later_seconds == 0
+
+
+def test_work_that_finds_another_process_at_it_is_put_off_once_and_is_no_failure() -> None:
+    """A person typed the same at that moment. One that hangs is told from the second time on."""
+    busy = Outcome(error="the service docs-a is in use by another process.", busy=True)
+    memory = Memory().ended(PUSH, Outcome(peers={"hermitage": "", "commune-b": ""}), START).ended(BACKUP, busy, END)
+    told = memory.attempts["backup docs-a"]
+    assert (told.failures, told.later_seconds) == (0, BUSY_SECONDS)
+    assert {it.failures for it in memory.attempts.values()} == {0}, "nor of any peer"
+    again = memory.ended(BACKUP, busy, END).attempts["backup docs-a"]
+    assert (again.failures, again.later_seconds) == (1, 0)
+    done = memory.ended(BACKUP, Outcome(mark="2.2"), END).ended(BACKUP, busy, END).attempts["backup docs-a"]
+    assert (done.failures, done.ok_time) == (0, BACKUP.since.wall)
 
 
 def test_a_holder_that_left_is_forgotten_by_the_next_exchange_and_a_silent_one_is_not() -> None:

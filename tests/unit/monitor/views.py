@@ -268,7 +268,8 @@ def view(moment: Now, words: Mapping[str, Any]) -> View:
 
 
 def kept(words: Mapping[str, Any]) -> dict[str, Any]:
-    """`words` for `view`, with all that is held read again, checked and compared in time, unless they say otherwise, or null."""
+    """`words` for `view`, with all that is held read again, checked and compared in time, unless they say otherwise, or
+    null."""
     names = [it.get("service", "docs-z") for it in words.get("held", ())]
     done: dict[str, Any] = {f"{kind} {name}": {"ok": "5h"} for name in names for kind in ("scrub", "check", "exchange")}
     told = done | words.get("attempts", {})
