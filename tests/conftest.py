@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable
@@ -22,6 +23,8 @@ SOAK_VARIABLE = "APPLIANCE_SOAK_RUNS"
 LAB = "lab"
 """The group of all tests that boot hosts: they follow each other, for two labs are more than two cores can bear."""
 UNIT = Path(__file__).parent / "unit"
+BORG = Path("/usr/local/lib/appliance-tests/borg")
+"""Debian's borg, started as on a node (`programs/borg`); `scripts/setup` installs it."""
 TOOK: dict[str, float] = defaultdict(float)
 """Seconds by suite, of all workers."""
 TOO_SLOW_FOR_HOSTS = 2.0
@@ -45,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it starts in the background ignore Ctrl-C, and so would all that tests start and interrupt.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if sys.prefix == "/usr" and BORG.exists():
+        os.environ["PATH"] = f"{BORG.parent}:{os.environ['PATH']}"
     # Who names files or words, or asks for a soak, wants all of them.
     asked = config.option.slow or config.option.keyword
     asked = asked or config.args_source is not pytest.Config.ArgsSource.TESTPATHS
